@@ -1,0 +1,39 @@
+import type { TestProject } from 'vitest/node';
+import { startPostgres } from './postgres.ts';
+import { startRedis } from './redis.ts';
+import type { Server } from './server.ts';
+import { givenUrl } from './urls.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    usesServers: boolean;
+    serverUrls: { redis: string; postgres: string };
+  }
+}
+
+/** Starts the servers that all suites share, once, and stops them when the run is over. */
+export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  if (!project.vitest.projects.some(({ config }) => config.provide.usesServers)) return undefined;
+
+  const started: Server[] = [];
+  const stop = async () => {
+    await Promise.all(started.map((server) => server.stop()));
+  };
+  const urlOf = async (given: string | undefined, start: () => Promise<Server>) => {
+    if (given) return given;
+    const server = await start();
+    started.push(server);
+    return server.url;
+  };
+
+  const [redis, postgres] = await Promise.allSettled([
+    urlOf(givenUrl('redis'), startRedis),
+    urlOf(givenUrl('postgres'), startPostgres),
+  ]);
+  if (redis.status === 'rejected' || postgres.status === 'rejected') {
+    await stop();
+    throw redis.status === 'rejected' ? redis.reason : (postgres as PromiseRejectedResult).reason;
+  }
+  project.provide('serverUrls', { redis: redis.value, postgres: postgres.value });
+  return stop;
+}

@@ -1,0 +1,4 @@
+import { inject } from 'vitest';
+import { setUrls } from './urls.ts';
+
+setUrls(inject('serverUrls'));

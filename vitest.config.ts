@@ -1,0 +1,37 @@
+import { defineConfig } from 'vitest/config';
+import { textFiles } from './scripts/text-files.ts';
+
+interface Suite {
+  /** Tests that take longer than this hang. */
+  testTimeoutMs: number;
+  /** Gets the shared Redis and PostgreSQL of test/servers. */
+  servers: boolean;
+}
+
+const suites: Record<string, Suite> = {
+  unit: { testTimeoutMs: 5_000, servers: false },
+  property: { testTimeoutMs: 60_000, servers: true },
+  integration: { testTimeoutMs: 20_000, servers: true },
+  sim: { testTimeoutMs: 120_000, servers: false },
+  chaos: { testTimeoutMs: 120_000, servers: true },
+  dist: { testTimeoutMs: 60_000, servers: true },
+  e2e: { testTimeoutMs: 60_000, servers: true },
+};
+
+export default defineConfig({
+  test: {
+    globalSetup: 'test/servers/global-setup.ts',
+    coverage: { include: ['src/**/*.ts'] },
+    projects: Object.entries(suites).map(([name, { testTimeoutMs, servers }]) => ({
+      plugins: [textFiles()],
+      test: {
+        name,
+        include: [`test/${name}/**/*.test.ts`],
+        testTimeout: testTimeoutMs,
+        hookTimeout: testTimeoutMs,
+        setupFiles: servers ? ['test/servers/setup.ts'] : [],
+        provide: { usesServers: servers },
+      },
+    })),
+  },
+});
