@@ -1,0 +1,19 @@
+/**
+ * The lane of a key: 32-bit FNV-1a over the UTF-16 code units, low byte first, then modulo `lanes`.
+ *
+ * The result is pinned in every front and store that holds data, so this function never changes; another
+ * hash would be another `LANE_HASH`, and opening a cache with a different one is refused.
+ */
+export const LANE_HASH = 'fnv1a-utf16';
+
+export function laneOf(key: string, lanes: number): number {
+  if (lanes === 1) return 0;
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < key.length; i++) {
+    const unit = key.charCodeAt(i);
+    hash = Math.imul(hash ^ (unit & 0xff), 0x01000193);
+    hash = Math.imul(hash ^ (unit >>> 8), 0x01000193);
+  }
+  // FNV's low bits are weak on short keys that differ in the last character: fold the high half in.
+  return ((hash ^ (hash >>> 16)) >>> 0) % lanes;
+}

@@ -1,0 +1,147 @@
+import { EPOCHS_KEPT, type Fence, type LaneHeader, type LaneTable, type Refused, type Stopped } from './lane.ts';
+
+export interface Recovery {
+  readonly lanes: number;
+  readonly runId: string;
+  /** A name nobody used: becomes the lane's incarnation where old slots must not be seen again. */
+  readonly incarnation: string;
+  /** The fence after its epoch was raised for this recovery, so nobody else can commit. */
+  readonly fence: Fence;
+  /** Who takes the lease with it; '' to recover without flushing. */
+  readonly owner: string;
+  readonly leaseMs: number;
+}
+
+/**
+ * What a recovery found.
+ * `created`: neither side knew the lane. `current`: the front is at the fence or ahead, everything is kept.
+ * `behind`: the front lost its tail, was restored or was emptied; what it still had pending is in the store
+ * already and was dropped (`dropped` entries), and its values are forgotten.
+ */
+export type RecoverResult =
+  | { readonly kind: 'created' | 'current' | 'behind'; readonly header: LaneHeader; readonly dropped: number }
+  | { readonly kind: 'lanes'; readonly lanes: number }
+  | Refused
+  | Stopped;
+
+/** Brings the lane in line with the fence. Repeating it with the same fence does no harm. */
+export function recover(table: LaneTable, recovery: Recovery): RecoverResult {
+  const { fence } = recovery;
+  const header = table.readHeader();
+  if (header === undefined) {
+    table.clear();
+    const created = fresh(recovery, table.nowMs);
+    table.writeHeader(created);
+    return { kind: fence.generation === 0 && fence.seq === 0 ? 'created' : 'behind', header: created, dropped: 0 };
+  }
+  if (header.lanes !== recovery.lanes) return { kind: 'lanes', lanes: header.lanes };
+  if (fence.epoch < header.epoch) return { kind: 'refused', epoch: header.epoch };
+  if (header.seq < fence.seq) {
+    const dropped = header.pendingEntries + (header.flight?.state === 'cut' ? header.flight.entries : 0);
+    table.clear();
+    const behind = { ...fresh(recovery, table.nowMs), epochs: begin(header, recovery.fence.epoch, fence.seq) };
+    table.writeHeader(behind);
+    return { kind: 'behind', header: behind, dropped };
+  }
+  const verdict = compare(header, fence);
+  const stopped = verdict.stopped ?? '';
+  const current: LaneHeader = {
+    ...header,
+    runId: recovery.runId,
+    epoch: fence.epoch,
+    epochs: begin(header, fence.epoch, header.seq),
+    flight: verdict.applied && header.flight !== undefined ? { ...header.flight, state: 'stored' } : header.flight,
+    storedSeq: verdict.applied && header.flight !== undefined ? header.flight.cutSeq : header.storedSeq,
+    owner: recovery.owner,
+    leaseUntilMs: recovery.owner === '' ? 0 : table.nowMs + recovery.leaseMs,
+    stopped,
+  };
+  if (verdict.applied && header.flight?.state === 'cut') table.dropFrozen();
+  table.writeHeader(current);
+  return stopped === '' ? { kind: 'current', header: current, dropped: 0 } : { kind: 'stopped', reason: stopped };
+}
+
+/** A lane that starts where the fence is. */
+function fresh(recovery: Recovery, nowMs: number): LaneHeader {
+  const { fence } = recovery;
+  return {
+    lanes: recovery.lanes,
+    runId: recovery.runId,
+    incarnation: recovery.incarnation,
+    epoch: fence.epoch,
+    epochs: [{ epoch: fence.epoch, seq: fence.seq }],
+    seq: fence.seq,
+    generation: fence.generation,
+    storedSeq: fence.seq,
+    pendingEntries: 0,
+    pendingBytes: 0,
+    pendingTombstones: 0,
+    pendingSinceMs: 0,
+    flight: undefined,
+    owner: recovery.owner,
+    leaseUntilMs: recovery.owner === '' ? 0 : nowMs + recovery.leaseMs,
+    flushSeq: 0,
+    stopped: '',
+  };
+}
+
+function begin(header: LaneHeader, epoch: number, seq: number): LaneHeader['epochs'] {
+  if (header.epochs.at(-1)?.epoch === epoch) return header.epochs;
+  return [...header.epochs, { epoch, seq }].slice(-EPOCHS_KEPT);
+}
+
+/** Reads a front that is not behind against the fence: is its flight applied, or is something unexplained? */
+function compare(header: LaneHeader, fence: Fence): { applied: boolean; stopped?: string } {
+  const { flight } = header;
+  const storedGeneration = flight?.state === 'cut' ? flight.generation - 1 : header.generation;
+  if (fence.generation < storedGeneration) {
+    return {
+      applied: false,
+      stopped: `the store lost generations ${fence.generation + 1} to ${storedGeneration} that it had acknowledged: it was restored or failed over without its last transactions`,
+    };
+  }
+  if (fence.generation === storedGeneration) {
+    if (fence.seq === header.storedSeq) return { applied: false };
+    return { applied: false, stopped: `generation ${fence.generation} ends at seq ${fence.seq} in the store but at ${header.storedSeq} in the front` };
+  }
+  if (flight?.state === 'cut' && fence.generation === flight.generation) {
+    if (fence.digest === flight.digest && fence.seq === flight.cutSeq) return { applied: true };
+    return { applied: false, stopped: `generation ${flight.generation} in the store is not the one that the front cut` };
+  }
+  return { applied: false, stopped: `the store has generation ${fence.generation}, which the front at generation ${header.generation} never cut` };
+}
+
+export interface Adoption {
+  readonly lanes: number;
+  readonly runId: string;
+  readonly incarnation: string;
+}
+
+/** `pending`: the lane holds writes of a write-behind cache that must be flushed first. */
+export type AdoptResult =
+  | { readonly kind: 'adopted'; readonly header: LaneHeader }
+  | { readonly kind: 'pending'; readonly entries: number }
+  | { readonly kind: 'lanes'; readonly lanes: number };
+
+/**
+ * Opens a lane of a cache without write-behind. After a restart of the server its values may be older than the
+ * store's, and no fence could tell, so they are forgotten.
+ */
+export function adopt(table: LaneTable, adoption: Adoption): AdoptResult {
+  const header = table.readHeader();
+  if (header !== undefined) {
+    if (header.lanes !== adoption.lanes) return { kind: 'lanes', lanes: header.lanes };
+    const entries = header.pendingEntries + (header.flight?.state === 'cut' ? header.flight.entries : 0);
+    if (entries > 0) return { kind: 'pending', entries };
+    if (header.runId === adoption.runId) return { kind: 'adopted', header };
+  }
+  table.clear();
+  const adopted = fresh({ ...adoption, fence: header ? fenceOf(header) : NO_FENCE, owner: '', leaseMs: 0 }, table.nowMs);
+  table.writeHeader(adopted);
+  return { kind: 'adopted', header: adopted };
+}
+
+/** The fence of a lane that no store has heard of. */
+export const NO_FENCE: Fence = { epoch: 0, generation: 0, seq: 0, digest: '' };
+
+const fenceOf = (header: LaneHeader): Fence => ({ epoch: header.epoch, generation: header.generation, seq: header.seq, digest: '' });

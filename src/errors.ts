@@ -1,0 +1,61 @@
+/** Every code that a {@link MillraceError} can carry. Codes are stable: scripts and alerts may match on them. */
+export type MillraceErrorCode =
+  | 'MILLRACE_OPTIONS' // unknown, missing or contradictory options; all faults are listed together
+  | 'MILLRACE_CLOSED' // the cache is closing or closed
+  | 'MILLRACE_KEY' // a key that is empty, too long, or that the store cannot hold
+  | 'MILLRACE_VALUE' // a value that is not JSON, too large, refused by the schema, or that the store cannot hold
+  | 'MILLRACE_ACK' // an acknowledgement level that the front cannot give
+  | 'MILLRACE_ABORTED' // the caller's signal was aborted
+  | 'MILLRACE_FULL' // backpressure: the buffer is full
+  | 'MILLRACE_LANES' // the cache exists with another number of lanes
+  | 'MILLRACE_FRONT_SETTINGS' // the front's server is set up so that a promise cannot be kept
+  | 'MILLRACE_FRONT_UNAVAILABLE' // the front cannot be reached; a write may or may not have happened
+  | 'MILLRACE_STORE_UNAVAILABLE' // the store cannot be reached, or refuses work for a while
+  | 'MILLRACE_STORE_SCHEMA' // table, column, key or permission of the store is not as configured
+  | 'MILLRACE_REJECTED' // the store refused this row; it is kept as a dead letter
+  | 'MILLRACE_LOST' // an acknowledged write is gone: the front lost its tail or was emptied
+  | 'MILLRACE_LANE_STOPPED' // a lane is in a state that needs an operator
+  | 'MILLRACE_TIMEOUT' // a deadline given by the caller passed
+  | 'MILLRACE_UNSUPPORTED' // the front or store does not offer this
+  | 'MILLRACE_INTERNAL'; // a defect in Millrace
+
+export interface ErrorContext {
+  readonly cache?: string | undefined;
+  readonly key?: string | undefined;
+  readonly lane?: number | undefined;
+  readonly cause?: unknown;
+}
+
+const BRAND = Symbol.for('millrace.error');
+
+/**
+ * The one error type that Millrace throws. `code` is stable, `message` says what happened and what to do,
+ * `cause` holds the driver's error. Recognise it with {@link isMillraceError}, which also works when two
+ * copies of the package are loaded.
+ */
+export class MillraceError extends Error {
+  readonly code: MillraceErrorCode;
+  readonly cache: string | undefined;
+  readonly key: string | undefined;
+  readonly lane: number | undefined;
+
+  constructor(code: MillraceErrorCode, message: string, context: ErrorContext = {}) {
+    super(message, context.cause === undefined ? undefined : { cause: context.cause });
+    this.name = 'MillraceError';
+    this.code = code;
+    this.cache = context.cache;
+    this.key = context.key;
+    this.lane = context.lane;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** What `--json` and loggers print: no cause, because a driver's message may hold values or credentials. */
+  toJSON(): Record<string, unknown> {
+    return { name: this.name, code: this.code, message: this.message, cache: this.cache, key: this.key, lane: this.lane };
+  }
+}
+
+/** Whether `error` is a {@link MillraceError} of any loaded copy of the package. */
+export function isMillraceError(error: unknown): error is MillraceError {
+  return typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[BRAND] === true;
+}

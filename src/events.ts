@@ -1,0 +1,69 @@
+import type { MillraceError } from './errors.ts';
+
+/** What a cache reports through `cache.on(name, listener)`. A listener that throws is reported as `error`, and stops nothing. */
+export interface CacheEvents {
+  /** A flush was committed. */
+  flush: FlushEvent;
+  /** A flush failed and will be tried again after `retryInMs`. */
+  'flush-failed': { readonly lanes: readonly number[]; readonly error: MillraceError; readonly attempt: number; readonly retryInMs: number };
+  /** A row was refused by the store and kept as a dead letter. */
+  'dead-letter': { readonly lane: number; readonly key: string; readonly code: string; readonly message: string };
+  /** Acknowledged writes are gone. `count` is what is known of; `cause` names how it was found out. */
+  loss: { readonly lane: number; readonly count: number; readonly cause: LossCause };
+  /** A lane was brought in line with the store after a take-over or a restart of the front. */
+  recovered: { readonly lane: number; readonly epoch: number; readonly outcome: 'created' | 'current' | 'behind'; readonly dropped: number };
+  /** A lane takes no writes and does not flush until an operator acts. */
+  stopped: { readonly lane: number; readonly error: MillraceError };
+  /** A setting or a situation that weakens a promise; the message says what to do. */
+  warning: { readonly message: string };
+  /** A fault in the background that has no other event. */
+  error: { readonly error: MillraceError };
+}
+
+export interface FlushEvent {
+  readonly lanes: readonly number[];
+  /** Rows written or deleted, and in how many statements. */
+  readonly rows: number;
+  readonly statements: number;
+  readonly dead: number;
+  readonly durationMs: number;
+  /** Age of the oldest mutation in it when it was committed. */
+  readonly lagMs: number;
+}
+
+/**
+ * `front-lost-tail`: the front came back without its last writes. `front-emptied`: it came back empty.
+ * `value-removed`: the value of a pending key was removed behind the lane's back.
+ */
+export type LossCause = 'front-lost-tail' | 'front-emptied' | 'value-removed';
+
+export type CacheEventName = keyof CacheEvents;
+export type CacheListener<N extends CacheEventName> = (event: CacheEvents[N]) => void;
+
+/** Calls listeners one after the other; what one throws goes to `onFault` and not to the engine. */
+export class Emitter {
+  readonly #listeners = new Map<CacheEventName, Set<(event: never) => void>>();
+
+  on<N extends CacheEventName>(name: N, listener: CacheListener<N>): void {
+    let listeners = this.#listeners.get(name);
+    if (listeners === undefined) this.#listeners.set(name, (listeners = new Set()));
+    listeners.add(listener);
+  }
+
+  off<N extends CacheEventName>(name: N, listener: CacheListener<N>): void {
+    this.#listeners.get(name)?.delete(listener);
+  }
+
+  emit<N extends CacheEventName>(name: N, event: CacheEvents[N]): void {
+    const listeners = this.#listeners.get(name);
+    if (listeners === undefined) return;
+    for (const listener of listeners) {
+      try {
+        (listener as CacheListener<N>)(event);
+      } catch (cause) {
+        // A listener's fault must not stop a flush. An `error` listener that throws has had its say.
+        if (name !== 'error') this.emit('error', { error: cause as MillraceError });
+      }
+    }
+  }
+}

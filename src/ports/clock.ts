@@ -1,0 +1,15 @@
+/** Time as an argument: the engine never reads a clock or sets a timer of its own. */
+export interface Clock {
+  /** Wall-clock milliseconds since the epoch; may jump. For stamps that leave the process. */
+  now(): number;
+  /** Milliseconds that never go back, with a fraction; for durations and deadlines. */
+  monotonic(): number;
+  /** Calls `task` once after `ms` milliseconds (0 or more). The timer does not keep the process alive. */
+  after(ms: number, task: () => void): Timer;
+  /** Calls `task` when the work that is already queued has run: where writes of one turn are collected. */
+  soon(task: () => void): void;
+}
+
+export interface Timer {
+  cancel(): void;
+}
