@@ -34,14 +34,14 @@ const driverRules = Object.entries(drivers).flatMap(([driver, home]) => [
     comment: 'a driver is imported by its adapter only, so that nobody loads one they do not use',
     severity: 'error',
     from: { path: '^src/', pathNot: [`^src/${home}/`, '^src/cli/'] },
-    to: { path: `^node_modules/(@types/)?${driver}/` },
+    to: { path: `(^|/)node_modules/(@types/)?${driver}/` },
   },
   {
     name: `driver-${driver}-in-cli`,
     comment: 'the command line runs without the drivers that the configuration does not use',
     severity: 'error',
     from: { path: '^src/cli/' },
-    to: { path: `^node_modules/(@types/)?${driver}/`, dynamic: false, dependencyTypesNot: ['type-only'] },
+    to: { path: `(^|/)node_modules/(@types/)?${driver}/`, dynamic: false, dependencyTypesNot: ['type-only'] },
   },
 ]);
 
@@ -62,7 +62,7 @@ module.exports = {
       name: 'src-without-dev-dependencies',
       severity: 'error',
       from: { path: '^src/' },
-      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['npm-peer', 'type-only'], pathNot: '^node_modules/@types/' },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['npm-peer', 'type-only'], pathNot: '(^|/)node_modules/@types/' },
     },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
@@ -70,7 +70,7 @@ module.exports = {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '(^|/)dist/' },
+    exclude: { path: '^dist/' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
   },
 };

@@ -20,6 +20,7 @@ const common: UserConfig = {
   exports: false,
   clean: ['dist'],
   logLevel: 'warn',
+  checks: { pluginTimings: false },
 };
 
 export default defineConfig([

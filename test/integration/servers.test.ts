@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access } from 'node:fs/promises';
-import pg from 'pg';
+import { Client } from 'pg';
 import { createClient } from 'redis';
 import { describe, expect, test } from 'vitest';
 import { postgresUrl, redisUrl, startPostgres, startRedis } from '../servers/index.ts';
@@ -21,8 +21,8 @@ async function withRedis<T>(url: string, use: (client: ReturnType<typeof connect
   }
 }
 
-async function withPostgres<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url });
+async function withPostgres<T>(url: string, use: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url });
   client.on('error', () => undefined);
   await client.connect();
   try {
@@ -83,7 +83,7 @@ describe('a PostgreSQL of a test’s own', () => {
     await using server = await startPostgres();
     const { url, pid } = server;
     await withPostgres(url, (client) => client.query('CREATE TABLE t (n int); INSERT INTO t VALUES (1)'));
-    const open = new pg.Client({ connectionString: url });
+    const open = new Client({ connectionString: url });
     const cut = once(open, 'error');
     await open.connect();
     await open.query('BEGIN');

@@ -5,17 +5,15 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import pg from 'pg';
-import { startServer, temporaryFolder, type Server } from './server.ts';
+import { Client } from 'pg';
+import { startServer, type Place, type Recipe, type Server } from './server.ts';
 
 const run = promisify(execFile);
 const user = 'postgres';
 
-export interface PostgresOptions {
+export interface PostgresOptions extends Pick<Place, 'port'> {
   /** After the defaults, so they win: `['-c', 'max_connections=10']`. */
   args?: string[];
-  /** Default: a free one. */
-  port?: number;
 }
 
 interface Account {
@@ -25,7 +23,10 @@ interface Account {
 
 /** Starts a PostgreSQL server with an empty cluster, which syncs to disk as a real one does. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<Server> {
-  const dir = await temporaryFolder('postgres');
+  return startServer(options, (dir) => prepare(dir, options.args ?? []));
+}
+
+async function prepare(dir: string, moreArgs: string[]): Promise<Recipe> {
   const account = await unprivilegedAccount();
   if (account) await chown(dir, account.uid, account.gid);
   const native = await binaries(dir, account);
@@ -41,20 +42,17 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Serv
   if (existsSync(join(native, 'lib/postgresql/pg_stat_statements.so'))) {
     settings.push('shared_preload_libraries=pg_stat_statements');
   }
-  const args = [...settings.flatMap((setting) => ['-c', setting]), ...(options.args ?? [])];
-  return startServer(
-    {
-      name: 'PostgreSQL',
-      url: (port) => `postgres://${user}@127.0.0.1:${port}/postgres`,
-      command: (port) => ({ file: join(native, 'bin/postgres'), args: ['-D', data, '-p', `${port}`, ...args], ...as }),
-      ready: /database system is ready to accept connections/,
-      tryAgain: /could not bind|already in use|still in use|lock file .* already exists/,
-      stopSignal: 'SIGINT',
-      ping,
-      children,
-    },
-    { dir, temporary: true, port: options.port },
-  );
+  const args = [...settings.flatMap((setting) => ['-c', setting]), ...moreArgs];
+  return {
+    name: 'PostgreSQL',
+    url: (port) => `postgres://${user}@127.0.0.1:${port}/postgres`,
+    command: (port) => ({ file: join(native, 'bin/postgres'), args: ['-D', data, '-p', `${port}`, ...args], ...as }),
+    ready: /database system is ready to accept connections/,
+    tryAgain: /could not bind|already in use|still in use|lock file .* already exists/,
+    stopSignal: 'SIGINT',
+    ping,
+    children,
+  };
 }
 
 /** PostgreSQL refuses to run as root; any account that owns nothing will do. */
@@ -80,7 +78,7 @@ async function binaries(dir: string, account: Account | undefined): Promise<stri
 }
 
 async function ping(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   await client.connect();
   await client.query('SELECT 1');
   await client.end();

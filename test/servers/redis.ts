@@ -3,27 +3,22 @@ import { access, constants } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { startServer, temporaryFolder, type Server } from './server.ts';
+import { startServer, type Place, type Server } from './server.ts';
 
 const run = promisify(execFile);
 const pingTimeoutMs = 5_000;
 
-export interface RedisOptions {
+export interface RedisOptions extends Place {
   /** After the defaults, so they win: `['--appendonly', 'yes']`. */
   args?: string[];
-  /** Default: a free one. */
-  port?: number;
-  /** Default: a temporary folder, removed at the end. */
-  dir?: string;
 }
 
 /** Starts a Redis (or Valkey) server that keeps nothing on disk unless `args` say so. */
 export async function startRedis(options: RedisOptions = {}): Promise<Server> {
   const file = await redisBinary();
-  const dir = options.dir ?? (await temporaryFolder('redis'));
-  const fixed = ['--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no'];
-  return startServer(
-    {
+  return startServer(options, async (dir) => {
+    const fixed = ['--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no'];
+    return {
       name: 'Redis',
       url: (port) => `redis://127.0.0.1:${port}`,
       command: (port) => ({ file, args: ['--port', `${port}`, ...fixed, ...(options.args ?? [])] }),
@@ -31,9 +26,8 @@ export async function startRedis(options: RedisOptions = {}): Promise<Server> {
       tryAgain: /Address already in use/,
       stopSignal: 'SIGTERM',
       ping,
-    },
-    { dir, temporary: options.dir === undefined, port: options.port },
-  );
+    };
+  });
 }
 
 async function redisBinary(): Promise<string> {

@@ -45,14 +45,17 @@ export interface Recipe {
   children?(pid: number): Promise<number[]>;
 }
 
-export async function temporaryFolder(name: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), `millrace-${name}-`));
-  await chmod(folder, 0o755); // PostgreSQL may run as another user
-  return folder;
+export interface Place {
+  /** Default: a temporary folder, removed when this process ends. */
+  dir?: string;
+  /** Default: a free one. */
+  port?: number;
 }
 
-export async function startServer(recipe: Recipe, place: { dir: string; temporary: boolean; port?: number | undefined }): Promise<Server> {
-  const guard = startGuard(place.temporary ? place.dir : undefined);
+export async function startServer(place: Place, prepare: (dir: string) => Promise<Recipe>): Promise<Server> {
+  const dir = place.dir ?? (await temporaryFolder());
+  const guard = startGuard(place.dir === undefined ? dir : undefined);
+  const recipe = await prepare(dir);
   const deadline = Date.now() + startTimeoutMs;
   let port = place.port ?? (await freePort());
   let running: Running | undefined;
@@ -92,7 +95,7 @@ export async function startServer(recipe: Recipe, place: { dir: string; temporar
     get pid() {
       return running!.pid;
     },
-    dir: place.dir,
+    dir,
     stop: () => end(recipe.stopSignal),
     kill9: () => end('SIGKILL'),
     async restart() {
@@ -167,6 +170,12 @@ function kill(pid: number): void {
   } catch {
     // It went by itself when it saw its parent go.
   }
+}
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'millrace-server-'));
+  await chmod(folder, 0o755); // PostgreSQL may run as another user
+  return folder;
 }
 
 async function freePort(): Promise<number> {
