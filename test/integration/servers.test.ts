@@ -84,7 +84,7 @@ describe('a PostgreSQL of a test’s own', () => {
     const { url, pid } = server;
     await withPostgres(url, (client) => client.query('CREATE TABLE t (n int); INSERT INTO t VALUES (1)'));
     const open = new Client({ connectionString: url });
-    const cut = once(open, 'end');
+    const cut = new Promise((resolve) => open.once('end', resolve));
     open.on('error', () => undefined);
     await open.connect();
     await open.query('BEGIN');
