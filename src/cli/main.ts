@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { addDemo } from './demo/command.ts';
+import { EXIT } from './failure.ts';
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+
+const program = new Command('millrace')
+  .description('Keeps a fast cache and a database in step.')
+  .version(version)
+  .option('--no-color', 'plain text, on a terminal too')
+  .option('--verbose', 'shows where an error happened')
+  .showHelpAfterError('(--help shows what can be given)')
+  .configureHelp({ showGlobalOptions: true })
+  .exitOverride();
+addDemo(program);
+
+// A reader that has seen enough (`millrace demo | head`) is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT.ok);
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  // Commander has said what is wrong; its own exit code for that is 1.
+  process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+}
+// A configuration's connections are its own business and may be open; what was printed must get out.
+process.stdout.write('', () => process.stderr.write('', () => process.exit()));
