@@ -1,12 +1,14 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { ACK_LEVELS, type AckLevel } from './core/acks.ts';
 import { parseDuration, type Duration } from './core/duration.ts';
+import type { Settings } from './engine/settings.ts';
+import { systemClock, systemRandom } from './engine/system.ts';
 import { MillraceError } from './errors.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Front } from './ports/front.ts';
 import type { Random } from './ports/random.ts';
 import type { Store } from './ports/store.ts';
-import { customStore, type CustomStore } from './stores/custom.ts';
+import { customStore, isStore, type CustomStore } from './stores/custom.ts';
 
 export type Policy = 'write-behind' | 'write-through' | 'cache-aside';
 
@@ -75,4 +77,191 @@ export interface WriteOptions {
   readonly ttl?: Duration;
   /** Gives up waiting. A write that was already sent to the front may still happen. */
   readonly signal?: AbortSignal;
+}
+
+/** Options that were read, with what only the facade needs of them. */
+export interface ParsedOptions<V> {
+  readonly settings: Settings;
+  readonly front: Front;
+  readonly store: Store;
+  readonly schema: StandardSchemaV1<unknown, V> | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Reads options once. Throws one MILLRACE_OPTIONS error that lists every fault. */
+export function parseCacheOptions<V>(options: CacheOptions<V>): ParsedOptions<V> {
+  const read = new OptionReader(options, 'createCache');
+  const name = read.name();
+  const policy = read.oneOf('policy', ['write-behind', 'write-through', 'cache-aside'] as const, 'write-behind');
+  const front = read.front();
+  const store = read.store<V>();
+  const flush = read.flush(policy);
+  const retry = read.section('retry', ['attempts', 'minDelay', 'maxDelay']);
+  const backpressure = read.section('backpressure', ['maxEntries', 'maxBytes', 'onFull']);
+  const ttlMs = read.duration('ttl', undefined, 1, Number.MAX_SAFE_INTEGER);
+  const settings: Settings = {
+    name,
+    policy,
+    lanes: read.integer('lanes', 4, 1, 256),
+    ttlMs,
+    ack: read.ack(policy, front),
+    flush,
+    retry: {
+      attempts: retry.integer('attempts', 3, 1, 1_000),
+      minDelayMs: retry.duration('minDelay', 100, 1, 60_000) as number,
+      maxDelayMs: retry.duration('maxDelay', 30_000, 1, 3_600_000) as number,
+    },
+    backpressure: {
+      maxEntries: backpressure.integer('maxEntries', 100_000, 1, Number.MAX_SAFE_INTEGER),
+      maxBytes: backpressure.integer('maxBytes', 256 * 2 ** 20, 1, Number.MAX_SAFE_INTEGER),
+      onFull: backpressure.onFull(),
+    },
+    refreshAhead: read.fraction('refreshAhead'),
+    maxValueBytes: read.integer('maxValueBytes', 2 ** 20, 1, 512 * 2 ** 20),
+  };
+  if (settings.refreshAhead !== undefined && ttlMs === undefined) read.fault('refreshAhead needs a ttl: without one nothing expires.');
+  if (settings.retry.minDelayMs > settings.retry.maxDelayMs) read.fault('retry.minDelay is longer than retry.maxDelay.');
+  read.known([
+    'name', 'policy', 'front', 'store', 'ttl', 'flush', 'retry', 'backpressure', 'ack', 'lanes', 'schema', 'refreshAhead', 'maxValueBytes', 'clock', 'random',
+  ]);
+  const schema = options?.schema;
+  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') read.fault('schema is not a Standard Schema (it has no "~standard".validate).');
+  read.finish();
+  return { settings, front: front as Front, store: store as Store, schema, clock: options.clock ?? systemClock, random: options.random ?? systemRandom };
+}
+
+/** Reads the properties of one options object and collects faults; nested sections share the list. */
+class OptionReader {
+  readonly #options: Record<string, unknown>;
+  readonly #where: string;
+  readonly #prefix: string;
+  readonly #faults: string[];
+
+  constructor(options: unknown, where: string, prefix = '', faults: string[] = []) {
+    this.#faults = faults;
+    this.#where = where;
+    this.#prefix = prefix;
+    if (typeof options !== 'object' || options === null) {
+      this.fault(prefix === '' ? 'the options must be an object.' : `${prefix.slice(0, -1)} must be an object.`);
+      options = {};
+    }
+    this.#options = options as Record<string, unknown>;
+  }
+
+  fault(message: string): void {
+    this.#faults.push(message);
+  }
+
+  finish(): void {
+    if (this.#faults.length === 0) return;
+    const name = typeof this.#options['name'] === 'string' ? this.#options['name'] : undefined;
+    const list = this.#faults.length === 1 ? ` ${this.#faults[0]}` : `\n${this.#faults.map((fault) => `  - ${fault}`).join('\n')}`;
+    throw new MillraceError('MILLRACE_OPTIONS', `${this.#where}:${list}`, { cache: name });
+  }
+
+  known(names: readonly string[]): void {
+    for (const name of Object.keys(this.#options)) {
+      if (names.includes(name)) continue;
+      const near = names.find((known) => known.toLowerCase() === name.toLowerCase() || known.startsWith(name) || name.startsWith(known));
+      this.fault(`unknown option ${this.#prefix}${name}${near === undefined ? '' : `; did you mean ${this.#prefix}${near}?`} Known: ${names.join(', ')}.`);
+    }
+  }
+
+  section(name: string, names: readonly string[]): OptionReader {
+    const section = new OptionReader(this.#options[name] ?? {}, this.#where, `${this.#prefix}${name}.`, this.#faults);
+    section.known(names);
+    return section;
+  }
+
+  name(): string {
+    const name = this.#options['name'];
+    if (typeof name === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(name)) return name;
+    this.fault(`name must be 1 to 64 characters of A-Z a-z 0-9 _ . -, not ${show(name)}.`);
+    return '';
+  }
+
+  oneOf<T extends string>(name: string, values: readonly T[], fallback: T): T {
+    const value = this.#options[name] ?? fallback;
+    if (values.includes(value as T)) return value as T;
+    this.fault(`${this.#prefix}${name} must be one of ${values.map((known) => `'${known}'`).join(', ')}, not ${show(value)}.`);
+    return fallback;
+  }
+
+  integer(name: string, fallback: number, min: number, max: number): number {
+    const value = this.#options[name] ?? fallback;
+    if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
+    this.fault(`${this.#prefix}${name} must be a whole number from ${min} to ${max}, not ${show(value)}.`);
+    return fallback;
+  }
+
+  fraction(name: string): number | undefined {
+    const value = this.#options[name];
+    if (value === undefined || (typeof value === 'number' && value > 0 && value < 1)) return value;
+    this.fault(`${this.#prefix}${name} must be a number between 0 and 1, not ${show(value)}.`);
+    return undefined;
+  }
+
+  duration(name: string, fallbackMs: number | undefined, minMs: number, maxMs: number): number | undefined {
+    const value = this.#options[name];
+    if (value === undefined) return fallbackMs;
+    const ms = parseDuration(value);
+    if (ms !== undefined && ms >= minMs && ms <= maxMs) return Math.max(1, Math.round(ms));
+    this.fault(`${this.#prefix}${name} must be milliseconds or a string like '250ms', '5s', '10m', '1h', '2d' (${minMs} ms at least), not ${show(value)}.`);
+    return fallbackMs;
+  }
+
+  front(): Front | undefined {
+    const front = this.#options['front'] as Partial<Front> | undefined;
+    if (typeof front?.attach === 'function' && front.capabilities !== undefined) return front as Front;
+    this.fault("front is missing: use redisFront({ client }) from 'millrace/redis', lmdbFront({ path }) from 'millrace/lmdb' or memoryFront() from 'millrace/memory'.");
+    return undefined;
+  }
+
+  store<V>(): Store | undefined {
+    const store = this.#options['store'] as Store | CustomStore<V> | undefined;
+    if (isStore(store)) return store;
+    if (typeof (store as CustomStore<V> | undefined)?.loadMany === 'function' && typeof (store as CustomStore<V>).apply === 'function') return customStore(store as CustomStore<V>);
+    this.fault("store is missing: use postgresStore({ pool, table, key, value }) from 'millrace/postgres', or an object with loadMany(keys) and apply(batch).");
+    return undefined;
+  }
+
+  flush(policy: Policy): Settings['flush'] {
+    if (this.#options['flush'] === false) return undefined;
+    const flush = this.section('flush', ['maxDelay', 'batchSize', 'concurrency', 'lease']);
+    if (policy !== 'write-behind' && this.#options['flush'] !== undefined) this.fault(`flush has no meaning with policy '${policy}', which has nothing to flush.`);
+    return {
+      maxDelayMs: flush.duration('maxDelay', 1_000, 1, 24 * 3_600_000) as number,
+      batchSize: flush.integer('batchSize', 500, 1, 10_000),
+      concurrency: flush.integer('concurrency', 2, 1, 64),
+      leaseMs: flush.duration('lease', 5_000, 100, 300_000) as number,
+    };
+  }
+
+  onFull(): 'wait' | 'reject' {
+    const onFull = this.oneOf('onFull', ['wait', 'reject', 'write-through'] as const, 'wait');
+    if (onFull !== 'write-through') return onFull;
+    this.fault("backpressure.onFull 'write-through' is not available in this version: use 'wait' or 'reject'.");
+    return 'wait';
+  }
+
+  ack(policy: Policy, front: Front | undefined): AckLevel {
+    const fallback: AckLevel = policy === 'write-behind' ? (front?.capabilities.defaultAck ?? 'buffered') : 'stored';
+    const ack = this.oneOf('ack', ACK_LEVELS, fallback);
+    const refusal = refuseAck(ack, policy, front);
+    if (refusal !== undefined) this.fault(refusal);
+    return ack;
+  }
+}
+
+/** Why a cache cannot acknowledge at this level, or undefined. */
+export function refuseAck(ack: AckLevel, policy: Policy, front: Front | undefined): string | undefined {
+  if (policy !== 'write-behind') return ack === 'stored' ? undefined : `ack '${ack}' has no meaning with policy '${policy}': its writes are always 'stored'.`;
+  if (ack === 'stored' || front === undefined || front.capabilities.acks.includes(ack)) return undefined;
+  return `ack '${ack}' cannot be given by the ${front.kind} front, which offers ${[...front.capabilities.acks, 'stored'].map((level) => `'${level}'`).join(', ')}.`;
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'`;
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }

@@ -4,8 +4,11 @@ export interface Clock {
   now(): number;
   /** Milliseconds that never go back, with a fraction; for durations and deadlines. */
   monotonic(): number;
-  /** Calls `task` once after `ms` milliseconds (0 or more). The timer does not keep the process alive. */
-  after(ms: number, task: () => void): Timer;
+  /**
+   * Calls `task` once after `ms` milliseconds (0 or more). Only with `keepAlive` does the process stay alive for it:
+   * where somebody waits, or something is yet to be stored.
+   */
+  after(ms: number, task: () => void, keepAlive?: boolean): Timer;
   /** Calls `task` when the work that is already queued has run: where writes of one turn are collected. */
   soon(task: () => void): void;
 }

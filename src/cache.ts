@@ -1,0 +1,308 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { parseDuration, type Duration } from './core/duration.ts';
+import { laneOf } from './core/lane-of.ts';
+import { encodeJson } from './core/json-value.ts';
+import { Engine } from './engine/engine.ts';
+import { MillraceError } from './errors.ts';
+import { Emitter, type CacheEventName, type CacheListener } from './events.ts';
+import { KEY_BYTES_MAX } from './engine/settings.ts';
+import { DeadLetters } from './dead-letters.ts';
+import { describeFindings, type Inspection } from './observe/inspect.ts';
+import { describeStats, type CacheStats } from './observe/stats.ts';
+import { parseCacheOptions, refuseAck, type CacheOptions, type ParsedOptions, type WriteOptions } from './options.ts';
+import { PendingReceipt, STORED_RECEIPT, type Receipt } from './receipt.ts';
+
+/** What {@link Cache.close} did. */
+export interface CloseReport {
+  /** Rows that this process stored while it closed. */
+  readonly stored: number;
+  /** Entries that stay in the front, for the next process that flushes. */
+  readonly remaining: number;
+  /** Rows that were refused while it closed and are dead letters now. */
+  readonly dead: number;
+}
+
+/** How long {@link Cache.close} drains when it is not told. */
+const CLOSE_TIMEOUT_MS = 30_000;
+
+/**
+ * A cache in front of a store, kept in step by one policy. Made by {@link createCache}.
+ *
+ * Every method rejects with a `MillraceError`: MILLRACE_CLOSED once `close` was called, MILLRACE_FRONT_UNAVAILABLE or
+ * MILLRACE_STORE_UNAVAILABLE when a server cannot be reached, and what the method names.
+ */
+export class Cache<V> implements AsyncDisposable {
+  readonly name: string;
+  readonly #options: ParsedOptions<V>;
+  readonly #events = new Emitter();
+  #engine: Engine | undefined;
+  #starting: Promise<Engine> | undefined;
+  #closing: Promise<CloseReport> | undefined;
+  readonly deadLetters: DeadLetters<V>;
+
+  /** @internal Use {@link createCache}. */
+  constructor(options: CacheOptions<V>) {
+    this.#options = parseCacheOptions(options);
+    this.name = this.#options.settings.name;
+    this.deadLetters = new DeadLetters<V>(this.name, () => this.#attached(), (key, json) => this.#write(key, json, {}));
+  }
+
+  /** Connects, checks front and store, and recovers what a crash left behind; other methods do so when first called. */
+  async ready(): Promise<void> {
+    await this.#attached();
+  }
+
+  /** The value, or undefined. A value that is pending is found like any other. */
+  async get(key: string): Promise<V | undefined> {
+    this.#checkKey(key);
+    const engine = this.#engine ?? (await this.#attached());
+    this.#refuseClosed();
+    const json = await engine.reader.get(key);
+    return json === undefined ? undefined : (JSON.parse(json) as V);
+  }
+
+  /** Values by key, in the order of `keys`; keys without a value are missing. */
+  async getMany(keys: readonly string[]): Promise<Map<string, V>> {
+    for (const key of keys) this.#checkKey(key);
+    const engine = this.#engine ?? (await this.#attached());
+    this.#refuseClosed();
+    const found = await engine.reader.getMany(keys);
+    const values = new Map<string, V>();
+    for (const key of keys) {
+      const json = found.get(key);
+      if (json !== undefined) values.set(key, JSON.parse(json) as V);
+    }
+    return values;
+  }
+
+  readonly #loading = new Map<string, Promise<V | undefined>>();
+
+  /**
+   * The value; where neither front nor store has one, what `load` returns, which is then written like by
+   * {@link set}. One call of `load` per key at a time in this process. `undefined` from `load` is not written.
+   */
+  async getOrLoad(key: string, load: (key: string) => V | undefined | Promise<V | undefined>, options: WriteOptions = {}): Promise<V | undefined> {
+    const found = await this.get(key);
+    if (found !== undefined) return found;
+    let loading = this.#loading.get(key);
+    if (loading === undefined) {
+      loading = (async () => {
+        const value = await load(key);
+        if (value !== undefined) await this.set(key, value, options);
+        return value;
+      })().finally(() => this.#loading.delete(key));
+      this.#loading.set(key, loading);
+    }
+    return loading;
+  }
+
+  /** Whether {@link get} would find a value. */
+  async has(key: string): Promise<boolean> {
+    this.#checkKey(key);
+    const engine = this.#engine ?? (await this.#attached());
+    this.#refuseClosed();
+    return (await engine.reader.get(key)) !== undefined;
+  }
+
+  /**
+   * Writes a value and resolves when it is acknowledged at `options.ack` (default: the cache's). Rejects with
+   * MILLRACE_KEY or MILLRACE_VALUE before anything is written, with MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED,
+   * and with `ack: 'stored'` also with MILLRACE_REJECTED or MILLRACE_LOST.
+   */
+  async set(key: string, value: V, options: WriteOptions = {}): Promise<Receipt> {
+    this.#checkKey(key);
+    return this.#write(key, await this.#encode(key, value), options);
+  }
+
+  /** {@link set} for many; resolves with the receipts in order when all are acknowledged, rejects when one is not. */
+  async setMany(entries: Iterable<readonly [key: string, value: V]>, options: WriteOptions = {}): Promise<Receipt[]> {
+    const encoded: [string, string][] = [];
+    for (const [key, value] of entries) {
+      this.#checkKey(key);
+      encoded.push([key, await this.#encode(key, value)]);
+    }
+    return Promise.all(encoded.map(([key, json]) => this.#write(key, json, options)));
+  }
+
+  /** Deletes a value; resolves and rejects like {@link set}. Deleting what does not exist is no error. */
+  async delete(key: string, options: WriteOptions = {}): Promise<Receipt> {
+    this.#checkKey(key);
+    return this.#write(key, undefined, options);
+  }
+
+  /** {@link delete} for many. */
+  async deleteMany(keys: Iterable<string>, options: WriteOptions = {}): Promise<Receipt[]> {
+    const list = [...keys];
+    for (const key of list) this.#checkKey(key);
+    return Promise.all(list.map((key) => this.#write(key, undefined, options)));
+  }
+
+  /** Resolves when all that was accepted before this call is stored or kept as a dead letter. Waits while the store is down. */
+  async flush(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#refuseClosed();
+    const engine = await this.#attached();
+    await untilAborted(engine.flush(), options.signal, this.name, undefined);
+  }
+
+  /** Stops flushing in this process, until {@link resume}; writes go on into the front. */
+  async pause(): Promise<void> {
+    (await this.#attached()).pause();
+  }
+
+  /** Flushes again after {@link pause}; also tries lanes again that stopped, after an operator has seen to the cause. */
+  async resume(): Promise<void> {
+    (await this.#attached()).resume();
+  }
+
+  /** Where a key's value is: in the front, pending, in flight, stored, dead; since when; and the last error. */
+  async inspect(key: string): Promise<Inspection> {
+    this.#checkKey(key);
+    const engine = await this.#attached();
+    this.#refuseClosed();
+    const { front, store, settings } = engine.context;
+    const lane = laneOf(key, settings.lanes);
+    const [slot, rows, deadLetter] = await Promise.all([front.inspect(lane, key), store.load([key]), store.deadLetters?.ofKey(key)]);
+    const { error, failures } = engine.lastError(lane);
+    const lastError = error && { code: error.code, message: error.message };
+    return describeFindings({ key, lane, slot, inStore: rows.has(key), deadLetter, attempts: failures, lastError, writeBehind: settings.policy === 'write-behind' });
+  }
+
+  /** Counters of this process, and what is pending in the front for all of them. */
+  async stats(): Promise<CacheStats> {
+    const engine = await this.#attached();
+    this.#refuseClosed();
+    return describeStats(engine.counts, await engine.headers(), engine.context.clock.now());
+  }
+
+  /**
+   * Refuses new operations, drains until the deadline (default 30 s), and gives the lanes to whoever wants them. What
+   * remains stays in the front. Never rejects; a second call returns the same report.
+   */
+  close(options: { readonly timeout?: Duration } = {}): Promise<CloseReport> {
+    this.#closing ??= this.#close(parseDuration(options.timeout ?? CLOSE_TIMEOUT_MS) ?? CLOSE_TIMEOUT_MS);
+    return this.#closing;
+  }
+
+  async #close(timeoutMs: number): Promise<CloseReport> {
+    const engine = this.#engine ?? (await this.#starting?.catch(() => undefined));
+    return engine === undefined ? { stored: 0, remaining: 0, dead: 0 } : engine.close(timeoutMs);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Calls `listener` at each event of this process; see `CacheEvents`. */
+  on<N extends CacheEventName>(name: N, listener: CacheListener<N>): this {
+    this.#events.on(name, listener);
+    return this;
+  }
+
+  off<N extends CacheEventName>(name: N, listener: CacheListener<N>): this {
+    this.#events.off(name, listener);
+    return this;
+  }
+
+  #attached(): Promise<Engine> {
+    if (this.#engine !== undefined) return Promise.resolve(this.#engine);
+    if (this.#closing !== undefined) return Promise.reject(this.#closedError());
+    const { settings, front, store, clock, random } = this.#options;
+    this.#starting ??= Engine.start({ settings, front, store, clock, random, events: this.#events }).then(
+      (engine) => (this.#engine = engine),
+      (error: unknown) => {
+        // The next operation tries again: the server may be back by then.
+        this.#starting = undefined;
+        throw error;
+      },
+    );
+    return this.#starting;
+  }
+
+  async #write(key: string, json: string | undefined, options: WriteOptions): Promise<Receipt> {
+    const { settings } = this.#options;
+    const ack = options.ack ?? settings.ack;
+    let ttlMs: number | undefined;
+    if (options.ack !== undefined) {
+      const refusal = refuseAck(ack, settings.policy, this.#options.front);
+      if (refusal !== undefined) throw new MillraceError('MILLRACE_ACK', refusal, { cache: this.name, key });
+    }
+    if (options.ttl !== undefined) {
+      ttlMs = parseDuration(options.ttl);
+      if (ttlMs === undefined || ttlMs < 1) throw new MillraceError('MILLRACE_OPTIONS', `ttl must be a positive duration such as '5m' or milliseconds, not ${String(options.ttl)}.`, { cache: this.name, key });
+    }
+    const engine = this.#engine ?? (await this.#attached());
+    this.#refuseClosed();
+    this.#checkStorable(engine, key, json);
+    const writing = engine.write(key, json, ttlMs, ack);
+    const position = await (options.signal === undefined ? writing : untilAborted(writing, options.signal, this.name, key));
+    return position === undefined || ack === 'stored' ? STORED_RECEIPT : new PendingReceipt(engine, position, key);
+  }
+
+  async #encode(key: string, value: V): Promise<string> {
+    const { schema, settings } = this.#options;
+    const checked = schema === undefined ? value : await validate(schema, value, this.name, key);
+    const encoded = encodeJson(checked);
+    if ('fault' in encoded) throw new MillraceError('MILLRACE_VALUE', `The value of key "${key}" cannot be kept as JSON: ${encoded.fault}.`, { cache: this.name, key });
+    const { json } = encoded;
+    // A character is at most 3 bytes: only a text near the limit has to be measured.
+    if (json.length * 3 > settings.maxValueBytes && Buffer.byteLength(json) > settings.maxValueBytes) {
+      throw new MillraceError('MILLRACE_VALUE', `The value of key "${key}" has ${Buffer.byteLength(json)} bytes as JSON; ${settings.maxValueBytes} are allowed (option maxValueBytes).`, { cache: this.name, key });
+    }
+    return json;
+  }
+
+  #checkKey(key: unknown): asserts key is string {
+    const fault = keyFault(key);
+    if (fault !== undefined) throw new MillraceError('MILLRACE_KEY', fault, { cache: this.name, key: typeof key === 'string' ? key.slice(0, 80) : undefined });
+  }
+
+  #checkStorable(engine: Engine, key: string, json: string | undefined): void {
+    const { store } = engine.context;
+    const keyRefusal = store.checkKey(key);
+    if (keyRefusal !== undefined) throw new MillraceError('MILLRACE_KEY', `The store cannot hold key "${key}": ${keyRefusal}.`, { cache: this.name, key });
+    const refusal = json === undefined ? undefined : store.checkValue(json);
+    if (refusal !== undefined) throw new MillraceError('MILLRACE_VALUE', `The store cannot hold the value of key "${key}": ${refusal}.`, { cache: this.name, key });
+  }
+
+  #refuseClosed(): void {
+    if (this.#closing !== undefined) throw this.#closedError();
+  }
+
+  #closedError(): MillraceError {
+    return new MillraceError('MILLRACE_CLOSED', `Cache "${this.name}" is closed.`, { cache: this.name });
+  }
+}
+
+/** Makes a cache. Returns at once and does no I/O; throws MILLRACE_OPTIONS with every fault of the options. */
+export function createCache<V = unknown>(options: CacheOptions<V>): Cache<V> {
+  return new Cache<V>(options);
+}
+
+function keyFault(key: unknown): string | undefined {
+  if (typeof key !== 'string') return `A key must be a string, not ${typeof key}.`;
+  if (key === '') return 'A key must not be empty.';
+  if (key.length * 3 > KEY_BYTES_MAX && Buffer.byteLength(key) > KEY_BYTES_MAX) return `A key may have ${KEY_BYTES_MAX} bytes of UTF-8; "${key.slice(0, 40)}…" has ${Buffer.byteLength(key)}. Use a hash of it.`;
+  if (!key.isWellFormed()) return 'A key must be well-formed Unicode: it has half of a surrogate pair.';
+  if (key.includes('\0')) return 'A key must not contain NUL.';
+  return undefined;
+}
+
+async function validate<V>(schema: StandardSchemaV1<unknown, V>, value: unknown, cache: string, key: string): Promise<V> {
+  const result = await schema['~standard'].validate(value);
+  if (result.issues === undefined) return result.value;
+  const issues = result.issues.slice(0, 5).map((issue) => {
+    const path = (issue.path ?? []).map((part) => (typeof part === 'object' ? String(part.key) : String(part))).join('.');
+    return path === '' ? issue.message : `${path}: ${issue.message}`;
+  });
+  throw new MillraceError('MILLRACE_VALUE', `The schema refuses the value of key "${key}": ${issues.join('; ')}.`, { cache, key });
+}
+
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, cache: string, key: string | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise<T>((resolve, reject) => {
+    const abort = (): void => reject(new MillraceError('MILLRACE_ABORTED', 'The caller gave up waiting. What was already sent may still happen.', { cache, key, cause: signal.reason }));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

@@ -1,0 +1,13 @@
+import type { Cache } from './cache.ts';
+
+/** What `millrace.config.{ts,js,mjs}` exports by default: the caches that the command line works on. */
+export interface Config {
+  // A list of caches of different values has no common value type that could be written to.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly caches: readonly Cache<any>[];
+}
+
+/** Gives a configuration its type. Opens nothing: commands connect to the caches they are asked about. */
+export function defineConfig(config: Config): Config {
+  return config;
+}

@@ -1,0 +1,204 @@
+import { laneOf } from '../core/lane-of.ts';
+import type { SlotsDone } from '../core/lane-slots.ts';
+import { isMillraceError, MillraceError } from '../errors.ts';
+import type { Mutation } from '../ports/store.ts';
+import type { EngineContext } from './context.ts';
+import { INTENT_MS, WRITE_BYTES_MAX, WRITE_KEYS_MAX } from './settings.ts';
+
+interface Caller {
+  readonly key: string;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+interface Entry {
+  readonly mutation: Mutation;
+  readonly ttlMs: number | undefined;
+}
+
+/** Writes that share a statement: the last value of each key, everybody who waits for it. */
+class Group {
+  readonly entries = new Map<string, Entry>();
+  readonly callers: Caller[] = [];
+  bytes = 0;
+}
+
+/** Statements of one process under way at once. */
+const COMMITS_IN_FLIGHT_MAX = 4;
+
+/**
+ * Writes that are acknowledged when front and store both hold them: the store first, then the front.
+ *
+ * Write-through hides the slot behind an intent before the store is touched and publishes afterwards, so that no
+ * reader sees a value that the store does not hold, whoever dies on the way. Cache-aside only empties the slot
+ * afterwards. Writes that wait at the same time share a statement; a key is in one statement at a time, so its
+ * writes reach the store in the order in which they were asked for.
+ */
+export class DirectWriter {
+  readonly #context: EngineContext;
+  readonly #recover: (lane: number) => Promise<void>;
+  readonly #withIntents: boolean;
+  readonly #queue: Group[] = [];
+  readonly #busyKeys = new Set<string>();
+  #inFlight = 0;
+  #wakeUpSet = false;
+  #idle: (() => void)[] = [];
+
+  constructor(context: EngineContext, recover: (lane: number) => Promise<void>) {
+    this.#context = context;
+    this.#recover = recover;
+    this.#withIntents = context.settings.policy === 'write-through';
+  }
+
+  /** `json` undefined deletes. Resolves when the store has committed and the front has been told. */
+  write(key: string, json: string | undefined, ttlMs: number | undefined): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const bytes = json?.length ?? 0;
+      let group = this.#queue.at(-1);
+      if (group === undefined || group.entries.size >= WRITE_KEYS_MAX || group.bytes + bytes > WRITE_BYTES_MAX) {
+        this.#queue.push((group = new Group()));
+      }
+      group.entries.set(key, { mutation: { lane: laneOf(key, this.#context.settings.lanes), key, json }, ttlMs });
+      group.bytes += bytes;
+      group.callers.push({ key, resolve, reject });
+      this.#wakeUp();
+    });
+  }
+
+  idle(): Promise<void> {
+    if (this.#queue.length === 0 && this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #wakeUp(): void {
+    if (this.#wakeUpSet || this.#inFlight >= COMMITS_IN_FLIGHT_MAX) return;
+    this.#wakeUpSet = true;
+    this.#context.clock.soon(() => {
+      this.#wakeUpSet = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    while (this.#inFlight < COMMITS_IN_FLIGHT_MAX) {
+      const group = this.#queue[0];
+      // Only the head is looked at: a later group with other keys must not overtake one that shares a key with it.
+      if (group === undefined || [...group.entries.keys()].some((key) => this.#busyKeys.has(key))) break;
+      this.#queue.shift();
+      this.#inFlight++;
+      for (const key of group.entries.keys()) this.#busyKeys.add(key);
+      void this.#run(group);
+    }
+    if (this.#queue.length === 0 && this.#inFlight === 0) {
+      const idle = this.#idle;
+      this.#idle = [];
+      for (const resolve of idle) resolve();
+    }
+  }
+
+  async #run(group: Group): Promise<void> {
+    const { counts } = this.#context;
+    const refused = new Map<string, unknown>();
+    try {
+      await this.#commit([...group.entries.values()], refused);
+      for (const { key, resolve, reject } of group.callers) {
+        if (refused.has(key)) reject(refused.get(key));
+        else resolve();
+      }
+      const stored = group.entries.size - refused.size;
+      counts.accepted += group.callers.length - refused.size;
+      counts.coalesced += group.callers.length - group.entries.size;
+      counts.stored += stored;
+    } catch (error) {
+      for (const caller of group.callers) caller.reject(error);
+    } finally {
+      this.#inFlight--;
+      for (const key of group.entries.keys()) this.#busyKeys.delete(key);
+      this.#pump();
+    }
+  }
+
+  /** Commits entries in one statement; a row that the store refuses is found by halving and put into `refused`. */
+  async #commit(entries: readonly Entry[], refused: Map<string, unknown>): Promise<void> {
+    try {
+      await this.#commitTogether(entries);
+    } catch (error) {
+      if (!isMillraceError(error) || error.code !== 'MILLRACE_REJECTED') throw error;
+      const first = entries[0] as Entry;
+      if (entries.length === 1) {
+        refused.set(first.mutation.key, error);
+        return;
+      }
+      const middle = Math.ceil(entries.length / 2);
+      await this.#commit(entries.slice(0, middle), refused);
+      await this.#commit(entries.slice(middle), refused);
+    }
+  }
+
+  async #commitTogether(entries: readonly Entry[]): Promise<void> {
+    const { store, clock, random, settings } = this.#context;
+    const mutations = entries.map(({ mutation }) => mutation).sort((a, b) => (a.key < b.key ? -1 : 1));
+    if (!this.#withIntents) {
+      await store.commit(mutations);
+      await this.#tellFront(entries, (lane, keys) => this.#context.front.invalidate(lane, keys));
+      return;
+    }
+    const token = random.token();
+    let begunAt: number;
+    do {
+      begunAt = clock.monotonic();
+      await this.#step(entries, (lane, keys) => this.#context.front.beginIntent(lane, keys, token, INTENT_MS));
+      // A process that was suspended between these two lines begins again: its intents may have run out.
+    } while (clock.monotonic() - begunAt > INTENT_MS / 4);
+    let committed = false;
+    try {
+      await store.commit(mutations);
+      committed = true;
+    } finally {
+      // Whatever became of the commit, the writer is no longer under way. If it is not known, the slot stays empty.
+      const finish = (lane: number, keys: readonly string[], part: readonly Entry[]) =>
+        this.#context.front.finishIntent(
+          lane,
+          keys,
+          token,
+          part.map(({ mutation }) => (committed ? mutation.json : undefined)),
+          part.map(({ ttlMs }) => ttlMs ?? settings.ttlMs),
+        );
+      if (committed) await this.#tellFront(entries, finish);
+      else await this.#step(entries, finish).catch(() => undefined);
+    }
+  }
+
+  async #tellFront(entries: readonly Entry[], call: FrontCall): Promise<void> {
+    try {
+      await this.#step(entries, call);
+    } catch (cause) {
+      const message = this.#withIntents
+        ? 'The store has committed the write, but the front could not be told. Readers go to the store for this key until its intent runs out (a minute at most).'
+        : 'The store has committed the write, but the front could not be told and may serve the old value until it expires.';
+      throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', message, { cache: this.#context.settings.name, key: entries[0]?.mutation.key, cause });
+    }
+  }
+
+  /** One step of the front per lane; a lane that must be adopted first is, and then forgets what it held. */
+  async #step(entries: readonly Entry[], call: FrontCall): Promise<void> {
+    const byLane = new Map<number, Entry[]>();
+    for (const entry of entries) {
+      const part = byLane.get(entry.mutation.lane);
+      if (part === undefined) byLane.set(entry.mutation.lane, [entry]);
+      else part.push(entry);
+    }
+    await Promise.all(
+      [...byLane].map(async ([lane, part]) => {
+        const keys = part.map(({ mutation }) => mutation.key);
+        for (let attempt = 0; attempt < 3; attempt++) {
+          if ((await call(lane, keys, part)).kind === 'done') return;
+          await this.#recover(lane);
+        }
+        throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `Lane ${lane} lost its state again and again while it was written to.`, { cache: this.#context.settings.name, lane });
+      }),
+    );
+  }
+}
+
+type FrontCall = (lane: number, keys: readonly string[], part: readonly Entry[]) => Promise<SlotsDone>;

@@ -1,0 +1,278 @@
+import type { AckLevel } from '../core/acks.ts';
+import { entriesOf, type LaneHeader } from '../core/lane.ts';
+import { laneOf } from '../core/lane-of.ts';
+import { TOMBSTONE } from '../core/slot.ts';
+import { MillraceError } from '../errors.ts';
+import type { Emitter } from '../events.ts';
+import type { Clock, Timer } from '../ports/clock.ts';
+import type { Front } from '../ports/front.ts';
+import type { Random } from '../ports/random.ts';
+import type { Store } from '../ports/store.ts';
+import type { EngineContext } from './context.ts';
+import { newCounts, type Counts } from './counts.ts';
+import { DirectWriter } from './direct-writer.ts';
+import { Flusher } from './flusher.ts';
+import { LaneWriter } from './lane-writer.ts';
+import { Reader } from './reader.ts';
+import { Recovery } from './recovery.ts';
+import type { Settings } from './settings.ts';
+import { Watermark, type Position } from './watermark.ts';
+
+/** What an engine is made of; everything that moves comes in from outside. */
+export interface EngineParts {
+  readonly settings: Settings;
+  readonly front: Front;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: Emitter;
+}
+
+/** How often a process asks for the progress of a lane that another one flushes, while somebody waits. */
+const PROGRESS_POLL_MS = 25;
+/** How long a full buffer is left alone by a process that does not flush. */
+const ROOM_POLL_MS = 50;
+
+/** One attached cache: its writers, reader and flusher, wired to each other. */
+export class Engine {
+  readonly context: EngineContext;
+  readonly #watermarks: readonly Watermark[];
+  readonly #recovery: Recovery;
+  readonly #writers: readonly LaneWriter[];
+  readonly #direct: DirectWriter | undefined;
+  readonly #flusher: Flusher | undefined;
+  readonly reader: Reader;
+  #progressTimer: Timer | undefined;
+  #stopped = false;
+
+  /** Attaches to front and store, recovers what must be, and begins to flush. */
+  static async start(parts: EngineParts): Promise<Engine> {
+    const { settings, front, store, clock, random, events } = parts;
+    const writeBehind = settings.policy === 'write-behind';
+    const onWarning = (message: string): void => events.emit('warning', { message });
+    let engine: Engine | undefined;
+    const laneStore = await store.attach({ cache: settings.name, lanes: settings.lanes, clock, writeBehind, onWarning });
+    try {
+      const laneFront = await front.attach({
+        cache: settings.name,
+        lanes: settings.lanes,
+        acks: writeBehind ? [settings.ack] : [],
+        clock,
+        random,
+        writeBehind,
+        onReconnect: () => engine?.reconnected(),
+        onWarning,
+      });
+      const counts = newCounts();
+      const context: EngineContext = {
+        settings,
+        front: laneFront,
+        store: laneStore,
+        storeCapabilities: store.capabilities,
+        frontIsShared: front.capabilities.shared,
+        clock,
+        random,
+        events,
+        counts,
+        owner: random.token(),
+      };
+      engine = new Engine(context);
+      try {
+        await engine.#start();
+      } catch (error) {
+        await engine.#flusher?.stop();
+        await laneFront.close();
+        throw error;
+      }
+      return engine;
+    } catch (error) {
+      await laneStore.close();
+      throw error;
+    }
+  }
+
+  private constructor(context: EngineContext) {
+    this.context = context;
+    const { settings } = context;
+    const writeBehind = settings.policy === 'write-behind';
+    const lanes = Array.from({ length: settings.lanes }, (_, lane) => lane);
+    this.#watermarks = lanes.map((lane) => new Watermark(settings.name, lane, (count, cause) => {
+      context.counts.lost += count;
+      context.events.emit('loss', { lane, count, cause });
+    }));
+    this.#recovery = new Recovery(context, this.#watermarks);
+    this.#flusher = writeBehind && settings.flush !== undefined ? new Flusher(context, settings.flush, this.#watermarks, this.#recovery) : undefined;
+    const recover = (lane: number): Promise<void> => this.#recover(lane);
+    this.#writers = writeBehind
+      ? lanes.map((lane) => new LaneWriter(context, lane, this.#watermarks[lane] as Watermark, {
+          accepted: (index, result) => this.#flusher?.accepted(index, result),
+          recover,
+          waitForRoom: () => this.#flusher?.room() ?? new Promise((resolve) => context.clock.after(ROOM_POLL_MS, resolve, true)),
+        }))
+      : [];
+    this.#direct = writeBehind ? undefined : new DirectWriter(context, recover);
+    this.reader = new Reader(context, recover);
+  }
+
+  async #start(): Promise<void> {
+    if (this.#flusher !== undefined) await this.#flusher.start();
+    // Lanes that are in other hands need nothing; a lane that nobody could take tells why here.
+    await Promise.all(this.#watermarks.map((_, lane) => this.#recover(lane)));
+  }
+
+  // Operations.
+
+  /** Writes, and resolves as `ack` promises. `json` undefined deletes. */
+  async write(key: string, json: string | undefined, ttlMs: number | undefined, ack: AckLevel): Promise<Position | undefined> {
+    if (this.#direct !== undefined) {
+      await this.#direct.write(key, json, ttlMs);
+      return undefined;
+    }
+    const writer = this.#writers[laneOf(key, this.context.settings.lanes)] as LaneWriter;
+    const position = await writer.write(key, json ?? TOMBSTONE, ttlMs, ack);
+    if (ack === 'stored') {
+      this.#hurry(position.lane);
+      await this.stored(position, key);
+    }
+    return position;
+  }
+
+  /** Resolves when the store has the mutation at `position`; rejects when it refused it or it was lost. */
+  stored(position: Position, key: string | undefined): Promise<void> {
+    const done = (this.#watermarks[position.lane] as Watermark).wait(position, key);
+    this.#followProgress();
+    return done;
+  }
+
+  /** Resolves when all that was asked for before the call is stored (or refused, or known to be lost). */
+  async flush(): Promise<void> {
+    await this.idle();
+    if (this.#direct !== undefined) return;
+    const barriers = await Promise.all(this.#watermarks.map((_, lane) => this.#barrier(lane)));
+    await Promise.all(barriers.map(async (position) => {
+      if (position === undefined) return;
+      await this.stored(position, undefined).catch((error: unknown) => {
+        // A loss was reported as such; what is lost cannot be waited for.
+        if (!(error instanceof MillraceError) || error.code !== 'MILLRACE_LOST') throw error;
+      });
+    }));
+  }
+
+  /** Resolves when every write that was asked for has been answered by the front. */
+  async idle(): Promise<void> {
+    await Promise.all([this.#direct?.idle(), ...this.#writers.map((writer) => writer.idle())]);
+  }
+
+  async #barrier(lane: number): Promise<Position | undefined> {
+    const flushLane = this.#flusher?.lane(lane);
+    if (flushLane?.state === 'stopped' && flushLane.lastError !== undefined) throw flushLane.lastError;
+    let requested = await this.context.front.requestFlush(lane);
+    if (requested.kind === 'unrecovered') {
+      await this.#recover(lane);
+      requested = await this.context.front.requestFlush(lane);
+      if (requested.kind === 'unrecovered') throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `Lane ${lane} could not be recovered, so it is not known what is pending.`, { cache: this.context.settings.name, lane });
+    }
+    const { header } = requested;
+    (this.#watermarks[lane] as Watermark).observe(header);
+    if (header.pendingEntries === 0 && header.flight?.state !== 'cut') return undefined;
+    this.#flusher?.observed(lane, header);
+    this.#flusher?.hurry(lane);
+    return { lane, epoch: header.epoch, seq: header.seq };
+  }
+
+  #hurry(lane: number): void {
+    if (this.#flusher !== undefined && this.#flusher.lane(lane).state !== 'foreign') this.#flusher.hurry(lane);
+    // Somebody else flushes: ask there. If the request is lost, the mutation is stored when it is due anyway.
+    else void this.context.front.requestFlush(lane).catch(() => undefined);
+  }
+
+  pause(): void {
+    this.#flusher?.pause();
+  }
+
+  resume(): void {
+    this.#flusher?.resume();
+  }
+
+  /** The lanes as the front has them now. */
+  async headers(): Promise<(LaneHeader | undefined)[]> {
+    return Promise.all(this.#watermarks.map(async (_, lane) => (await this.context.front.header(lane)).header));
+  }
+
+  lastError(lane: number): { readonly error: MillraceError | undefined; readonly failures: number } {
+    const flushLane = this.#flusher?.lane(lane);
+    return { error: flushLane?.lastError, failures: flushLane?.failures ?? 0 };
+  }
+
+  get counts(): Counts {
+    return this.context.counts;
+  }
+
+  // Life cycle.
+
+  /** Drains until `deadlineMs` from now, gives the lanes back and lets go of front and store. */
+  async close(deadlineMs: number): Promise<{ stored: number; remaining: number; dead: number }> {
+    const { clock, counts, front, store } = this.context;
+    const before = { stored: counts.stored, dead: counts.dead };
+    let timer: Timer | undefined;
+    const deadline = new Promise<'deadline'>((resolve) => {
+      timer = clock.after(deadlineMs, () => resolve('deadline'), true);
+    });
+    await Promise.race([deadline, this.#flusher === undefined ? this.idle() : this.flush()]).catch((error: unknown) => this.#report(error));
+    this.#stopped = true;
+    this.#progressTimer?.cancel();
+    await Promise.race([deadline, this.#flusher?.stop()]);
+    timer?.cancel();
+    const headers = await this.headers().catch(() => []);
+    const remaining = headers.reduce((sum, header) => sum + (header === undefined ? 0 : entriesOf(header)), 0);
+    const closed = new MillraceError('MILLRACE_CLOSED', 'The cache was closed before the write was stored. It stays in the front and is stored by the next process that flushes.', { cache: this.context.settings.name });
+    for (const watermark of this.#watermarks) watermark.abandon(closed);
+    await Promise.all([front.close(), store.close()].map((closing) => closing.catch((error: unknown) => this.#report(error))));
+    return { stored: counts.stored - before.stored, remaining, dead: counts.dead - before.dead };
+  }
+
+  /** The front's connection is back: its lanes may not be as they were. */
+  reconnected(): void {
+    for (let lane = 0; lane < this.#watermarks.length; lane++) this.#recover(lane).catch((error: unknown) => this.#report(error));
+  }
+
+  async #recover(lane: number): Promise<void> {
+    if (this.#direct === undefined) {
+      if (this.#flusher === undefined) await this.#recovery.ensure(lane);
+      else await this.#flusher.recover(lane);
+      return;
+    }
+    const { settings, front } = this.context;
+    const { current } = await front.header(lane);
+    if (current) return;
+    const adopted = await front.adopt(lane);
+    if (adopted.kind === 'pending') {
+      throw new MillraceError('MILLRACE_OPTIONS', `Cache "${settings.name}" has ${adopted.entries} pending writes from a write-behind policy. Drain it with policy: 'write-behind' before you change to '${settings.policy}'.`, { cache: settings.name, lane });
+    }
+    if (adopted.kind === 'lanes') {
+      throw new MillraceError('MILLRACE_LANES', `Cache "${settings.name}" has ${adopted.lanes} lanes in the front, not ${settings.lanes}. Set lanes: ${adopted.lanes}, or use a new name.`, { cache: settings.name });
+    }
+  }
+
+  /** Asks for the progress of lanes that other processes flush, for as long as somebody waits. */
+  #followProgress(): void {
+    if (this.#progressTimer !== undefined || this.#stopped || !this.#watermarks.some((mark) => mark.waiting)) return;
+    this.#progressTimer = this.context.clock.after(PROGRESS_POLL_MS, () => void this.#askForProgress(), true);
+  }
+
+  async #askForProgress(): Promise<void> {
+    await Promise.all(this.#watermarks.map(async (watermark, lane) => {
+      if (!watermark.waiting || this.#flusher?.lane(lane).isOurs === true) return;
+      const { header } = await this.context.front.header(lane);
+      if (header !== undefined) watermark.observe(header);
+    })).catch((error: unknown) => this.#report(error));
+    this.#progressTimer = undefined;
+    this.#followProgress();
+  }
+
+  #report(error: unknown): void {
+    if (this.#stopped) return;
+    const fault = error instanceof MillraceError ? error : new MillraceError('MILLRACE_INTERNAL', 'Something failed in the background.', { cache: this.context.settings.name, cause: error });
+    this.context.events.emit('error', { error: fault });
+  }
+}

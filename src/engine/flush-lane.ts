@@ -1,0 +1,95 @@
+import type { LaneHeader } from '../core/lane.ts';
+import type { MillraceError } from '../errors.ts';
+
+/**
+ * A lane as its flusher sees it.
+ *
+ * ```
+ * foreign ──claim won──▶ taking ──recovered──▶ idle ──due──▶ flushing ──stored──▶ idle
+ *    ▲                     │                    ▲              │ transient fault: idle, with `retryAt`
+ *    └──── lost / failed ──┘                    └──────────────┤
+ *    ▲                                                         │ fence or front says another has it
+ *    └─────────────────────────────────────────────────────────┘
+ * any ──needs an operator──▶ stopped ──resume or retry──▶ foreign
+ * ```
+ */
+export type FlushLaneState = 'foreign' | 'taking' | 'idle' | 'flushing' | 'stopped';
+
+const TRANSITIONS: Readonly<Record<FlushLaneState, readonly FlushLaneState[]>> = {
+  foreign: ['taking', 'stopped'],
+  taking: ['idle', 'foreign', 'stopped'],
+  idle: ['flushing', 'taking', 'foreign', 'stopped'],
+  flushing: ['idle', 'foreign', 'stopped'],
+  stopped: ['foreign', 'taking'],
+};
+
+export class FlushLane {
+  readonly index: number;
+  #state: FlushLaneState = 'foreign';
+  /** The epoch under which this worker has the lane. */
+  epoch = 0;
+  /** Keys known to be pending. */
+  pending = 0;
+  /** A generation is cut and not yet cleaned up. */
+  hasFlight = false;
+  storedSeq = 0;
+  /** Monotonic ms at which the oldest pending mutation is due; Infinity when nothing is. */
+  dueAt = Number.POSITIVE_INFINITY;
+  /** Somebody waits: due now. */
+  urgent = false;
+  /** Not to be flushed before this monotonic time. */
+  retryAt = 0;
+  /** Failures in a row. */
+  failures = 0;
+  /** When the lease was last taken or renewed, monotonic ms. */
+  renewedAt = Number.NEGATIVE_INFINITY;
+  lastError: MillraceError | undefined;
+
+  constructor(index: number) {
+    this.index = index;
+  }
+
+  get state(): FlushLaneState {
+    return this.#state;
+  }
+
+  get isOurs(): boolean {
+    return this.#state === 'idle' || this.#state === 'flushing';
+  }
+
+  become(next: FlushLaneState): void {
+    if (this.#state === next) return;
+    if (!TRANSITIONS[this.#state].includes(next)) throw new Error(`lane ${this.index}: ${this.#state} cannot become ${next}`);
+    this.#state = next;
+  }
+
+  /** Takes over what a header tells of the work to do. */
+  learn(header: LaneHeader, nowMs: number, nowMonotonic: number, maxDelayMs: number): void {
+    this.storedSeq = Math.max(this.storedSeq, header.storedSeq);
+    this.hasFlight = header.flight !== undefined;
+    this.pending = header.pendingEntries;
+    if (header.pendingEntries > 0) {
+      // The front's clock may differ from ours: an age is believed only between zero and the longest delay.
+      const ageMs = Math.min(maxDelayMs, Math.max(0, nowMs - header.pendingSinceMs));
+      this.dueAt = Math.min(this.dueAt, nowMonotonic + maxDelayMs - ageMs);
+    }
+    if (header.flushSeq > header.storedSeq && (this.pending > 0 || this.hasFlight)) this.urgent = true;
+  }
+
+  /** Whether it may be flushed at all now. */
+  isReady(nowMonotonic: number): boolean {
+    return this.#state === 'idle' && (this.pending > 0 || this.hasFlight) && this.retryAt <= nowMonotonic;
+  }
+
+  isDue(nowMonotonic: number): boolean {
+    return this.urgent || this.hasFlight || this.dueAt <= nowMonotonic;
+  }
+
+  /** Everything that was pending is in the flight now. */
+  wasCut(): void {
+    this.pending = 0;
+    this.dueAt = Number.POSITIVE_INFINITY;
+    this.urgent = false;
+    this.hasFlight = true;
+  }
+}

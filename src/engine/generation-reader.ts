@@ -1,0 +1,91 @@
+import type { GenerationRow } from '../core/lane-flush.ts';
+import { TOMBSTONE } from '../core/slot.ts';
+import type { Mutation } from '../ports/store.ts';
+import type { EngineContext } from './context.ts';
+
+/** A generation to be read: whose it is and which. */
+export interface ReadableGeneration {
+  readonly lane: number;
+  readonly epoch: number;
+  readonly generation: number;
+}
+
+/** The front answered that the generation is not this worker's any more. */
+export class LaneTaken extends Error {
+  readonly lane: number;
+
+  constructor(lane: number) {
+    super(`lane ${lane} was taken over`);
+    this.lane = lane;
+  }
+}
+
+/**
+ * Reads generations out of the front as batches of exactly `batchSize` rows (the last may be smaller), sorted by key.
+ * The next page is on its way while the store works on a batch. `missing` counts keys whose value was removed behind
+ * the lane's back.
+ */
+export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
+  readonly #context: EngineContext;
+  readonly #generations: readonly ReadableGeneration[];
+  readonly #batchSize: number;
+  readonly missing = new Map<number, number>();
+
+  constructor(context: EngineContext, generations: readonly ReadableGeneration[], batchSize: number) {
+    this.#context = context;
+    this.#generations = generations;
+    this.#batchSize = batchSize;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<readonly Mutation[]> {
+    let rows: Mutation[] = [];
+    for (const generation of this.#generations) {
+      // A key can come twice: when it was frozen while it was read, or by the way the front scans. Its value is the same.
+      const seen = new Set<string>();
+      for await (const page of this.#pages(generation)) {
+        for (const row of page) {
+          if (seen.has(row.key)) continue;
+          seen.add(row.key);
+          const mutation = this.#mutation(generation.lane, row);
+          if (mutation !== undefined) rows.push(mutation);
+        }
+        while (rows.length >= this.#batchSize) {
+          yield sorted(rows.slice(0, this.#batchSize));
+          rows = rows.slice(this.#batchSize);
+        }
+      }
+    }
+    if (rows.length > 0) yield sorted(rows);
+  }
+
+  async *#pages(generation: ReadableGeneration): AsyncGenerator<readonly GenerationRow[]> {
+    const limit = Math.max(this.#batchSize, 500);
+    let next = this.#page(generation, '', limit);
+    for (;;) {
+      const page = await next;
+      if (page.kind === 'refused') throw new LaneTaken(generation.lane);
+      if (page.next === '') {
+        yield page.rows;
+        return;
+      }
+      next = this.#page(generation, page.next, limit);
+      // If nobody comes back for it, its rejection is nobody's.
+      next.catch(() => undefined);
+      yield page.rows;
+    }
+  }
+
+  #page(generation: ReadableGeneration, cursor: string, limit: number) {
+    return this.#context.front.readGeneration(generation.lane, generation.epoch, generation.generation, cursor, limit);
+  }
+
+  #mutation(lane: number, row: GenerationRow): Mutation | undefined {
+    if (row.raw === undefined) {
+      this.missing.set(lane, (this.missing.get(lane) ?? 0) + 1);
+      return undefined;
+    }
+    return { lane, key: row.key, json: row.raw === TOMBSTONE ? undefined : row.raw };
+  }
+}
+
+const sorted = (rows: Mutation[]): Mutation[] => rows.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));

@@ -1,0 +1,272 @@
+import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
+import type { AckLevel } from '../core/acks.ts';
+import { MillraceError } from '../errors.ts';
+import type { EngineContext } from './context.ts';
+import type { Position, Watermark } from './watermark.ts';
+import { WRITE_BYTES_MAX, WRITE_KEYS_MAX, WRITES_IN_FLIGHT_MAX } from './settings.ts';
+
+/** What a writer asks of the rest of the engine. */
+export interface WriterHooks {
+  /** A batch was accepted; `pending` keys wait in the lane. Called before the callers learn of it. */
+  accepted(lane: number, result: Extract<WriteResult, { kind: 'accepted' }>): void;
+  /** The lane must be recovered before it takes writes; resolves when it has been. */
+  recover(lane: number): Promise<void>;
+  /** The buffer is full; resolves when there may be room again. */
+  waitForRoom(lane: number): Promise<void>;
+}
+
+interface Caller {
+  readonly key: string;
+  readonly ack: AckLevel;
+  resolve(position: Position): void;
+  reject(error: unknown): void;
+}
+
+/** Writes that go to the front in one step: distinct keys, the last slot of each, everybody who waits for them. */
+class Collected {
+  readonly index = new Map<string, number>();
+  readonly keys: string[] = [];
+  readonly slots: string[] = [];
+  ttls: Map<number, number> | undefined;
+  bytes = 0;
+  readonly callers: Caller[] = [];
+  /** Place in the lane's order. */
+  readonly order: number;
+  /** Sent at least once: takes no more writes, which would overtake those sent since. */
+  closed = false;
+  /** Keys that a later batch has written meanwhile: what this batch holds of them must not be written any more. */
+  superseded: Map<string, Position> | undefined;
+
+  constructor(order: number) {
+    this.order = order;
+  }
+
+  put(key: string, slot: string, ttlMs: number | undefined): void {
+    let i = this.index.get(key);
+    if (i === undefined) {
+      i = this.keys.length;
+      this.index.set(key, i);
+      this.keys.push(key);
+      this.slots.push(slot);
+      this.bytes += slot.length;
+    } else {
+      this.bytes += slot.length - (this.slots[i] as string).length;
+      this.slots[i] = slot;
+      this.ttls?.delete(i);
+    }
+    if (ttlMs !== undefined) (this.ttls ??= new Map()).set(i, ttlMs);
+  }
+}
+
+/**
+ * Sends one lane's writes to the front: all that wait go in one step, two steps are under way at the most. Writes
+ * of a key take effect in the order in which they were asked for, also when a step has to be repeated.
+ */
+export class LaneWriter {
+  readonly #context: EngineContext;
+  readonly #lane: number;
+  readonly #watermark: Watermark;
+  readonly #hooks: WriterHooks;
+  /** Batches to be sent, oldest first; only the last takes more writes. */
+  readonly #queue: Collected[] = [];
+  readonly #inFlight = new Set<Collected>();
+  #wakeUpSet = false;
+  #nextOrder = 0;
+  /** Batches that wait to be repeated: nothing may overtake them. */
+  #held = 0;
+  #idle: (() => void)[] = [];
+
+  constructor(context: EngineContext, lane: number, watermark: Watermark, hooks: WriterHooks) {
+    this.#context = context;
+    this.#lane = lane;
+    this.#watermark = watermark;
+    this.#hooks = hooks;
+  }
+
+  /** Resolves with the write's position when the front has acknowledged it at `ack` (`stored` counts as `buffered`). */
+  write(key: string, slot: string, ttlMs: number | undefined, ack: AckLevel): Promise<Position> {
+    return new Promise<Position>((resolve, reject) => {
+      const batch = this.#open(slot.length);
+      batch.put(key, slot, ttlMs);
+      batch.callers.push({ key, ack, resolve, reject });
+      this.#wakeUp();
+    });
+  }
+
+  /** Resolves when every write that was asked for before the call has been answered. */
+  idle(): Promise<void> {
+    if (this.#queue.length === 0 && this.#inFlight.size === 0 && this.#held === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #open(bytes: number): Collected {
+    let batch = this.#queue.at(-1);
+    if (batch === undefined || batch.keys.length >= this.#keysMax || batch.bytes + bytes > WRITE_BYTES_MAX || batch.closed) {
+      this.#queue.push((batch = new Collected(this.#nextOrder++)));
+    }
+    return batch;
+  }
+
+  /** A batch larger than the whole buffer could never be accepted. */
+  get #keysMax(): number {
+    return Math.min(WRITE_KEYS_MAX, this.#context.settings.backpressure.maxEntries);
+  }
+
+  #wakeUp(): void {
+    if (this.#wakeUpSet || this.#held > 0 || this.#inFlight.size >= WRITES_IN_FLIGHT_MAX) return;
+    this.#wakeUpSet = true;
+    this.#context.clock.soon(() => {
+      this.#wakeUpSet = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    while (this.#held === 0 && this.#inFlight.size < WRITES_IN_FLIGHT_MAX) {
+      const batch = this.#queue.shift();
+      if (batch === undefined) break;
+      batch.closed = true;
+      this.#inFlight.add(batch);
+      void this.#send(batch);
+    }
+    if (this.#queue.length === 0 && this.#inFlight.size === 0 && this.#held === 0 && this.#idle.length > 0) {
+      const idle = this.#idle;
+      this.#idle = [];
+      for (const resolve of idle) resolve();
+    }
+  }
+
+  async #send(batch: Collected): Promise<void> {
+    let result: WriteResult;
+    try {
+      result = await this.#context.front.write(this.#lane, this.#step(batch));
+    } catch (error) {
+      this.#inFlight.delete(batch);
+      // Not sent again: the front may have it, and a late repetition could undo a newer write of another process.
+      for (const caller of batch.callers) caller.reject(error);
+      this.#pump();
+      return;
+    }
+    if (result.kind === 'accepted') {
+      this.#accepted(batch, result);
+      return;
+    }
+    await this.#refused(batch, result);
+  }
+
+  #step(batch: Collected): WriteBatch {
+    const { maxEntries, maxBytes } = this.#context.settings.backpressure;
+    return { accepted: batch.callers.length, keys: batch.keys, slots: batch.slots, ttls: batch.ttls, bytes: batch.bytes, maxEntries, maxBytes };
+  }
+
+  #accepted(batch: Collected, result: Extract<WriteResult, { kind: 'accepted' }>): void {
+    const { counts, front } = this.#context;
+    this.#inFlight.delete(batch);
+    counts.accepted += batch.callers.length;
+    this.#watermark.gave(result.epoch, result.seq);
+    // The flusher hears of it first: a cut that it asks for now comes before any write that a caller makes next.
+    this.#hooks.accepted(this.#lane, result);
+    this.#supersede(batch, { lane: this.#lane, epoch: result.epoch, seq: result.seq });
+
+    const firstSeq = result.seq - batch.callers.length + 1;
+    const level = strongest(batch.callers);
+    if (level === 'buffered') {
+      this.#resolve(batch.callers, firstSeq, result.epoch);
+    } else {
+      front.sync(level, this.#lane).then(
+        () => this.#resolve(batch.callers, firstSeq, result.epoch),
+        (error: unknown) => {
+          for (const caller of batch.callers) caller.reject(error);
+        },
+      );
+    }
+    this.#pump();
+  }
+
+  #resolve(callers: readonly Caller[], firstSeq: number, epoch: number): void {
+    for (let i = 0; i < callers.length; i++) {
+      (callers[i] as Caller).resolve({ lane: this.#lane, epoch, seq: firstSeq + i });
+    }
+  }
+
+  /** Batches that were sent earlier and have to be repeated must not write these keys again. */
+  #supersede(batch: Collected, position: Position): void {
+    if (this.#held === 0) return;
+    for (const earlier of this.#queue) {
+      if (earlier.order >= batch.order) continue;
+      for (const key of batch.keys) if (earlier.index.has(key)) (earlier.superseded ??= new Map()).set(key, position);
+    }
+  }
+
+  async #refused(batch: Collected, result: Exclude<WriteResult, { kind: 'accepted' }>): Promise<void> {
+    const { settings, counts } = this.#context;
+    if (result.kind === 'stopped') {
+      this.#inFlight.delete(batch);
+      const error = new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} takes no writes: ${result.reason}.`, { cache: settings.name, lane: this.#lane });
+      for (const caller of batch.callers) caller.reject(error);
+      this.#pump();
+      return;
+    }
+    if (result.kind === 'full' && settings.backpressure.onFull === 'reject' && batch.keys.length === 1) {
+      this.#inFlight.delete(batch);
+      counts.refused += batch.callers.length;
+      const { maxEntries, maxBytes } = settings.backpressure;
+      const message = `The buffer is full: ${result.entries} of ${maxEntries} entries, about ${result.bytes} of ${maxBytes} bytes are pending. Slow down, raise backpressure.maxEntries or maxBytes, or use onFull: 'wait'.`;
+      for (const caller of batch.callers) caller.reject(new MillraceError('MILLRACE_FULL', message, { cache: settings.name, key: caller.key, lane: this.#lane }));
+      this.#pump();
+      return;
+    }
+    await this.#repeat(batch, result);
+  }
+
+  /** Holds the lane until the batch can be sent again, in its place before all later ones. */
+  async #repeat(batch: Collected, result: Extract<WriteResult, { kind: 'full' | 'unrecovered' }>): Promise<void> {
+    this.#held++;
+    this.#inFlight.delete(batch);
+    const at = this.#queue.findIndex((other) => other.order > batch.order);
+    this.#queue.splice(at < 0 ? this.#queue.length : at, 0, batch);
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      if (result.kind === 'unrecovered') await this.#hooks.recover(this.#lane);
+      else if (batch.keys.length === 1) await this.#hooks.waitForRoom(this.#lane);
+      // What was sent after it is answered before it is repeated, and may have replaced some of its keys.
+      while (this.#inFlight.size > 0) await new Promise<void>((resolve) => this.#context.clock.soon(resolve));
+    } catch (error) {
+      failure = { error };
+    }
+    const parts = failure === undefined ? this.#split(batch, result.kind === 'full') : [];
+    if (failure !== undefined) for (const caller of batch.callers) caller.reject(failure.error);
+    this.#queue.splice(this.#queue.indexOf(batch), 1, ...parts);
+    this.#held--;
+    this.#pump();
+  }
+
+  /** The batch without its superseded keys, in halves where it did not fit as a whole: what fits goes through. */
+  #split(batch: Collected, inHalves: boolean): Collected[] {
+    const keys = batch.keys.filter((key) => batch.superseded?.has(key) !== true);
+    for (const caller of batch.callers) {
+      const position = batch.superseded?.get(caller.key);
+      if (position !== undefined) caller.resolve(position);
+    }
+    const middle = inHalves && keys.length > 1 ? Math.ceil(keys.length / 2) : keys.length;
+    return [keys.slice(0, middle), keys.slice(middle)].filter((part) => part.length > 0).map((part) => {
+      const half = new Collected(batch.order);
+      half.closed = true;
+      for (const key of part) {
+        const i = batch.index.get(key) as number;
+        half.put(key, batch.slots[i] as string, batch.ttls?.get(i));
+      }
+      half.callers.push(...batch.callers.filter((caller) => half.index.has(caller.key)));
+      return half;
+    });
+  }
+}
+
+function strongest(callers: readonly Caller[]): 'buffered' | 'fsynced' | 'replicated' {
+  let level: 'buffered' | 'fsynced' | 'replicated' = 'buffered';
+  for (const { ack } of callers) {
+    if (ack === 'replicated') return 'replicated';
+    if (ack === 'fsynced') level = 'fsynced';
+  }
+  return level;
+}

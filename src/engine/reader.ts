@@ -1,0 +1,225 @@
+import { readSlot } from '../core/slot.ts';
+import { laneOf } from '../core/lane-of.ts';
+import { UNRECOVERED } from '../ports/front.ts';
+import type { EngineContext } from './context.ts';
+import { defer, type Deferred } from './deferred.ts';
+import { FILL_TOKEN_MS, FILL_WAIT_MS } from './settings.ts';
+
+/** A load of one key under way in this process. */
+interface Load {
+  readonly key: string;
+  readonly lane: number;
+  readonly token: string;
+  /** Set when the store has been asked: from then on only a reader that sees this load's token may join. */
+  asked: boolean;
+  readonly done: Deferred<LoadResult>;
+}
+
+/** `again`: the slot was not empty after all; look at it again. */
+type LoadResult = { readonly kind: 'loaded'; readonly json: string | undefined } | { readonly kind: 'again' };
+
+const AGAIN: LoadResult = { kind: 'again' };
+/** Polls of another process's load: first and longest wait. */
+const POLL_MS_MIN = 2;
+const POLL_MS_MAX = 50;
+
+/**
+ * Reads through the front. A hit is the answer, pending or not. A miss puts a fill token into the slot, loads from
+ * the store and fills by compare-and-set on the token, so a slow reader never puts back an old value. Misses of one
+ * turn share a statement, misses of one key share a load.
+ */
+export class Reader {
+  readonly #context: EngineContext;
+  readonly #recover: (lane: number) => Promise<void>;
+  readonly #loads = new Map<string, Load>();
+  #queued: Load[] = [];
+  /** Shared by the loads of one turn: what a token tells apart is loads, and they are one. */
+  #queuedToken = '';
+  readonly #refreshing = new Set<string>();
+
+  constructor(context: EngineContext, recover: (lane: number) => Promise<void>) {
+    this.#context = context;
+    this.#recover = recover;
+  }
+
+  /** The key's JSON text, or undefined. */
+  async get(key: string): Promise<string | undefined> {
+    const lane = laneOf(key, this.#context.settings.lanes);
+    const raw = this.#context.settings.refreshAhead === undefined ? await this.#context.front.read(lane, key) : await this.#readAhead(lane, key);
+    return this.#resolve(lane, key, raw);
+  }
+
+  /** JSON texts by key; keys without a value are missing. */
+  async getMany(keys: readonly string[]): Promise<Map<string, string>> {
+    const { settings, front } = this.#context;
+    const distinct = [...new Set(keys)];
+    const lanes = distinct.map((key) => laneOf(key, settings.lanes));
+    const raws = await front.readMany(lanes, distinct);
+    const found = new Map<string, string>();
+    await Promise.all(
+      distinct.map(async (key, i) => {
+        const json = await this.#resolve(lanes[i] as number, key, raws === UNRECOVERED ? UNRECOVERED : raws[i]);
+        if (json !== undefined) found.set(key, json);
+      }),
+    );
+    return found;
+  }
+
+  async #resolve(lane: number, key: string, first: string | undefined | typeof UNRECOVERED): Promise<string | undefined> {
+    const { front, counts, clock } = this.#context;
+    let raw = first;
+    let waitedMs = 0;
+    let pollMs = POLL_MS_MIN;
+    for (;;) {
+      if (raw === UNRECOVERED) {
+        await this.#recover(lane);
+        raw = await front.read(lane, key);
+        continue;
+      }
+      const slot = readSlot(raw);
+      switch (slot.kind) {
+        case 'value':
+        case 'refreshing':
+          counts.hits++;
+          return slot.json;
+        case 'tombstone':
+          counts.hits++;
+          return undefined;
+        case 'intent':
+          // A write-through is under way: what is committed is in the store, and nobody may fill.
+          counts.misses++;
+          return (await this.#loadDirectly([key])).get(key);
+        case 'empty': {
+          counts.misses++;
+          const result = await this.#join(lane, key);
+          if (result.kind === 'loaded') return result.json;
+          break;
+        }
+        case 'filling': {
+          const own = this.#loads.get(key);
+          if (own?.token === slot.token) {
+            counts.misses++;
+            const result = await own.done.promise;
+            if (result.kind === 'loaded') return result.json;
+            break;
+          }
+          if (waitedMs >= FILL_WAIT_MS) {
+            counts.misses++;
+            return (await this.#loadDirectly([key])).get(key);
+          }
+          const ms = pollMs;
+          await new Promise<void>((resolve) => clock.after(ms, resolve, true));
+          waitedMs += ms;
+          pollMs = Math.min(POLL_MS_MAX, pollMs * 2);
+          break;
+        }
+      }
+      raw = await front.read(lane, key);
+    }
+  }
+
+  /**
+   * The load that a reader who found an empty slot waits for. One that has asked the store already may have read
+   * from before a write that this reader must see (the write's slot is gone again), so it is replaced.
+   */
+  #join(lane: number, key: string): Promise<LoadResult> {
+    const running = this.#loads.get(key);
+    if (running !== undefined && !running.asked) return running.done.promise;
+    if (this.#queued.length === 0) {
+      this.#queuedToken = this.#context.random.token();
+      this.#context.clock.soon(() => void this.#loadQueued());
+    }
+    const load: Load = { key, lane, token: this.#queuedToken, asked: false, done: defer<LoadResult>() };
+    this.#loads.set(key, load);
+    this.#queued.push(load);
+    return load.done.promise;
+  }
+
+  async #loadQueued(): Promise<void> {
+    const loads = this.#queued;
+    this.#queued = [];
+    try {
+      await this.#load(loads);
+    } catch (error) {
+      for (const load of loads) load.done.reject(error);
+    } finally {
+      for (const load of loads) {
+        if (this.#loads.get(load.key) === load) this.#loads.delete(load.key);
+        load.done.resolve(AGAIN);
+      }
+    }
+  }
+
+  async #load(loads: readonly Load[]): Promise<void> {
+    const { front, settings } = this.#context;
+    const { token } = loads[0] as Load;
+    const granted = new Set<Load>();
+    await Promise.all(
+      [...groupByLane(loads)].map(async ([lane, group]) => {
+        const result = await front.beginFill(lane, group.map(({ key }) => key), token, FILL_TOKEN_MS);
+        if (result.kind === 'unrecovered') {
+          await this.#recover(lane);
+          return;
+        }
+        group.forEach((load, i) => {
+          if (result.slots[i] === undefined) granted.add(load);
+        });
+      }),
+    );
+    for (const load of loads) if (!granted.has(load)) load.done.resolve(AGAIN);
+    if (granted.size === 0) return;
+    for (const load of granted) load.asked = true;
+    let found = new Map<string, string>();
+    try {
+      found = await this.#loadDirectly([...granted].map(({ key }) => key));
+      for (const load of granted) load.done.resolve({ kind: 'loaded', json: found.get(load.key) });
+    } finally {
+      // Also after a failure: the token must not keep others waiting.
+      await Promise.all(
+        [...groupByLane(granted)].map(([lane, group]) =>
+          front.endFill(lane, group.map(({ key }) => key), token, group.map(({ key }) => found.get(key)), settings.ttlMs),
+        ),
+      );
+    }
+  }
+
+  async #loadDirectly(keys: readonly string[]): Promise<Map<string, string>> {
+    this.#context.counts.loads += keys.length;
+    return this.#context.store.load(keys);
+  }
+
+  // Refresh ahead.
+
+  async #readAhead(lane: number, key: string): Promise<string | undefined | typeof UNRECOVERED> {
+    const { front, settings } = this.#context;
+    const read = await front.readWithTtl(lane, key);
+    if (read === UNRECOVERED) return UNRECOVERED;
+    const dueMs = (settings.ttlMs ?? 0) * (1 - (settings.refreshAhead ?? 1));
+    if (read.ttlMs !== undefined && read.ttlMs < dueMs && readSlot(read.raw).kind === 'value' && !this.#refreshing.has(key)) {
+      this.#refreshing.add(key);
+      void this.#refresh(lane, key)
+        .catch((cause: unknown) => this.#context.events.emit('warning', { message: `Refreshing key "${key}" ahead of its expiry failed: ${String((cause as Error).message)}` }))
+        .finally(() => this.#refreshing.delete(key));
+    }
+    return read.raw;
+  }
+
+  async #refresh(lane: number, key: string): Promise<void> {
+    const { front, random, settings } = this.#context;
+    const token = random.token();
+    const begun = await front.beginRefresh(lane, [key], token);
+    if (begun.kind === 'unrecovered' || begun.slots[0] !== undefined) return;
+    const found = await this.#loadDirectly([key]);
+    await front.endFill(lane, [key], token, [found.get(key)], settings.ttlMs);
+  }
+}
+
+function groupByLane(loads: Iterable<Load>): Map<number, Load[]> {
+  const groups = new Map<number, Load[]>();
+  for (const load of loads) {
+    const group = groups.get(load.lane);
+    if (group === undefined) groups.set(load.lane, [load]);
+    else group.push(load);
+  }
+  return groups;
+}

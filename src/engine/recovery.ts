@@ -1,0 +1,81 @@
+import type { Fence, LaneHeader } from '../core/lane.ts';
+import { MillraceError } from '../errors.ts';
+import type { EngineContext } from './context.ts';
+import type { Watermark } from './watermark.ts';
+
+/**
+ * Brings lanes in line with the store: raises the epoch there, so that whoever had the lane cannot commit any more,
+ * then lets the front compare itself with the fence. One recovery of a lane at a time in a process.
+ */
+export class Recovery {
+  readonly #context: EngineContext;
+  readonly #watermarks: readonly Watermark[];
+  readonly #running = new Map<number, Promise<LaneHeader>>();
+
+  constructor(context: EngineContext, watermarks: readonly Watermark[]) {
+    this.#context = context;
+    this.#watermarks = watermarks;
+  }
+
+  /**
+   * Recovers the lane, takes its lease if this process flushes, and returns its header. Rejects with
+   * MILLRACE_LANE_STOPPED, MILLRACE_LANES, or what front and store reject with.
+   */
+  recover(lane: number): Promise<LaneHeader> {
+    let running = this.#running.get(lane);
+    if (running === undefined) {
+      running = this.#recover(lane).finally(() => this.#running.delete(lane));
+      this.#running.set(lane, running);
+    }
+    return running;
+  }
+
+  /** Makes the lane take writes, without a recovery when another process has seen to it. */
+  async ensure(lane: number): Promise<void> {
+    const { header, current } = await this.#context.front.header(lane);
+    if (current && header !== undefined) this.#watermark(lane).observe(header);
+    else await this.recover(lane);
+  }
+
+  async #recover(lane: number): Promise<LaneHeader> {
+    const { settings, front, events, owner } = this.#context;
+    const before = (await front.header(lane)).header;
+    const fence = await this.#fence(lane, before);
+    const result = await front.recover(lane, { fence, owner: settings.flush === undefined ? '' : owner, leaseMs: settings.flush?.leaseMs ?? 0 });
+    switch (result.kind) {
+      case 'created':
+      case 'current':
+      case 'behind':
+        this.#watermark(lane).observe(result.header, before === undefined ? 'front-emptied' : 'front-lost-tail');
+        events.emit('recovered', { lane, epoch: result.header.epoch, outcome: result.kind, dropped: result.dropped });
+        return result.header;
+      case 'refused': {
+        // Somebody raised the epoch after us and was quicker: the lane is recovered all the same.
+        const { header } = await front.header(lane);
+        if (header === undefined) throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `Lane ${lane} vanished while it was recovered; it will be tried again.`, { cache: settings.name, lane });
+        this.#watermark(lane).observe(header);
+        return header;
+      }
+      case 'lanes':
+        throw new MillraceError('MILLRACE_LANES', `Cache "${settings.name}" has ${result.lanes} lanes in the front, not ${settings.lanes}. Set lanes: ${result.lanes}, or drain the cache and use a new name.`, { cache: settings.name });
+      case 'stopped': {
+        const error = new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${lane} is stopped: ${result.reason}. Nothing was changed; an operator has to decide.`, { cache: settings.name, lane });
+        events.emit('stopped', { lane, error });
+        throw error;
+      }
+    }
+  }
+
+  /** The store issues epochs. One without transactions cannot: there the front's own count has to do. */
+  async #fence(lane: number, header: LaneHeader | undefined): Promise<Fence> {
+    const { store, storeCapabilities } = this.#context;
+    if (storeCapabilities.transactions) return store.raiseEpoch(lane);
+    if (header === undefined) return { epoch: 1, generation: 0, seq: 0, digest: '' };
+    const generation = header.flight?.state === 'cut' ? header.flight.generation - 1 : header.generation;
+    return { epoch: header.epoch + 1, generation, seq: header.storedSeq, digest: '' };
+  }
+
+  #watermark(lane: number): Watermark {
+    return this.#watermarks[lane] as Watermark;
+  }
+}

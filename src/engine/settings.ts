@@ -1,0 +1,51 @@
+import type { AckLevel } from '../core/acks.ts';
+
+/** A cache's options, parsed: every default filled in, every span in milliseconds. */
+export interface Settings {
+  readonly name: string;
+  readonly policy: 'write-behind' | 'write-through' | 'cache-aside';
+  readonly lanes: number;
+  readonly ttlMs: number | undefined;
+  readonly ack: AckLevel;
+  /** undefined: other processes flush. */
+  readonly flush: FlushSettings | undefined;
+  readonly retry: RetrySettings;
+  readonly backpressure: BackpressureSettings;
+  readonly refreshAhead: number | undefined;
+  readonly maxValueBytes: number;
+}
+
+export interface FlushSettings {
+  readonly maxDelayMs: number;
+  readonly batchSize: number;
+  readonly concurrency: number;
+  readonly leaseMs: number;
+}
+
+export interface RetrySettings {
+  readonly attempts: number;
+  readonly minDelayMs: number;
+  readonly maxDelayMs: number;
+}
+
+export interface BackpressureSettings {
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  readonly onFull: 'wait' | 'reject';
+}
+
+/** Largest key, in bytes of UTF-8. LMDB's limit on keys leaves room for this and the lane's name. */
+export const KEY_BYTES_MAX = 512;
+/** Keys and bytes of one write step: bounds what one script call costs the front (a millisecond or two). */
+export const WRITE_KEYS_MAX = 1_000;
+export const WRITE_BYTES_MAX = 1 << 20;
+/** Write steps of a lane on their way at once: one is served while the next is collected and sent. */
+export const WRITES_IN_FLIGHT_MAX = 2;
+/** Keys that one acknowledge step cleans; keeps a step near a millisecond. */
+export const ACKNOWLEDGE_KEYS_MAX = 1_000;
+/** How long a fill token holds a slot: longer than any load should take. */
+export const FILL_TOKEN_MS = 10_000;
+/** How long a reader waits for another process's load before it loads for itself. */
+export const FILL_WAIT_MS = 2_000;
+/** How long an intent hides a slot when its writer died; must exceed the store's statement timeout. */
+export const INTENT_MS = 60_000;

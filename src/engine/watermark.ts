@@ -1,0 +1,161 @@
+import type { LaneHeader } from '../core/lane.ts';
+import { EPOCHS_KEPT } from '../core/lane.ts';
+import { MillraceError } from '../errors.ts';
+import type { LossCause } from '../events.ts';
+import { defer, type Deferred } from './deferred.ts';
+
+/** Where a mutation stands in its lane: a seq alone can be issued twice, after a front lost its tail. */
+export interface Position {
+  readonly lane: number;
+  readonly epoch: number;
+  readonly seq: number;
+}
+
+interface Waiter {
+  readonly position: Position;
+  /** The key waited for, or undefined for a barrier, which dead letters do not concern. */
+  readonly key: string | undefined;
+  readonly done: Deferred<void>;
+}
+
+interface Refusal {
+  readonly fromSeq: number;
+  readonly toSeq: number;
+  readonly error: MillraceError;
+}
+
+/** Refusals remembered for receipts that ask late; older ones are to be looked up in the dead letters. */
+const REFUSALS_KEPT = 1_000;
+
+/**
+ * How far one lane is known to be stored, and who waits for it. Learns from the headers that the process sees:
+ * the flusher's own acknowledgements, or polls when another process flushes.
+ */
+export class Watermark {
+  readonly #cache: string;
+  readonly #lane: number;
+  readonly #onLoss: (count: number, cause: LossCause) => void;
+  #waiters: Waiter[] = [];
+  readonly #refusals = new Map<string, Refusal>();
+  #storedSeq = 0;
+  #epoch = 0;
+  /** Seqs at which the epochs began that this process has not written in yet. */
+  #epochs: LaneHeader['epochs'] = [];
+  /** Highest seq that this process was given in each epoch that no header has settled yet, oldest first. */
+  #given: { readonly epoch: number; seq: number }[] = [];
+
+  constructor(cache: string, lane: number, onLoss: (count: number, cause: LossCause) => void) {
+    this.#cache = cache;
+    this.#lane = lane;
+    this.#onLoss = onLoss;
+  }
+
+  get waiting(): boolean {
+    return this.#waiters.length > 0;
+  }
+
+  get storedSeq(): number {
+    return this.#storedSeq;
+  }
+
+  /** Notes a write of this process. True when its epoch is new here, so that a header should be looked at. */
+  gave(epoch: number, seq: number): boolean {
+    const last = this.#given.at(-1);
+    if (last === undefined || epoch > last.epoch) this.#given.push({ epoch, seq });
+    else if (epoch === last.epoch && seq > last.seq) last.seq = seq;
+    return epoch !== this.#epoch;
+  }
+
+  /** Keys that the store refused in the generation that ends at `cutSeq`; to be told before {@link observe}. */
+  refuse(keys: ReadonlyMap<string, MillraceError>, cutSeq: number): void {
+    for (const [key, error] of keys) {
+      this.#refusals.delete(key);
+      this.#refusals.set(key, { fromSeq: this.#storedSeq + 1, toSeq: cutSeq, error });
+    }
+    for (const key of this.#refusals.keys()) {
+      if (this.#refusals.size <= REFUSALS_KEPT) break;
+      this.#refusals.delete(key);
+    }
+  }
+
+  /** Learns from a header; settles whoever waited for what it tells. Older news than known changes nothing. */
+  observe(header: LaneHeader, cause: LossCause = 'front-lost-tail'): void {
+    if (header.epoch < this.#epoch) return;
+    if (header.epoch > this.#epoch) {
+      this.#epoch = header.epoch;
+      this.#epochs = header.epochs;
+      this.#storedSeq = header.storedSeq;
+      this.#settleGiven(cause);
+    } else if (header.storedSeq > this.#storedSeq) {
+      this.#storedSeq = header.storedSeq;
+    }
+    this.#settleWaiters();
+  }
+
+  /** Resolves when the position is stored; rejects when it was refused by the store or is lost. */
+  wait(position: Position, key: string | undefined): Promise<void> {
+    const waiter: Waiter = { position, key, done: defer<void>() };
+    if (!this.#settle(waiter)) this.#waiters.push(waiter);
+    return waiter.done.promise;
+  }
+
+  /** Rejects everybody: the lane stopped, or the cache was closed. */
+  abandon(error: MillraceError): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter.done.reject(error);
+  }
+
+  #settleWaiters(): void {
+    if (this.#waiters.length === 0) return;
+    this.#waiters = this.#waiters.filter((waiter) => !this.#settle(waiter));
+  }
+
+  #settle(waiter: Waiter): boolean {
+    const { position, key, done } = waiter;
+    if (position.epoch < this.#epoch && position.seq > this.#survivedSeq(position.epoch)) {
+      done.reject(
+        new MillraceError('MILLRACE_LOST', `The write of ${describe(key)} was acknowledged by the front, which then lost it. Write it again.`, {
+          cache: this.#cache,
+          key,
+          lane: this.#lane,
+        }),
+      );
+      return true;
+    }
+    if (position.epoch > this.#epoch || position.seq > this.#storedSeq) return false;
+    const refusal = key === undefined ? undefined : this.#refusals.get(key);
+    if (refusal !== undefined && position.seq >= refusal.fromSeq && position.seq <= refusal.toSeq) done.reject(refusal.error);
+    else done.resolve();
+    return true;
+  }
+
+  /** Up to which seq writes of an epoch outlived the epochs after it. */
+  #survivedSeq(epoch: number): number {
+    let seq = Number.POSITIVE_INFINITY;
+    for (const start of this.#epochs) if (start.epoch > epoch) seq = Math.min(seq, start.seq);
+    return seq;
+  }
+
+  /** Compares what this process was given with what outlived the epochs since: the difference is loss. */
+  #settleGiven(cause: LossCause): void {
+    let lost = 0;
+    let survivedSeq = 0;
+    let forgotten = false;
+    const oldestEpoch = this.#epochs[0]?.epoch ?? 0;
+    const current = this.#given.filter((given) => given.epoch >= this.#epoch);
+    for (const given of this.#given) {
+      if (given.epoch >= this.#epoch) continue;
+      const survived = Math.min(given.seq, this.#survivedSeq(given.epoch));
+      lost += given.seq - survived;
+      survivedSeq = Math.max(survivedSeq, survived);
+      forgotten ||= this.#epochs.length >= EPOCHS_KEPT && oldestEpoch > given.epoch + 1;
+    }
+    // What survived is part of the new epoch now, and can still be lost with it.
+    if (current.length === 0 && survivedSeq > 0) current.push({ epoch: this.#epoch, seq: survivedSeq });
+    this.#given = current;
+    if (lost > 0 || forgotten) this.#onLoss(lost, cause);
+  }
+}
+
+const describe = (key: string | undefined): string => (key === undefined ? 'this barrier' : `key "${key}"`);

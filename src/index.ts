@@ -1,0 +1,16 @@
+export { createCache, type Cache, type CloseReport } from './cache.ts';
+export { defineConfig, type Config } from './config.ts';
+export type { AckLevel } from './core/acks.ts';
+export type { Duration } from './core/duration.ts';
+export type { DeadLetter, DeadLetters, Redrive } from './dead-letters.ts';
+export { isMillraceError, MillraceError, type MillraceErrorCode } from './errors.ts';
+export type { CacheEventName, CacheEvents, CacheListener, FlushEvent, LossCause } from './events.ts';
+export type { Inspection } from './observe/inspect.ts';
+export type { CacheStats, LaneStats } from './observe/stats.ts';
+export type { BackpressureOptions, CacheOptions, FlushOptions, Policy, RetryOptions, WriteOptions } from './options.ts';
+export type { Clock, Timer } from './ports/clock.ts';
+export type { Front } from './ports/front.ts';
+export type { Random } from './ports/random.ts';
+export type { Store } from './ports/store.ts';
+export type { Receipt } from './receipt.ts';
+export type { CustomStore } from './stores/custom.ts';

@@ -1,0 +1,71 @@
+import type { LaneHeader } from '../core/lane.ts';
+import { readSlot } from '../core/slot.ts';
+import type { SlotReport } from '../ports/front.ts';
+import type { DeadLetter } from '../ports/store.ts';
+
+/**
+ * Where one key's value is. `state` is the short answer:
+ * `pending` the front has it, the store not yet; `in-flight` a flush is bringing it there now; `stored` both have it
+ * (or the front has let go of it); `dead` the store refused its last write; `writing` a write-through is under way;
+ * `absent` neither has it; `cached` a value of a cache without write-behind.
+ */
+export interface Inspection {
+  readonly key: string;
+  readonly lane: number;
+  readonly state: 'pending' | 'in-flight' | 'stored' | 'dead' | 'writing' | 'absent' | 'cached';
+  /** What the front's slot holds. */
+  readonly front: 'value' | 'tombstone' | 'filling' | 'refreshing' | 'intent' | 'empty';
+  /** Milliseconds until the front lets go of it; undefined when it does not expire. */
+  readonly frontTtlMs: number | undefined;
+  readonly inStore: boolean;
+  /** Since when the lane's oldest mutation waits that the store does not have; the key's own is at most as old. */
+  readonly waitingSince: Date | undefined;
+  /** Failed attempts in a row to flush its lane, and the last error, as this process knows them. */
+  readonly attempts: number;
+  readonly lastError: { readonly code: string; readonly message: string } | undefined;
+  readonly deadLetter: { readonly id: string; readonly code: string; readonly message: string; readonly attempts: number; readonly createdAt: Date } | undefined;
+  readonly lanes: { readonly epoch: number; readonly generation: number; readonly owner: string; readonly stopped: string } | undefined;
+}
+
+/** What was found out about the key, each part from its own place. */
+export interface Findings {
+  readonly key: string;
+  readonly lane: number;
+  readonly slot: SlotReport;
+  readonly inStore: boolean;
+  readonly deadLetter: DeadLetter | undefined;
+  readonly attempts: number;
+  readonly lastError: { readonly code: string; readonly message: string } | undefined;
+  readonly writeBehind: boolean;
+}
+
+export function describeFindings(findings: Findings): Inspection {
+  const { slot, deadLetter } = findings;
+  const front = readSlot(slot.raw).kind;
+  const waiting = slot.pending || slot.inFlight;
+  return {
+    key: findings.key,
+    lane: findings.lane,
+    state: stateOf(findings, front),
+    front,
+    frontTtlMs: slot.ttlMs,
+    inStore: findings.inStore,
+    waitingSince: waiting && slot.header !== undefined ? since(slot.header, slot.inFlight) : undefined,
+    attempts: findings.attempts,
+    lastError: findings.lastError,
+    deadLetter: deadLetter && { id: deadLetter.id, code: deadLetter.code, message: deadLetter.message, attempts: deadLetter.attempts, createdAt: deadLetter.createdAt },
+    lanes: slot.header && { epoch: slot.header.epoch, generation: slot.header.generation, owner: slot.header.owner, stopped: slot.header.stopped },
+  };
+}
+
+function stateOf({ slot, inStore, deadLetter, writeBehind }: Findings, front: Inspection['front']): Inspection['state'] {
+  if (front === 'intent') return 'writing';
+  if (slot.inFlight) return 'in-flight';
+  if (slot.pending) return 'pending';
+  if (deadLetter !== undefined) return 'dead';
+  if (inStore) return 'stored';
+  if (front === 'value' || front === 'refreshing') return writeBehind ? 'stored' : 'cached';
+  return 'absent';
+}
+
+const since = (header: LaneHeader, inFlight: boolean): Date => new Date(inFlight && header.flight !== undefined ? header.flight.sinceMs : header.pendingSinceMs);
