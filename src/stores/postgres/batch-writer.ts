@@ -1,0 +1,159 @@
+import { bisect } from '../../core/bisect.ts';
+import { storeFault, type StoreFault } from '../../core/outcome.ts';
+import type { Mutation } from '../../ports/store.ts';
+import { DriverError, type Connection } from './database.ts';
+import type { TableStatements } from './statements.ts';
+
+/** A statement larger than this is cut in two: beyond are the limits of strings, messages and patience. */
+const STATEMENT_CHARS_MAX = 8 * 2 ** 20;
+/** Between savepoints. What was written since the last is kept, to be written again when a row is refused. */
+const SEGMENT_CHARS_MAX = 4 * 2 ** 20;
+const SEGMENT_STATEMENTS_MAX = 8;
+
+export const SAVEPOINT = 'savepoint millrace';
+const MOVE_SAVEPOINT = 'release savepoint millrace; savepoint millrace';
+const ROLL_BACK = 'rollback to savepoint millrace';
+
+export interface RefusedRow {
+  readonly mutation: Mutation;
+  readonly fault: StoreFault;
+  /** How often the store refused a statement with this row in it; the last time it was alone. */
+  readonly attempts: number;
+}
+
+/**
+ * Writes batches within a transaction, such that a row which the store refuses does not take its neighbours along.
+ *
+ * A savepoint before each batch would cost a round trip each. Instead one is set every few batches (the first comes
+ * with BEGIN), and what was written since is remembered: after a refusal it is written again, and the batch that was
+ * refused is bisected. So the good case costs nothing, and a bad row at most {@link SEGMENT_STATEMENTS_MAX} - 1
+ * statements and 2·log2(n) of its batch.
+ */
+export class BatchWriter {
+  readonly #connection: Connection;
+  readonly #statements: TableStatements;
+  #segment: (readonly Mutation[])[] = [];
+  #segmentChars = 0;
+  #segmentStatements = 0;
+  readonly refused: RefusedRow[] = [];
+  /** Mutations that took effect, and the statements that did it. */
+  rows = 0;
+  statements = 0;
+
+  /** The transaction has the savepoint `millrace` already. */
+  constructor(connection: Connection, statements: TableStatements) {
+    this.#connection = connection;
+    this.#statements = statements;
+  }
+
+  async write(batch: readonly Mutation[]): Promise<void> {
+    for (const part of parts(batch)) await this.#writePart(part);
+  }
+
+  async #writePart(part: readonly Mutation[]): Promise<void> {
+    if (this.#segmentStatements >= SEGMENT_STATEMENTS_MAX || this.#segmentChars >= SEGMENT_CHARS_MAX) await this.#moveSavepoint();
+    const fault = await this.#store(part);
+    if (fault === undefined) {
+      this.#segment.push(part);
+      this.#segmentStatements += 1;
+      this.#segmentChars += charsOf(part);
+      return;
+    }
+    await this.#connection.script(ROLL_BACK);
+    await this.#writeAgain();
+    await this.#isolate(part, fault);
+  }
+
+  async #moveSavepoint(): Promise<void> {
+    await this.#connection.script(MOVE_SAVEPOINT);
+    this.#segment = [];
+    this.#segmentChars = 0;
+    this.#segmentStatements = 0;
+  }
+
+  /** What was rolled back along with a refused batch. It was fine a moment ago, but others may have changed that. */
+  async #writeAgain(): Promise<void> {
+    for (const part of this.#segment.slice()) {
+      this.#uncount(part);
+      const fault = await this.#store(part);
+      if (fault === undefined) await this.#moveSavepoint();
+      else {
+        await this.#connection.script(ROLL_BACK);
+        await this.#isolate(part, fault);
+      }
+    }
+    await this.#moveSavepoint();
+  }
+
+  /** Stores the part of a refused batch that can be stored. The savepoint is right before it. */
+  async #isolate(part: readonly Mutation[], fault: StoreFault): Promise<void> {
+    if (part.length === 1) {
+      this.refused.push({ mutation: part[0] as Mutation, fault, attempts: 1 });
+      return;
+    }
+    const refusals = Array.from<number>({ length: part.length }).fill(1);
+    const plan = bisect({ from: 0, to: part.length });
+    for (let step = plan.next(true); !step.done; ) {
+      const { from, to } = step.value;
+      const refusal = await this.#store(part.slice(from, to));
+      if (refusal === undefined) await this.#connection.script(MOVE_SAVEPOINT);
+      else {
+        await this.#connection.script(ROLL_BACK);
+        for (let row = from; row < to; row++) refusals[row] = (refusals[row] as number) + 1;
+        if (to - from === 1) this.refused.push({ mutation: part[from] as Mutation, fault: refusal, attempts: refusals[from] as number });
+      }
+      step = plan.next(refusal === undefined);
+    }
+  }
+
+  /** One statement for deletes and one for puts, deletes first: a row may take over a unique value of one that goes. */
+  async #store(part: readonly Mutation[]): Promise<StoreFault | undefined> {
+    const { removed, put } = split(part);
+    try {
+      if (removed.length > 0) await this.#connection.run(this.#statements.remove(removed));
+      if (put.length > 0) await this.#connection.run(this.#statements.upsert(put));
+    } catch (error) {
+      const fault = error instanceof DriverError ? storeFault(error.cause) : undefined;
+      if (fault?.outcome !== 'rejected') throw error;
+      return fault;
+    }
+    this.rows += part.length;
+    this.statements += Math.sign(removed.length) + Math.sign(put.length);
+    return undefined;
+  }
+
+  #uncount(part: readonly Mutation[]): void {
+    const { removed, put } = split(part);
+    this.rows -= part.length;
+    this.statements -= Math.sign(removed.length) + Math.sign(put.length);
+  }
+}
+
+export function split(part: readonly Mutation[]): { removed: string[]; put: { key: string; json: string }[] } {
+  const removed: string[] = [];
+  const put: { key: string; json: string }[] = [];
+  for (const { key, json } of part) {
+    if (json === undefined) removed.push(key);
+    else put.push({ key, json });
+  }
+  return { removed, put };
+}
+
+function* parts(batch: readonly Mutation[]): Generator<readonly Mutation[]> {
+  let from = 0;
+  let chars = 0;
+  for (const [at, mutation] of batch.entries()) {
+    const size = charsOf([mutation]);
+    if (at > from && chars + size > STATEMENT_CHARS_MAX) {
+      yield batch.slice(from, at);
+      from = at;
+      chars = 0;
+    }
+    chars += size;
+  }
+  if (from < batch.length) yield from === 0 ? batch : batch.slice(from);
+}
+
+function charsOf(part: readonly Mutation[]): number {
+  return part.reduce((chars, { key, json }) => chars + key.length + (json?.length ?? 0), 0);
+}

@@ -1,0 +1,131 @@
+import { parseDuration, type Duration } from '../../core/duration.ts';
+import { MillraceError } from '../../errors.ts';
+import { parseTableName, type TableName } from './identifiers.ts';
+import { isPGlite, type PGliteLike } from './pglite-database.ts';
+import { isPgPool, type PgPoolLike } from './pool-database.ts';
+
+interface CommonOptions {
+  /** A `pg.Pool`, or a PGlite instance. It stays yours: the cache never ends it. */
+  readonly pool: PgPoolLike | PGliteLike;
+  /** `table` or `schema.table`, as in SQL: a name with capitals or blanks is written in double quotes. */
+  readonly table: string;
+  /**
+   * The column with the key: text, varchar, char, smallint, integer, bigint or uuid, with a unique constraint of its own.
+   * Column names are taken as they are, without quotes.
+   */
+  readonly key: string;
+  /** An integer column that counts the writes of a row: 1 at insert, one more with each update. */
+  readonly version?: string;
+  /** Timestamp columns that are set to now() with each write. */
+  readonly touch?: string | readonly string[];
+  /** Where the tables `millrace_fence` and `millrace_dead_letter` are. Default: the schema of the table. */
+  readonly schema?: string;
+  /** Named prepared statements; `false` for a pooler that cannot carry them. Default true. */
+  readonly prepare?: boolean;
+  /** How long a flush waits for a lock that somebody else holds. 10 ms to 1 h, default '5s'. */
+  readonly lockTimeout?: Duration;
+  /** How long one statement of a flush may take. 10 ms to 1 h, default '30s'. */
+  readonly statementTimeout?: Duration;
+  /** How long a flush may sit in its transaction without a statement. 10 ms to 1 h, default '30s'. */
+  readonly idleTimeout?: Duration;
+}
+
+/** The value is one JSON document in one column, jsonb or json. */
+interface ValueMapping {
+  readonly value: string;
+  readonly columns?: undefined;
+}
+
+/**
+ * The value is an object whose properties are columns of the same names. A property that is missing is written as null,
+ * and comes back as null; one that is not mapped is refused, and so is null where the column takes none.
+ *
+ * Timestamps with time zone come back as `Date.toJSON` writes them, bigint and numeric as numbers where a number has all
+ * their digits and as strings where it has not. bytea cannot be mapped. The key column is not among them.
+ */
+interface ColumnsMapping {
+  readonly columns: readonly string[];
+  readonly value?: undefined;
+}
+
+/** Options of {@link postgresStore}. */
+export type PostgresStoreOptions = CommonOptions & (ValueMapping | ColumnsMapping);
+
+export interface TableOptions {
+  readonly table: TableName;
+  readonly key: string;
+  readonly value: string | undefined;
+  readonly columns: readonly string[];
+  readonly version: string | undefined;
+  readonly touch: readonly string[];
+}
+
+export interface ParsedOptions extends TableOptions {
+  readonly pool: PgPoolLike | PGliteLike;
+  readonly schema: string | undefined;
+  readonly prepare: boolean;
+  readonly lockTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+}
+
+const KNOWN = new Set(['pool', 'table', 'key', 'value', 'columns', 'version', 'touch', 'schema', 'prepare', 'lockTimeout', 'statementTimeout', 'idleTimeout']);
+const TIMEOUT_MS_MIN = 10;
+const TIMEOUT_MS_MAX = 3_600_000;
+
+/** Throws MILLRACE_OPTIONS with all faults. */
+export function parseOptions(options: PostgresStoreOptions): ParsedOptions {
+  const given = (typeof options === 'object' && options !== null ? options : {}) as Readonly<Record<string, unknown>>;
+  const faults = Object.keys(given).filter((name) => !KNOWN.has(name)).map((name) => `unknown option ${name}`);
+  const name = (option: string, required: boolean): string | undefined => {
+    const value = given[option];
+    if (value === undefined && !required) return undefined;
+    if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value;
+    faults.push(`${option}: the name of a column is needed`);
+    return undefined;
+  };
+  const names = (option: string): string[] => {
+    const value = given[option];
+    const list = value === undefined ? [] : Array.isArray(value) ? value : [value];
+    if (list.every((item) => typeof item === 'string' && item !== '' && !item.includes('\0'))) return list as string[];
+    faults.push(`${option}: names of columns are needed`);
+    return [];
+  };
+  const timeoutMs = (option: string, defaultMs: number): number => {
+    const ms = given[option] === undefined ? defaultMs : parseDuration(given[option]);
+    if (ms !== undefined && ms >= TIMEOUT_MS_MIN && ms <= TIMEOUT_MS_MAX) return Math.ceil(ms);
+    faults.push(`${option}: a duration from ${TIMEOUT_MS_MIN} ms to 1 h is needed`);
+    return defaultMs;
+  };
+
+  const table = typeof given['table'] === 'string' ? parseTableName(given['table']) : undefined;
+  if (table === undefined) faults.push('table: `table` or `schema.table` is needed, with other than plain names in double quotes');
+  if (!isPGlite(given['pool']) && !isPgPool(given['pool'])) faults.push('pool: a pg.Pool or a PGlite instance is needed (a pg.Client has no connections to share)');
+  const key = name('key', true);
+  const value = name('value', false);
+  const columns = names('columns');
+  if ((value === undefined) === (given['columns'] === undefined)) faults.push('either value (one JSON column) or columns (of an object) is needed');
+  else if (value === undefined && columns.length === 0) faults.push('columns: at least one is needed');
+  const version = name('version', false);
+  const touch = names('touch');
+  const used = [key, value, ...columns, version, ...touch].filter((column) => column !== undefined);
+  for (const column of new Set(used.filter((column, at) => used.indexOf(column) !== at))) faults.push(`the column ${column} is used twice`);
+  const schema = given['schema'];
+  if (schema !== undefined && (typeof schema !== 'string' || schema === '' || schema.includes('\0'))) faults.push('schema: a name is needed');
+  const prepare = given['prepare'] ?? true;
+  if (typeof prepare !== 'boolean') faults.push('prepare: true or false is needed');
+  const timeouts = { lockTimeoutMs: timeoutMs('lockTimeout', 5_000), statementTimeoutMs: timeoutMs('statementTimeout', 30_000), idleTimeoutMs: timeoutMs('idleTimeout', 30_000) };
+  if (faults.length > 0) throw new MillraceError('MILLRACE_OPTIONS', `postgresStore: ${faults.join('; ')}`);
+  return {
+    pool: options.pool,
+    table: table as TableName,
+    key: key as string,
+    value,
+    columns,
+    version,
+    touch,
+    schema: schema as string | undefined,
+    prepare: prepare as boolean,
+    ...timeouts,
+  };
+}

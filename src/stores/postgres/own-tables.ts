@@ -1,0 +1,131 @@
+import { MillraceError } from '../../errors.ts';
+import type { Fence } from '../../core/lane.ts';
+import type { FencedLane, LaneGeneration } from '../../ports/store.ts';
+import { schemaError } from './catalogue.ts';
+import type { Connection, Row } from './database.ts';
+import { arrayText, literal, quote } from './identifiers.ts';
+import deadLetterSql from './sql/dead-letter.sql';
+import fenceSql from './sql/fence.sql';
+import tablesSql from './sql/tables.sql';
+
+/** One lock for all who create or pin at the same time; 'mill' in ASCII. */
+const SETUP_LOCK = 0x6d_69_6c_6c;
+
+interface Found {
+  readonly schemaExists: boolean;
+  readonly mayUse: boolean | null;
+  readonly mayCreate: boolean | null;
+  readonly fence: boolean;
+  readonly fenceAllowed: boolean | null;
+  readonly deadLetter: boolean;
+  readonly deadLetterAllowed: boolean | null;
+}
+
+/** Makes sure of the fence and dead letter tables. Rejects with MILLRACE_STORE_SCHEMA, with the SQL to run. */
+export async function ensureTables(connection: Connection, schema: string, settings: string): Promise<void> {
+  const [row] = await connection.run({ text: tablesSql, values: [schema] });
+  const found = JSON.parse(row?.['found'] as string) as Found;
+  const quoted = quote(schema);
+  if (!found.schemaExists) throw schemaError(`${quoted}.millrace_fence`, [`its schema does not exist: create schema ${quoted}`]);
+  const scripts = [...(found.fence ? [] : [fenceSql]), ...(found.deadLetter ? [] : [deadLetterSql])].map((sql) => sql.replaceAll('{{schema}}', quoted).trim());
+  if (scripts.length > 0) {
+    if (found.mayCreate !== true || found.mayUse !== true) {
+      throw schemaError(`${quoted}.millrace_fence`, [`this login may not create it; have someone run this, and grant the rights on it:\n${scripts.join('\n')}`]);
+    }
+    // `if not exists` alone fails when two create at the same moment.
+    await connection.script(`${settings}; select pg_advisory_xact_lock(${SETUP_LOCK}) is null as locked; ${scripts.join('\n')}`);
+    return;
+  }
+  const faults: string[] = [];
+  if (found.mayUse !== true) faults.push(`grant usage on schema ${quoted}`);
+  if (found.fenceAllowed !== true) faults.push(`grant select, insert, update on ${quoted}.millrace_fence`);
+  if (found.deadLetterAllowed !== true) faults.push(`grant select, insert, delete on ${quoted}.millrace_dead_letter`);
+  if (faults.length > 0) throw schemaError(`${quoted}.millrace_fence`, faults.map((fault) => `this login lacks permissions: ${fault}`));
+}
+
+export interface FenceOptions {
+  readonly cache: string;
+  readonly lanes: number;
+  readonly schema: string;
+  /** `set local …` for scripts of their own. */
+  readonly settings: string;
+}
+
+/** The fence rows of a cache. */
+export class Fences {
+  readonly #table: string;
+  readonly #cache: string;
+  readonly #lanes: number;
+  readonly #settings: string;
+
+  constructor({ cache, lanes, schema, settings }: FenceOptions) {
+    this.#table = `${quote(schema)}.millrace_fence`;
+    this.#cache = cache;
+    this.#lanes = lanes;
+    this.#settings = settings;
+  }
+
+  /** Writes the rows of all lanes at first use. Rejects with MILLRACE_LANES when they are another number. */
+  async pin(connection: Connection): Promise<void> {
+    const cache = literal(this.#cache);
+    const rows = await connection.script(
+      `${this.#settings}; select pg_advisory_xact_lock(${SETUP_LOCK}) is null as locked;
+      insert into ${this.#table} (cache, lane, lanes) select ${cache}, lane, ${this.#lanes} from generate_series(0, ${this.#lanes - 1}) lane
+      where not exists (select from ${this.#table} where cache = ${cache});
+      select distinct lanes::text as lanes from ${this.#table} where cache = ${cache}`,
+    );
+    const other = rows.map(({ lanes }) => lanes).find((lanes) => typeof lanes === 'string' && lanes !== `${this.#lanes}`);
+    if (other === undefined || other === null) return;
+    throw new MillraceError('MILLRACE_LANES', `the cache ${this.#cache} has ${other} lanes in the store and ${this.#lanes} in its options: the number is pinned when a cache is first used`, { cache: this.#cache });
+  }
+
+  /** A lost row begins anew: the front, which knows its last epoch, finds out. */
+  async raise(connection: Connection, lane: number): Promise<Fence> {
+    const rows = await connection.script(
+      `${this.#settings}; insert into ${this.#table} as f (cache, lane, lanes, epoch) values (${literal(this.#cache)}, ${lane}, ${this.#lanes}, 1)
+      on conflict (cache, lane) do update set epoch = f.epoch + 1, updated_at = now() returning ${FENCE}`,
+    );
+    return fenceOf(rows.at(-1) as Row);
+  }
+
+  /** One statement, all lanes or not: returns a row per lane that was where it should be. Ints and configuration only. */
+  compareAndSet(lanes: readonly LaneGeneration[]): string {
+    // Sorted, so that two flushes of the same lanes meet at the first and not in a deadlock.
+    const values = lanes
+      .toSorted((a, b) => a.lane - b.lane)
+      .map(({ lane, epoch, generation, cutSeq, digest }) => `(${integer(lane)}, ${integer(epoch)}::bigint, ${integer(generation)}::bigint, ${integer(cutSeq)}::bigint, ${literal(digest)})`);
+    return `update ${this.#table} f set generation = n.generation, seq = n.seq, digest = n.digest, updated_at = now()
+      from (values ${values.join(', ')}) n(lane, epoch, generation, seq, digest)
+      where f.cache = ${literal(this.#cache)} and f.lane = n.lane and f.epoch = n.epoch and f.generation = n.generation - 1
+      returning f.lane::text as lane`;
+  }
+
+  /** Why lanes were not where the flush expected them; empty when they are again. */
+  async verdicts(connection: Connection, lanes: readonly LaneGeneration[]): Promise<FencedLane[]> {
+    const text = `select ${FENCE} from ${this.#table} f where f.cache = $1::text and f.lane = any($2::text::integer[])`;
+    const rows = await connection.run({ text, values: [this.#cache, arrayText(lanes.map(({ lane }) => `${lane}`))] });
+    const fences = new Map(rows.map((row) => [Number(row['lane']), fenceOf(row)]));
+    return lanes.flatMap((expected) => {
+      const fence = fences.get(expected.lane);
+      const verdict = verdictOf(expected, fence);
+      return verdict === undefined ? [] : [{ lane: expected.lane, verdict, fence }];
+    });
+  }
+}
+
+const FENCE = 'f.lane::text as lane, f.epoch::text as epoch, f.generation::text as generation, f.seq::text as seq, f.digest as digest';
+
+const fenceOf = (row: Row): Fence => ({ epoch: Number(row['epoch']), generation: Number(row['generation']), seq: Number(row['seq']), digest: row['digest'] as string });
+
+/** Applied comes first: it is a fact, whoever has the lane by now. */
+function verdictOf({ epoch, generation, cutSeq, digest }: LaneGeneration, fence: Fence | undefined): FencedLane['verdict'] | undefined {
+  if (fence === undefined) return 'diverged';
+  if (fence.generation === generation && fence.digest === digest && fence.seq === cutSeq) return 'applied';
+  if (fence.epoch > epoch) return 'superseded';
+  return fence.epoch === epoch && fence.generation === generation - 1 ? undefined : 'diverged';
+}
+
+function integer(value: number): string {
+  if (!Number.isSafeInteger(value)) throw new MillraceError('MILLRACE_INTERNAL', `a fence takes integers, not ${value}`);
+  return `${value}`;
+}

@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import { leavesConnection } from '../../core/outcome.ts';
+import type { Clock } from '../../ports/clock.ts';
+import { DriverError, type Connection, type Database, type Row, type Statement, type TransactionResult } from './database.ts';
+
+/** The part of a `pg` client that is used. */
+export interface PgClientLike {
+  // oxlint-disable-next-line typescript/no-explicit-any -- pg's own overloads are in terms of any
+  query(config: { text: string; values?: any[]; name?: string }): Promise<any>;
+  release(error?: Error | boolean): void;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  removeListener(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+/** The part of `pg.Pool` that is used; a `Pool` of `pg` is one. */
+export interface PgPoolLike {
+  readonly totalCount: number;
+  connect(): Promise<PgClientLike>;
+}
+
+interface PgResult {
+  readonly rows: Row[];
+  readonly command: string;
+}
+
+/** A `pg.Client` has `connect` too, but cannot hand out a connection of a transaction's own. */
+export function isPgPool(value: unknown): value is PgPoolLike {
+  if (typeof value !== 'object' || value === null) return false;
+  const pool = value as Record<string, unknown>;
+  return typeof pool['connect'] === 'function' && typeof pool['query'] === 'function' && typeof pool['totalCount'] === 'number';
+}
+
+export interface PoolSettings {
+  /** Named prepared statements. */
+  readonly prepare: boolean;
+  /** How long the server may be silent before its connection is given up. */
+  readonly silenceMs: number;
+}
+
+export class PoolDatabase implements Database {
+  readonly kind = 'postgres';
+  readonly #pool: PgPoolLike;
+  readonly #clock: Clock;
+  readonly #settings: PoolSettings;
+  readonly #names = new Map<string, string>();
+
+  constructor(pool: PgPoolLike, clock: Clock, settings: PoolSettings) {
+    this.#pool = pool;
+    this.#clock = clock;
+    this.#settings = settings;
+  }
+
+  run(statement: Statement): Promise<Row[]> {
+    return this.#withClient((client) => this.#connectionOf(client).run(statement));
+  }
+
+  script(text: string): Promise<Row[]> {
+    return this.#withClient((client) => this.#connectionOf(client).script(text));
+  }
+
+  transaction<T>(opening: string, work: (connection: Connection, opened: Row[]) => Promise<TransactionResult<T>>): Promise<T> {
+    return this.#withClient(async (client, breaks) => {
+      const connection = this.#connectionOf(client);
+      try {
+        const { commit, value } = await work(connection, await connection.script(`begin; ${opening}`));
+        if (commit) await this.#commit(client);
+        else await connection.script('rollback');
+        return value;
+      } catch (error) {
+        if (!isBroken(error)) await connection.script('rollback').catch(breaks);
+        throw error;
+      }
+    });
+  }
+
+  async #commit(client: PgClientLike): Promise<void> {
+    const { command } = (await this.#ask(client, { text: 'commit' })) as PgResult;
+    // PostgreSQL answers COMMIT in a failed transaction with ROLLBACK, and no error.
+    if (command !== 'COMMIT') throw new DriverError(undefined, 'the transaction was rolled back at commit');
+  }
+
+  /** A connection that failed below SQL, or whose transaction could not be ended, is not put back into the pool. */
+  async #withClient<T>(use: (client: PgClientLike, breaks: (error: Error) => void) => Promise<T>): Promise<T> {
+    const client = await this.#checkout();
+    // Without a listener the loss of a connection between two statements would end the process.
+    const ignore = () => undefined;
+    client.on('error', ignore);
+    let broken: Error | undefined;
+    try {
+      return await use(client, (error) => (broken = error));
+    } catch (error) {
+      if (isBroken(error)) broken = error as Error;
+      throw error;
+    } finally {
+      client.release(broken);
+      client.removeListener('error', ignore);
+    }
+  }
+
+  async #checkout(): Promise<PgClientLike> {
+    const connecting = this.#pool.connect();
+    try {
+      return await this.#bounded(connecting);
+    } catch (cause) {
+      // It may still come, after we gave up.
+      connecting.then((client) => client.release(), () => undefined);
+      throw new DriverError(cause);
+    }
+  }
+
+  #connectionOf(client: PgClientLike): Connection {
+    return {
+      run: async ({ text, values }) => {
+        const name = this.#settings.prepare ? { name: this.#nameOf(text) } : {};
+        return ((await this.#ask(client, { text, values: [...values], ...name })) as PgResult).rows;
+      },
+      script: async (text) => {
+        const results = await this.#ask(client, { text });
+        return Array.isArray(results) ? (results as PgResult[]).flatMap(({ rows }) => rows) : (results as PgResult).rows;
+      },
+    };
+  }
+
+  async #ask(client: PgClientLike, query: { text: string; values?: string[]; name?: string }): Promise<unknown> {
+    try {
+      return await this.#bounded(client.query(query));
+    } catch (cause) {
+      throw new DriverError(cause);
+    }
+  }
+
+  /** The server's own timeouts end a slow statement; this ends the wait for a server that does not answer at all. */
+  #bounded<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(this.#settings.silenceMs, () => reject(new Error(`no answer in ${this.#settings.silenceMs} ms`)));
+      answer.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+
+  /** A name means one text for the whole pool, which other caches may share. */
+  #nameOf(text: string): string {
+    let name = this.#names.get(text);
+    if (name === undefined) {
+      name = `millrace_${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
+      this.#names.set(text, name);
+    }
+    return name;
+  }
+}
+
+const isBroken = (error: unknown): boolean => error instanceof DriverError && !leavesConnection(error.cause);

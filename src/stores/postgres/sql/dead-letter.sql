@@ -1,0 +1,18 @@
+-- Rows that the store refused, kept in the transaction that stored their neighbours. `value` is JSON text and not
+-- jsonb, since it may be the very thing that jsonb refused.
+create table if not exists {{schema}}.millrace_dead_letter (
+  id bigint generated always as identity primary key,
+  cache text not null,
+  lane integer not null,
+  key text not null,
+  kind text not null check (kind in ('put', 'delete')),
+  value text,
+  -- SQLSTATE
+  code text not null,
+  message text not null,
+  attempts integer not null,
+  generation bigint not null,
+  seq bigint not null,
+  created_at timestamptz not null default now()
+);
+create index if not exists millrace_dead_letter_key on {{schema}}.millrace_dead_letter (cache, key, id);

@@ -1,0 +1,82 @@
+import type { Column, Table } from './catalogue.ts';
+import type { Statement } from './database.ts';
+import { arrayText, quote } from './identifiers.ts';
+
+export interface PutRow {
+  readonly key: string;
+  readonly json: string;
+}
+
+/** The statements on the user's table. Their texts depend on the table only, so each is prepared once. */
+export interface TableStatements {
+  /** Rows with `key` and `value`, the value as JSON text. */
+  load(keys: readonly string[]): Statement;
+  upsert(rows: readonly PutRow[]): Statement;
+  remove(keys: readonly string[]): Statement;
+}
+
+export function statementsOf(table: Table): TableStatements {
+  const key = quote(table.key.name);
+  const given = `any($1::text::${table.keyType.sql}[])`;
+  const loadText = table.value === undefined ? loadColumns(table, given) : loadDocument(table, table.value, given);
+  const upsertText = upsertOf(table);
+  const removeText = `delete from ${table.sql} where ${key} = ${given}`;
+  return {
+    load: (keys) => ({ text: loadText, values: [arrayText(keys)] }),
+    upsert: (rows) => ({ text: upsertText, values: [JSON.stringify(rows.map(({ key }) => key)), `[${rows.map(({ json }) => json).join(',')}]`] }),
+    remove: (keys) => ({ text: removeText, values: [arrayText(keys)] }),
+  };
+}
+
+/** SQL NULL, which others may have written, is the JSON null: the row is there. */
+function loadDocument(table: Table, value: Column, given: string): string {
+  const key = `t.${quote(table.key.name)}`;
+  return `select ${key}::text as key, coalesce(t.${quote(value.name)}::text, 'null') as value from ${table.sql} t where ${key} = ${given}`;
+}
+
+/** A row of a subselect instead of json_build_object, which takes 50 columns at most. */
+function loadColumns(table: Table, given: string): string {
+  const key = `t.${quote(table.key.name)}`;
+  const columns = table.columns.map((column) => `${readColumn(column)} as ${quote(column.name)}`).join(', ');
+  return `select ${key}::text as key, row_to_json(v)::text as value from ${table.sql} t cross join lateral (select ${columns}) v where ${key} = ${given}`;
+}
+
+/** How a column's value is read, so that what JavaScript wrote comes back as it was. */
+function readColumn({ name, base }: Column): string {
+  const column = `t.${quote(name)}`;
+  switch (base) {
+    case 'timestamptz': {
+      // As Date.toJSON writes it; more digits only where there are any, and no infinity through to_char.
+      const utc = `(${column} at time zone 'UTC')`;
+      const format = `case when extract(microseconds from ${utc})::bigint % 1000 = 0 then 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"' else 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"' end`;
+      return `case when ${column} >= '0001-01-02 00:00Z' and ${column} < '9999-12-31 00:00Z' then to_json(to_char(${utc}, ${format})) else to_json(${column}) end`;
+    }
+    case 'int8':
+      return `case when ${column} between -9007199254740991 and 9007199254740991 then to_json(${column}) else to_json(${column}::text) end`;
+    case 'numeric':
+      // Numbers that a double prints with the same digits; the bounds keep the cast from failing.
+      return `case when ${column} = 0 or (abs(${column}) between 1e-300 and 1e300 and ${column} = (case when abs(${column}) between 1e-300 and 1e300 then ${column} end)::float8::text::numeric) then to_json(${column}) else to_json(${column}::text) end`;
+    default:
+      return column;
+  }
+}
+
+/**
+ * One statement for all rows. The values' JSON texts are joined to one array and taken apart by the server: the client
+ * neither parses nor escapes them. Of seven forms that were measured (rows of 200 and 2,000 bytes, `bench/micro`),
+ * this was among the fastest at both sizes; with a record set, the JSON null would come out as SQL NULL.
+ */
+function upsertOf(table: Table): string {
+  const mapped = table.value === undefined ? table.columns : [table.value];
+  const names = [table.key, ...mapped, ...(table.version === undefined ? [] : [table.version]), ...table.touch];
+  const values = table.value === undefined ? table.columns.map(({ name }) => `r.${quote(name)}`) : [table.value.base === 'jsonb' ? 'e.v::jsonb' : 'e.v'];
+  const selected = [`e.k::${table.keyType.sql}`, ...values, ...(table.version === undefined ? [] : ['1']), ...table.touch.map(() => 'now()')];
+  const record = table.columns.map(({ name, type }) => `${quote(name)} ${type}`).join(', ');
+  const source = `rows from (json_array_elements_text($1::text::json), json_array_elements($2::text::json)) e(k, v)${table.value === undefined ? ` cross join lateral json_to_record(e.v) r(${record})` : ''}`;
+  const updates = [
+    ...mapped.map(({ name }) => `${quote(name)} = excluded.${quote(name)}`),
+    ...(table.version === undefined ? [] : [`${quote(table.version.name)} = coalesce(t.${quote(table.version.name)}, 0) + 1`]),
+    ...table.touch.map(({ name }) => `${quote(name)} = now()`),
+  ];
+  return `insert into ${table.sql} as t (${names.map(({ name }) => quote(name)).join(', ')}) select ${selected.join(', ')} from ${source} on conflict (${quote(table.key.name)}) do update set ${updates.join(', ')}`;
+}
