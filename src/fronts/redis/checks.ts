@@ -1,0 +1,45 @@
+import { MillraceError } from '../../errors.ts';
+import type { Attachment } from '../../ports/front.ts';
+import { fsyncMode, versionOf } from './acks.ts';
+import type { LaneSteps } from './lane-steps.ts';
+import type { RedisServer } from './server.ts';
+import type { RedisServers } from './servers.ts';
+
+/** Refuses a server that cannot keep what the cache promises, and a cache that is there with another number of lanes. */
+export async function checkServers(servers: RedisServers, attachment: Attachment): Promise<void> {
+  for (const level of attachment.acks) {
+    if (level === 'replicated') throw new MillraceError('MILLRACE_ACK', "the Redis front gives 'buffered' and 'fsynced', not 'replicated'", { cache: attachment.cache });
+  }
+  await Promise.all(servers.all().map((server) => checkServer(server, attachment)));
+}
+
+async function checkServer(server: RedisServer, { cache, acks, writeBehind }: Attachment): Promise<void> {
+  const info = String(await server.send(['INFO']));
+  if (versionOf(info) < 7) {
+    const version = /^redis_version:(\S+)/m.exec(info)?.[1] ?? 'unknown';
+    throw new MillraceError('MILLRACE_FRONT_SETTINGS', `the Redis server has version ${version}: Millrace needs Redis 7.0 or Valkey 7.2 at least`, { cache });
+  }
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? '';
+  if (writeBehind && policy.startsWith('allkeys-')) {
+    throw new MillraceError(
+      'MILLRACE_FRONT_SETTINGS',
+      `the Redis server may evict values that are not stored yet (maxmemory-policy ${policy}): set maxmemory-policy to noeviction or ${policy.replace('allkeys-', 'volatile-')}`,
+      { cache },
+    );
+  }
+  if (acks.includes('fsynced')) {
+    const mode = await fsyncMode(server);
+    if (mode.kind === 'none') throw new MillraceError('MILLRACE_ACK', `the Redis server cannot give 'fsynced': ${mode.why}`, { cache });
+  }
+  await server.prepare();
+}
+
+export async function checkLanes(lanes: readonly LaneSteps[], cache: string): Promise<void> {
+  const headers = await Promise.all(lanes.map((lane) => lane.run('header', () => [])));
+  headers.forEach((reply, lane) => {
+    const flat = reply[1] as string[];
+    const at = flat.indexOf('lanes');
+    if (at < 0 || flat[at + 1] === String(lanes.length)) return;
+    throw new MillraceError('MILLRACE_LANES', `the cache exists in Redis with ${flat[at + 1]} lanes, and ${lanes.length} are configured`, { cache, lane });
+  });
+}

@@ -1,0 +1,102 @@
+import { MillraceError } from '../../errors.ts';
+import type { Attachment, Front, LaneFront } from '../../ports/front.ts';
+import { checkLanes, checkServers } from './checks.ts';
+import { replyCode, unavailable } from './faults.ts';
+import { RedisLaneFront } from './lane-front.ts';
+import { LaneSteps } from './lane-steps.ts';
+import { RedisServers, topologyOf } from './servers.ts';
+
+/** A client or a cluster of `redis` (5, 6), `ioredis` (5, 6) or `iovalkey`; connected or not. */
+export interface RedisFrontClient {
+  duplicate(...args: never[]): unknown;
+  connect(...args: never[]): unknown;
+  on(...args: never[]): unknown;
+}
+
+/** Options of {@link redisFront}. */
+export interface RedisFrontOptions {
+  /**
+   * Tells where the server is and how to log in. Only a duplicate of it is used, with settings of its own, and closed
+   * with the last cache; the client itself is neither connected nor closed.
+   */
+  readonly client: RedisFrontClient;
+  /** What all keys begin with, inside their hash tag: up to 64 characters without braces. Default 'mr:'. */
+  readonly prefix?: string;
+  /** How long a command may take, waiting for a lost connection included, in ms: 100 to 300,000, default 10,000. */
+  readonly commandTimeoutMs?: number;
+}
+
+/**
+ * A front on Redis 7.0 or Valkey 7.2 and later, a single server or a cluster, shared by any number of processes.
+ *
+ * What was acknowledged as `buffered` survives the process, and a restart of the server as far as the server's own
+ * persistence goes; `fsynced` needs an append-only file with 'appendfsync always', or WAITAOF (7.2). Throws
+ * MILLRACE_OPTIONS for options that are not valid; opens nothing until a cache attaches.
+ */
+export function redisFront(options: RedisFrontOptions): Front {
+  const { client, prefix = 'mr:', commandTimeoutMs = 10_000 } = options;
+  if (prefix.length > 64 || /[{}]/.test(prefix)) throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `prefix` has at most 64 characters and no braces');
+  if (!(commandTimeoutMs >= 100 && commandTimeoutMs <= 300_000)) throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `commandTimeoutMs` is 100 to 300,000');
+  const topology = topologyOf(client);
+  const shared = new SharedServers(() => new RedisServers(topology(), commandTimeoutMs));
+  return {
+    kind: 'redis',
+    capabilities: { acks: ['buffered', 'fsynced'], defaultAck: 'buffered', durable: true, shared: true },
+    attach: (attachment) => attach(shared, prefix, attachment),
+  };
+}
+
+async function attach(shared: SharedServers, prefix: string, attachment: Attachment): Promise<LaneFront> {
+  const { servers, release } = await shared.take();
+  try {
+    await checkServers(servers, attachment);
+    const lanes = Array.from({ length: attachment.lanes }, (_, lane) => new LaneSteps(servers, `${prefix}${attachment.cache}:${lane}`));
+    await checkLanes(lanes, attachment.cache);
+    const stopListening = servers.onReconnect(attachment.onReconnect);
+    return new RedisLaneFront(servers, attachment, lanes, () => {
+      stopListening();
+      release();
+    });
+  } catch (error) {
+    release();
+    if (error instanceof MillraceError) throw error;
+    if (/^NO(AUTH|PERM)$/.test(replyCode(error) ?? '')) {
+      throw new MillraceError('MILLRACE_FRONT_SETTINGS', `the Redis user may not do what Millrace needs (${replyCode(error)})`, { cache: attachment.cache, cause: error });
+    }
+    throw unavailable('the Redis server refused to be checked', error);
+  }
+}
+
+/** The connections of one front: opened for its first cache, closed with its last. */
+class SharedServers {
+  readonly #create: () => RedisServers;
+  #current: { readonly servers: RedisServers; readonly opened: Promise<void>; users: number } | undefined;
+
+  constructor(create: () => RedisServers) {
+    this.#create = create;
+  }
+
+  async take(): Promise<{ servers: RedisServers; release: () => void }> {
+    if (this.#current === undefined) {
+      const servers = this.#create();
+      this.#current = { servers, opened: servers.open(), users: 0 };
+    }
+    const taken = this.#current;
+    taken.users++;
+    let released = false;
+    const release = () => {
+      if (released) return;
+      released = true;
+      if (--taken.users > 0) return;
+      if (this.#current === taken) this.#current = undefined;
+      taken.servers.close();
+    };
+    try {
+      await taken.opened;
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { servers: taken.servers, release };
+  }
+}

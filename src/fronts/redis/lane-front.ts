@@ -1,0 +1,299 @@
+import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, ReadResult } from '../../core/lane-flush.ts';
+import type { AdoptResult, RecoverResult } from '../../core/lane-recover.ts';
+import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
+import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
+import { bytesOf, entriesOf, type Fence, type LaneHeader, type Unrecovered } from '../../core/lane.ts';
+import { fillSlot, TOMBSTONE } from '../../core/slot.ts';
+import { MillraceError } from '../../errors.ts';
+import { UNRECOVERED, type Attachment, type LaneFront, type SlotReport } from '../../ports/front.ts';
+import { syncServer } from './acks.ts';
+import { replyCode, unavailable } from './faults.ts';
+import { GarbageCollector } from './garbage.ts';
+import { headerOf, unexplained, type LaneSteps, type Reply } from './lane-steps.ts';
+import { LaneReader } from './reader.ts';
+import type { ScriptName } from './scripts.ts';
+import type { RedisServers } from './servers.ts';
+
+type Raw = string | null;
+const defined = (raw: unknown): string | undefined => (raw as Raw) ?? undefined;
+const optional = (ms: number | undefined): string => (ms === undefined ? '' : String(ms));
+
+/** One cache's lanes on Redis. Each step is one script, described at the function of the same name in `core/`. */
+export class RedisLaneFront implements LaneFront {
+  readonly read: LaneFront['read'];
+  readonly readMany: LaneFront['readMany'];
+  readonly #lanes: readonly LaneSteps[];
+  readonly #attachment: Attachment;
+  readonly #servers: RedisServers;
+  readonly #garbage: GarbageCollector;
+  readonly #closed: () => void;
+
+  constructor(servers: RedisServers, attachment: Attachment, lanes: readonly LaneSteps[], closed: () => void) {
+    this.#servers = servers;
+    this.#attachment = attachment;
+    this.#lanes = lanes;
+    this.#closed = closed;
+    this.#garbage = new GarbageCollector(attachment.onWarning);
+    const reader = new LaneReader(lanes);
+    this.read = (lane, key) => reader.read(lane, key);
+    this.readMany = (lanes, keys) => reader.readMany(lanes, keys);
+  }
+
+  /** Runs a step; a refusal of the server that is not an answer becomes a `MillraceError`. */
+  async #step(lane: number, script: ScriptName, args: (incarnation: string, slots: string) => string[]): Promise<Reply> {
+    try {
+      return await (this.#lanes[lane] as LaneSteps).run(script, args);
+    } catch (error) {
+      throw this.#fault(lane, error);
+    }
+  }
+
+  #fault(lane: number, error: unknown): unknown {
+    if (error instanceof MillraceError) return error;
+    const code = replyCode(error);
+    const context = { cache: this.#attachment.cache, lane, cause: error };
+    if (code === 'NOPERM' || code === 'NOAUTH') {
+      return new MillraceError('MILLRACE_FRONT_SETTINGS', `the Redis user may not do what Millrace needs (${code}); the ACL must allow its scripts, keys and commands`, context);
+    }
+    // WRONGTYPE and ERR: somebody else wrote into the lane's keys, or a defect. Neither passes by itself.
+    if (code === 'WRONGTYPE' || code === 'ERR') return new MillraceError('MILLRACE_INTERNAL', `a step was refused by the Redis server (${code})`, context);
+    return unavailable('the Redis server refused a step; it was not executed', error);
+  }
+
+  async readWithTtl(lane: number, key: string): ReturnType<LaneFront['readWithTtl']> {
+    const reply = await this.#step(lane, 'readWithTtl', (incarnation, slots) => [incarnation, slots + key]);
+    if (reply[0] !== 'slot') return UNRECOVERED;
+    return { raw: defined(reply[1]), ttlMs: ttlOf(reply[2]) };
+  }
+
+  async write(lane: number, batch: WriteBatch): Promise<WriteResult> {
+    let reply: Reply;
+    try {
+      reply = await (this.#lanes[lane] as LaneSteps).run('write', (incarnation, slots) => writeArgs(batch, incarnation, slots));
+    } catch (error) {
+      if (replyCode(error) === 'OOM') return this.#outOfMemory(lane);
+      throw this.#fault(lane, error);
+    }
+    switch (reply[0]) {
+      case 'accepted': {
+        const [, seq, epoch, pending, entries, bytes] = reply as readonly [string, number, number, number, number, number];
+        return { kind: 'accepted', seq, epoch, pending, entries, bytes };
+      }
+      case 'full': {
+        const [, entries, bytes, room] = reply as readonly [string, number, number, number];
+        return { kind: 'full', entries, bytes, room };
+      }
+      case 'stopped':
+        return { kind: 'stopped', reason: reply[1] as string };
+      default:
+        return unrecovered(reply);
+    }
+  }
+
+  /** The server has no memory left: full, with no room, until what is pending is flushed and can be evicted. */
+  async #outOfMemory(lane: number): Promise<WriteResult> {
+    const { header } = await this.header(lane);
+    if (header === undefined) return { kind: 'unrecovered', header };
+    return { kind: 'full', entries: entriesOf(header), bytes: bytesOf(header), room: 0 };
+  }
+
+  async beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): Promise<SlotsResult> {
+    // Out of memory every slot is as if another reader were filling it: this one goes to the store and fills nothing.
+    return this.#slots(lane, 'beginFill', fillSlot(''), keys, (incarnation, slots) => [incarnation, token, String(tokenMs), ...named(slots, keys)]);
+  }
+
+  async beginRefresh(lane: number, keys: readonly string[], token: string): Promise<SlotsResult> {
+    return this.#slots(lane, 'beginRefresh', '', keys, (incarnation, slots) => [incarnation, token, ...named(slots, keys)]);
+  }
+
+  async endFill(lane: number, keys: readonly string[], token: string, loaded: readonly (string | undefined)[], ttlMs: number | undefined): Promise<SlotsResult> {
+    return this.#slots(lane, 'endFill', '', keys, (incarnation, slots) => [
+      incarnation,
+      token,
+      optional(ttlMs),
+      ...keys.flatMap((key, i) => [slots + key, loaded[i] ?? '']),
+    ]);
+  }
+
+  async #slots(lane: number, script: ScriptName, outOfMemory: string, keys: readonly string[], args: (incarnation: string, slots: string) => string[]): Promise<SlotsResult> {
+    try {
+      const reply = await (this.#lanes[lane] as LaneSteps).run(script, args);
+      return reply[0] === 'slots' ? { kind: 'slots', slots: (reply[1] as Raw[]).map(defined) } : unrecovered(reply);
+    } catch (error) {
+      if (replyCode(error) !== 'OOM') throw this.#fault(lane, error);
+      return { kind: 'slots', slots: keys.map(() => outOfMemory) };
+    }
+  }
+
+  async beginIntent(lane: number, keys: readonly string[], token: string, intentMs: number): Promise<SlotsDone> {
+    return done(await this.#step(lane, 'beginIntent', (incarnation, slots) => [incarnation, token, String(intentMs), ...named(slots, keys)]));
+  }
+
+  async finishIntent(
+    lane: number,
+    keys: readonly string[],
+    token: string,
+    committed: readonly (string | undefined)[],
+    ttlMs: readonly (number | undefined)[],
+  ): Promise<SlotsDone> {
+    const args = (publish: boolean) => (incarnation: string, slots: string) => [
+      incarnation,
+      token,
+      ...keys.flatMap((key, i) => [slots + key, (publish ? committed[i] : undefined) ?? '', optional(ttlMs[i])]),
+    ];
+    try {
+      return done(await (this.#lanes[lane] as LaneSteps).run('finishIntent', args(true)));
+    } catch (error) {
+      if (replyCode(error) !== 'OOM') throw this.#fault(lane, error);
+      return done(await this.#step(lane, 'finishIntentOutOfMemory', args(false)));
+    }
+  }
+
+  async invalidate(lane: number, keys: readonly string[]): Promise<SlotsDone> {
+    return done(await this.#step(lane, 'invalidate', (incarnation, slots) => [incarnation, ...named(slots, keys)]));
+  }
+
+  async claim(lane: number, owner: string, leaseMs: number): Promise<ClaimResult> {
+    const reply = await this.#step(lane, 'claim', (incarnation) => [incarnation, owner, String(leaseMs)]);
+    if (reply[0] !== 'claimed') return unrecovered(reply);
+    return { kind: 'claimed', held: reply[1] === 1, header: mustHaveHeader(reply) };
+  }
+
+  async release(lane: number, owner: string): Promise<void> {
+    await this.#step(lane, 'release', () => [owner]);
+  }
+
+  async requestFlush(lane: number): ReturnType<LaneFront['requestFlush']> {
+    const reply = await this.#step(lane, 'requestFlush', (incarnation) => [incarnation]);
+    if (reply[0] !== 'requested') return unrecovered(reply);
+    const header = mustHaveHeader(reply);
+    return { kind: 'requested', seq: header.seq, header };
+  }
+
+  async cut(lane: number, epoch: number, digest: string): Promise<CutResult> {
+    const reply = await this.#step(lane, 'cut', (incarnation) => [incarnation, String(epoch), digest]);
+    switch (reply[0]) {
+      case 'cut': {
+        const { flight } = mustHaveHeader(reply);
+        if (flight === undefined) throw unexplained(reply);
+        return { kind: 'cut', flight };
+      }
+      case 'empty': {
+        const { storedSeq, seq } = mustHaveHeader(reply);
+        return { kind: 'empty', storedSeq, seq };
+      }
+      case 'refused':
+        return { kind: 'refused', epoch: reply[1] as number };
+      case 'stopped':
+        return { kind: 'stopped', reason: reply[1] as string };
+      default:
+        return unrecovered(reply);
+    }
+  }
+
+  async readGeneration(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<ReadResult> {
+    const reply = await this.#step(lane, 'readGeneration', () => [String(epoch), String(generation), cursor === '' ? 'm0' : cursor, String(Math.max(1, limit))]);
+    if (reply[0] === 'refused') return { kind: 'refused', epoch: reply[1] as number };
+    const [, next, keys, slots] = reply as readonly [string, string, string[], Raw[]];
+    return { kind: 'rows', rows: keys.map((key, i) => ({ key, raw: slots[i] ?? undefined })), next };
+  }
+
+  async acknowledge(lane: number, ack: Acknowledgement): Promise<AcknowledgeResult> {
+    const reply = await this.#step(lane, 'acknowledge', () => [
+      String(ack.epoch),
+      String(ack.generation),
+      optional(ack.ttlMs),
+      String(ack.limit),
+      ...ack.deadKeys,
+    ]);
+    if (reply[0] === 'refused') return { kind: 'refused', epoch: reply[1] as number };
+    return { kind: reply[0] === 'done' ? 'done' : 'more', header: mustHaveHeader(reply) };
+  }
+
+  async header(lane: number): Promise<{ header: LaneHeader | undefined; current: boolean }> {
+    const reply = await this.#step(lane, 'header', () => []);
+    return { header: headerOf(reply), current: reply[2] === 1 };
+  }
+
+  async recover(lane: number, recovery: { readonly fence: Fence; readonly owner: string; readonly leaseMs: number }): Promise<RecoverResult> {
+    const { fence, owner, leaseMs } = recovery;
+    const incarnation = this.#attachment.random.token();
+    const fenceArgs = [fence.epoch, fence.generation, fence.seq].map(String);
+    const reply = await this.#step(lane, 'recover', () => [String(this.#lanes.length), incarnation, ...fenceArgs, fence.digest, owner, String(leaseMs)]);
+    switch (reply[0]) {
+      case 'created':
+      case 'current':
+      case 'behind':
+        this.#garbage.collect(this.#lanes[lane] as LaneSteps);
+        return { kind: reply[0], header: mustHaveHeader(reply), dropped: reply[2] as number };
+      case 'lanes':
+        return { kind: 'lanes', lanes: reply[1] as number };
+      case 'refused':
+        return { kind: 'refused', epoch: reply[1] as number };
+      default:
+        return { kind: 'stopped', reason: reply[1] as string };
+    }
+  }
+
+  async adopt(lane: number): Promise<AdoptResult> {
+    const incarnation = this.#attachment.random.token();
+    const reply = await this.#step(lane, 'adopt', () => [String(this.#lanes.length), incarnation]);
+    switch (reply[0]) {
+      case 'lanes':
+        return { kind: 'lanes', lanes: reply[1] as number };
+      case 'pending':
+        return { kind: 'pending', entries: reply[1] as number };
+      default:
+        this.#garbage.collect(this.#lanes[lane] as LaneSteps);
+        return { kind: 'adopted', header: mustHaveHeader(reply) };
+    }
+  }
+
+  async sync(level: 'fsynced' | 'replicated', lane: number): Promise<void> {
+    const steps = this.#lanes[lane] as LaneSteps;
+    try {
+      await syncServer(steps.server, level, `${steps.prefix}sync`, this.#servers.commandTimeoutMs);
+    } catch (error) {
+      throw this.#fault(lane, error);
+    }
+  }
+
+  async inspect(lane: number, key: string): Promise<SlotReport> {
+    const reply = await this.#step(lane, 'inspect', () => [key]);
+    return { raw: defined(reply[1]), ttlMs: ttlOf(reply[2]), pending: reply[3] === 1, inFlight: reply[4] === 1, header: headerOf(reply) };
+  }
+
+  async close(): Promise<void> {
+    this.#garbage.close();
+    this.#closed();
+  }
+}
+
+function writeArgs(batch: WriteBatch, incarnation: string, slotPrefix: string): string[] {
+  const { keys, slots, ttls } = batch;
+  const n = keys.length;
+  const own = ttls === undefined ? [] : [...ttls].filter(([i]) => i < n);
+  const numbers = [batch.accepted, n, batch.bytes, batch.maxEntries, batch.maxBytes, slots.reduce((sum, slot) => (slot === TOMBSTONE ? sum + 1 : sum), 0), own.length];
+  const args = [incarnation, ...numbers.map(String)];
+  for (const key of keys) args.push(key);
+  for (let i = 0; i < n; i++) args.push(slotPrefix + (keys[i] as string), slots[i] as string);
+  for (const [i, ttlMs] of own) args.push(keys[i] as string, String(ttlMs));
+  return args;
+}
+
+const named = (slotPrefix: string, keys: readonly string[]): string[] => keys.map((key) => slotPrefix + key);
+
+const ttlOf = (ms: unknown): number | undefined => ((ms as number) >= 0 ? (ms as number) : undefined);
+
+function unrecovered(reply: Reply): Unrecovered {
+  if (reply[0] !== 'unrecovered') throw unexplained(reply);
+  return { kind: 'unrecovered', header: headerOf(reply) };
+}
+
+const done = (reply: Reply): SlotsDone => (reply[0] === 'done' ? { kind: 'done' } : unrecovered(reply));
+
+function mustHaveHeader(reply: Reply): LaneHeader {
+  const header = headerOf(reply);
+  if (header === undefined) throw unexplained(reply);
+  return header;
+}

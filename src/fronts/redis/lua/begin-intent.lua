@@ -1,0 +1,17 @@
+-- Registers a write-through writer in each slot: what was there is hidden, and fills are refused, until it finishes.
+-- KEYS  1 header
+-- ARGV  1 incarnation, 2 token, 3 ms that the intent lives, then slot names
+-- Gives { 'done' } | { 'unrecovered', header }
+-- Cost  O(slots)
+if not entered(ARGV[1]) then return unrecovered() end
+local token, expiresAtMs = ARGV[2], whole(clock() + ARGV[3])
+for i = 4, #ARGV do
+  local raw = redis.call('GET', ARGV[i]) or ''
+  local slot = '!' .. token
+  if string.sub(raw, 1, 1) == '!' then
+    local list = string.gsub(raw, '^!!?', '')
+    slot = '!!' .. (list == '' and token or list .. ',' .. token)
+  end
+  redis.call('SET', ARGV[i], slot, 'PXAT', expiresAtMs)
+end
+return { 'done' }

@@ -1,0 +1,17 @@
+-- For recover and adopt: a lane that starts where the fence is, and forgetting what it had.
+local function fresh(lanes, incarnation, epoch, epochs, generation, seq, owner, leaseUntilMs)
+  redis.call('HSET', HEADER, 'lanes', lanes, 'run', RUN, 'inc', incarnation, 'epoch', epoch, 'epochs', epochs, 'seq', seq,
+    'gen', generation, 'stored', seq, 'pe', 0, 'pb', 0, 'pt', 0, 'ps', 0, 'fstate', '', 'owner', owner, 'lease', leaseUntilMs,
+    'flush', 0, 'stopped', '', 'ttls', '')
+end
+
+-- Old slots are not listed anywhere: their incarnation is noted, and whoever recovered removes them in the background.
+-- Marks without a header are from an incarnation that nobody knows.
+local function clear(incarnation)
+  local marks = redis.call('UNLINK', PENDING, FLIGHT, FROZEN, TTLS)
+  if incarnation then
+    redis.call('SADD', PREFIX .. 'garbage', incarnation)
+  elseif marks > 0 then
+    redis.call('SADD', PREFIX .. 'garbage', '*')
+  end
+end

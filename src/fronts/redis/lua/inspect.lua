@@ -1,0 +1,8 @@
+-- What the lane knows of one key, recovered or not.
+-- KEYS  1 header
+-- ARGV  1 key
+-- Gives { 'report', slot or nil, ms or negative, 1 when pending, 1 when in flight, header }
+-- Cost  O(1)
+local name = PREFIX .. (redis.call('HGET', HEADER, 'inc') or '') .. ':' .. ARGV[1]
+return { 'report', redis.call('GET', name), redis.call('PTTL', name), redis.call('SISMEMBER', PENDING, ARGV[1]),
+  redis.call('SISMEMBER', FLIGHT, ARGV[1]), redis.call('HGETALL', HEADER) }

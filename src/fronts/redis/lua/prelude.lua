@@ -1,0 +1,27 @@
+-- What every step begins with. Before it stands the flags line and `local RUN = '<run id>'`: the text names the very
+-- run of the server that it was loaded into, so a step that is found by its digest proves which run it speaks to.
+-- KEYS[1] is the lane's header; the lane's other keys share its prefix, which is its hash tag.
+local HEADER = KEYS[1]
+local PREFIX = string.sub(HEADER, 1, -7)
+local PENDING, FLIGHT, FROZEN, TTLS = PREFIX .. 'pending', PREFIX .. 'flight', PREFIX .. 'frozen', PREFIX .. 'ttls'
+
+-- The server's clock, ms since the epoch.
+local function clock()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- A whole number as text: tostring would lose digits above 10^14. A time is rounded up.
+local function whole(number)
+  return string.format('%.0f', math.ceil(number))
+end
+
+local function unrecovered()
+  return { 'unrecovered', redis.call('HGETALL', HEADER) }
+end
+
+-- Whether the lane was recovered in this run of the server and has the caller's incarnation.
+local function entered(incarnation)
+  local believed = redis.call('HMGET', HEADER, 'run', 'inc')
+  return believed[1] == RUN and believed[2] == incarnation
+end

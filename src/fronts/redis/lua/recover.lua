@@ -1,0 +1,65 @@
+-- Brings the lane in line with the store's fence. Repeating it with the same fence does no harm.
+-- KEYS  1 header
+-- ARGV  1 lanes, 2 a new incarnation, 3 to 6 the fence's epoch, generation, seq, digest, 7 owner or '', 8 ms of the lease
+-- Gives { 'created' | 'current' | 'behind', header, entries dropped } | { 'lanes', lanes } | { 'refused', epoch }
+--       | { 'stopped', reason }
+-- Cost  O(1), whatever the lane holds
+local lanes, epoch, generation, seq = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local owner, leaseUntilMs = ARGV[7], 0
+if owner ~= '' then leaseUntilMs = whole(clock() + ARGV[8]) end
+local h = redis.call('HMGET', HEADER, 'lanes', 'inc', 'epoch', 'epochs', 'seq', 'gen', 'stored', 'pe', 'fstate', 'fe', 'fgen', 'fseq', 'fdigest')
+if not h[1] then
+  clear()
+  fresh(lanes, ARGV[2], epoch, whole(epoch) .. ':' .. whole(seq), generation, seq, owner, leaseUntilMs)
+  return { generation == 0 and seq == 0 and 'created' or 'behind', redis.call('HGETALL', HEADER), 0 }
+end
+if h[1] ~= lanes then return { 'lanes', tonumber(h[1]) } end
+if epoch < tonumber(h[3]) then return { 'refused', tonumber(h[3]) } end
+
+-- The last 32 epochs with the seq at which each began; keep in step with EPOCHS_KEPT.
+local function begin(atSeq)
+  local starts = {}
+  for start in string.gmatch(h[4], '[^,]+') do starts[#starts + 1] = start end
+  local last = #starts > 0 and string.match(starts[#starts], '^(%d+):')
+  if last and tonumber(last) == epoch then return h[4] end
+  starts[#starts + 1] = whole(epoch) .. ':' .. whole(atSeq)
+  return table.concat(starts, ',', math.max(1, #starts - 31))
+end
+
+local cut = h[9] == 'cut'
+if tonumber(h[5]) < seq then
+  local dropped = tonumber(h[8])
+  if cut then dropped = dropped + tonumber(h[10]) end
+  local epochs = begin(seq)
+  clear(h[2])
+  fresh(lanes, ARGV[2], epoch, epochs, generation, seq, owner, leaseUntilMs)
+  return { 'behind', redis.call('HGETALL', HEADER), dropped }
+end
+
+-- Reads a front that is not behind against the fence: is its flight applied, or is something unexplained?
+local frontGeneration, stored, flight = tonumber(h[6]), tonumber(h[7]), tonumber(h[11])
+local storedGeneration = cut and flight - 1 or frontGeneration
+local applied, stopped = false, ''
+if generation < storedGeneration then
+  stopped = 'the store lost generations ' .. whole(generation + 1) .. ' to ' .. whole(storedGeneration)
+    .. ' that it had acknowledged: it was restored or failed over without its last transactions'
+elseif generation == storedGeneration then
+  if seq ~= stored then
+    stopped = 'generation ' .. whole(generation) .. ' ends at seq ' .. whole(seq) .. ' in the store but at ' .. whole(stored) .. ' in the front'
+  end
+elseif cut and generation == flight then
+  if ARGV[6] == h[13] and seq == tonumber(h[12]) then
+    applied = true
+  else
+    stopped = 'generation ' .. whole(flight) .. ' in the store is not the one that the front cut'
+  end
+else
+  stopped = 'the store has generation ' .. whole(generation) .. ', which the front at generation ' .. whole(frontGeneration) .. ' never cut'
+end
+redis.call('HSET', HEADER, 'run', RUN, 'epoch', epoch, 'epochs', begin(tonumber(h[5])), 'owner', owner, 'lease', leaseUntilMs, 'stopped', stopped)
+if applied then
+  redis.call('HSET', HEADER, 'fstate', 'stored', 'stored', h[12])
+  redis.call('UNLINK', FROZEN)
+end
+if stopped ~= '' then return { 'stopped', stopped } end
+return { 'current', redis.call('HGETALL', HEADER), 0 }

@@ -1,0 +1,12 @@
+-- Removes slots that are not of the lane's present incarnation, whatever it has become since they were found.
+-- KEYS  1 header
+-- ARGV  slot names
+-- Gives { 'swept' }
+-- Cost  O(slots), freed in the background
+local incarnation = redis.call('HGET', HEADER, 'inc')
+if not incarnation then return { 'swept' } end
+local own = PREFIX .. incarnation .. ':'
+for i = 1, #ARGV do
+  if string.sub(ARGV[i], 1, #own) ~= own then redis.call('UNLINK', ARGV[i]) end
+end
+return { 'swept' }

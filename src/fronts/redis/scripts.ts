@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import acknowledge from './lua/acknowledge.lua';
+import adopt from './lua/adopt.lua';
+import beginFill from './lua/begin-fill.lua';
+import beginIntent from './lua/begin-intent.lua';
+import beginRefresh from './lua/begin-refresh.lua';
+import claim from './lua/claim.lua';
+import cut from './lua/cut.lua';
+import endFill from './lua/end-fill.lua';
+import finishIntent from './lua/finish-intent.lua';
+import fresh from './lua/fresh.lua';
+import header from './lua/header.lua';
+import inspect from './lua/inspect.lua';
+import invalidate from './lua/invalidate.lua';
+import prelude from './lua/prelude.lua';
+import readGeneration from './lua/read-generation.lua';
+import readWithTtl from './lua/read-with-ttl.lua';
+import recover from './lua/recover.lua';
+import release from './lua/release.lua';
+import requestFlush from './lua/request-flush.lua';
+import sweep from './lua/sweep.lua';
+import write from './lua/write.lua';
+
+/**
+ * `''`: refused as a whole when the server is out of memory, before it does anything. `allow-oom`: what makes room or
+ * keeps a promise runs in any case. `no-writes`: runs even where the server takes no writes.
+ */
+type Flags = '' | 'allow-oom' | 'no-writes';
+
+const SCRIPTS = {
+  write: ['', write],
+  beginFill: ['', beginFill],
+  beginRefresh: ['', beginRefresh],
+  endFill: ['', endFill],
+  beginIntent: ['allow-oom', beginIntent],
+  finishIntent: ['', finishIntent],
+  finishIntentOutOfMemory: ['allow-oom', finishIntent],
+  invalidate: ['allow-oom', invalidate],
+  claim: ['allow-oom', claim],
+  release: ['allow-oom', release],
+  requestFlush: ['allow-oom', requestFlush],
+  cut: ['allow-oom', cut],
+  readGeneration: ['no-writes', readGeneration],
+  acknowledge: ['allow-oom', acknowledge],
+  recover: ['allow-oom', fresh + recover],
+  adopt: ['allow-oom', fresh + adopt],
+  sweep: ['allow-oom', sweep],
+  header: ['no-writes', header],
+  readWithTtl: ['no-writes', readWithTtl],
+  inspect: ['no-writes', inspect],
+} as const satisfies Record<string, readonly [Flags, string]>;
+
+export type ScriptName = keyof typeof SCRIPTS;
+
+export interface BoundScript {
+  readonly text: string;
+  readonly sha: string;
+}
+
+/**
+ * The scripts as they are for one run of a server. The script cache is neither saved nor replicated since Redis 7.0,
+ * so a call by digest succeeds on this very run or not at all: no write pays for asking who it speaks to.
+ */
+export function bindScripts(runId: string): ReadonlyMap<ScriptName, BoundScript> {
+  const bound = new Map<ScriptName, BoundScript>();
+  for (const name of Object.keys(SCRIPTS) as ScriptName[]) {
+    const [flags, body] = SCRIPTS[name];
+    const text = `#!lua${flags === '' ? '' : ` flags=${flags}`}\nlocal RUN = '${runId}'\n${prelude}\n${body}`;
+    bound.set(name, { text, sha: createHash('sha1').update(text).digest('hex') });
+  }
+  return bound;
+}
