@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { parseDuration, type Duration } from './core/duration.ts';
 import { laneOf } from './core/lane-of.ts';
 import { encodeJson } from './core/json-value.ts';
+import type { Receipt } from './engine/receipt.ts';
 import { Engine } from './engine/engine.ts';
 import { MillraceError } from './errors.ts';
 import { Emitter, type CacheEventName, type CacheListener } from './events.ts';
@@ -10,7 +11,6 @@ import { DeadLetters } from './dead-letters.ts';
 import { describeFindings, type Inspection } from './observe/inspect.ts';
 import { describeStats, type CacheStats } from './observe/stats.ts';
 import { parseCacheOptions, refuseAck, type CacheOptions, type ParsedOptions, type WriteOptions } from './options.ts';
-import { PendingReceipt, STORED_RECEIPT, type Receipt } from './receipt.ts';
 
 /** What {@link Cache.close} did. */
 export interface CloseReport {
@@ -21,6 +21,9 @@ export interface CloseReport {
   /** Rows that were refused while it closed and are dead letters now. */
   readonly dead: number;
 }
+
+/** Passed by reference: a write with these needs no look at its options. */
+const DEFAULTS: WriteOptions = Object.freeze({});
 
 /** How long {@link Cache.close} drains when it is not told. */
 const CLOSE_TIMEOUT_MS = 30_000;
@@ -44,7 +47,7 @@ export class Cache<V> implements AsyncDisposable {
   constructor(options: CacheOptions<V>) {
     this.#options = parseCacheOptions(options);
     this.name = this.#options.settings.name;
-    this.deadLetters = new DeadLetters<V>(this.name, () => this.#attached(), (key, json) => this.#write(key, json, {}));
+    this.deadLetters = new DeadLetters<V>(this.name, () => this.#attached(), (key, json) => this.#write(key, json, DEFAULTS));
   }
 
   /** Connects, checks front and store, and recovers what a crash left behind; other methods do so when first called. */
@@ -81,7 +84,7 @@ export class Cache<V> implements AsyncDisposable {
    * The value; where neither front nor store has one, what `load` returns, which is then written like by
    * {@link set}. One call of `load` per key at a time in this process. `undefined` from `load` is not written.
    */
-  async getOrLoad(key: string, load: (key: string) => V | undefined | Promise<V | undefined>, options: WriteOptions = {}): Promise<V | undefined> {
+  async getOrLoad(key: string, load: (key: string) => V | undefined | Promise<V | undefined>, options: WriteOptions = DEFAULTS): Promise<V | undefined> {
     const found = await this.get(key);
     if (found !== undefined) return found;
     let loading = this.#loading.get(key);
@@ -109,29 +112,41 @@ export class Cache<V> implements AsyncDisposable {
    * MILLRACE_KEY or MILLRACE_VALUE before anything is written, with MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED,
    * and with `ack: 'stored'` also with MILLRACE_REJECTED or MILLRACE_LOST.
    */
-  async set(key: string, value: V, options: WriteOptions = {}): Promise<Receipt> {
-    this.#checkKey(key);
-    return this.#write(key, await this.#encode(key, value), options);
+  set(key: string, value: V, options: WriteOptions = DEFAULTS): Promise<Receipt> {
+    // Not an async function: on the way of most writes there is one promise, the front's answer.
+    try {
+      this.#checkKey(key);
+      if (this.#options.schema !== undefined) return this.#setValidated(this.#options.schema, key, value, options);
+      return this.#write(key, this.#encode(key, value), options);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  async #setValidated(schema: StandardSchemaV1<unknown, V>, key: string, value: V, options: WriteOptions): Promise<Receipt> {
+    return this.#write(key, this.#encode(key, await validate(schema, value, this.name, key)), options);
   }
 
   /** {@link set} for many; resolves with the receipts in order when all are acknowledged, rejects when one is not. */
-  async setMany(entries: Iterable<readonly [key: string, value: V]>, options: WriteOptions = {}): Promise<Receipt[]> {
+  async setMany(entries: Iterable<readonly [key: string, value: V]>, options: WriteOptions = DEFAULTS): Promise<Receipt[]> {
+    const { schema } = this.#options;
     const encoded: [string, string][] = [];
+    // All are checked before the first is written.
     for (const [key, value] of entries) {
       this.#checkKey(key);
-      encoded.push([key, await this.#encode(key, value)]);
+      encoded.push([key, this.#encode(key, schema === undefined ? value : await validate(schema, value, this.name, key))]);
     }
     return Promise.all(encoded.map(([key, json]) => this.#write(key, json, options)));
   }
 
   /** Deletes a value; resolves and rejects like {@link set}. Deleting what does not exist is no error. */
-  async delete(key: string, options: WriteOptions = {}): Promise<Receipt> {
+  async delete(key: string, options: WriteOptions = DEFAULTS): Promise<Receipt> {
     this.#checkKey(key);
     return this.#write(key, undefined, options);
   }
 
   /** {@link delete} for many. */
-  async deleteMany(keys: Iterable<string>, options: WriteOptions = {}): Promise<Receipt[]> {
+  async deleteMany(keys: Iterable<string>, options: WriteOptions = DEFAULTS): Promise<Receipt[]> {
     const list = [...keys];
     for (const key of list) this.#checkKey(key);
     return Promise.all(list.map((key) => this.#write(key, undefined, options)));
@@ -218,30 +233,33 @@ export class Cache<V> implements AsyncDisposable {
     return this.#starting;
   }
 
-  async #write(key: string, json: string | undefined, options: WriteOptions): Promise<Receipt> {
-    const { settings } = this.#options;
-    const ack = options.ack ?? settings.ack;
-    let ttlMs: number | undefined;
-    if (options.ack !== undefined) {
-      const refusal = refuseAck(ack, settings.policy, this.#options.front);
-      if (refusal !== undefined) throw new MillraceError('MILLRACE_ACK', refusal, { cache: this.name, key });
-    }
-    if (options.ttl !== undefined) {
-      ttlMs = parseDuration(options.ttl);
-      if (ttlMs === undefined || ttlMs < 1) throw new MillraceError('MILLRACE_OPTIONS', `ttl must be a positive duration such as '5m' or milliseconds, not ${String(options.ttl)}.`, { cache: this.name, key });
-    }
-    const engine = this.#engine ?? (await this.#attached());
+  #write(key: string, json: string | undefined, options: WriteOptions): Promise<Receipt> {
+    const engine = this.#engine;
+    if (engine === undefined || options !== DEFAULTS) return this.#writeAs(key, json, options);
     this.#refuseClosed();
     this.#checkStorable(engine, key, json);
-    const writing = engine.write(key, json, ttlMs, ack);
-    const position = await (options.signal === undefined ? writing : untilAborted(writing, options.signal, this.name, key));
-    return position === undefined || ack === 'stored' ? STORED_RECEIPT : new PendingReceipt(engine, position, key);
+    return engine.write(key, json, undefined, this.#options.settings.ack);
   }
 
-  async #encode(key: string, value: V): Promise<string> {
-    const { schema, settings } = this.#options;
-    const checked = schema === undefined ? value : await validate(schema, value, this.name, key);
-    const encoded = encodeJson(checked);
+  async #writeAs(key: string, json: string | undefined, options: WriteOptions): Promise<Receipt> {
+    const { settings, front } = this.#options;
+    const ack = options.ack ?? settings.ack;
+    const refusal = options.ack === undefined ? undefined : refuseAck(ack, settings.policy, front);
+    if (refusal !== undefined) throw new MillraceError('MILLRACE_ACK', refusal, { cache: this.name, key });
+    const ttlMs = options.ttl === undefined ? undefined : parseDuration(options.ttl);
+    if (options.ttl !== undefined && (ttlMs === undefined || ttlMs < 1)) {
+      throw new MillraceError('MILLRACE_OPTIONS', `ttl must be a positive duration such as '5m' or milliseconds, not ${String(options.ttl)}.`, { cache: this.name, key });
+    }
+    if (options.signal?.aborted === true) throw aborted(options.signal, this.name, key);
+    const engine = await this.#attached();
+    this.#refuseClosed();
+    this.#checkStorable(engine, key, json);
+    return untilAborted(engine.write(key, json, ttlMs, ack), options.signal, this.name, key);
+  }
+
+  #encode(key: string, value: V): string {
+    const { settings } = this.#options;
+    const encoded = encodeJson(value);
     if ('fault' in encoded) throw new MillraceError('MILLRACE_VALUE', `The value of key "${key}" cannot be kept as JSON: ${encoded.fault}.`, { cache: this.name, key });
     const { json } = encoded;
     // A character is at most 3 bytes: only a text near the limit has to be measured.
@@ -300,9 +318,13 @@ async function validate<V>(schema: StandardSchemaV1<unknown, V>, value: unknown,
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, cache: string, key: string | undefined): Promise<T> {
   if (signal === undefined) return work;
   return new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(new MillraceError('MILLRACE_ABORTED', 'The caller gave up waiting. What was already sent may still happen.', { cache, key, cause: signal.reason }));
+    const abort = (): void => reject(aborted(signal, cache, key));
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
+}
+
+function aborted(signal: AbortSignal, cache: string, key: string | undefined): MillraceError {
+  return new MillraceError('MILLRACE_ABORTED', 'The caller gave up waiting. What was already sent may still happen.', { cache, key, cause: signal.reason });
 }

@@ -1,7 +1,7 @@
 import type { Engine } from './engine/engine.ts';
+import type { Receipt } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
 import type { DeadLetter as StoredLetter, DeadLetterStore } from './ports/store.ts';
-import type { Receipt } from './receipt.ts';
 
 /** A write that the store refused for good, with the value it had. */
 export interface DeadLetter<V> extends Omit<StoredLetter, 'json'> {

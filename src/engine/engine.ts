@@ -14,6 +14,7 @@ import { DirectWriter } from './direct-writer.ts';
 import { Flusher } from './flusher.ts';
 import { LaneWriter } from './lane-writer.ts';
 import { Reader } from './reader.ts';
+import { STORED_RECEIPT, type PendingReceipt, type Receipt } from './receipt.ts';
 import { Recovery } from './recovery.ts';
 import type { Settings } from './settings.ts';
 import { Watermark, type Position } from './watermark.ts';
@@ -105,6 +106,7 @@ export class Engine {
     const recover = (lane: number): Promise<void> => this.#recover(lane);
     this.#writers = writeBehind
       ? lanes.map((lane) => new LaneWriter(context, lane, this.#watermarks[lane] as Watermark, {
+          stored: (position, key) => this.stored(position, key),
           accepted: (index, result) => this.#flusher?.accepted(index, result),
           recover,
           waitForRoom: () => this.#flusher?.room() ?? new Promise((resolve) => context.clock.after(ROOM_POLL_MS, resolve, true)),
@@ -123,18 +125,18 @@ export class Engine {
   // Operations.
 
   /** Writes, and resolves as `ack` promises. `json` undefined deletes. */
-  async write(key: string, json: string | undefined, ttlMs: number | undefined, ack: AckLevel): Promise<Position | undefined> {
-    if (this.#direct !== undefined) {
-      await this.#direct.write(key, json, ttlMs);
-      return undefined;
-    }
+  write(key: string, json: string | undefined, ttlMs: number | undefined, ack: AckLevel): Promise<Receipt> {
+    if (this.#direct !== undefined) return this.#direct.write(key, json, ttlMs).then(() => STORED_RECEIPT);
     const writer = this.#writers[laneOf(key, this.context.settings.lanes)] as LaneWriter;
-    const position = await writer.write(key, json ?? TOMBSTONE, ttlMs, ack);
-    if (ack === 'stored') {
-      this.#hurry(position.lane);
-      await this.stored(position, key);
-    }
-    return position;
+    const written = writer.write(key, json ?? TOMBSTONE, ttlMs, ack);
+    return ack === 'stored' ? this.#untilStored(written) : written;
+  }
+
+  async #untilStored(written: Promise<PendingReceipt>): Promise<Receipt> {
+    const receipt = await written;
+    this.#hurry(receipt.lane);
+    await receipt.stored();
+    return STORED_RECEIPT;
   }
 
   /** Resolves when the store has the mutation at `position`; rejects when it refused it or it was lost. */

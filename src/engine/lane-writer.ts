@@ -2,11 +2,12 @@ import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
 import type { AckLevel } from '../core/acks.ts';
 import { MillraceError } from '../errors.ts';
 import type { EngineContext } from './context.ts';
+import { PendingReceipt, type Progress } from './receipt.ts';
 import type { Position, Watermark } from './watermark.ts';
 import { WRITE_BYTES_MAX, WRITE_KEYS_MAX, WRITES_IN_FLIGHT_MAX } from './settings.ts';
 
 /** What a writer asks of the rest of the engine. */
-export interface WriterHooks {
+export interface WriterHooks extends Progress {
   /** A batch was accepted; `pending` keys wait in the lane. Called before the callers learn of it. */
   accepted(lane: number, result: Extract<WriteResult, { kind: 'accepted' }>): void;
   /** The lane must be recovered before it takes writes; resolves when it has been. */
@@ -18,7 +19,7 @@ export interface WriterHooks {
 interface Caller {
   readonly key: string;
   readonly ack: AckLevel;
-  resolve(position: Position): void;
+  resolve(receipt: PendingReceipt): void;
   reject(error: unknown): void;
 }
 
@@ -83,9 +84,9 @@ export class LaneWriter {
     this.#hooks = hooks;
   }
 
-  /** Resolves with the write's position when the front has acknowledged it at `ack` (`stored` counts as `buffered`). */
-  write(key: string, slot: string, ttlMs: number | undefined, ack: AckLevel): Promise<Position> {
-    return new Promise<Position>((resolve, reject) => {
+  /** Resolves with the write's receipt when the front has acknowledged it at `ack` (`stored` counts as `buffered`). */
+  write(key: string, slot: string, ttlMs: number | undefined, ack: AckLevel): Promise<PendingReceipt> {
+    return new Promise<PendingReceipt>((resolve, reject) => {
       const batch = this.#open(slot.length);
       batch.put(key, slot, ttlMs);
       batch.callers.push({ key, ack, resolve, reject });
@@ -185,7 +186,8 @@ export class LaneWriter {
 
   #resolve(callers: readonly Caller[], firstSeq: number, epoch: number): void {
     for (let i = 0; i < callers.length; i++) {
-      (callers[i] as Caller).resolve({ lane: this.#lane, epoch, seq: firstSeq + i });
+      const caller = callers[i] as Caller;
+      caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, epoch, firstSeq + i));
     }
   }
 
@@ -246,7 +248,7 @@ export class LaneWriter {
     const keys = batch.keys.filter((key) => batch.superseded?.has(key) !== true);
     for (const caller of batch.callers) {
       const position = batch.superseded?.get(caller.key);
-      if (position !== undefined) caller.resolve(position);
+      if (position !== undefined) caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, position.epoch, position.seq));
     }
     const middle = inHalves && keys.length > 1 ? Math.ceil(keys.length / 2) : keys.length;
     return [keys.slice(0, middle), keys.slice(middle)].filter((part) => part.length > 0).map((part) => {

@@ -1,0 +1,161 @@
+import { NO_FENCE } from '../core/lane-recover.ts';
+import type { Fence } from '../core/lane.ts';
+import { MillraceError } from '../errors.ts';
+import type { ApplyResult, DeadLetter, DeadLetterStore, DeadMutation, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, Store } from '../ports/store.ts';
+
+/** Where a test can make the store slow, make it fail, or look on. A hook that throws is a fault of the server. */
+export interface MemoryStoreHooks {
+  /** Before a row is taken into the transaction; return a code to have it refused. */
+  refuse?(row: Mutation): string | undefined;
+  /** Before `load` looks at the rows, and after. */
+  beforeLoad?(keys: readonly string[]): Promise<void> | void;
+  afterLoad?(keys: readonly string[]): Promise<void> | void;
+  /** At the beginning of a flush or a direct write, before any lock. */
+  beforeApply?(): Promise<void> | void;
+  /** After the rows are there, just before they are committed. */
+  beforeCommit?(): Promise<void> | void;
+  /** After the commit, before the caller learns of it. */
+  afterCommit?(): Promise<void> | void;
+}
+
+/** A statement that was committed. */
+export interface CommittedBatch {
+  readonly rows: readonly Mutation[];
+}
+
+/**
+ * A transactional store in memory that keeps the contract of `ports/store.ts`, for tests: fences, dead letters and
+ * all. What is committed survives "crashes" of caches that use it, because it belongs to the test.
+ */
+export class MemoryStore implements Store {
+  readonly kind = 'memory';
+  readonly capabilities = { transactions: true, deadLetters: true };
+  readonly hooks: MemoryStoreHooks;
+  readonly rows = new Map<string, string>();
+  /** Every committed statement, and every version that each key went through (undefined: deleted). */
+  readonly batches: CommittedBatch[] = [];
+  readonly versions = new Map<string, (string | undefined)[]>();
+  readonly fences = new Map<string, Fence>();
+  readonly letters: DeadLetter[] = [];
+
+  constructor(hooks: MemoryStoreHooks = {}) {
+    this.hooks = hooks;
+  }
+
+  attach({ cache }: { readonly cache: string }): Promise<LaneStore> {
+    return Promise.resolve({
+      checkKey: () => undefined,
+      checkValue: () => undefined,
+      load: (keys) => this.#load(keys),
+      commit: (mutations) => this.#commitDirectly(mutations),
+      raiseEpoch: (lane) => Promise.resolve(this.#raise(cache, lane)),
+      apply: (flush) => this.#apply(cache, flush),
+      deadLetters: this.#letterStore(cache),
+      close: () => Promise.resolve(),
+    });
+  }
+
+  async #load(keys: readonly string[]): Promise<Map<string, string>> {
+    await this.hooks.beforeLoad?.(keys);
+    const found = new Map<string, string>();
+    for (const key of keys) {
+      const json = this.rows.get(key);
+      if (json !== undefined) found.set(key, json);
+    }
+    await this.hooks.afterLoad?.(keys);
+    return found;
+  }
+
+  async #commitDirectly(mutations: readonly Mutation[]): Promise<void> {
+    await this.hooks.beforeApply?.();
+    for (const row of mutations) {
+      const code = this.hooks.refuse?.(row);
+      if (code !== undefined) throw new MillraceError('MILLRACE_REJECTED', `the row was refused (${code})`, { key: row.key });
+    }
+    await this.hooks.beforeCommit?.();
+    this.#write(mutations);
+    await this.hooks.afterCommit?.();
+  }
+
+  #raise(cache: string, lane: number): Fence {
+    const fence = this.fences.get(`${cache}:${lane}`) ?? NO_FENCE;
+    const raised = { ...fence, epoch: fence.epoch + 1 };
+    this.fences.set(`${cache}:${lane}`, raised);
+    return raised;
+  }
+
+  async #apply(cache: string, flush: Flush): Promise<ApplyResult> {
+    await this.hooks.beforeApply?.();
+    const batches: Mutation[][] = [];
+    const dead: (DeadMutation & { readonly row: Mutation })[] = [];
+    for await (const batch of flush.batches) {
+      batches.push(
+        batch.filter((row) => {
+          const code = this.hooks.refuse?.(row);
+          if (code !== undefined) dead.push({ lane: row.lane, key: row.key, code, message: 'refused', row });
+          return code === undefined;
+        }),
+      );
+    }
+    await this.hooks.beforeCommit?.();
+    // From here on nothing waits: fence and rows are one atomic step.
+    const fenced = flush.lanes.map((generation) => this.#judge(cache, generation)).filter((verdict) => verdict !== undefined);
+    if (fenced.length > 0) return { kind: 'fenced', lanes: fenced };
+    for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences.set(`${cache}:${lane}`, { epoch, generation, seq: cutSeq, digest });
+    for (const rows of batches) this.#write(rows);
+    for (const { row, code, message } of dead) this.#bury(cache, row, code, message, flush);
+    await this.hooks.afterCommit?.();
+    return { kind: 'applied', rows: batches.reduce((sum, rows) => sum + rows.length, 0), statements: batches.length, dead };
+  }
+
+  #judge(cache: string, generation: LaneGeneration): FencedLane | undefined {
+    const fence = this.fences.get(`${cache}:${generation.lane}`);
+    if (fence === undefined) return { lane: generation.lane, verdict: 'diverged', fence };
+    if (fence.epoch === generation.epoch && fence.generation === generation.generation - 1) return undefined;
+    if (fence.generation === generation.generation && fence.digest === generation.digest) return { lane: generation.lane, verdict: 'applied', fence };
+    return { lane: generation.lane, verdict: fence.epoch > generation.epoch ? 'superseded' : 'diverged', fence };
+  }
+
+  #write(rows: readonly Mutation[]): void {
+    if (rows.length === 0) return;
+    this.batches.push({ rows });
+    for (const { key, json } of rows) {
+      if (json === undefined) this.rows.delete(key);
+      else this.rows.set(key, json);
+      const versions = this.versions.get(key);
+      if (versions === undefined) this.versions.set(key, [json]);
+      else versions.push(json);
+    }
+  }
+
+  #bury(cache: string, row: Mutation, code: string, message: string, flush: Flush): void {
+    this.letters.push({
+      id: String(this.letters.length + 1),
+      cache,
+      lane: row.lane,
+      key: row.key,
+      kind: row.json === undefined ? 'delete' : 'put',
+      json: row.json,
+      code,
+      message,
+      attempts: 1,
+      generation: flush.lanes.find(({ lane }) => lane === row.lane)?.generation ?? 0,
+      createdAt: new Date(0),
+    });
+  }
+
+  #letterStore(cache: string): DeadLetterStore {
+    const own = (): DeadLetter[] => this.letters.filter((letter) => letter.cache === cache);
+    return {
+      list: ({ limit, after }) => Promise.resolve(own().filter(({ id }) => after === undefined || Number(id) > Number(after)).slice(0, limit)),
+      get: (id) => Promise.resolve(own().find((letter) => letter.id === id)),
+      ofKey: (key) => Promise.resolve(own().findLast((letter) => letter.key === key)),
+      remove: (ids) => {
+        const removed = own().filter(({ id }) => ids.includes(id));
+        for (const letter of removed) this.letters.splice(this.letters.indexOf(letter), 1);
+        return Promise.resolve(removed.length);
+      },
+      count: () => Promise.resolve(own().length),
+    };
+  }
+}
