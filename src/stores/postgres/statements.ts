@@ -17,10 +17,11 @@ export interface TableStatements {
 
 export function statementsOf(table: Table): TableStatements {
   const key = quote(table.key.name);
-  const given = `any($1::text::${table.keyType.sql}[])`;
+  // Joined, not `= any(…)`: the cast from text would be evaluated for every row of a scan.
+  const given = `unnest($1::text::${table.keyType.sql}[]) given(key)`;
   const loadText = table.value === undefined ? loadColumns(table, given) : loadDocument(table, table.value, given);
   const upsertText = upsertOf(table);
-  const removeText = `delete from ${table.sql} where ${key} = ${given}`;
+  const removeText = `delete from ${table.sql} t using ${given} where t.${key} = given.key`;
   return {
     load: (keys) => ({ text: loadText, values: [arrayText(keys)] }),
     upsert: (rows) => ({ text: upsertText, values: [JSON.stringify(rows.map(({ key }) => key)), `[${rows.map(({ json }) => json).join(',')}]`] }),
@@ -31,14 +32,14 @@ export function statementsOf(table: Table): TableStatements {
 /** SQL NULL, which others may have written, is the JSON null: the row is there. */
 function loadDocument(table: Table, value: Column, given: string): string {
   const key = `t.${quote(table.key.name)}`;
-  return `select ${key}::text as key, coalesce(t.${quote(value.name)}::text, 'null') as value from ${table.sql} t where ${key} = ${given}`;
+  return `select ${key}::text as key, coalesce(t.${quote(value.name)}::text, 'null') as value from ${given} join ${table.sql} t on ${key} = given.key`;
 }
 
 /** A row of a subselect instead of json_build_object, which takes 50 columns at most. */
 function loadColumns(table: Table, given: string): string {
   const key = `t.${quote(table.key.name)}`;
   const columns = table.columns.map((column) => `${readColumn(column)} as ${quote(column.name)}`).join(', ');
-  return `select ${key}::text as key, row_to_json(v)::text as value from ${table.sql} t cross join lateral (select ${columns}) v where ${key} = ${given}`;
+  return `select ${key}::text as key, row_to_json(v)::text as value from ${given} join ${table.sql} t on ${key} = given.key cross join lateral (select ${columns}) v`;
 }
 
 /** How a column's value is read, so that what JavaScript wrote comes back as it was. */

@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import type { Mutation } from '../ports/store.ts';
+import { attach, cut, failsWith, flushOf, LANES, type Bench, type Register, type StoreConformance } from './store-subject.ts';
+
+/** Fences, and what is committed with them. */
+export function testLanes(register: Register, capabilities: StoreConformance['capabilities']): void {
+  if (!capabilities.transactions) return;
+  testFences(register);
+  testConcurrency(register);
+  if (capabilities.deadLetters) testDeadLetters(register);
+}
+
+const NOTHING = { kind: 'applied', rows: 0, statements: 0, dead: [] };
+
+async function expectFence(bench: Bench, lane: number, expected: { generation: number; seq: number; digest: string }): Promise<void> {
+  const { epoch: _, ...fence } = await bench.lanes.raiseEpoch(lane);
+  assert.deepEqual(fence, expected);
+}
+
+async function expectVerdict(bench: Bench, generation: Parameters<Bench['apply']>[0], verdict: string): Promise<void> {
+  const result = await bench.apply(generation, [bench.put('k', 'must not be stored')]);
+  assert.ok(result.kind === 'fenced', `${result.kind} is not fenced`);
+  assert.deepEqual(result.lanes.map(({ lane, verdict }) => ({ lane, verdict })), [{ lane: generation.lane ?? 0, verdict }]);
+}
+
+function testFences(register: Register): void {
+  register('an epoch is raised by one, in its lane only', async ({ lanes }) => {
+    const fresh = { generation: 0, seq: 0, digest: '' };
+    assert.deepEqual(await lanes.raiseEpoch(0), { epoch: 1, ...fresh });
+    assert.deepEqual(await lanes.raiseEpoch(0), { epoch: 2, ...fresh });
+    assert.deepEqual(await lanes.raiseEpoch(LANES - 1), { epoch: 1, ...fresh });
+  });
+
+  register('a generation moves the fence, also an empty one', async (bench) => {
+    await bench.lanes.raiseEpoch(0);
+    assert.deepEqual(await bench.apply({ generation: 1, cutSeq: 7, digest: "a'1\\" }), NOTHING);
+    assert.deepEqual(await bench.apply({ generation: 2, cutSeq: 9, digest: 'b' }, []), NOTHING);
+    await expectFence(bench, 0, { generation: 2, seq: 9, digest: 'b' });
+  });
+
+  register('a replay is known as applied, and does nothing', async (bench) => {
+    await bench.lanes.raiseEpoch(0);
+    await bench.apply({}, [bench.put('k', 'first')]);
+    await bench.lanes.commit([bench.put('k', 'later')]);
+    await expectVerdict(bench, {}, 'applied');
+    await bench.expectText('k', 'later');
+    // Whoever has the lane by now, it is stored.
+    await bench.lanes.raiseEpoch(0);
+    await expectVerdict(bench, {}, 'applied');
+  });
+
+  register('another generation of the same number has diverged', async (bench) => {
+    await bench.lanes.raiseEpoch(0);
+    await bench.apply({}, [bench.put('k', '1')]);
+    await expectVerdict(bench, { digest: 'another' }, 'diverged');
+    await expectVerdict(bench, { cutSeq: 11 }, 'diverged');
+    await bench.expectText('k', '1');
+  });
+
+  register('a generation that leaves a gap, or an epoch nobody was given, has diverged', async (bench) => {
+    await bench.lanes.raiseEpoch(0);
+    await expectVerdict(bench, { generation: 3 }, 'diverged');
+    await expectVerdict(bench, { epoch: 9 }, 'diverged');
+    await bench.expectText('k', undefined);
+    await expectFence(bench, 0, { generation: 0, seq: 0, digest: '' });
+  });
+
+  register('a worker that lost its lane cannot commit', async (bench) => {
+    await bench.lanes.raiseEpoch(0);
+    await bench.lanes.raiseEpoch(0);
+    await expectVerdict(bench, { epoch: 1 }, 'superseded');
+    await bench.expectText('k', undefined);
+    const result = await bench.apply({ epoch: 2 }, [bench.put('k', 'the owner')]);
+    assert.equal(result.kind, 'applied');
+    await bench.expectText('k', 'the owner');
+  });
+
+  register('lanes that are flushed together are stored together or not at all', async (bench) => {
+    for (const lane of [0, 1, 2]) await bench.lanes.raiseEpoch(lane);
+    await bench.lanes.raiseEpoch(1);
+    const rows = [bench.put('a', '1', 0), bench.put('b', '1', 1), bench.put('c', '1', 2)];
+    const fenced = await bench.lanes.apply(flushOf([{ lane: 2 }, { lane: 0 }, { lane: 1 }], [rows]));
+    assert.ok(fenced.kind === 'fenced');
+    assert.deepEqual(fenced.lanes, [{ lane: 1, verdict: 'superseded', fence: { epoch: 2, generation: 0, seq: 0, digest: '' } }]);
+    assert.equal((await bench.lanes.load(['a', 'b', 'c'])).size, 0);
+    const applied = await bench.lanes.apply(flushOf([{ lane: 2 }, { lane: 0 }, { lane: 1, epoch: 2 }], [rows]));
+    assert.deepEqual(applied, { kind: 'applied', rows: 3, statements: 1, dead: [] });
+    for (const lane of [0, 1, 2]) await expectFence(bench, lane, { generation: 1, seq: 10, digest: 'a' });
+  });
+
+  register('another number of lanes is refused', async (bench) => {
+    await assert.rejects(attach(bench.subject.store, LANES * 2), (error: Error) => {
+      failsWith('MILLRACE_LANES')(error);
+      assert.match(error.message, new RegExp(`\\b${LANES}\\b.*\\b${LANES * 2}\\b`));
+      return true;
+    });
+    assert.equal((await bench.lanes.raiseEpoch(0)).epoch, 1);
+  });
+}
+
+function testConcurrency(register: Register): void {
+  register('of two flushes of one generation, one commits', async (bench) => {
+    await bench.lanes.raiseEpoch(0);
+    const results = await Promise.all([bench.apply({}, [bench.put('k', '1')]), bench.apply({}, [bench.put('k', '1')])]);
+    assert.deepEqual(results.map(({ kind }) => kind).toSorted(), ['applied', 'fenced']);
+    const fenced = results.find((result) => result.kind === 'fenced');
+    assert.equal(fenced?.lanes[0]?.verdict, 'applied');
+  });
+
+  register('an epoch that is raised during a flush comes after it, or stops it', async (bench) => {
+    await bench.lanes.raiseEpoch(0);
+    let raised: ReturnType<Bench['lanes']['raiseEpoch']> | undefined;
+    const source = async function* (): AsyncGenerator<Mutation[]> {
+      yield [bench.put('a', '1')];
+      raised = bench.lanes.raiseEpoch(0);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      yield [bench.put('b', '1')];
+    };
+    const result = await bench.lanes.apply(flushOf([{}], source()));
+    const fence = await raised;
+    assert.equal(fence?.epoch, 2);
+    assert.equal(fence.generation, result.kind === 'applied' ? 1 : 0);
+    assert.equal((await bench.lanes.load(['a', 'b'])).size, result.kind === 'applied' ? 2 : 0);
+  });
+}
+
+function testDeadLetters(register: Register): void {
+  for (const [where, at] of Object.entries({ first: 0, 'in the middle': 499, last: 999 })) {
+    register(`a bad row is kept as a dead letter and its neighbours are stored (${where})`, async (bench) => {
+      const { badValue } = bench.subject;
+      if (badValue === undefined) return;
+      await bench.lanes.raiseEpoch(2);
+      const rows = Array.from({ length: 1_000 }, (_, at) => bench.put(`key-${`${at}`.padStart(4, '0')}`, `${at}`, 2));
+      const key = rows[at]?.key as string;
+      rows[at] = { lane: 2, key, json: badValue };
+      const result = await bench.lanes.apply(flushOf([{ lane: 2 }], cut(rows, 100)));
+      assert.ok(result.kind === 'applied');
+      assert.equal(result.rows, 999);
+      assert.deepEqual(result.dead.map(({ lane, key }) => ({ lane, key })), [{ lane: 2, key }]);
+      const found = await bench.lanes.load(rows.map(({ key }) => key));
+      assert.equal(found.size, 999);
+      assert.ok(!found.has(key));
+      const letter = await bench.lanes.deadLetters?.ofKey(key);
+      assert.ok(letter !== undefined);
+      const { id: _, createdAt, attempts, json, ...rest } = letter;
+      assert.deepEqual(JSON.parse(json as string), JSON.parse(badValue));
+      assert.deepEqual(rest, { cache: 'conformance', lane: 2, key, kind: 'put', generation: 1, code: result.dead[0]?.code, message: result.dead[0]?.message });
+      assert.ok(attempts >= 2);
+      assert.ok(Math.abs(createdAt.getTime() - Date.now()) < 60_000);
+    });
+  }
+
+  register('several bad rows, and a batch of nothing else', async (bench) => {
+    const { badValue } = bench.subject;
+    if (badValue === undefined) return;
+    await bench.lanes.raiseEpoch(0);
+    const bad = new Set([1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 25, 30]);
+    const rows = Array.from({ length: 31 }, (_, at) => (bad.has(at) ? { lane: 0, key: `k${at}`, json: badValue } : bench.put(`k${at}`, `${at}`)));
+    const result = await bench.lanes.apply(flushOf([{}], cut(rows, 10)));
+    assert.ok(result.kind === 'applied');
+    assert.equal(result.rows, 31 - bad.size);
+    assert.deepEqual(result.dead.map(({ key }) => key), [...bad].map((at) => `k${at}`));
+    for (const [at, { key }] of rows.entries()) await bench.expectText(key, bad.has(at) ? undefined : `${at}`);
+    assert.equal(await bench.lanes.deadLetters?.count(), bad.size);
+  });
+
+  register('dead letters are listed, read and removed', async (bench) => {
+    const letters = bench.lanes.deadLetters;
+    const { badValue } = bench.subject;
+    if (badValue === undefined || letters === undefined) return;
+    assert.deepEqual(await letters.list({ limit: 10 }), []);
+    assert.equal(await letters.get('1'), undefined);
+    assert.equal(await letters.ofKey('k0'), undefined);
+    await bench.lanes.raiseEpoch(0);
+    const rows = Array.from({ length: 5 }, (_, at) => ({ lane: 0, key: `k${at}`, json: badValue }));
+    await bench.apply({ generation: 1 }, rows);
+    await bench.apply({ generation: 2 }, [{ lane: 0, key: 'k0', json: badValue }]);
+    const first = await letters.list({ limit: 4 });
+    const second = await letters.list({ limit: 4, after: first.at(-1)?.id });
+    const all = [...first, ...second];
+    assert.deepEqual(all.map(({ key }) => key), ['k0', 'k1', 'k2', 'k3', 'k4', 'k0']);
+    assert.equal(new Set(all.map(({ id }) => id)).size, 6);
+    assert.deepEqual(await letters.get(all[5]?.id as string), all[5]);
+    assert.deepEqual(await letters.ofKey('k0'), all[5], 'the latest of the key');
+    assert.equal(await letters.get('no such id'), undefined);
+    assert.equal(await letters.remove([all[0]?.id as string, all[1]?.id as string, '999999999', 'no such id']), 2);
+    assert.equal(await letters.remove([]), 0);
+    assert.equal(await letters.count(), 4);
+  });
+
+  register('a generation that is fenced off leaves no dead letter', async (bench) => {
+    const { badValue } = bench.subject;
+    if (badValue === undefined) return;
+    await bench.lanes.raiseEpoch(0);
+    await bench.lanes.raiseEpoch(0);
+    await bench.apply({ epoch: 1 }, [{ lane: 0, key: 'bad', json: badValue }]);
+    assert.equal(await bench.lanes.deadLetters?.count(), 0);
+  });
+}

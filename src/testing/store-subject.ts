@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import type { Clock } from '../ports/clock.ts';
+import type { ApplyResult, Flush, LaneGeneration, LaneStore, Mutation, Store } from '../ports/store.ts';
+
+/** An empty store for one test, and what the suite has to know about it. */
+export interface StoreSubject {
+  readonly store: Store;
+  /** JSON text of a value that the store can hold and that contains `text`. */
+  value(text: string): string;
+  /** JSON text of a value that `checkValue` lets through and the store refuses; undefined where there is none. */
+  readonly badValue?: string | undefined;
+  /** Whether any JSON text can be stored, not only objects of some shape. */
+  readonly anyJson: boolean;
+  close(): Promise<void>;
+}
+
+export interface StoreConformance {
+  /** Registers a test: `test` of vitest, node:test, or any with the same first two parameters. */
+  readonly test: (name: string, body: () => Promise<void>) => void;
+  /** Opens an empty store for one test. */
+  readonly open: () => Promise<StoreSubject>;
+  /** What the store declares; the tests of guarantees that it does not give are left out. */
+  readonly capabilities: { readonly transactions: boolean; readonly deadLetters: boolean };
+}
+
+export type Check = (bench: Bench) => Promise<void>;
+export type Register = (name: string, check: Check) => void;
+
+export const CACHE = 'conformance';
+export const LANES = 4;
+
+/** A subject with a cache attached, and short words for what the tests do with it. */
+export class Bench {
+  readonly subject: StoreSubject;
+  readonly lanes: LaneStore;
+
+  private constructor(subject: StoreSubject, lanes: LaneStore) {
+    this.subject = subject;
+    this.lanes = lanes;
+  }
+
+  static async over(subject: StoreSubject): Promise<Bench> {
+    return new Bench(subject, await attach(subject.store, LANES));
+  }
+
+  put(key: string, text: string, lane = 0): Mutation {
+    return { lane, key, json: this.subject.value(text) };
+  }
+
+  remove(key: string, lane = 0): Mutation {
+    return { lane, key, json: undefined };
+  }
+
+  async expectText(key: string, text: string | undefined): Promise<void> {
+    await this.expectJson(key, text === undefined ? undefined : this.subject.value(text));
+  }
+
+  async expectJson(key: string, json: string | undefined): Promise<void> {
+    const found = (await this.lanes.load([key])).get(key);
+    assert.deepEqual(found === undefined ? undefined : JSON.parse(found), json === undefined ? undefined : JSON.parse(json), `value of ${JSON.stringify(key)}`);
+  }
+
+  /** Applies one generation of lane 0 in the given batches. */
+  apply(generation: Partial<LaneGeneration>, ...batches: Mutation[][]): Promise<ApplyResult> {
+    return this.lanes.apply(flushOf([generation], batches));
+  }
+}
+
+export function attach(store: Store, lanes: number): Promise<LaneStore> {
+  return store.attach({ cache: CACHE, lanes, clock, writeBehind: true, onWarning: () => undefined });
+}
+
+export function flushOf(lanes: readonly Partial<LaneGeneration>[], batches: Iterable<readonly Mutation[]> | AsyncIterable<readonly Mutation[]>): Flush {
+  return {
+    lanes: lanes.map((lane) => ({ lane: 0, epoch: 1, generation: 1, cutSeq: 10, digest: 'a', ...lane })),
+    batches: (async function* () {
+      yield* batches;
+    })(),
+  };
+}
+
+/** Rows in batches of `size`. */
+export function cut(rows: readonly Mutation[], size: number): Mutation[][] {
+  return Array.from({ length: Math.ceil(rows.length / size) }, (_, at) => rows.slice(at * size, (at + 1) * size));
+}
+
+export function failsWith(code: string): (error: unknown) => true {
+  return (error) => {
+    assert.equal((error as { code?: unknown }).code, code, String(error));
+    return true;
+  };
+}
+
+/** Suites of stores run on real servers, so on real time. */
+const clock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(ms, task) {
+    const timer = setTimeout(task, ms);
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+  soon: (task) => void setImmediate(task),
+};
