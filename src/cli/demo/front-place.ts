@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MillraceError, type CacheOptions } from '../../index.ts';
+import { plural } from '../format.ts';
 import { addressOf, answerOf, CONNECT_TIMEOUT_MS, reasonOf } from './servers.ts';
 
 /** The cache in front, ready for use. */
@@ -65,7 +66,7 @@ export async function redisPlace(url: string, run: string): Promise<FrontPlace> 
       async close(keep) {
         const removed = keep ? 0 : await removeKeys(client, run);
         await client.close();
-        return keep ? `the keys in the front are kept: they contain ${run}` : `${removed} keys are removed from the front`;
+        return keep ? `the keys in the front are kept: they contain ${run}` : `${plural(removed, 'key')} removed from the front`;
       },
     };
   } catch (cause) {

@@ -49,9 +49,11 @@ export function demoOptions(flags: DemoFlags): DemoOptions {
   };
 }
 
-/** A bare number is milliseconds, as everywhere; createCache refuses what is not a duration. */
+/** A bare number is milliseconds, as everywhere. Checked here, before a database is set up for nothing. */
 function durationOf(text: string): Duration {
-  return /^\d+(\.\d+)?$/.test(text) ? Number(text) : (text as Duration);
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text);
+  if (match === null) throw new UsageError('--flush-delay wants a duration such as 100ms or 5s');
+  return match[2] === undefined ? Number(text) : (text as Duration);
 }
 
 /** The URL is never repeated in the message: it may hold a password. */
