@@ -102,7 +102,7 @@ export class Engine {
       context.events.emit('loss', { lane, count, cause });
     }));
     this.#recovery = new Recovery(context, this.#watermarks);
-    this.#flusher = writeBehind && settings.flush !== undefined ? new Flusher(context, settings.flush, this.#watermarks, this.#recovery) : undefined;
+    this.#flusher = writeBehind && settings.flush !== undefined ? new Flusher(context, settings.flush, this.#watermarks, this.#recovery, () => this.#writers.some((writer) => writer.isBusy)) : undefined;
     const recover = (lane: number): Promise<void> => this.#recover(lane);
     this.#writers = writeBehind
       ? lanes.map((lane) => new LaneWriter(context, lane, this.#watermarks[lane] as Watermark, {

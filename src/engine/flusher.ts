@@ -11,6 +11,11 @@ import type { Recovery } from './recovery.ts';
 import { ACKNOWLEDGE_KEYS_MAX, type FlushSettings } from './settings.ts';
 import type { Watermark } from './watermark.ts';
 
+/**
+ * A full batch waits this long for the answers to writes that are under way on other lanes: they belong to the same
+ * burst, and batches become full instead of broken.
+ */
+const BURST_MS = 2;
 /** With more than this many batches pending, a flush is divided over the free connections. */
 const BATCHES_PER_FLUSH = 16;
 
@@ -31,7 +36,12 @@ export class Flusher {
   readonly #watermarks: readonly Watermark[];
   readonly #recovery: Recovery;
   readonly #lanes: readonly FlushLane[];
+  /** Whether writes of this process are under way. */
+  readonly #writersBusy: () => boolean;
   readonly #tickMs: number;
+  #runSet = false;
+  /** Since when a batch is full, monotonic ms. */
+  #fullSince = Number.POSITIVE_INFINITY;
   #tickTimer: Timer | undefined;
   #wakeTimer: Timer | undefined;
   readonly #active = new Set<Promise<void>>();
@@ -39,11 +49,12 @@ export class Flusher {
   #stopped = false;
   #roomWaiters: (() => void)[] = [];
 
-  constructor(context: EngineContext, flush: FlushSettings, watermarks: readonly Watermark[], recovery: Recovery) {
+  constructor(context: EngineContext, flush: FlushSettings, watermarks: readonly Watermark[], recovery: Recovery, writersBusy: () => boolean) {
     this.#context = context;
     this.#flush = flush;
     this.#watermarks = watermarks;
     this.#recovery = recovery;
+    this.#writersBusy = writersBusy;
     this.#lanes = watermarks.map((_, index) => new FlushLane(index));
     // Often enough that what other processes write is seen within half its delay, and that a lease is kept.
     const pollMs = context.frontIsShared ? Math.min(500, Math.max(20, flush.maxDelayMs / 2)) : Number.POSITIVE_INFINITY;
@@ -66,7 +77,7 @@ export class Flusher {
     if (lane.dueAt === Number.POSITIVE_INFINITY) lane.dueAt = this.#context.clock.monotonic() + this.#flush.maxDelayMs;
     if (lane.isOurs) {
       if (result.epoch !== lane.epoch) this.#lose(lane);
-      else this.#run();
+      else this.#runSoon();
     }
   }
 
@@ -203,6 +214,19 @@ export class Flusher {
 
   // Deciding what to flush.
 
+  /**
+   * Decides at the end of this turn, when the answers that arrived together have been seen. A cut that comes of it is
+   * sent before any write that a caller makes in answer to them.
+   */
+  #runSoon(): void {
+    if (this.#runSet) return;
+    this.#runSet = true;
+    this.#context.clock.soon(() => {
+      this.#runSet = false;
+      this.#run();
+    });
+  }
+
   #run(): void {
     if (this.#stopped || this.#paused) return;
     const now = this.#context.clock.monotonic();
@@ -211,7 +235,7 @@ export class Flusher {
       if (free <= 0) break;
       const ready = this.#lanes.filter((lane) => lane.isReady(now));
       const pending = ready.reduce((sum, lane) => sum + lane.pending, 0);
-      if (pending < this.#flush.batchSize && !ready.some((lane) => lane.isDue(now))) break;
+      if (!this.#isFull(pending, now) && !ready.some((lane) => lane.isDue(now))) break;
       // All that is ready comes along: batches are fuller and transactions fewer.
       const group = pending > BATCHES_PER_FLUSH * this.#flush.batchSize && free > 1 ? largestShare(ready, pending / free) : ready;
       const flushed: Promise<void> = this.#flushGroup(group).finally(() => {
@@ -223,10 +247,23 @@ export class Flusher {
     this.#setWakeTimer(now);
   }
 
+  #isFull(pending: number, now: number): boolean {
+    if (pending < this.#flush.batchSize) {
+      this.#fullSince = Number.POSITIVE_INFINITY;
+      return false;
+    }
+    if (this.#writersBusy() && now < Math.min(this.#fullSince, now) + BURST_MS) {
+      this.#fullSince = Math.min(this.#fullSince, now);
+      return false;
+    }
+    this.#fullSince = Number.POSITIVE_INFINITY;
+    return true;
+  }
+
   #setWakeTimer(now: number): void {
     this.#wakeTimer?.cancel();
     this.#wakeTimer = undefined;
-    let at = Number.POSITIVE_INFINITY;
+    let at = this.#fullSince + BURST_MS;
     for (const lane of this.#lanes) {
       if (lane.state !== 'idle' || (lane.pending === 0 && !lane.hasFlight)) continue;
       at = Math.min(at, Math.max(lane.retryAt, lane.isDue(now) ? now : lane.dueAt));

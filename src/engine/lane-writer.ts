@@ -94,6 +94,11 @@ export class LaneWriter {
     });
   }
 
+  /** Whether a step is on its way to the front. */
+  get isBusy(): boolean {
+    return this.#inFlight.size > 0;
+  }
+
   /** Resolves when every write that was asked for before the call has been answered. */
   idle(): Promise<void> {
     if (this.#queue.length === 0 && this.#inFlight.size === 0 && this.#held === 0) return Promise.resolve();
