@@ -424,13 +424,15 @@ export class Flusher {
 
   #failed(lanes: readonly FlushLane[], error: unknown): void {
     const { counts, events, clock, random, settings } = this.#context;
-    if (error instanceof LaneTaken) {
-      this.#disown(this.lane(error.lane));
+    const taken = laneTaken(error);
+    if (taken !== undefined) {
+      this.#disown(this.lane(taken.lane));
       for (const lane of lanes) lane.hasFlight = true;
       return;
     }
     const fault = this.#fault(error);
-    if (fault.code === 'MILLRACE_STORE_SCHEMA') {
+    // A refusal gets here only from a store that cannot keep dead letters.
+    if (fault.code === 'MILLRACE_STORE_SCHEMA' || fault.code === 'MILLRACE_REJECTED') {
       for (const lane of lanes) this.#stopLane(lane, fault);
       return;
     }
@@ -488,6 +490,12 @@ export class Flusher {
   #watermark(lane: FlushLane): Watermark {
     return this.#watermarks[lane.index] as Watermark;
   }
+}
+
+/** The store passes on what its source of rows threw, as a cause. */
+function laneTaken(error: unknown): LaneTaken | undefined {
+  if (error instanceof LaneTaken) return error;
+  return error instanceof Error && error.cause !== undefined ? laneTaken(error.cause) : undefined;
 }
 
 /** The lanes with most pending, up to about `share` entries; at least one. */
