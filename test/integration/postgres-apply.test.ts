@@ -1,0 +1,226 @@
+import type { Pool } from 'pg';
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/engine/system.ts';
+import { postgresStore } from '../../src/stores/postgres/index.ts';
+import type { PgClientLike, PgPoolLike } from '../../src/stores/postgres/index.ts';
+import { attach, batches, errorOf, generation, put, Schema } from './postgres-fixture.ts';
+
+const rowsOf = (count: number, value: unknown = 1) => Array.from({ length: count }, (_, at) => put(`k${`${at}`.padStart(6, '0')}`, value));
+const inBatches = (rows: ReturnType<typeof rowsOf>, size: number) => Array.from({ length: Math.ceil(rows.length / size) }, (_, at) => rows.slice(at * size, (at + 1) * size));
+
+async function open(ddl = '', options = {}) {
+  const schema = await Schema.create();
+  await schema.pool.query(`create table t (k text primary key, v jsonb, n bigint, at timestamptz); ${ddl}`);
+  const store = await attach(postgresStore({ pool: schema.pool, table: 't', key: 'k', value: 'v', version: 'n', touch: 'at', ...options }));
+  await store.raiseEpoch(0);
+  return { schema, store, [Symbol.asyncDispose]: () => schema[Symbol.asyncDispose]() };
+}
+
+/** A pool whose clients' queries go through `around`. */
+function tapped(pool: Pool, around: (text: string, run: () => Promise<unknown>, client: PgClientLike) => Promise<unknown>): PgPoolLike {
+  return {
+    query: pool.query.bind(pool),
+    get totalCount() {
+      return pool.totalCount;
+    },
+    async connect() {
+      const client = await pool.connect();
+      return {
+        query: (config: { text: string }) => around(config.text, () => client.query(config), client),
+        release: (error?: Error) => client.release(error),
+        on: client.on.bind(client),
+        removeListener: client.removeListener.bind(client),
+      };
+    },
+  } as PgPoolLike;
+}
+
+describe('an apply', () => {
+  test('writes one version of each row', async () => {
+    await using opened = await open(`create table audit (k text, v jsonb, n bigint); create function note() returns trigger language plpgsql as $$ begin insert into audit values (new.k, new.v, new.n); return new; end $$;
+      create trigger note after insert or update on t for each row execute function note()`);
+    const { schema, store } = opened;
+    await store.apply({ lanes: [generation(1)], batches: batches([put('a', 1), put('b', 1)]) });
+    await store.apply({ lanes: [generation(2)], batches: batches([put('a', 2)], [put('c', null)]) });
+    expect(await schema.rows('select k, v::text, n::int from audit')).toEqual([
+      { k: 'a', v: '1', n: 1 },
+      { k: 'b', v: '1', n: 1 },
+      { k: 'a', v: '2', n: 2 },
+      { k: 'c', v: 'null', n: 1 },
+    ]);
+    expect(await schema.rows(`select count(*)::int as fresh from t where at > now() - interval '1 minute'`)).toEqual([{ fresh: 3 }]);
+  });
+
+  test('of 1,000 rows in batches of 100 is 10 statements', async () => {
+    await using opened = await open(`create sequence upserts; create function count_it() returns trigger language plpgsql as $$ begin perform nextval('upserts'); return null; end $$;
+      create trigger count_it after insert on t for each statement execute function count_it()`);
+    const { schema, store } = opened;
+    expect(await store.apply({ lanes: [generation(1)], batches: batches(...inBatches(rowsOf(1_000), 100)) })).toMatchObject({ rows: 1_000, statements: 10 });
+    expect(await schema.rows('select last_value::int as upserts from upserts')).toEqual([{ upserts: 10 }]);
+  });
+
+  test('of one batch takes three round trips', async () => {
+    await using opened = await open();
+    const texts: string[] = [];
+    const store = await attach(postgresStore({ pool: tapped(opened.schema.pool, (text, run) => (texts.push(text), run())), table: 't', key: 'k', value: 'v' }));
+    texts.length = 0;
+    await store.apply({ lanes: [generation(1)], batches: batches(rowsOf(100)) });
+    expect(texts.map((text) => text.slice(0, 6))).toEqual(['begin;', 'insert', 'commit']);
+  });
+
+  test('cuts a batch of large values into statements', async () => {
+    await using opened = await open();
+    const { schema, store } = opened;
+    const result = await store.apply({ lanes: [generation(1)], batches: batches(rowsOf(20, 'x'.repeat(2 ** 20 - 2))) });
+    expect(result).toMatchObject({ kind: 'applied', rows: 20, statements: 3 });
+    expect(await schema.rows('select count(*)::int as n, min(length(v::text)) as length from t')).toEqual([{ n: 20, length: 2 ** 20 }]);
+  });
+});
+
+describe('a refused row', () => {
+  test('among 10,000 costs a few statements more', async () => {
+    await using opened = await open(`alter table t add check (v <> '666')`);
+    const { schema } = opened;
+    let upserts = 0;
+    const store = await attach(postgresStore({ pool: tapped(schema.pool, (text, run) => ((upserts += text.startsWith('insert into "') && text.includes('"t"') ? 1 : 0), run())), table: 't', key: 'k', value: 'v' }));
+    for (const [number, at] of [[1, 0], [2, 4_321], [3, 9_999]] as const) {
+      const rows = rowsOf(10_000, number);
+      rows[at] = put(rows[at]!.key, 666);
+      upserts = 0;
+      const result = await store.apply({ lanes: [generation(number)], batches: batches(...inBatches(rows, 500)) });
+      expect(result).toMatchObject({ kind: 'applied', rows: 9_999, dead: [{ key: rows[at]!.key, code: '23514' }] });
+      expect(upserts).toBeLessThanOrEqual(20 + 7 + 2 * Math.ceil(Math.log2(500)));
+    }
+  });
+
+  test('may be a delete', async () => {
+    await using opened = await open(`create table child (k text references t); insert into t values ('parent', '1'), ('x', '1'); insert into child values ('parent')`);
+    const { schema, store } = opened;
+    const result = await store.apply({ lanes: [generation(1)], batches: batches([put('a', 1), { lane: 0, key: 'parent', json: undefined }, { lane: 0, key: 'x', json: undefined }]) });
+    expect(result).toMatchObject({ rows: 2, dead: [{ key: 'parent', code: '23503' }] });
+    expect(await store.deadLetters?.ofKey('parent')).toMatchObject({ kind: 'delete', json: undefined });
+    expect(await schema.rows('select k from t order by 1')).toEqual([{ k: 'a' }, { k: 'parent' }]);
+  });
+
+  test('is found also where its constraint is deferred to the commit', async () => {
+    await using opened = await open(`create table parent (p text primary key); insert into parent values ('1'); alter table t add p text generated always as (v->>'p') stored references parent deferrable initially deferred`);
+    const result = await opened.store.apply({ lanes: [generation(1)], batches: batches([put('a', { p: '1' }), put('b', { p: 'none' }), put('c', { p: '1' })]) });
+    expect(result).toMatchObject({ rows: 2, dead: [{ key: 'b', code: '23503' }] });
+  });
+
+  test('never tells its values', async () => {
+    await using opened = await open(`alter table t add email text generated always as (v->>'email') stored unique, add age int generated always as ((v->>'age')::int) stored;
+      create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no % here', new.v; end $$; create trigger refuse before insert on t for each row when (new.v->>'raise' is not null) execute function refuse()`);
+    const { store } = opened;
+    const bad = [put('a', { email: 's3cret' }), put('b', { email: 's3cret' }), put('c', { age: 's3cret' }), put('d', { raise: 's3cret' })];
+    const result = await store.apply({ lanes: [generation(1)], batches: batches(bad) });
+    expect(result).toMatchObject({ rows: 1, dead: [{ key: 'b', code: '23505' }, { key: 'c', code: '22P02' }, { key: 'd', code: 'P0001' }] });
+    const letters = await store.deadLetters!.list({ limit: 10 });
+    expect(letters.map(({ json }) => json)).toEqual(bad.slice(1).map(({ json }) => json));
+    const errors = await Promise.all(bad.slice(1).map((row) => errorOf(store.commit([row]))));
+    expect(errors.map(({ code }) => code)).toEqual(['MILLRACE_REJECTED', 'MILLRACE_REJECTED', 'MILLRACE_REJECTED']);
+    const said = [...letters.map(({ message }) => message), ...errors.map((error) => `${error.message} ${JSON.stringify(error)}`), JSON.stringify(result)];
+    expect(said.join('\n')).not.toContain('s3cret');
+  });
+});
+
+describe('a store that fails', () => {
+  test('at COMMIT leaves the outcome to the fence', async () => {
+    await using opened = await open();
+    const { schema } = opened;
+    let cut: 'before' | 'after' | undefined;
+    const pool = tapped(schema.pool, async (text, run) => {
+      if (text === 'commit' && cut === 'before') await schema.pool.query(`select pg_terminate_backend(pid) from pg_locks where relation = '${schema.name}.millrace_fence'::regclass`);
+      const result = await run();
+      if (text === 'commit' && cut === 'after') throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+      return result;
+    });
+    const store = await attach(postgresStore({ pool, table: 't', key: 'k', value: 'v' }));
+    for (const [number, when, then] of [[1, 'before', { kind: 'applied' }], [2, 'after', { kind: 'fenced', lanes: [{ verdict: 'applied' }] }]] as const) {
+      const flush = () => ({ lanes: [generation(number)], batches: batches([put('k', number)]) });
+      cut = when;
+      expect((await errorOf(store.apply(flush()))).code).toBe('MILLRACE_STORE_UNAVAILABLE');
+      cut = undefined;
+      expect(await store.apply(flush())).toMatchObject(then);
+      expect(await store.load(['k'])).toEqual(new Map([['k', `${number}`]]));
+    }
+  });
+
+  test('in the middle of a flush has stored nothing of it', async () => {
+    await using opened = await open();
+    const { schema, store } = opened;
+    const source = async function* () {
+      yield [put('a', 1)];
+      await schema.pool.query(`select pg_terminate_backend(pid) from pg_locks where relation = '${schema.name}.millrace_fence'::regclass and pid <> pg_backend_pid()`);
+      yield [put('b', 1)];
+    };
+    expect((await errorOf(store.apply({ lanes: [generation(1)], batches: source() }))).code).toBe('MILLRACE_STORE_UNAVAILABLE');
+    expect(await store.load(['a', 'b'])).toEqual(new Map());
+    expect(await store.apply({ lanes: [generation(1)], batches: batches([put('a', 1)]) })).toMatchObject({ kind: 'applied' });
+  });
+
+  test('with a lock that somebody else holds is waited for, but not for ever', async () => {
+    await using opened = await open(`insert into t values ('k', '0')`, { lockTimeout: '100ms' });
+    const { schema, store } = opened;
+    const other = await schema.pool.connect();
+    await other.query(`begin; select * from t for update; select * from millrace_fence where lane = 1 for update`);
+    for (const attempt of [() => store.apply({ lanes: [generation(1)], batches: batches([put('k', 1)]) }), () => store.raiseEpoch(1)]) {
+      const error = await errorOf(attempt());
+      expect(error).toMatchObject({ code: 'MILLRACE_STORE_UNAVAILABLE', message: expect.stringContaining('55P03') });
+    }
+    await other.query('rollback');
+    other.release();
+    expect(await store.apply({ lanes: [generation(1)], batches: batches([put('k', 1)]) })).toMatchObject({ kind: 'applied' });
+  });
+
+  test('without a word is given up, with its connection', async () => {
+    await using opened = await open();
+    const { schema } = opened;
+    let silent = false;
+    const pool = tapped(schema.pool, (_, run) => (silent ? new Promise(() => undefined) : run()));
+    const impatient = { ...systemClock, after: (_: number, task: () => void) => systemClock.after(50, task, true) };
+    const store = await postgresStore({ pool, table: 't', key: 'k', value: 'v' }).attach({ cache: 'c', lanes: 2, clock: impatient, writeBehind: true, onWarning: () => undefined });
+    silent = true;
+    const before = schema.pool.totalCount;
+    expect((await errorOf(store.load(['k']))).code).toBe('MILLRACE_STORE_UNAVAILABLE');
+    expect(schema.pool.totalCount).toBe(before - 1);
+    silent = false;
+    expect(await store.load(['k'])).toEqual(new Map());
+  });
+
+  test('because its table changed asks for an operator, and buries nothing', async () => {
+    await using opened = await open();
+    const { schema, store } = opened;
+    await schema.pool.query('alter table t rename v to w');
+    const error = await errorOf(store.apply({ lanes: [generation(1)], batches: batches([put('k', 1)]) }));
+    expect(error).toMatchObject({ code: 'MILLRACE_STORE_SCHEMA', message: expect.stringContaining('42703') });
+    await schema.pool.query('alter table t rename w to v');
+    expect(await store.apply({ lanes: [generation(1)], batches: batches([put('k', 1)]) })).toMatchObject({ kind: 'applied', dead: [] });
+  });
+
+  test('gives its connection back clean', async () => {
+    await using opened = await open(`alter table t add check (v <> '666')`);
+    const { schema, store } = opened;
+    const source = async function* () {
+      yield [put('a', 1)];
+      throw new Error('the front is gone');
+    };
+    await errorOf(store.apply({ lanes: [generation(1)], batches: source() }));
+    await store.apply({ lanes: [generation(9)], batches: batches([put('a', 1)]) });
+    await store.apply({ lanes: [generation(1)], batches: batches([put('a', 666)]) });
+    expect(await schema.rows(`select count(*)::int as open from pg_stat_activity where state like 'idle in transaction%' and query like '%${schema.name}%'`)).toEqual([{ open: 0 }]);
+    expect(await schema.rows('show lock_timeout')).toEqual([{ lock_timeout: '0' }]);
+  });
+});
+
+test('caches with different tables share a pool and its prepared statements', async () => {
+  await using opened = await open('create table u (k int primary key, v json)');
+  const other = await attach(postgresStore({ pool: opened.schema.pool, table: 'u', key: 'k', value: 'v' }), { cache: 'other', lanes: 3 });
+  const unprepared = await attach(postgresStore({ pool: opened.schema.pool, table: 't', key: 'k', value: 'v', prepare: false }));
+  for (let round = 0; round < 3; round++) {
+    for (const store of [opened.store, other, unprepared]) {
+      await store.commit([put('1', round)]);
+      expect(await store.load(['1', 'no integer'])).toEqual(new Map([['1', `${round}`]]));
+    }
+  }
+});

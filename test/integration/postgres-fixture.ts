@@ -1,0 +1,62 @@
+import { Pool, type PoolConfig } from 'pg';
+import type { LaneStore, Mutation, Store } from '../../src/ports/store.ts';
+import { systemClock } from '../../src/engine/system.ts';
+import { postgresUrl } from '../servers/index.ts';
+
+let schemas = 0;
+
+/** A schema of a test's own on the shared server, as its search path. */
+export class Schema implements AsyncDisposable {
+  readonly name: string;
+  readonly pool: Pool;
+
+  private constructor(name: string, pool: Pool) {
+    this.name = name;
+    this.pool = pool;
+  }
+
+  static async create(config: PoolConfig = {}): Promise<Schema> {
+    const name = `test_${process.pid}_${(schemas += 1)}`;
+    const pool = new Pool({ connectionString: postgresUrl(), options: `-c search_path=${name}`, ...config });
+    // The loss of an idle connection is part of some tests.
+    pool.on('error', () => undefined);
+    await pool.query(`create schema ${name}`);
+    return new Schema(name, pool);
+  }
+
+  async rows(sql: string): Promise<Record<string, unknown>[]> {
+    return (await this.pool.query(sql)).rows as Record<string, unknown>[];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.pool.query(`drop schema ${this.name} cascade`);
+    await this.pool.end();
+  }
+}
+
+export interface Attached extends LaneStore {
+  readonly warnings: string[];
+}
+
+export async function attach(store: Store, { cache = 'c', lanes = 2, writeBehind = true } = {}): Promise<Attached> {
+  const warnings: string[] = [];
+  const attached = await store.attach({ cache, lanes, writeBehind, clock: systemClock, onWarning: (message) => warnings.push(message) });
+  return Object.assign(attached, { warnings });
+}
+
+export const put = (key: string, value: unknown, lane = 0): Mutation => ({ lane, key, json: JSON.stringify(value) });
+
+export const generation = (number = 1, more = {}) => ({ lane: 0, epoch: 1, generation: number, cutSeq: number, digest: `digest ${number}`, ...more });
+
+export async function* batches(...list: readonly (readonly Mutation[])[]): AsyncGenerator<readonly Mutation[]> {
+  yield* list;
+}
+
+export async function errorOf(promise: Promise<unknown>): Promise<Error & { code: string }> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as Error & { code: string };
+  }
+  throw new Error('it did not fail');
+}
