@@ -1,8 +1,13 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { addDead } from './dead.ts';
 import { addDemo } from './demo/command.ts';
 import { EXIT } from './failure.ts';
+import { addFlush } from './flush.ts';
+import { addInspect } from './inspect.ts';
+import { addStatus } from './status.ts';
+import { addWorker } from './worker.ts';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
@@ -14,7 +19,7 @@ const program = new Command('millrace')
   .showHelpAfterError('(--help shows what can be given)')
   .configureHelp({ showGlobalOptions: true })
   .exitOverride();
-addDemo(program);
+for (const add of [addDemo, addStatus, addInspect, addFlush, addDead, addWorker]) add(program);
 
 // A reader that has seen enough (`millrace demo | head`) is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

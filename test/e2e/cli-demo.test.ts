@@ -1,4 +1,3 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
@@ -8,15 +7,7 @@ import { Client } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { postgresUrl, redisUrl } from '../servers/index.ts';
-
-const command = join(import.meta.dirname, '../../dist/cli/main.mjs');
-
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-  ms: number;
-}
+import { startMillrace, type Ended, type Started } from './cli-process.ts';
 
 interface Document {
   ok: boolean;
@@ -57,15 +48,8 @@ beforeAll(async () => {
 
 afterAll(() => rm(temporary, { recursive: true, force: true }));
 
-function start(...args: string[]): { child: ChildProcess; ended: Promise<Ended>; output(): string } {
-  const began = performance.now();
-  const child = spawn(process.execPath, [command, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TMPDIR: temporary } });
-  let stdout = '';
-  let stderr = '';
-  child.stdout!.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr, ms: performance.now() - began }));
-  return { child, ended, output: () => stdout };
+function start(...args: string[]): Started {
+  return startMillrace(args, { env: { TMPDIR: temporary } });
 }
 
 function millrace(...args: string[]): Promise<Ended> {

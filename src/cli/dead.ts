@@ -1,0 +1,162 @@
+import type { Command } from 'commander';
+import type { DeadLetter } from '../index.ts';
+import { withCaches, type AnyCache } from './config.ts';
+import { EXIT, failureOf, UsageError } from './failure.ts';
+import { plural, tableRows, type Column } from './format.ts';
+import { numberOption } from './parse.ts';
+import { runCommand, type CommandContext } from './run.ts';
+
+type Letter = DeadLetter<unknown>;
+
+interface CommonFlags {
+  readonly config?: string;
+}
+
+const DEFAULT_LIMIT = 100;
+const LIMIT_MAX = 10_000;
+/** Dead letters that are redriven together: as many share a flush. */
+const AT_A_TIME = 100;
+const CONFIG = ['--config <file>', 'default: millrace.config.ts, .js or .mjs in the working directory'] as const;
+const JSON_OPTION = ['--json', 'prints one JSON document and nothing else'] as const;
+const COLUMNS: readonly Column[] = ['id', 'key', 'write', 'code', 'attempts', 'since', 'message'].map((title) => ({
+  title,
+  align: title === 'attempts' ? 'right' : 'left',
+}));
+
+export function addDead(program: Command): void {
+  const dead = program.command('dead').description('dead letters: writes that the store refused for good');
+  dead
+    .command('list')
+    .description('the dead letters of a cache, oldest first, without their values')
+    .argument('<cache>')
+    .option('--limit <n>', `how many (default: ${DEFAULT_LIMIT})`, numberOption(1, LIMIT_MAX, true))
+    .option('--after <id>', 'goes on after this one')
+    .option(...CONFIG)
+    .option(...JSON_OPTION)
+    .action((name: string, flags: CommonFlags & { limit?: number; after?: string }, command: Command) =>
+      onCache(command, flags, name, (cache, context) => list(cache, flags, context)),
+    );
+  dead
+    .command('show')
+    .description('one dead letter; its value only with --value')
+    .argument('<cache>')
+    .argument('<id>')
+    .option('--value', 'shows the value as well')
+    .option(...CONFIG)
+    .option(...JSON_OPTION)
+    .action((name: string, id: string, flags: CommonFlags & { value?: boolean }, command: Command) =>
+      onCache(command, flags, name, (cache, context) => show(cache, id, flags.value === true, context)),
+    );
+  dead
+    .command('redrive')
+    .description('writes dead letters again, after what was wrong has been put right, and waits until they are stored')
+    .argument('<cache>')
+    .argument('[ids...]')
+    .option('--all', 'all that there are now')
+    .option(...CONFIG)
+    .option(...JSON_OPTION)
+    .addHelpText('after', '\nExit code: 0 all are stored or superseded by a later write, 1 one is not, 2 usage.')
+    .action((name: string, ids: string[], flags: CommonFlags & { all?: boolean }, command: Command) =>
+      onCache(command, flags, name, (cache, context) => forEach(cache, ids, flags.all === true, context, redrive)),
+    );
+  dead
+    .command('discard')
+    .description('removes dead letters and their values for good')
+    .argument('<cache>')
+    .argument('[ids...]')
+    .option('--all', 'all that there are now')
+    .option(...CONFIG)
+    .option(...JSON_OPTION)
+    .action((name: string, ids: string[], flags: CommonFlags & { all?: boolean }, command: Command) =>
+      onCache(command, flags, name, (cache, context) => forEach(cache, ids, flags.all === true, context, discard)),
+    );
+}
+
+function onCache(command: Command, { config }: CommonFlags, name: string, use: (cache: AnyCache, context: CommandContext) => Promise<number>): Promise<void> {
+  return runCommand(command, (context) => withCaches(config, [name], ([cache]) => use(cache as AnyCache, context)));
+}
+
+async function list(cache: AnyCache, { limit = DEFAULT_LIMIT, after }: { limit?: number; after?: string }, { terminal, json }: CommandContext): Promise<number> {
+  const letters = await cache.deadLetters.list({ limit, ...(after === undefined ? {} : { after }) });
+  json?.({ cache: cache.name, deadLetters: letters.map(withoutValue) });
+  if (letters.length === 0) terminal.line(`${cache.name} has no dead letters${after === undefined ? '' : ` after ${after}`}`);
+  else for (const row of tableRows(COLUMNS, letters.map(cells))) terminal.line(row);
+  if (letters.length === limit) terminal.line(`there may be more: --after ${letters.at(-1)?.id}`);
+  return EXIT.ok;
+}
+
+async function show(cache: AnyCache, id: string, value: boolean, { terminal, json }: CommandContext): Promise<number> {
+  const letter = await cache.deadLetters.get(id);
+  if (letter === undefined) throw new Error(`${cache.name} has no dead letter ${id}`);
+  json?.(value ? letter : withoutValue(letter));
+  for (const [name, text] of Object.entries(withoutValue(letter))) terminal.line(`${name.padEnd(10)} ${text instanceof Date ? text.toISOString() : String(text)}`);
+  terminal.line(`value      ${value ? (JSON.stringify(letter.value) ?? 'none, it is a delete') : 'not shown without --value'}`);
+  return EXIT.ok;
+}
+
+interface Done {
+  readonly id: string;
+  readonly ok: boolean;
+  readonly outcome: string;
+}
+
+async function forEach(
+  cache: AnyCache,
+  ids: readonly string[],
+  all: boolean,
+  { terminal, signal, json }: CommandContext,
+  act: (cache: AnyCache, id: string) => Promise<string>,
+): Promise<number> {
+  if (all === ids.length > 0) throw new UsageError('give the ids of dead letters, or --all');
+  const chosen = all ? await allIds(cache) : ids;
+  const results: Done[] = [];
+  for (let from = 0; from < chosen.length && !signal.aborted; from += AT_A_TIME) {
+    const done = await Promise.all(chosen.slice(from, from + AT_A_TIME).map((id) => outcomeOf(cache, id, act)));
+    results.push(...done);
+    for (const { id, outcome } of done) terminal.line(`${id}: ${outcome}`);
+  }
+  const ok = results.every((result) => result.ok);
+  json?.({ cache: cache.name, ok, deadLetters: results });
+  terminal.line(`${plural(results.filter((result) => result.ok).length, 'dead letter')} of ${results.length} done`);
+  if (signal.aborted) return EXIT.interrupted;
+  return ok ? EXIT.ok : EXIT.failed;
+}
+
+async function outcomeOf(cache: AnyCache, id: string, act: (cache: AnyCache, id: string) => Promise<string>): Promise<Done> {
+  try {
+    return { id, ok: true, outcome: await act(cache, id) };
+  } catch (error) {
+    return { id, ok: false, outcome: failureOf(error).message };
+  }
+}
+
+/** Those that exist at the beginning: what is refused again meanwhile comes after them, and would never end. */
+async function allIds(cache: AnyCache): Promise<string[]> {
+  const ids: string[] = [];
+  for (let page: Letter[], after: string | undefined; ; after = page.at(-1)?.id) {
+    page = await cache.deadLetters.list({ limit: LIMIT_MAX, ...(after === undefined ? {} : { after }) });
+    ids.push(...page.map(({ id }) => id));
+    if (page.length < LIMIT_MAX) return ids;
+  }
+}
+
+async function redrive(cache: AnyCache, id: string): Promise<string> {
+  const done = await cache.deadLetters.redrive(id);
+  if (done.outcome === 'superseded') return 'removed, since the key has been written again';
+  // Not when it is due: somebody waits for it.
+  await Promise.all([done.receipt.stored(), cache.flush()]);
+  return 'stored';
+}
+
+async function discard(cache: AnyCache, id: string): Promise<string> {
+  await cache.deadLetters.discard(id);
+  return 'discarded';
+}
+
+function withoutValue(letter: Letter): Omit<Letter, 'value'> {
+  return Object.fromEntries(Object.entries(letter).filter(([name]) => name !== 'value')) as unknown as Omit<Letter, 'value'>;
+}
+
+function cells({ id, key, kind, code, attempts, createdAt, message }: Letter): string[] {
+  return [id, key, kind, code, String(attempts), createdAt.toISOString(), message];
+}

@@ -1,0 +1,70 @@
+import type { Command } from 'commander';
+import { isMillraceError } from '../index.ts';
+import { withCaches, type AnyCache } from './config.ts';
+import { EXIT, failureOf } from './failure.ts';
+import { formatMs, plural } from './format.ts';
+import { durationMsOption } from './parse.ts';
+import { runCommand, type CommandContext } from './run.ts';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+interface Flushed {
+  readonly name: string;
+  readonly ok: boolean;
+  /** What this process stored; other workers may have stored more. */
+  readonly rows: number;
+  readonly dead: number;
+  /** Entries that are pending after it: not 0 after a failure, or when others go on writing. */
+  readonly pending: number | undefined;
+  readonly durationMs: number;
+  readonly error?: { readonly code: string | undefined; readonly message: string };
+}
+
+export function addFlush(program: Command): void {
+  program
+    .command('flush')
+    .description('stores all that is pending now, and waits until it is')
+    .argument('[caches...]', 'default: all of the configuration')
+    .option('--timeout <duration>', 'how long to wait, such as 500ms or 30s (default: 30s)', durationMsOption)
+    .option('--config <file>', 'default: millrace.config.ts, .js or .mjs in the working directory')
+    .option('--json', 'prints one JSON document and nothing else')
+    .addHelpText('after', '\nExit code: 0 everything is stored, 1 something is not (refused, or not in time), 2 usage.')
+    .action((names: string[], flags: { config?: string; timeout?: number }, command: Command) =>
+      runCommand(command, (context) => withCaches(flags.config, names, (caches) => flush(caches, flags.timeout ?? DEFAULT_TIMEOUT_MS, context))),
+    );
+}
+
+async function flush(caches: readonly AnyCache[], timeoutMs: number, { terminal, signal, json }: CommandContext): Promise<number> {
+  const until = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  const flushed = await Promise.all(caches.map((cache) => flushOne(cache, until)));
+  const ok = flushed.every((one) => one.ok);
+  json?.({ ok, caches: flushed });
+  for (const { name, rows, dead, pending, durationMs, error } of flushed) {
+    const did = `${plural(rows, 'row')} stored here in ${formatMs(durationMs)}`;
+    const refused = dead === 0 ? '' : `, ${plural(dead, 'row')} refused: see millrace dead list ${name}`;
+    const left = pending === undefined || pending === 0 ? '' : `, ${plural(pending, 'entry', 'entries')} pending`;
+    const failed = error === undefined ? '' : `: ${error.message}${error.code === undefined ? '' : ` (${error.code})`}`;
+    terminal.line(`${name}: ${error === undefined ? 'flushed' : 'not flushed'}, ${did}${refused}${left}${failed}`);
+  }
+  if (signal.aborted) return EXIT.interrupted;
+  return ok ? EXIT.ok : EXIT.failed;
+}
+
+async function flushOne(cache: AnyCache, signal: AbortSignal): Promise<Flushed> {
+  const start = performance.now();
+  let rows = 0;
+  let dead = 0;
+  cache.on('flush', (event) => {
+    rows += event.rows;
+    dead += event.dead;
+  });
+  const error = await cache.flush({ signal }).then(() => undefined, reasonOf);
+  const pending = await cache.stats().then((stats) => stats.pending.entries, () => undefined);
+  const durationMs = performance.now() - start;
+  return { name: cache.name, ok: error === undefined && dead === 0, rows, dead, pending, durationMs, ...(error === undefined ? {} : { error }) };
+}
+
+function reasonOf(error: unknown): { code: string | undefined; message: string } {
+  const { code, message } = failureOf(error);
+  return isMillraceError(error) && error.code === 'MILLRACE_ABORTED' ? { code: 'MILLRACE_TIMEOUT', message: 'the time is up' } : { code, message };
+}

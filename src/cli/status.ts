@@ -1,0 +1,84 @@
+import type { Command } from 'commander';
+import { isMillraceError, type CacheStats } from '../index.ts';
+import { withCaches, type AnyCache } from './config.ts';
+import { EXIT, failureOf } from './failure.ts';
+import { formatCount, formatMs, NOTHING, tableRows, type Column } from './format.ts';
+import { runCommand, type CommandContext } from './run.ts';
+
+interface CacheStatus {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly stats?: CacheStats;
+  /** Undefined where the store keeps none; at most `DEAD_LETTERS_COUNTED_MAX`. */
+  readonly deadLetters?: number;
+  readonly error?: { readonly code: string | undefined; readonly message: string };
+}
+
+const DEAD_LETTERS_COUNTED_MAX = 1_000;
+const COLUMNS: readonly Column[] = [
+  { title: 'cache', align: 'left' },
+  { title: 'pending', align: 'right' },
+  { title: 'bytes', align: 'right' },
+  { title: 'lag', align: 'right' },
+  { title: 'dead letters', align: 'right' },
+  { title: 'lanes', align: 'right' },
+  { title: 'state', align: 'left' },
+];
+
+export function addStatus(program: Command): void {
+  program
+    .command('status')
+    .description('what is pending in each cache of the configuration, how old it is, and whether a lane stopped')
+    .argument('[caches...]', 'default: all')
+    .option('--config <file>', 'default: millrace.config.ts, .js or .mjs in the working directory')
+    .option('--json', 'prints one JSON document and nothing else')
+    .addHelpText('after', '\nExit code: 0 all is well, 1 a cache cannot be reached or a lane stopped, 2 usage.')
+    .action((names: string[], flags: { config?: string }, command: Command) =>
+      runCommand(command, (context) => withCaches(flags.config, names, (caches) => status(caches, context))),
+    );
+}
+
+async function status(caches: readonly AnyCache[], { terminal, json }: CommandContext): Promise<number> {
+  const found = await Promise.all(caches.map(statusOf));
+  const ok = found.every((cache) => cache.ok);
+  json?.({ ok, caches: found });
+  const { colors } = terminal;
+  for (const [at, row] of tableRows(COLUMNS, found.map(cells)).entries()) terminal.line(at === 0 ? colors.bold(row) : row);
+  for (const { name, stats, error } of found) {
+    if (error !== undefined) terminal.line(colors.red(`${name}: ${error.message}${error.code === undefined ? '' : ` (${error.code})`}`));
+    for (const lane of stats?.lanes ?? []) {
+      if (lane.stopped !== '') terminal.line(colors.red(`${name}: lane ${lane.lane} stopped: ${lane.stopped}`));
+    }
+  }
+  return ok ? EXIT.ok : EXIT.failed;
+}
+
+async function statusOf(cache: AnyCache): Promise<CacheStatus> {
+  const { name } = cache;
+  try {
+    // Looking must not change what is looked at.
+    await cache.pause();
+    const [stats, deadLetters] = await Promise.all([cache.stats(), countDeadLetters(cache)]);
+    const ok = stats.lanes.every(({ stopped }) => stopped === '');
+    return { name, ok, stats, ...(deadLetters === undefined ? {} : { deadLetters }) };
+  } catch (error) {
+    const { code, message } = failureOf(error);
+    return { name, ok: false, error: { code, message } };
+  }
+}
+
+async function countDeadLetters(cache: AnyCache): Promise<number | undefined> {
+  try {
+    return (await cache.deadLetters.list({ limit: DEAD_LETTERS_COUNTED_MAX })).length;
+  } catch (error) {
+    if (isMillraceError(error) && error.code === 'MILLRACE_UNSUPPORTED') return undefined;
+    throw error;
+  }
+}
+
+function cells({ name, ok, stats, deadLetters }: CacheStatus): string[] {
+  if (stats === undefined) return [name, ...Array<string>(5).fill(NOTHING), 'cannot be reached'];
+  const dead = `${formatCount(deadLetters)}${deadLetters === DEAD_LETTERS_COUNTED_MAX ? ' or more' : ''}`;
+  const { pending, lagMs, lanes } = stats;
+  return [name, formatCount(pending.entries), formatCount(pending.bytes), formatMs(lagMs), dead, formatCount(lanes.length), ok ? 'ok' : 'stopped'];
+}
