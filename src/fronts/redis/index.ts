@@ -20,7 +20,7 @@ export interface RedisFrontOptions {
    * with the last cache; the client itself is neither connected nor closed.
    */
   readonly client: RedisFrontClient;
-  /** What all keys begin with, inside their hash tag: up to 64 characters without braces. Default 'mr:'. */
+  /** What all keys begin with, inside their hash tag: up to 64 printable ASCII characters without braces. Default 'mr:'. */
   readonly prefix?: string;
   /** How long a command may take, waiting for a lost connection included, in ms: 100 to 300,000, default 10,000. */
   readonly commandTimeoutMs?: number;
@@ -35,7 +35,7 @@ export interface RedisFrontOptions {
  */
 export function redisFront(options: RedisFrontOptions): Front {
   const { client, prefix = 'mr:', commandTimeoutMs = 10_000 } = options;
-  if (prefix.length > 64 || /[{}]/.test(prefix)) throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `prefix` has at most 64 characters and no braces');
+  if (!/^[!-z|~]{0,64}$/.test(prefix)) throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `prefix` has up to 64 printable ASCII characters without spaces and braces');
   if (!(commandTimeoutMs >= 100 && commandTimeoutMs <= 300_000)) throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `commandTimeoutMs` is 100 to 300,000');
   const topology = topologyOf(client);
   const shared = new SharedServers(() => new RedisServers(topology(), commandTimeoutMs));

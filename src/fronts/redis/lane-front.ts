@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, ReadResult } from '../../core/lane-flush.ts';
 import type { AdoptResult, RecoverResult } from '../../core/lane-recover.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
@@ -15,6 +16,7 @@ import type { ScriptName } from './scripts.ts';
 import type { RedisServers } from './servers.ts';
 
 type Raw = string | null;
+const INCARNATION_LENGTH = 10;
 const defined = (raw: unknown): string | undefined => (raw as Raw) ?? undefined;
 const optional = (ms: number | undefined): string => (ms === undefined ? '' : String(ms));
 
@@ -194,8 +196,8 @@ export class RedisLaneFront implements LaneFront {
   async readGeneration(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<ReadResult> {
     const reply = await this.#step(lane, 'readGeneration', () => [String(epoch), String(generation), cursor === '' ? 'm0' : cursor, String(Math.max(1, limit))]);
     if (reply[0] === 'refused') return { kind: 'refused', epoch: reply[1] as number };
-    const [, next, keys, slots] = reply as readonly [string, string, string[], Raw[]];
-    return { kind: 'rows', rows: keys.map((key, i) => ({ key, raw: slots[i] ?? undefined })), next };
+    const [, next, prefix, names, slots] = reply as readonly [string, string, number, string[], Raw[]];
+    return { kind: 'rows', rows: names.map((name, i) => ({ key: name.slice(prefix), raw: slots[i] ?? undefined })), next };
   }
 
   async acknowledge(lane: number, ack: Acknowledgement): Promise<AcknowledgeResult> {
@@ -215,9 +217,14 @@ export class RedisLaneFront implements LaneFront {
     return { header: headerOf(reply), current: reply[2] === 1 };
   }
 
+  /** Ten characters (60 bits) are enough for one lane, and each slot's name is that much shorter. Hashed: a token need not differ in its first ten. */
+  #newIncarnation(): string {
+    return createHash('sha1').update(this.#attachment.random.token()).digest('base64url').slice(0, INCARNATION_LENGTH);
+  }
+
   async recover(lane: number, recovery: { readonly fence: Fence; readonly owner: string; readonly leaseMs: number }): Promise<RecoverResult> {
     const { fence, owner, leaseMs } = recovery;
-    const incarnation = this.#attachment.random.token();
+    const incarnation = this.#newIncarnation();
     const fenceArgs = [fence.epoch, fence.generation, fence.seq].map(String);
     const reply = await this.#step(lane, 'recover', () => [String(this.#lanes.length), incarnation, ...fenceArgs, fence.digest, owner, String(leaseMs)]);
     switch (reply[0]) {
@@ -236,7 +243,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async adopt(lane: number): Promise<AdoptResult> {
-    const incarnation = this.#attachment.random.token();
+    const incarnation = this.#newIncarnation();
     const reply = await this.#step(lane, 'adopt', () => [String(this.#lanes.length), incarnation]);
     switch (reply[0]) {
       case 'lanes':
@@ -275,9 +282,8 @@ function writeArgs(batch: WriteBatch, incarnation: string, slotPrefix: string): 
   const own = ttls === undefined ? [] : [...ttls].filter(([i]) => i < n);
   const numbers = [batch.accepted, n, batch.bytes, batch.maxEntries, batch.maxBytes, slots.reduce((sum, slot) => (slot === TOMBSTONE ? sum + 1 : sum), 0), own.length];
   const args = [incarnation, ...numbers.map(String)];
-  for (const key of keys) args.push(key);
   for (let i = 0; i < n; i++) args.push(slotPrefix + (keys[i] as string), slots[i] as string);
-  for (const [i, ttlMs] of own) args.push(keys[i] as string, String(ttlMs));
+  for (const [i, ttlMs] of own) args.push(slotPrefix + (keys[i] as string), String(ttlMs));
   return args;
 }
 

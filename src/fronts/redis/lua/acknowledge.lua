@@ -12,9 +12,10 @@ if state == '' or tonumber(h[4]) ~= generation then return { 'refused', tonumber
 local prefix = PREFIX .. h[7] .. ':'
 if state == 'cut' then redis.call('UNLINK', FROZEN) end
 for i = 5, #ARGV do
-  if redis.call('SREM', FLIGHT, ARGV[i]) == 1 then
-    redis.call('UNLINK', prefix .. ARGV[i])
-    redis.call('HDEL', TTLS, ARGV[i])
+  local name = prefix .. ARGV[i]
+  if redis.call('SREM', FLIGHT, name) == 1 then
+    redis.call('UNLINK', name)
+    redis.call('HDEL', TTLS, name)
   end
 end
 
@@ -24,14 +25,14 @@ local done = not ttlMs and not tombstones and not hasTtls
 if done then
   redis.call('UNLINK', FLIGHT)
 else
-  local keys, now = redis.call('SPOP', FLIGHT, limit), clock()
-  for i = 1, #keys do
-    local name, ttl = prefix .. keys[i], ttlMs
+  local names, now = redis.call('SPOP', FLIGHT, limit), clock()
+  for i = 1, #names do
+    local name, ttl = names[i], ttlMs
     if hasTtls then
-      local own = redis.call('HGET', TTLS, keys[i])
+      local own = redis.call('HGET', TTLS, name)
       if own then
         ttl = tonumber(own)
-        redis.call('HDEL', TTLS, keys[i])
+        redis.call('HDEL', TTLS, name)
       end
     end
     if tombstones and redis.call('GETRANGE', name, 0, 1) == '~' then
@@ -40,7 +41,7 @@ else
       redis.call('PEXPIREAT', name, whole(now + ttl))
     end
   end
-  done = #keys < limit
+  done = #names < limit
 end
 redis.call('HSET', HEADER, 'stored', h[5], 'fstate', done and '' or 'stored', 'ttls', redis.call('EXISTS', TTLS) == 1 and '1' or '')
 return { done and 'done' or 'more', redis.call('HGETALL', HEADER) }

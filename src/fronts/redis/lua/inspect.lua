@@ -4,5 +4,5 @@
 -- Gives { 'report', slot or nil, ms or negative, 1 when pending, 1 when in flight, header }
 -- Cost  O(1)
 local name = PREFIX .. (redis.call('HGET', HEADER, 'inc') or '') .. ':' .. ARGV[1]
-return { 'report', redis.call('GET', name), redis.call('PTTL', name), redis.call('SISMEMBER', PENDING, ARGV[1]),
-  redis.call('SISMEMBER', FLIGHT, ARGV[1]), redis.call('HGETALL', HEADER) }
+return { 'report', redis.call('GET', name), redis.call('PTTL', name), redis.call('SISMEMBER', PENDING, name),
+  redis.call('SISMEMBER', FLIGHT, name), redis.call('HGETALL', HEADER) }

@@ -1,6 +1,10 @@
 -- What every step begins with. Before it stands the flags line and `local RUN = '<run id>'`: the text names the very
 -- run of the server that it was loaded into, so a step that is found by its digest proves which run it speaks to.
--- KEYS[1] is the lane's header; the lane's other keys share its prefix, which is its hash tag.
+-- KEYS[1] is the lane's header; the lane's other keys share its prefix, which is its hash tag:
+--   header   hash: see header.ts                 pending  set: names of the slots that are dirty
+--   flight   set: names, of the generation cut   frozen   hash: name to the slot at the cut, where it was written since
+--   ttls     hash: name to expiry in ms          <incarnation>:<key>  a slot, as a plain string; that is its name
+--   garbage  set: incarnations whose slots are still to be removed, or '*'
 local HEADER = KEYS[1]
 local PREFIX = string.sub(HEADER, 1, -7)
 local PENDING, FLIGHT, FROZEN, TTLS = PREFIX .. 'pending', PREFIX .. 'flight', PREFIX .. 'frozen', PREFIX .. 'ttls'
