@@ -66,14 +66,14 @@ export class VirtualClock implements Clock {
 
   /** Moves on, task by task, until the promise is settled; gives up after `limitMs`. */
   async until<T>(work: Promise<T>, limitMs = 3_600_000): Promise<T> {
-    let settled = false;
+    const outcome = { settled: false };
     const mark = (): void => {
-      settled = true;
+      outcome.settled = true;
     };
     work.then(mark, mark);
     const untilMs = this.#nowMs + limitMs;
     await settle();
-    while (!settled) {
+    while (!outcome.settled) {
       const next = this.#next();
       if (next === undefined || next.at > untilMs) throw new Error(`nothing settled the promise within ${limitMs} ms of virtual time`);
       await this.advance(next.at - this.#nowMs);
