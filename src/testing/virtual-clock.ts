@@ -7,7 +7,7 @@ interface Task {
 }
 
 /**
- * A clock that stands still until a test moves it. Tasks run in the order of their time, those of the same time in the
+ * A clock that stands still until a test moves it, in whole milliseconds. Tasks run in the order of their time, those of the same time in the
  * order in which they were set; promise callbacks run to their end between two tasks.
  */
 export class VirtualClock implements Clock {
@@ -31,7 +31,7 @@ export class VirtualClock implements Clock {
   }
 
   after(ms: number, task: () => void): Timer {
-    const entry: Task = { at: this.#nowMs + Math.max(0, ms), order: this.#order++, run: task };
+    const entry: Task = { at: this.#nowMs + Math.max(0, Math.ceil(ms)), order: this.#order++, run: task };
     this.#tasks.push(entry);
     return {
       cancel: () => {
