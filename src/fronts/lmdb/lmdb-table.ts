@@ -1,0 +1,255 @@
+import type { Key } from 'lmdb';
+import type { LaneHeader } from '../../core/lane.ts';
+import type { EmbeddedTable } from '../embedded/lanes.ts';
+import { sweepTime } from '../embedded/sweeper.ts';
+import { after, keyOf, setName, setOf, timeName } from './keys.ts';
+import type { Tables } from './tables.ts';
+
+/** What a lane's row holds: its header, and which sets are its own at present. '' for one that is empty. */
+interface LaneRow {
+  readonly header: LaneHeader | undefined;
+  readonly slots: string;
+  readonly pending: string;
+  readonly flight: string;
+  readonly frozen: string;
+  readonly ttls: string;
+  readonly ttlCount: number;
+}
+
+const NO_ROW: LaneRow = { header: undefined, slots: '', pending: '', flight: '', frozen: '', ttls: '', ttlCount: 0 };
+
+/** No row has this text. */
+const UNKNOWN = '?';
+
+/**
+ * A lane's table in LMDB. Slots, marks and frozen values lie in sets whose names are in the lane's row; a cut and a
+ * recovery change names, whatever the sets hold, and what they let go of is removed later (see `garbage.ts`).
+ *
+ * One object serves one step at a time: `begin` before it, `finish` after it.
+ */
+export class LmdbTable implements EmbeddedTable {
+  nowMs = 0;
+  readonly #tables: Tables;
+  /** Names of the lane's two rows: everything, and the little that a read needs. */
+  readonly #name: Key;
+  readonly #currentName: Key;
+  readonly #onDue: (atMs: number) => void;
+  /** The lane's row as last read or written, and its text: mostly nobody else has changed it since. */
+  #row: LaneRow = NO_ROW;
+  #rowText = '';
+  #rowIsRead = false;
+  #rowIsChanged = false;
+  #currentIsRead = false;
+  #runId = '';
+  /** The last run id and slots' set that were read, as text and taken apart. */
+  #current = { text: '', runId: '', slots: '' };
+
+  constructor(tables: Tables, cache: string, lane: number, onDue: (atMs: number) => void) {
+    this.#tables = tables;
+    this.#name = ['lane', cache, lane];
+    this.#currentName = ['current', cache, lane];
+    this.#onDue = onDue;
+  }
+
+  begin(nowMs: number, runId: string): this {
+    this.nowMs = nowMs;
+    this.#runId = runId;
+    // A step that failed before its end left a row that is nowhere.
+    if (this.#rowIsChanged) this.#rowText = UNKNOWN;
+    this.#rowIsRead = false;
+    this.#rowIsChanged = false;
+    this.#currentIsRead = false;
+    return this;
+  }
+
+  /** Writes the lane's row if the step changed it. */
+  finish(): void {
+    if (!this.#rowIsChanged) return;
+    this.#rowIsChanged = false;
+    const { lanes } = this.#tables;
+    this.#rowText = JSON.stringify(this.#row);
+    void lanes.put(this.#name, this.#rowText);
+    const current = `${this.#row.slots}${this.#row.header?.runId ?? ''}`;
+    if (lanes.get(this.#currentName) !== current) void lanes.put(this.#currentName, current);
+  }
+
+  isCurrent(): boolean {
+    const text = this.#tables.lanes.get(this.#currentName) ?? '';
+    if (text !== this.#current.text) this.#current = { text, runId: keyOf(text), slots: setOf(text) };
+    this.#currentIsRead = true;
+    return this.#current.runId === this.#runId;
+  }
+
+  #read(): LaneRow {
+    if (!this.#rowIsRead) {
+      const text = this.#tables.lanes.get(this.#name) ?? '';
+      if (text !== this.#rowText) {
+        this.#row = text === '' ? NO_ROW : (JSON.parse(text) as LaneRow);
+        this.#rowText = text;
+      }
+      this.#rowIsRead = true;
+    }
+    return this.#row;
+  }
+
+  #change(change: Partial<LaneRow>): void {
+    this.#row = { ...this.#read(), ...change };
+    this.#rowIsChanged = true;
+  }
+
+  readHeader(): LaneHeader | undefined {
+    return this.#read().header;
+  }
+
+  writeHeader(header: LaneHeader): void {
+    this.#change({ header });
+  }
+
+  // Slots. An entry's version is when it expires, 0 for never.
+
+  /** The set of the slots, from the lane's row in a step; a mere read does without that. */
+  get #slots(): string {
+    if (this.#rowIsRead) return this.#row.slots;
+    if (!this.#currentIsRead) this.isCurrent();
+    return this.#current.slots;
+  }
+
+  readSlot(key: string): string | undefined {
+    const entry = this.#tables.slots.getEntry(this.#slots + key);
+    if (entry === undefined || (entry.version !== 0 && (entry.version as number) <= this.nowMs)) return undefined;
+    return entry.value;
+  }
+
+  readExpiry(key: string): number | undefined {
+    const version = this.#tables.slots.getEntry(this.#slots + key)?.version;
+    return version === undefined || version <= this.nowMs ? undefined : version;
+  }
+
+  writeSlot(key: string, raw: string, expiresAtMs?: number): void {
+    const row = this.#slots + key;
+    void this.#tables.slots.put(row, raw, expiresAtMs ?? 0);
+    if (expiresAtMs !== undefined) this.#putDue(row, expiresAtMs);
+  }
+
+  expireSlot(key: string, expiresAtMs: number): void {
+    const row = this.#slots + key;
+    const raw = this.#tables.slots.get(row);
+    if (raw === undefined) return;
+    void this.#tables.slots.put(row, raw, expiresAtMs);
+    this.#putDue(row, expiresAtMs);
+  }
+
+  removeSlot(key: string): void {
+    void this.#tables.slots.remove(this.#slots + key);
+  }
+
+  #putDue(row: string, expiresAtMs: number): void {
+    const atMs = sweepTime(expiresAtMs, this.nowMs);
+    void this.#tables.due.put(timeName(atMs) + row, '1');
+    this.#onDue(atMs);
+  }
+
+  // Marks.
+
+  addPending(key: string): boolean {
+    return this.#tables.marks.putSync(this.#read().pending + key, '1', { noOverwrite: true }) as unknown as boolean;
+  }
+
+  hasPending(key: string): boolean {
+    const { pending } = this.#read();
+    return pending !== '' && this.#tables.marks.doesExist(pending + key);
+  }
+
+  cutPending(): void {
+    this.#change({ flight: this.#read().pending, pending: this.#newSet() });
+  }
+
+  hasFlight(key: string): boolean {
+    const { flight } = this.#read();
+    return flight !== '' && this.#tables.marks.doesExist(flight + key);
+  }
+
+  takeFlight(key: string): boolean {
+    const { flight } = this.#read();
+    return flight !== '' && this.#tables.marks.removeSync(flight + key);
+  }
+
+  takeFlightChunk(limit: number): string[] {
+    const { flight } = this.#read();
+    if (flight === '') return [];
+    const rows = this.#range(flight, '', limit);
+    for (const row of rows) this.#tables.marks.removeSync(row);
+    return rows.map(keyOf);
+  }
+
+  dropFlight(): void {
+    this.#tables.addGarbage('marks', this.#read().flight);
+    this.#change({ flight: '' });
+  }
+
+  scanFlight(cursor: string, limit: number): { readonly keys: readonly string[]; readonly next: string } {
+    const { flight } = this.#read();
+    const keys = flight === '' ? [] : this.#range(flight, cursor, limit).map(keyOf);
+    return { keys, next: keys.length < limit ? '' : (keys.at(-1) as string) };
+  }
+
+  #range(set: string, cursor: string, limit: number): string[] {
+    return [...this.#tables.marks.getKeys({ start: set + cursor, end: after(set), exclusiveStart: cursor !== '', limit })];
+  }
+
+  // Frozen values lie among the slots, in a set of their own.
+
+  freeze(key: string, raw: string): void {
+    if (this.#read().frozen === '') this.#change({ frozen: this.#newSet() });
+    void this.#tables.slots.put(this.#row.frozen + key, raw, 0);
+  }
+
+  scanFrozen(cursor: string, limit: number): { readonly rows: readonly (readonly [string, string])[]; readonly next: string } {
+    const { frozen } = this.#read();
+    if (frozen === '') return { rows: [], next: '' };
+    const range = this.#tables.slots.getRange({ start: frozen + cursor, end: after(frozen), exclusiveStart: cursor !== '', limit });
+    const rows = [...range].map(({ key, value }) => [keyOf(key), value] as const);
+    return { rows, next: rows.length < limit ? '' : (rows.at(-1) as readonly [string, string])[0] };
+  }
+
+  dropFrozen(): void {
+    const { frozen } = this.#read();
+    if (frozen === '') return;
+    this.#tables.addGarbage('slots', frozen);
+    this.#change({ frozen: '' });
+  }
+
+  // Expiries of keys that are still dirty.
+
+  writeTtl(key: string, ttlMs: number): void {
+    const { ttls, ttlCount } = this.#read();
+    const set = ttls === '' ? this.#newSet() : ttls;
+    const isNew = ttls === '' || !this.#tables.marks.doesExist(set + key);
+    void this.#tables.marks.put(set + key, String(ttlMs));
+    if (isNew) this.#change({ ttls: set, ttlCount: ttlCount + 1 });
+  }
+
+  takeTtl(key: string): number | undefined {
+    const { ttls, ttlCount } = this.#read();
+    const ttlMs = ttlCount === 0 ? undefined : this.#tables.marks.get(ttls + key);
+    if (ttlMs === undefined) return undefined;
+    this.#tables.marks.removeSync(ttls + key);
+    this.#change({ ttlCount: ttlCount - 1 });
+    return Number(ttlMs);
+  }
+
+  hasTtls(): boolean {
+    return this.#read().ttlCount > 0;
+  }
+
+  clear(): void {
+    const { slots, pending, flight, frozen, ttls } = this.#read();
+    for (const set of [slots, frozen]) this.#tables.addGarbage('slots', set);
+    for (const set of [pending, flight, ttls]) this.#tables.addGarbage('marks', set);
+    this.#change({ slots: this.#newSet(), pending: this.#newSet(), flight: '', frozen: '', ttls: '', ttlCount: 0 });
+  }
+
+  #newSet(): string {
+    return setName(this.#tables.takeNumber());
+  }
+}
