@@ -64,16 +64,18 @@ function readColumn({ name, base }: Column): string {
 
 /**
  * One statement for all rows. The values' JSON texts are joined to one array and taken apart by the server: the client
- * neither parses nor escapes them. Of seven forms that were measured (rows of 200 and 2,000 bytes, `bench/micro`),
- * this was among the fastest at both sizes; with a record set, the JSON null would come out as SQL NULL.
+ * neither parses nor escapes them. Of nine forms that were measured, this was among the fastest for rows of 200 and of
+ * 2,000 bytes (a record set took up to a third longer, and would turn the JSON null into SQL NULL; `unnest` escapes the
+ * values in the client). See bench/micro/postgres-apply.ts.
  */
 function upsertOf(table: Table): string {
   const mapped = table.value === undefined ? table.columns : [table.value];
   const names = [table.key, ...mapped, ...(table.version === undefined ? [] : [table.version]), ...table.touch];
-  const values = table.value === undefined ? table.columns.map(({ name }) => `r.${quote(name)}`) : [table.value.base === 'jsonb' ? 'e.v::jsonb' : 'e.v'];
+  const values = table.value === undefined ? table.columns.map(({ name }) => `r.${quote(name)}`) : ['e.v'];
   const selected = [`e.k::${table.keyType.sql}`, ...values, ...(table.version === undefined ? [] : ['1']), ...table.touch.map(() => 'now()')];
   const record = table.columns.map(({ name, type }) => `${quote(name)} ${type}`).join(', ');
-  const source = `rows from (json_array_elements_text($1::text::json), json_array_elements($2::text::json)) e(k, v)${table.value === undefined ? ` cross join lateral json_to_record(e.v) r(${record})` : ''}`;
+  const json = table.value?.base === 'jsonb' ? 'jsonb' : 'json';
+  const source = `rows from (json_array_elements_text($1::text::json), ${json}_array_elements($2::text::${json})) e(k, v)${table.value === undefined ? ` cross join lateral json_to_record(e.v) r(${record})` : ''}`;
   const updates = [
     ...mapped.map(({ name }) => `${quote(name)} = excluded.${quote(name)}`),
     ...(table.version === undefined ? [] : [`${quote(table.version.name)} = coalesce(t.${quote(table.version.name)}, 0) + 1`]),
