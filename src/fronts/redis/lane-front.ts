@@ -22,29 +22,46 @@ const optional = (ms: number | undefined): string => (ms === undefined ? '' : St
 
 /** One cache's lanes on Redis. Each step is one script, described at the function of the same name in `core/`. */
 export class RedisLaneFront implements LaneFront {
-  readonly read: LaneFront['read'];
-  readonly readMany: LaneFront['readMany'];
   readonly #lanes: readonly LaneSteps[];
   readonly #attachment: Attachment;
   readonly #servers: RedisServers;
   readonly #garbage: GarbageCollector;
-  readonly #closed: () => void;
+  readonly #reader: LaneReader;
+  readonly #release: () => void;
+  #closed = false;
 
-  constructor(servers: RedisServers, attachment: Attachment, lanes: readonly LaneSteps[], closed: () => void) {
+  constructor(servers: RedisServers, attachment: Attachment, lanes: readonly LaneSteps[], release: () => void) {
     this.#servers = servers;
     this.#attachment = attachment;
     this.#lanes = lanes;
-    this.#closed = closed;
+    this.#release = release;
     this.#garbage = new GarbageCollector(attachment.onWarning);
-    const reader = new LaneReader(lanes);
-    this.read = (lane, key) => reader.read(lane, key);
-    this.readMany = (lanes, keys) => reader.readMany(lanes, keys);
+    this.#reader = new LaneReader(lanes);
+  }
+
+  async read(lane: number, key: string): ReturnType<LaneFront['read']> {
+    this.#checkOpen();
+    return this.#reader.read(lane, key);
+  }
+
+  async readMany(lanes: readonly number[], keys: readonly string[]): ReturnType<LaneFront['readMany']> {
+    this.#checkOpen();
+    return this.#reader.readMany(lanes, keys);
+  }
+
+  #lane(lane: number): LaneSteps {
+    this.#checkOpen();
+    return this.#lanes[lane] as LaneSteps;
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new MillraceError('MILLRACE_CLOSED', 'the cache is closed', { cache: this.#attachment.cache });
   }
 
   /** Runs a step; a refusal of the server that is not an answer becomes a `MillraceError`. */
   async #step(lane: number, script: ScriptName, args: (incarnation: string, slots: string) => string[]): Promise<Reply> {
     try {
-      return await (this.#lanes[lane] as LaneSteps).run(script, args);
+      return await this.#lane(lane).run(script, args);
     } catch (error) {
       throw this.#fault(lane, error);
     }
@@ -71,7 +88,7 @@ export class RedisLaneFront implements LaneFront {
   async write(lane: number, batch: WriteBatch): Promise<WriteResult> {
     let reply: Reply;
     try {
-      reply = await (this.#lanes[lane] as LaneSteps).run('write', (incarnation, slots) => writeArgs(batch, incarnation, slots));
+      reply = await this.#lane(lane).run('write', (incarnation, slots) => writeArgs(batch, incarnation, slots));
     } catch (error) {
       if (replyCode(error) === 'OOM') return this.#outOfMemory(lane);
       throw this.#fault(lane, error);
@@ -119,7 +136,7 @@ export class RedisLaneFront implements LaneFront {
 
   async #slots(lane: number, script: ScriptName, outOfMemory: string, keys: readonly string[], args: (incarnation: string, slots: string) => string[]): Promise<SlotsResult> {
     try {
-      const reply = await (this.#lanes[lane] as LaneSteps).run(script, args);
+      const reply = await this.#lane(lane).run(script, args);
       return reply[0] === 'slots' ? { kind: 'slots', slots: (reply[1] as Raw[]).map(defined) } : unrecovered(reply);
     } catch (error) {
       if (replyCode(error) !== 'OOM') throw this.#fault(lane, error);
@@ -144,7 +161,7 @@ export class RedisLaneFront implements LaneFront {
       ...keys.flatMap((key, i) => [slots + key, (publish ? committed[i] : undefined) ?? '', optional(ttlMs[i])]),
     ];
     try {
-      return done(await (this.#lanes[lane] as LaneSteps).run('finishIntent', args(true)));
+      return done(await this.#lane(lane).run('finishIntent', args(true)));
     } catch (error) {
       if (replyCode(error) !== 'OOM') throw this.#fault(lane, error);
       return done(await this.#step(lane, 'finishIntentOutOfMemory', args(false)));
@@ -257,7 +274,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async sync(level: 'fsynced' | 'replicated', lane: number): Promise<void> {
-    const steps = this.#lanes[lane] as LaneSteps;
+    const steps = this.#lane(lane);
     try {
       await syncServer(steps.server, level, `${steps.prefix}sync`, this.#servers.commandTimeoutMs);
     } catch (error) {
@@ -271,8 +288,9 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#garbage.close();
-    this.#closed();
+    this.#release();
   }
 }
 

@@ -4,11 +4,11 @@
 -- Gives { 'slots', { slot or nil for each } } | { 'unrecovered', header }
 -- Cost  O(slots)
 if not entered(ARGV[1]) then return unrecovered() end
-local token, expiresAtMs = '?' .. ARGV[2], whole(clock() + ARGV[3])
+local token, tokenMs, now = '?' .. ARGV[2], tonumber(ARGV[3]), clock()
 local slots = {}
 for i = 4, #ARGV do
   local raw = redis.call('GET', ARGV[i])
-  if not raw then redis.call('SET', ARGV[i], token, 'PXAT', expiresAtMs) end
+  if not raw then put(ARGV[i], token, tokenMs, now) end
   slots[#slots + 1] = raw
 end
 return { 'slots', slots }

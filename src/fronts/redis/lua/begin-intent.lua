@@ -4,7 +4,7 @@
 -- Gives { 'done' } | { 'unrecovered', header }
 -- Cost  O(slots)
 if not entered(ARGV[1]) then return unrecovered() end
-local token, expiresAtMs = ARGV[2], whole(clock() + ARGV[3])
+local token, intentMs, now = ARGV[2], tonumber(ARGV[3]), clock()
 for i = 4, #ARGV do
   local raw = redis.call('GET', ARGV[i]) or ''
   local slot = '!' .. token
@@ -12,6 +12,6 @@ for i = 4, #ARGV do
     local list = string.gsub(raw, '^!!?', '')
     slot = '!!' .. (list == '' and token or list .. ',' .. token)
   end
-  redis.call('SET', ARGV[i], slot, 'PXAT', expiresAtMs)
+  put(ARGV[i], slot, intentMs, now)
 end
 return { 'done' }

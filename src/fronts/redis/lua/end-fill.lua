@@ -6,17 +6,15 @@
 -- Cost  O(slots)
 if not entered(ARGV[1]) then return unrecovered() end
 local filling, refreshing = '?' .. ARGV[2], '^' .. ARGV[2] .. ':'
-local expiresAtMs = ARGV[3] ~= '' and whole(clock() + ARGV[3])
+local ttlMs, now = tonumber(ARGV[3]), clock()
 local slots = {}
 for i = 4, #ARGV, 2 do
   local raw = redis.call('GET', ARGV[i]) or ''
   if raw == filling or string.sub(raw, 1, #refreshing) == refreshing then
     if ARGV[i + 1] == '' then
       redis.call('UNLINK', ARGV[i])
-    elseif expiresAtMs then
-      redis.call('SET', ARGV[i], ARGV[i + 1], 'PXAT', expiresAtMs)
     else
-      redis.call('SET', ARGV[i], ARGV[i + 1])
+      put(ARGV[i], ARGV[i + 1], ttlMs, now)
     end
     raw = false
   end

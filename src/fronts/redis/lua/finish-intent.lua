@@ -18,10 +18,8 @@ local function finish(name, json, ttlMs)
     redis.call('SET', name, '!!' .. table.concat(others, ','), 'KEEPTTL')
   elseif json == '' or string.sub(raw, 2, 2) == '!' then
     redis.call('UNLINK', name)
-  elseif ttlMs == '' then
-    redis.call('SET', name, json)
   else
-    redis.call('SET', name, json, 'PXAT', whole(now + ttlMs))
+    put(name, json, tonumber(ttlMs), now)
   end
 end
 for i = 3, #ARGV, 3 do finish(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end

@@ -20,6 +20,17 @@ local function whole(number)
   return string.format('%.0f', math.ceil(number))
 end
 
+-- Fills a slot for `ttlMs` ms, without `ttlMs` for ever. The server keeps what expires now for the rest of the ms.
+local function put(name, raw, ttlMs, now)
+  if not ttlMs then
+    redis.call('SET', name, raw)
+  elseif ttlMs > 0 then
+    redis.call('SET', name, raw, 'PXAT', whole(now + ttlMs))
+  else
+    redis.call('UNLINK', name)
+  end
+end
+
 local function unrecovered()
   return { 'unrecovered', redis.call('HGETALL', HEADER) }
 end

@@ -1,0 +1,77 @@
+import { Redis } from 'ioredis';
+import { createClient } from 'redis';
+import type { WriteBatch } from '../../src/core/lane-write.ts';
+import type { Fence } from '../../src/core/lane.ts';
+import { systemClock, systemRandom } from '../../src/engine/system.ts';
+import { redisFront, type RedisFrontClient } from '../../src/fronts/redis/index.ts';
+import type { Attachment, LaneFront } from '../../src/ports/front.ts';
+
+/** The user's client of each driver; the front only ever duplicates it. */
+export const clients: Readonly<Record<'node-redis' | 'ioredis', (url: string) => RedisFrontClient>> = {
+  'node-redis': (url) => createClient({ url }),
+  ioredis: (url) => new Redis(url, { lazyConnect: true }),
+};
+
+export const drivers = ['node-redis', 'ioredis'] as const;
+
+export interface Attached extends AsyncDisposable {
+  readonly lanes: LaneFront;
+  readonly warnings: string[];
+  readonly reconnected: () => Promise<void>;
+}
+
+let caches = 0;
+export const uniqueCache = (): string => `redis-${process.pid}-${caches++}`;
+
+export function attachment(over: Partial<Attachment> = {}): Attachment {
+  return {
+    cache: uniqueCache(),
+    lanes: 2,
+    acks: ['buffered'],
+    clock: systemClock,
+    random: systemRandom,
+    writeBehind: true,
+    onReconnect: () => undefined,
+    onWarning: () => undefined,
+    ...over,
+  };
+}
+
+export async function attach(client: RedisFrontClient, over: Partial<Attachment> = {}, commandTimeoutMs = 3_000): Promise<Attached> {
+  const warnings: string[] = [];
+  let reconnections = 0;
+  const lanes = await redisFront({ client, commandTimeoutMs }).attach(
+    attachment({ onReconnect: () => void reconnections++, onWarning: (message) => warnings.push(message), ...over }),
+  );
+  return {
+    lanes,
+    warnings,
+    async reconnected() {
+      const deadline = Date.now() + 5_000;
+      while (reconnections === 0) {
+        if (Date.now() > deadline) throw new Error('no reconnection within 5 s');
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    },
+    [Symbol.asyncDispose]: () => lanes.close(),
+  };
+}
+
+export const fence = (over: Partial<Fence> = {}): Fence => ({ epoch: 1, generation: 0, seq: 0, digest: '', ...over });
+
+export const recovery = (over: Partial<Fence> = {}) => ({ fence: fence(over), owner: 'me', leaseMs: 60_000 });
+
+export function batch(rows: Readonly<Record<string, string>>, over: Partial<WriteBatch> = {}): WriteBatch {
+  const keys = Object.keys(rows);
+  const slots = Object.values(rows);
+  return {
+    accepted: keys.length,
+    keys,
+    slots,
+    bytes: slots.reduce((sum, slot) => sum + slot.length, 0),
+    ttls: undefined,
+    maxEntries: 100_000,
+    maxBytes: 2 ** 28,
+    ...over,
+  };
+}
