@@ -38,7 +38,7 @@ export function openTerminal(stream: NodeJS.WriteStream, options: TerminalOption
       if (!interactive) return;
       clear();
       // A line that wraps cannot be taken back.
-      stream.write([...text].slice(0, (stream.columns ?? 80) - 1).join(''));
+      stream.write([...text].slice(0, (stream.columns || 80) - 1).join(''));
       inProgress = true;
     },
   };

@@ -114,6 +114,16 @@ describe('without a server', () => {
     expect(code).toBe(130);
     expect(await readdir(temporary)).toEqual([]);
   });
+
+  test('an interrupt before the first write leaves nothing behind either', async () => {
+    const { child, ended, output } = start('demo');
+    await expect.poll(output, { timeout: 20_000 }).toContain('setting up');
+    child.kill('SIGINT');
+    const { code, stdout } = await ended;
+    expect(stdout).toContain('nothing was written');
+    expect(code).toBe(130);
+    expect(await readdir(temporary)).toEqual([]);
+  });
 });
 
 describe('on real servers', () => {

@@ -75,6 +75,7 @@ async function comparePolicies(options: DemoOptions, { front, store }: Places, {
   const caches: Cache<Session>[] = [];
   const works: { result: PolicyResult; cache: Cache<Session> }[] = [];
   const onAbort = () => observer.interrupted();
+  if (signal.aborted) onAbort();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     for (const policy of POLICIES) {

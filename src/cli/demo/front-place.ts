@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MillraceError, type CacheOptions } from '../../index.ts';
+import { driver } from '../driver.ts';
 import { plural } from '../format.ts';
 import { addressOf, answerOf, CONNECT_TIMEOUT_MS, reasonOf } from './servers.ts';
 
@@ -19,7 +20,7 @@ export interface FrontPlace {
 }
 
 export async function lmdbPlace(): Promise<FrontPlace> {
-  const { lmdbFront } = await import('../../fronts/lmdb/index.ts');
+  const { lmdbFront } = await driver('lmdb', () => import('../../fronts/lmdb/index.ts'));
   const path = await mkdtemp(join(tmpdir(), 'millrace-demo-'));
   return {
     title: 'LMDB in a temporary folder',
@@ -37,7 +38,7 @@ export async function lmdbPlace(): Promise<FrontPlace> {
 
 /** `run` is part of the name of every cache of this run, and so of every key. */
 export async function redisPlace(url: string, run: string): Promise<FrontPlace> {
-  const [{ createClient }, { redisFront }] = await Promise.all([import('redis'), import('../../fronts/redis/index.ts')]);
+  const [{ createClient }, { redisFront }] = await Promise.all([driver('redis', () => import('redis')), import('../../fronts/redis/index.ts')]);
   let connected = false;
   const client = createClient({
     url,

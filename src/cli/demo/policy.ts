@@ -34,7 +34,7 @@ export interface Observer {
   wrote(policy: Policy, key: string, index: number, ms: number): void;
   flushed(policy: Policy, event: FlushEvent): void;
   flushFailed(policy: Policy, error: MillraceError, retryInMs: number): void;
-  warned(policy: Policy, message: string): void;
+  warned(message: string): void;
   acknowledged(result: Omit<PolicyResult, 'storedAfterMs' | 'firstRead'>): void;
   policyEnded(result: PolicyResult): void;
 }
@@ -66,6 +66,9 @@ export function cacheOptions(
 
 export async function runPolicy(work: PolicyWork): Promise<PolicyResult> {
   const { policy, cache, options, observer, signal } = work;
+  observer.policyBegan(policy);
+  cache.on('flush-failed', ({ error, retryInMs }) => observer.flushFailed(policy, error, retryInMs));
+  cache.on('warning', ({ message }) => observer.warned(message));
   await cache.ready();
   await warmUp(cache, options.seed);
   let flushes: FlushTotals = { count: 0, rows: 0, statements: 0, dead: 0, durationMs: 0 };
@@ -74,9 +77,6 @@ export async function runPolicy(work: PolicyWork): Promise<PolicyResult> {
     observer.flushed(policy, event);
   };
   cache.on('flush', onFlush);
-  cache.on('flush-failed', ({ error, retryInMs }) => observer.flushFailed(policy, error, retryInMs));
-  cache.on('warning', ({ message }) => observer.warned(policy, message));
-  observer.policyBegan(policy);
 
   // One by one, a write's own schedule is shown; in numbers, a receipt of each would only fill the memory.
   const receipts: Promise<unknown>[] = [];

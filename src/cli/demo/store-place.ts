@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MillraceError, type CacheOptions } from '../../index.ts';
+import { driver } from '../driver.ts';
 import { addressOf, answerOf, CONNECT_TIMEOUT_MS, reasonOf } from './servers.ts';
 import { watchedPool, type RoundTrips } from './watched-pool.ts';
 
@@ -38,7 +39,7 @@ const MAPPING = { table: TABLE, key: 'user_id', value: 'session_data', touch: ['
 
 export async function pglitePlace(trips: RoundTrips, keep: boolean): Promise<StorePlace> {
   const [{ PGlite }, { postgresStore }] = await Promise.all([
-    import('@electric-sql/pglite'),
+    driver('@electric-sql/pglite', () => import('@electric-sql/pglite')),
     import('../../stores/postgres/index.ts'),
   ]);
   // In memory, unless somebody wants to look at it afterwards.
@@ -65,7 +66,7 @@ export async function pglitePlace(trips: RoundTrips, keep: boolean): Promise<Sto
 
 /** Works in a schema of its own, so that nothing else in the database is touched. */
 export async function postgresPlace(url: string, run: string, trips: RoundTrips): Promise<StorePlace> {
-  const [{ default: pg }, { postgresStore }] = await Promise.all([import('pg'), import('../../stores/postgres/index.ts')]);
+  const [{ default: pg }, { postgresStore }] = await Promise.all([driver('pg', () => import('pg')), import('../../stores/postgres/index.ts')]);
   const schema = `millrace_demo_${run}`;
   const server = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   server.on('error', () => undefined);
@@ -80,16 +81,13 @@ export async function postgresPlace(url: string, run: string, trips: RoundTrips)
     throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', `the PostgreSQL server at ${addressOf(url)} ${reasonOf(cause)}`, { cause });
   }
   const version = String((await query('SHOW server_version'))[0]?.['server_version']).split(' ')[0] as string;
-  const unsynced = (await query(`SELECT name FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit') AND setting = 'off'`)).map(
-    ({ name }) => String(name),
-  );
   const pool = new pg.Pool({ connectionString: url, options: `-c search_path=${schema}`, max: 10 });
   pool.on('error', () => undefined);
   return {
     title: `PostgreSQL ${version}, schema ${schema}`,
     kind: 'postgres',
     version,
-    note: unsynced.length === 0 ? undefined : `this server runs with ${unsynced.join(' and ')} off: commits do not wait for the disk`,
+    note: undefined,
     store: postgresStore({ pool: watchedPool(pool, trips), ...MAPPING }),
     query,
     async close(keep) {

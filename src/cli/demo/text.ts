@@ -29,6 +29,7 @@ export class DemoText implements DemoObserver {
   #rowsStored = 0;
   #flushes = 0;
   #shownAt = 0;
+  readonly #warnings = new Set<string>();
 
   constructor(terminal: Terminal, options: DemoOptions) {
     this.#terminal = terminal;
@@ -92,7 +93,10 @@ export class DemoText implements DemoObserver {
     this.#line(this.#terminal.colors.yellow(`  flush failed (${error.code}), again in ${formatMs(retryInMs)}`));
   }
 
-  warned(_: Policy, message: string): void {
+  warned(message: string): void {
+    // Each of the three caches finds out for itself.
+    if (this.#warnings.has(message)) return;
+    this.#warnings.add(message);
     this.#line(this.#terminal.colors.yellow(`  warning: ${message}`));
   }
 
@@ -126,6 +130,7 @@ export class DemoText implements DemoObserver {
   verified(results: readonly PolicyResult[], verification: Verification): void {
     const { colors } = this.#terminal;
     this.#line();
+    if (results.length === 0) return this.#line('nothing was written');
     for (const [at, row] of summaryTable(results).entries()) this.#line(at === 0 ? colors.bold(row) : row);
     this.#line();
     for (const line of verificationLines(verification, colors)) this.#line(line);
