@@ -66,8 +66,8 @@ export class Bench {
   }
 }
 
-export function attach(store: Store, lanes: number): Promise<LaneStore> {
-  return store.attach({ cache: CACHE, lanes, clock, writeBehind: true, onWarning: () => undefined });
+export function attach(store: Store, lanes: number, cache = CACHE): Promise<LaneStore> {
+  return store.attach({ cache, lanes, clock, writeBehind: true, onWarning: () => undefined });
 }
 
 export function flushOf(lanes: readonly Partial<LaneGeneration>[], batches: Iterable<readonly Mutation[]> | AsyncIterable<readonly Mutation[]>): Flush {

@@ -102,6 +102,16 @@ describe('a refused row', () => {
     expect(await schema.rows('select k from t order by 1')).toEqual([{ k: 'a' }, { k: 'parent' }]);
   });
 
+  test('does not take along what was written before it, even if that is refused the second time', async () => {
+    await using opened = await open(`create sequence seen; alter table t add check (v <> '666');
+      create function flaky() returns trigger language plpgsql as $$ begin if nextval('seen') = 2 then raise exception 'not again'; end if; return new; end $$;
+      create trigger flaky before insert on t for each row when (new.k = 'flaky') execute function flaky()`);
+    const { schema, store } = opened;
+    const result = await store.apply({ lanes: [generation(1)], batches: batches([put('a', 1)], [put('b', 1), put('flaky', 1)], [put('c', 1)], [put('bad', 666), put('d', 1)]) });
+    expect(result).toMatchObject({ kind: 'applied', rows: 5, dead: [{ key: 'bad' }] });
+    expect(await schema.rows('select k from t order by 1')).toEqual(['a', 'b', 'c', 'd', 'flaky'].map((k) => ({ k })));
+  });
+
   test('is found also where its constraint is deferred to the commit', async () => {
     await using opened = await open(`create table parent (p text primary key); insert into parent values ('1'); alter table t add p text generated always as (v->>'p') stored references parent deferrable initially deferred`);
     const result = await opened.store.apply({ lanes: [generation(1)], batches: batches([put('a', { p: '1' }), put('b', { p: 'none' }), put('c', { p: '1' })]) });
@@ -144,6 +154,17 @@ describe('a store that fails', () => {
       expect(await store.apply(flush())).toMatchObject(then);
       expect(await store.load(['k'])).toEqual(new Map([['k', `${number}`]]));
     }
+  });
+
+  test('and answers COMMIT with ROLLBACK has not committed', async () => {
+    await using opened = await open();
+    const pool = tapped(opened.schema.pool, async (text, run, client) => {
+      if (text === 'commit') await client.query({ text: 'no sql' }).catch(() => undefined);
+      return run();
+    });
+    const store = await attach(postgresStore({ pool, table: 't', key: 'k', value: 'v' }));
+    expect((await errorOf(store.apply({ lanes: [generation(1)], batches: batches([put('k', 1)]) }))).code).toBe('MILLRACE_STORE_UNAVAILABLE');
+    expect(await store.load(['k'])).toEqual(new Map());
   });
 
   test('in the middle of a flush has stored nothing of it', async () => {

@@ -1,28 +1,11 @@
 import { MillraceError } from '../../errors.ts';
+import type { Column } from './column.ts';
 import type { Database } from './database.ts';
 import { quote, quoteTable, type TableName } from './identifiers.ts';
 import { KEY_TYPES, keyTypeOf, type KeyType } from './keys.ts';
 import type { TableOptions } from './options.ts';
 import catalogueSql from './sql/catalogue.sql';
 import namesakesSql from './sql/namesakes.sql';
-
-export interface Column {
-  readonly name: string;
-  readonly number: number;
-  /** As SQL writes it, with its modifier. */
-  readonly type: string;
-  /** Name of the type beneath a domain: 'text', 'int8', …; with a schema when it is not built in. */
-  readonly base: string;
-  readonly category: string;
-  readonly modifier: number;
-  readonly notNull: boolean;
-  readonly hasDefault: boolean;
-  readonly identity: '' | 'a' | 'd';
-  readonly generated: string;
-  readonly maySelect: boolean;
-  readonly mayInsert: boolean;
-  readonly mayUpdate: boolean;
-}
 
 interface Index {
   readonly name: string;

@@ -1,4 +1,4 @@
-import type { Column } from './catalogue.ts';
+import type { Column } from './column.ts';
 import { unstorableText } from './json-text.ts';
 
 /** How keys, which are texts, are held by the type of their column. */

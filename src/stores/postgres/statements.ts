@@ -1,4 +1,5 @@
-import type { Column, Table } from './catalogue.ts';
+import type { Table } from './catalogue.ts';
+import type { Column } from './column.ts';
 import type { Statement } from './database.ts';
 import { arrayText, quote } from './identifiers.ts';
 

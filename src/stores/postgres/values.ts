@@ -1,4 +1,4 @@
-import type { Column } from './catalogue.ts';
+import type { Column } from './column.ts';
 import { quote } from './identifiers.ts';
 import { unstorable } from './json-text.ts';
 import { tooLong } from './keys.ts';
