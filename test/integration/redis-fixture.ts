@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { Redis as Redis5 } from 'ioredis5';
 import { createClient } from 'redis';
 import type { WriteBatch } from '../../src/core/lane-write.ts';
 import type { Fence } from '../../src/core/lane.ts';
@@ -6,13 +7,14 @@ import { systemClock, systemRandom } from '../../src/engine/system.ts';
 import { redisFront, type RedisFrontClient } from '../../src/fronts/redis/index.ts';
 import type { Attachment, LaneFront } from '../../src/ports/front.ts';
 
+export const drivers = ['node-redis', 'ioredis', 'ioredis 5'] as const;
+
 /** The user's client of each driver; the front only ever duplicates it. */
-export const clients: Readonly<Record<'node-redis' | 'ioredis', (url: string) => RedisFrontClient>> = {
+export const clients: Readonly<Record<(typeof drivers)[number], (url: string) => RedisFrontClient>> = {
   'node-redis': (url) => createClient({ url }),
   ioredis: (url) => new Redis(url, { lazyConnect: true }),
+  'ioredis 5': (url) => new Redis5(url, { lazyConnect: true }),
 };
-
-export const drivers = ['node-redis', 'ioredis'] as const;
 
 export interface Attached extends AsyncDisposable {
   readonly lanes: LaneFront;

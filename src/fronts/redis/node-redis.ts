@@ -77,7 +77,9 @@ export class NodeRedisSingle implements Topology {
   }
 
   wire(_address: string, events: WireEvents): Wire {
-    return wireOf(this.#client, events);
+    const wire = wireOf(this.#client, events);
+    if (this.#client.isReady) events.up();
+    return wire;
   }
 
   refresh(): Promise<void> {
@@ -89,8 +91,8 @@ export class NodeRedisSingle implements Topology {
   }
 }
 
+/** Tells of what happens from now on; whether the client is ready already is for the caller to tell. */
 function wireOf(client: NodeRedisClient, events: WireEvents): Wire {
-  if (client.isReady) events.up();
   client.on('ready', () => events.up());
   client.on('error', (cause) => {
     if (!client.isReady) events.down(cause);
@@ -146,7 +148,11 @@ export class NodeRedisClusterTopology implements Topology {
     const node = this.#cluster.masters.find((master) => master.address === address);
     let wire: Wire | undefined;
     const connected = node === undefined ? Promise.reject(new Error('not a master')) : Promise.resolve(this.#cluster.nodeClient(node));
-    const opened = connected.then((client) => (wire = wireOf(client, events)));
+    const opened = connected.then((client) => {
+      wire = wireOf(client, events);
+      if (client.isReady) events.up();
+      return wire;
+    });
     opened.catch((cause: unknown) => events.ended(cause));
     return {
       send: (args) => (wire as Wire).send(args),
