@@ -137,7 +137,11 @@ export class DemoText implements DemoObserver {
   }
 
   cleanedUp(what: readonly string[]): void {
-    this.#line(this.#terminal.colors.dim(`cleaned up: ${what.join('; ')}`));
+    this.#line(this.#terminal.colors.dim(`at the end: ${what.join('; ')}`));
+    const { postgres, storeLatencyMs } = this.#options;
+    if (postgres === undefined && storeLatencyMs === 0) {
+      this.#line(this.#terminal.colors.dim('next: --store-latency 50 for a database that takes its time, or servers of your own with --redis and --postgres'));
+    }
   }
 
   #progress(policy: Policy): void {
