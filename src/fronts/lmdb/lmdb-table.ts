@@ -18,6 +18,12 @@ interface LaneRow {
 
 const NO_ROW: LaneRow = { header: undefined, slots: '', pending: '', flight: '', frozen: '', ttls: '', ttlCount: 0 };
 
+function parseRow(text: string): LaneRow {
+  const row = JSON.parse(text) as LaneRow;
+  // JSON has no word for it.
+  return { ...row, header: row.header && { ...row.header, flight: row.header.flight } };
+}
+
 /** No row has this text. */
 const UNKNOWN = '?';
 
@@ -84,7 +90,7 @@ export class LmdbTable implements EmbeddedTable {
     if (!this.#rowIsRead) {
       const text = this.#tables.lanes.get(this.#name) ?? '';
       if (text !== this.#rowText) {
-        this.#row = text === '' ? NO_ROW : (JSON.parse(text) as LaneRow);
+        this.#row = text === '' ? NO_ROW : parseRow(text);
         this.#rowText = text;
       }
       this.#rowIsRead = true;
