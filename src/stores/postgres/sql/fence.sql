@@ -1,4 +1,4 @@
--- One row per lane of a cache: how far the lane is stored, and which epoch may go on. See ADR on the lane protocol.
+-- One row per lane of a cache: how far the lane is stored, and which epoch may go on.
 create table if not exists {{schema}}.millrace_fence (
   cache text not null,
   lane integer not null,
