@@ -11,7 +11,7 @@ export class NotSent extends Error {
 }
 
 export const unavailable = (what: string, cause?: unknown): MillraceError =>
-  new MillraceError('MILLRACE_FRONT_UNAVAILABLE', describe(what, cause), { cause: clean(cause) });
+  new MillraceError('MILLRACE_FRONT_UNAVAILABLE', describe(what, cause), { cause: withoutCommand(cause) });
 
 /** Only codes go into the message: a driver's message may hold an address with credentials, or values. */
 function describe(what: string, cause: unknown): string {
@@ -20,7 +20,7 @@ function describe(what: string, cause: unknown): string {
 }
 
 /** ioredis hangs the command with all its arguments on an error. */
-function clean(cause: unknown): unknown {
+export function withoutCommand(cause: unknown): unknown {
   if (cause instanceof Error && 'command' in cause) delete (cause as { command?: unknown }).command;
   return cause;
 }

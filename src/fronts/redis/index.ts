@@ -1,7 +1,7 @@
 import { MillraceError } from '../../errors.ts';
 import type { Attachment, Front, LaneFront } from '../../ports/front.ts';
 import { checkLanes, checkServers } from './checks.ts';
-import { replyCode, unavailable } from './faults.ts';
+import { replyCode, unavailable, withoutCommand } from './faults.ts';
 import { RedisLaneFront } from './lane-front.ts';
 import { LaneSteps } from './lane-steps.ts';
 import { RedisServers, topologyOf } from './servers.ts';
@@ -61,7 +61,7 @@ async function attach(shared: SharedServers, prefix: string, attachment: Attachm
     release();
     if (error instanceof MillraceError) throw error;
     if (/^NO(AUTH|PERM)$/.test(replyCode(error) ?? '')) {
-      throw new MillraceError('MILLRACE_FRONT_SETTINGS', `the Redis user may not do what Millrace needs (${replyCode(error)})`, { cache: attachment.cache, cause: error });
+      throw new MillraceError('MILLRACE_FRONT_SETTINGS', `the Redis user may not do what Millrace needs (${replyCode(error)})`, { cache: attachment.cache, cause: withoutCommand(error) });
     }
     throw unavailable('the Redis server refused to be checked', error);
   }

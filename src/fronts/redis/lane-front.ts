@@ -8,7 +8,7 @@ import { fillSlot, TOMBSTONE } from '../../core/slot.ts';
 import { MillraceError } from '../../errors.ts';
 import { UNRECOVERED, type Attachment, type LaneFront, type SlotReport } from '../../ports/front.ts';
 import { syncServer } from './acks.ts';
-import { replyCode, unavailable } from './faults.ts';
+import { replyCode, unavailable, withoutCommand } from './faults.ts';
 import { GarbageCollector } from './garbage.ts';
 import { headerOf, unexplained, type LaneSteps, type Reply } from './lane-steps.ts';
 import { LaneReader } from './reader.ts';
@@ -70,7 +70,7 @@ export class RedisLaneFront implements LaneFront {
   #fault(lane: number, error: unknown): unknown {
     if (error instanceof MillraceError) return error;
     const code = replyCode(error);
-    const context = { cache: this.#attachment.cache, lane, cause: error };
+    const context = { cache: this.#attachment.cache, lane, cause: withoutCommand(error) };
     if (code === 'NOPERM' || code === 'NOAUTH') {
       return new MillraceError('MILLRACE_FRONT_SETTINGS', `the Redis user may not do what Millrace needs (${code}); the ACL must allow its scripts, keys and commands`, context);
     }

@@ -87,7 +87,7 @@ export class NodeRedisSingle implements Topology {
   }
 
   close(): void {
-    this.#client.destroy();
+    destroy(this.#client);
   }
 }
 
@@ -110,7 +110,7 @@ function wireOf(client: NodeRedisClient, events: WireEvents): Wire {
       await second.connect();
       return wire;
     },
-    close: () => client.destroy(),
+    close: () => destroy(client),
   };
 }
 
@@ -168,6 +168,15 @@ export class NodeRedisClusterTopology implements Topology {
   }
 
   close(): void {
-    this.#cluster.destroy();
+    destroy(this.#cluster);
+  }
+}
+
+/** Version 5 throws when the client is closed already, as it is after it could not connect. */
+function destroy(client: { destroy(): void }): void {
+  try {
+    client.destroy();
+  } catch (error) {
+    if (!/closed/i.test(String(error))) throw error;
   }
 }
