@@ -17,7 +17,7 @@ import { Reader } from './reader.ts';
 import { STORED_RECEIPT, type PendingReceipt, type Receipt } from './receipt.ts';
 import { Recovery } from './recovery.ts';
 import type { Settings } from './settings.ts';
-import { Watermark, type Position } from './watermark.ts';
+import { rejection, Watermark, type Position } from './watermark.ts';
 
 /** What an engine is made of; everything that moves comes in from outside. */
 export interface EngineParts {
@@ -140,10 +140,15 @@ export class Engine {
   }
 
   /** Resolves when the store has the mutation at `position`; rejects when it refused it or it was lost. */
-  stored(position: Position, key: string | undefined): Promise<void> {
-    const done = (this.#watermarks[position.lane] as Watermark).wait(position, key);
+  async stored(position: Position, key: string | undefined): Promise<void> {
+    const watermark = this.#watermarks[position.lane] as Watermark;
+    const done = watermark.wait(position, key);
     this.#followProgress();
-    return done;
+    await done;
+    if (key === undefined || watermark.judged(position.seq)) return;
+    // Another process flushed it, and only the dead letters know whether the store took it.
+    const letter = await this.context.store.deadLetters?.ofKey(key);
+    if (letter !== undefined && letter.fromSeq <= position.seq && position.seq <= letter.cutSeq) throw rejection(this.context.settings.name, letter);
   }
 
   /** Resolves when all that was asked for before the call is stored (or refused, or known to be lost). */

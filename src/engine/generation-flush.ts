@@ -7,7 +7,7 @@ import type { FlushLane } from './flush-lane.ts';
 import { GenerationReader, LaneTaken } from './generation-reader.ts';
 import { faultOf, type LaneLeases } from './lane-leases.ts';
 import { ACKNOWLEDGE_KEYS_MAX, type FlushSettings } from './settings.ts';
-import type { Watermark } from './watermark.ts';
+import { rejection, type Watermark } from './watermark.ts';
 
 /** A lane with the generation that it brings into a flush. */
 interface Cut {
@@ -43,7 +43,7 @@ export class GenerationFlush {
       const cuts = await this.#cut(lanes);
       const unstored = cuts.filter(({ flight }) => flight.state === 'cut');
       const stored = cuts.filter(({ flight }) => flight.state === 'stored');
-      await Promise.all(stored.map((cut) => this.#acknowledge(cut, [])));
+      await Promise.all(stored.map((cut) => this.#acknowledgeOther(cut)));
       if (unstored.length > 0) await this.#store(unstored, startedAt);
     } catch (error) {
       this.#failed(lanes, error);
@@ -90,6 +90,7 @@ export class GenerationFlush {
       lane: lane.index,
       epoch: lane.epoch,
       generation: flight.generation,
+      fromSeq: lane.storedSeq + 1,
       cutSeq: flight.cutSeq,
       digest: flight.digest,
     }));
@@ -137,16 +138,21 @@ export class GenerationFlush {
       const cut = cuts.find(({ lane }) => lane.index === index);
       if (cut === undefined) continue;
       // Applied: an earlier attempt was committed although its answer was lost.
-      if (verdict === 'applied') await this.#acknowledge(cut, []);
+      if (verdict === 'applied') await this.#acknowledgeOther(cut);
       else this.#leases.disown(cut.lane);
     }
+  }
+
+  /** Acknowledges a generation whose commit was answered to somebody else, or to nobody: the letters tell what was refused. */
+  async #acknowledgeOther(cut: Cut): Promise<void> {
+    await this.#acknowledge(cut, (await this.#context.store.deadLetters?.ofGeneration(cut.lane.index, cut.flight.generation)) ?? []);
   }
 
   /** Cleans a stored generation in bounded steps; its waiters learn of it after the first. */
   async #acknowledge({ lane, flight }: Cut, dead: readonly DeadMutation[]): Promise<void> {
     const { front, settings } = this.#context;
     const watermark = this.#watermark(lane);
-    if (dead.length > 0) watermark.refuse(new Map(dead.map((row) => [row.key, this.#rejected(row)])), flight.cutSeq);
+    watermark.judge(lane.storedSeq + 1, flight.cutSeq, new Map(dead.map((row) => [row.key, this.#rejected(row)])));
     let deadKeys = dead.map(({ key }) => key);
     for (;;) {
       const result = await front.acknowledge(lane.index, {
@@ -173,11 +179,7 @@ export class GenerationFlush {
   }
 
   #rejected(row: DeadMutation): MillraceError {
-    return new MillraceError('MILLRACE_REJECTED', `The store refused key "${row.key}" (${row.code}: ${row.message}). It is kept as a dead letter.`, {
-      cache: this.#context.settings.name,
-      key: row.key,
-      lane: row.lane,
-    });
+    return rejection(this.#context.settings.name, row);
   }
 
   #failed(lanes: readonly FlushLane[], error: unknown): void {

@@ -24,7 +24,7 @@ interface Refusal {
   readonly error: MillraceError;
 }
 
-/** Refusals remembered for receipts that ask late; older ones are to be looked up in the dead letters. */
+/** Refusals remembered for receipts that ask late; older ones are looked up in the dead letters. */
 const REFUSALS_KEPT = 1_000;
 
 /**
@@ -38,6 +38,9 @@ export class Watermark {
   #waiters: Waiter[] = [];
   readonly #refusals = new Map<string, Refusal>();
   #storedSeq = 0;
+  /** Seqs up to `#storedSeq` of which it is known here what was refused: those that this process flushed. */
+  #judgedFromSeq = 0;
+  #judgedToSeq = 0;
   #epoch = 0;
   /** Seqs at which the epochs began that this process has not written in yet. */
   #epochs: LaneHeader['epochs'] = [];
@@ -66,16 +69,24 @@ export class Watermark {
     return epoch !== this.#epoch;
   }
 
-  /** Keys that the store refused in the generation that ends at `cutSeq`; to be told before {@link observe}. */
-  refuse(keys: ReadonlyMap<string, MillraceError>, cutSeq: number): void {
-    for (const [key, error] of keys) {
+  /** What the store refused of the generation with these seqs; to be told before {@link observe}. */
+  judge(fromSeq: number, cutSeq: number, refused: ReadonlyMap<string, MillraceError>): void {
+    if (fromSeq !== this.#judgedToSeq + 1) this.#judgedFromSeq = fromSeq;
+    this.#judgedToSeq = cutSeq;
+    for (const [key, error] of refused) {
       this.#refusals.delete(key);
-      this.#refusals.set(key, { fromSeq: this.#storedSeq + 1, toSeq: cutSeq, error });
+      this.#refusals.set(key, { fromSeq, toSeq: cutSeq, error });
     }
-    for (const key of this.#refusals.keys()) {
+    for (const [key, { toSeq }] of this.#refusals) {
       if (this.#refusals.size <= REFUSALS_KEPT) break;
       this.#refusals.delete(key);
+      this.#judgedFromSeq = Math.max(this.#judgedFromSeq, toSeq + 1);
     }
+  }
+
+  /** Whether it is known here what became of a stored seq. If not, the dead letters know. */
+  judged(seq: number): boolean {
+    return seq >= this.#judgedFromSeq && seq <= this.#judgedToSeq;
   }
 
   /** Learns from a header; settles whoever waited for what it tells. Older news than known changes nothing. */
@@ -85,6 +96,8 @@ export class Watermark {
       this.#epoch = header.epoch;
       this.#epochs = header.epochs;
       this.#storedSeq = header.storedSeq;
+      this.#judgedFromSeq = 0;
+      this.#judgedToSeq = 0;
       this.#settleGiven(cause);
     } else if (header.storedSeq > this.#storedSeq) {
       this.#storedSeq = header.storedSeq;
@@ -159,3 +172,8 @@ export class Watermark {
 }
 
 const describe = (key: string | undefined): string => (key === undefined ? 'this barrier' : `key "${key}"`);
+
+/** What a waiter for a refused write is told. */
+export function rejection(cache: string, { key, lane, code, message }: { readonly key: string; readonly lane: number; readonly code: string; readonly message: string }): MillraceError {
+  return new MillraceError('MILLRACE_REJECTED', `The store refused key "${key}" (${code}: ${message}). It is kept as a dead letter.`, { cache, key, lane });
+}

@@ -45,6 +45,8 @@ export interface LaneGeneration {
   readonly epoch: number;
   /** The fence's generation must be `generation - 1`. */
   readonly generation: number;
+  /** Seqs of its mutations and of its cut. */
+  readonly fromSeq: number;
   readonly cutSeq: number;
   readonly digest: string;
 }
@@ -115,14 +117,20 @@ export interface DeadLetter {
   readonly code: string;
   readonly message: string;
   readonly attempts: number;
+  /** The generation that it was in, and the seqs of that. */
   readonly generation: number;
+  readonly fromSeq: number;
+  readonly cutSeq: number;
   readonly createdAt: Date;
 }
 
 export interface DeadLetterStore {
   list(page: { readonly limit: number; readonly after?: string | undefined }): Promise<DeadLetter[]>;
   get(id: string): Promise<DeadLetter | undefined>;
+  /** The latest of the key. */
   ofKey(key: string): Promise<DeadLetter | undefined>;
+  /** What was refused of a generation whose answer somebody else got, or nobody. */
+  ofGeneration(lane: number, generation: number): Promise<DeadLetter[]>;
   /** Removes letters; returns how many there were. */
   remove(ids: readonly string[]): Promise<number>;
   count(): Promise<number>;

@@ -105,14 +105,15 @@ export class MemoryStore implements Store {
     for (const rows of batches) this.#write(rows);
     for (const { row, code, message } of dead) this.#bury(cache, row, code, message, flush);
     await this.hooks.afterCommit?.();
-    return { kind: 'applied', rows: batches.reduce((sum, rows) => sum + rows.length, 0), statements: batches.length, dead };
+    const written = batches.filter((rows) => rows.length > 0);
+    return { kind: 'applied', rows: written.reduce((sum, rows) => sum + rows.length, 0), statements: written.length, dead: dead.map(({ lane, key, code, message }) => ({ lane, key, code, message })) };
   }
 
   #judge(cache: string, generation: LaneGeneration): FencedLane | undefined {
     const fence = this.fences.get(`${cache}:${generation.lane}`);
     if (fence === undefined) return { lane: generation.lane, verdict: 'diverged', fence };
     if (fence.epoch === generation.epoch && fence.generation === generation.generation - 1) return undefined;
-    if (fence.generation === generation.generation && fence.digest === generation.digest) return { lane: generation.lane, verdict: 'applied', fence };
+    if (fence.generation === generation.generation && fence.digest === generation.digest && fence.seq === generation.cutSeq) return { lane: generation.lane, verdict: 'applied', fence };
     return { lane: generation.lane, verdict: fence.epoch > generation.epoch ? 'superseded' : 'diverged', fence };
   }
 
@@ -129,6 +130,7 @@ export class MemoryStore implements Store {
   }
 
   #bury(cache: string, row: Mutation, code: string, message: string, flush: Flush): void {
+    const generation = flush.lanes.find(({ lane }) => lane === row.lane) as LaneGeneration;
     this.letters.push({
       id: String(this.letters.length + 1),
       cache,
@@ -139,7 +141,9 @@ export class MemoryStore implements Store {
       code,
       message,
       attempts: 1,
-      generation: flush.lanes.find(({ lane }) => lane === row.lane)?.generation ?? 0,
+      generation: generation.generation,
+      fromSeq: generation.fromSeq,
+      cutSeq: generation.cutSeq,
       createdAt: new Date(0),
     });
   }
@@ -150,6 +154,7 @@ export class MemoryStore implements Store {
       list: ({ limit, after }) => Promise.resolve(own().filter(({ id }) => after === undefined || Number(id) > Number(after)).slice(0, limit)),
       get: (id) => Promise.resolve(own().find((letter) => letter.id === id)),
       ofKey: (key) => Promise.resolve(own().findLast((letter) => letter.key === key)),
+      ofGeneration: (lane, generation) => Promise.resolve(own().filter((letter) => letter.lane === lane && letter.generation === generation)),
       remove: (ids) => {
         const removed = own().filter(({ id }) => ids.includes(id));
         for (const letter of removed) this.letters.splice(this.letters.indexOf(letter), 1);

@@ -72,7 +72,7 @@ export function attach(store: Store, lanes: number, cache = CACHE): Promise<Lane
 
 export function flushOf(lanes: readonly Partial<LaneGeneration>[], batches: Iterable<readonly Mutation[]> | AsyncIterable<readonly Mutation[]>): Flush {
   return {
-    lanes: lanes.map((lane) => ({ lane: 0, epoch: 1, generation: 1, cutSeq: 10, digest: 'a', ...lane })),
+    lanes: lanes.map((lane) => ({ lane: 0, epoch: 1, generation: 1, fromSeq: 1, cutSeq: 10, digest: 'a', ...lane })),
     batches: (async function* () {
       yield* batches;
     })(),

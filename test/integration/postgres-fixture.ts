@@ -46,7 +46,7 @@ export async function attach(store: Store, { cache = 'c', lanes = 2, writeBehind
 
 export const put = (key: string, value: unknown, lane = 0): Mutation => ({ lane, key, json: JSON.stringify(value) });
 
-export const generation = (number = 1, more = {}) => ({ lane: 0, epoch: 1, generation: number, cutSeq: number, digest: `digest ${number}`, ...more });
+export const generation = (number = 1, more = {}) => ({ lane: 0, epoch: 1, generation: number, fromSeq: number, cutSeq: number, digest: `digest ${number}`, ...more });
 
 export async function* batches(...list: readonly (readonly Mutation[])[]): AsyncGenerator<readonly Mutation[]> {
   yield* list;

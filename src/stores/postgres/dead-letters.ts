@@ -8,6 +8,7 @@ export interface DeadRow {
   readonly message: string;
   readonly attempts: number;
   readonly generation: number;
+  readonly fromSeq: number;
   readonly cutSeq: number;
 }
 
@@ -24,11 +25,11 @@ export class DeadLetters implements DeadLetterStore {
   }
 
   insert(rows: readonly DeadRow[]): Statement {
-    const letters = rows.map(({ mutation: { lane, key, json }, cutSeq, ...row }) => ({ ...row, lane, key: key.replace(UNSTORABLE, '\uFFFD'), kind: json === undefined ? 'delete' : 'put', value: json ?? null, seq: cutSeq }));
+    const letters = rows.map(({ mutation: { lane, key, json }, fromSeq, cutSeq, ...row }) => ({ ...row, lane, key: key.replace(UNSTORABLE, '\uFFFD'), kind: json === undefined ? 'delete' : 'put', value: json ?? null, from_seq: fromSeq, cut_seq: cutSeq }));
     return {
-      text: `insert into ${this.#table} (cache, lane, key, kind, value, code, message, attempts, generation, seq)
-        select $1::text, r.lane, r.key, r.kind, r.value, r.code, r.message, r.attempts, r.generation, r.seq
-        from json_to_recordset($2::text::json) r(lane integer, key text, kind text, value text, code text, message text, attempts integer, generation bigint, seq bigint)`,
+      text: `insert into ${this.#table} (cache, lane, key, kind, value, code, message, attempts, generation, from_seq, cut_seq)
+        select $1::text, r.lane, r.key, r.kind, r.value, r.code, r.message, r.attempts, r.generation, r.from_seq, r.cut_seq
+        from json_to_recordset($2::text::json) r(lane integer, key text, kind text, value text, code text, message text, attempts integer, generation bigint, from_seq bigint, cut_seq bigint)`,
       values: [this.#cache, JSON.stringify(letters)],
     };
   }
@@ -47,6 +48,10 @@ export class DeadLetters implements DeadLetterStore {
     return key.includes('\0') ? undefined : (await this.#select('d.key = $2::text order by d.id desc limit 1', [key]))[0];
   }
 
+  ofGeneration(lane: number, generation: number): Promise<DeadLetter[]> {
+    return this.#select('d.lane = $2::text::integer and d.generation = $3::text::bigint order by d.id', [`${lane}`, `${generation}`]);
+  }
+
   async remove(ids: readonly string[]): Promise<number> {
     const text = `delete from ${this.#table} d where d.cache = $1::text and d.id = any($2::text::bigint[]) returning d.id::text as id`;
     return (await this.#connection.run({ text, values: [this.#cache, arrayText(ids.filter((id) => ID.test(id)))] })).length;
@@ -58,7 +63,7 @@ export class DeadLetters implements DeadLetterStore {
   }
 
   async #select(where: string, values: readonly string[]): Promise<DeadLetter[]> {
-    const text = `select d.id::text as id, d.lane::text as lane, d.key, d.kind, d.value, d.code, d.message, d.attempts::text as attempts, d.generation::text as generation,
+    const text = `select d.id::text as id, d.lane::text as lane, d.key, d.kind, d.value, d.code, d.message, d.attempts::text as attempts, d.generation::text as generation, d.from_seq::text as from_seq, d.cut_seq::text as cut_seq,
       floor(extract(epoch from d.created_at) * 1000)::text as created_ms from ${this.#table} d where d.cache = $1::text and ${where}`;
     return (await this.#connection.run({ text, values: [this.#cache, ...values] })).map((row) => this.#letterOf(row));
   }
@@ -75,6 +80,8 @@ export class DeadLetters implements DeadLetterStore {
       message: row['message'] as string,
       attempts: Number(row['attempts']),
       generation: Number(row['generation']),
+      fromSeq: Number(row['from_seq']),
+      cutSeq: Number(row['cut_seq']),
       createdAt: new Date(Number(row['created_ms'])),
     };
   }

@@ -112,8 +112,8 @@ export class PostgresLaneStore implements LaneStore {
     if (refused.length === 0) return;
     const byLane = new Map(lanes.map((lane) => [lane.lane, lane]));
     const rows = refused.map(({ mutation, fault, attempts }) => {
-      const { generation = 0, cutSeq = 0 } = byLane.get(mutation.lane) ?? {};
-      return { mutation, code: fault.code, message: fault.reason, attempts, generation, cutSeq };
+      const { generation = 0, fromSeq = 0, cutSeq = 0 } = byLane.get(mutation.lane) ?? {};
+      return { mutation, code: fault.code, message: fault.reason, attempts, generation, fromSeq, cutSeq };
     });
     await connection.run(this.#lanes().letters.insert(rows));
   }
@@ -136,6 +136,7 @@ export class PostgresLaneStore implements LaneStore {
       list: (page) => this.#try('list dead letters', (): Promise<DeadLetter[]> => letters.list(page)),
       get: (id) => this.#try('read a dead letter', () => letters.get(id)),
       ofKey: (key) => this.#try('read a dead letter', () => letters.ofKey(key)),
+      ofGeneration: (lane, generation) => this.#try('read dead letters', () => letters.ofGeneration(lane, generation)),
       remove: (ids) => this.#try('remove dead letters', () => letters.remove(ids)),
       count: () => this.#try('count dead letters', () => letters.count()),
     };

@@ -11,8 +11,11 @@ create table if not exists {{schema}}.millrace_dead_letter (
   code text not null,
   message text not null,
   attempts integer not null,
+  -- the generation that it was in, and the seqs of that
   generation bigint not null,
-  seq bigint not null,
+  from_seq bigint not null,
+  cut_seq bigint not null,
   created_at timestamptz not null default now()
 );
 create index if not exists millrace_dead_letter_key on {{schema}}.millrace_dead_letter (cache, key, id);
+create index if not exists millrace_dead_letter_generation on {{schema}}.millrace_dead_letter (cache, lane, generation);
