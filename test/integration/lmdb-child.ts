@@ -1,0 +1,76 @@
+/**
+ * Another process with the same LMDB folder. Arguments: folder, then what to do:
+ * `hold`   attach, say so, and stay
+ * `write`  write key after key for ever, telling each seq that was acknowledged
+ * `batch`  write 200 times, tell the seqs
+ * `fill`   write until it is refused, tell what is there then
+ */
+import type { WriteResult } from '../../src/core/lane-write.ts';
+import { systemClock, systemRandom } from '../../src/engine/system.ts';
+import { lmdbFront } from '../../src/fronts/lmdb/index.ts';
+import { batchOf, fence } from '../../src/testing/front-subject.ts';
+
+const [path, what] = process.argv.slice(2) as [string, string];
+const say = (word: unknown): void => void process.stdout.write(`${JSON.stringify(word)}\n`);
+
+const lanes = await lmdbFront({ path }).attach({
+  cache: 'c',
+  lanes: 1,
+  acks: ['fsynced'],
+  clock: systemClock,
+  random: systemRandom,
+  writeBehind: true,
+  onReconnect: () => undefined,
+  onWarning: say,
+});
+
+async function write(i: number, value = `"${i} of ${process.pid}"`): Promise<number> {
+  const result: WriteResult = await lanes.write(0, batchOf([[`k${i}`, value]]));
+  if (result.kind !== 'accepted') throw new Error(JSON.stringify(result));
+  return result.seq;
+}
+
+switch (what) {
+  case 'hold': {
+    setInterval(() => undefined, 1_000);
+    say('ready');
+    break;
+  }
+  case 'write': {
+    await lanes.recover(0, { fence: fence(), owner: '', leaseMs: 0 });
+    let next = 0;
+    await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        for (;;) {
+          const i = next++;
+          say([i, await write(i)]);
+        }
+      }),
+    );
+    break;
+  }
+  case 'batch': {
+    say(await Promise.all(Array.from({ length: 200 }, async (_, i) => write(i))));
+    await lanes.close();
+    break;
+  }
+  case 'fill': {
+    await lanes.recover(0, { fence: fence(), owner: '', leaseMs: 0 });
+    const value = JSON.stringify('x'.repeat(20_000));
+    let written = 0;
+    const codes: unknown[] = [];
+    while (codes.length < 3 && written < 10_000) {
+      try {
+        await write(written, value);
+        written++;
+      } catch (error) {
+        codes.push((error as { code?: unknown }).code);
+      }
+    }
+    const { header } = await lanes.header(0);
+    const inspected = await lanes.inspect(0, `k${written}`);
+    say({ written, codes, seq: header?.seq, pendingEntries: header?.pendingEntries, next: inspected.raw ?? null, nextPending: inspected.pending, last: (await lanes.read(0, `k${written - 1}`)) === value });
+    await lanes.close();
+    break;
+  }
+}
