@@ -2,8 +2,6 @@ import type { RootDatabase } from 'lmdb';
 import { MillraceError } from '../../errors.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
 
-/** Transactions under way: one is synced to disk while the next one is built. */
-const TRANSACTIONS_MAX = 2;
 /** Keys of one transaction, so that it holds up neither the event loop nor another process for long. */
 const TRANSACTION_KEYS_MAX = 20_000;
 /** A transaction that takes longer hangs: another process has stopped with the write lock in its hand, or the disk has. */
@@ -18,16 +16,15 @@ interface Step {
 
 /**
  * Runs steps in LMDB's transactions, in the order in which they came. All that wait share a transaction and its sync:
- * the driver calls back when it has the write lock, and only then it is decided which steps are in.
+ * the driver calls back when it has the write lock, and only then it is decided which steps are in. There is one
+ * transaction at a time; a second one that is built while the first is synced was measured to gain nothing.
  */
 export class Committer {
   readonly #root: RootDatabase;
   readonly #clock: Clock;
   readonly #path: string;
   readonly #queue: Step[] = [];
-  #underWay = 0;
-  /** A transaction has been asked for and has not taken its steps yet. */
-  #collecting = false;
+  #isCommitting = false;
   #idle: (() => void)[] = [];
 
   constructor(root: RootDatabase, clock: Clock, path: string) {
@@ -58,41 +55,39 @@ export class Committer {
 
   /** Resolves when nothing waits and nothing is under way. */
   idle(): Promise<void> {
-    if (this.#queue.length === 0 && this.#underWay === 0) return Promise.resolve();
+    if (this.#queue.length === 0 && !this.#isCommitting) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
   #pump(): void {
-    // What comes before a transaction has taken its steps goes into it.
-    if (this.#queue.length > 0 && this.#underWay < TRANSACTIONS_MAX && !this.#collecting) void this.#commit();
-    if (this.#queue.length > 0 || this.#underWay > 0) return;
+    if (this.#isCommitting) return;
+    if (this.#queue.length > 0) {
+      void this.#commit();
+      return;
+    }
     const idle = this.#idle;
     this.#idle = [];
     for (const resolve of idle) resolve();
   }
 
   async #commit(): Promise<void> {
-    this.#underWay++;
-    this.#collecting = true;
+    this.#isCommitting = true;
     let steps: readonly Step[] | undefined;
     const watchdog = this.#watch(() => steps ?? []);
     try {
       await this.#root.transaction(() => {
-        this.#collecting = false;
         steps = this.#take();
         for (const step of steps) step.run();
-        this.#pump();
       });
       for (const step of steps ?? []) step.resolve();
     } catch (error) {
-      this.#collecting = false;
       // Without its steps it did not even begin, and no other would.
       const failed = steps ?? this.#queue.splice(0);
       const cause = await causeOf(error);
       for (const step of failed) step.reject(this.#fault(cause));
     }
     watchdog.cancel();
-    this.#underWay--;
+    this.#isCommitting = false;
     this.#pump();
   }
 

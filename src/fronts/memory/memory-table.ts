@@ -17,6 +17,7 @@ export class MemoryTable implements EmbeddedTable {
   /** The flight's keys in the order of the scan, as far as it has come: a cursor is a place in it. */
   #scanned: string[] = [];
   #unscanned: Iterator<string> | undefined;
+  #untaken: Iterator<string> | undefined;
   #frozen = new Map<string, string>();
   #frozenKeys: string[] = [];
   #ttls = new Map<string, number>();
@@ -123,10 +124,13 @@ export class MemoryTable implements EmbeddedTable {
 
   takeFlightChunk(limit: number): string[] {
     const keys: string[] = [];
-    for (const key of this.#flight) {
-      if (keys.length >= limit) break;
-      keys.push(key);
-      this.#flight.delete(key);
+    // Not from the beginning each time: a set keeps a place for what was taken out of it.
+    this.#untaken ??= this.#flight.values();
+    while (keys.length < limit) {
+      const { value, done } = this.#untaken.next();
+      if (done === true) break;
+      keys.push(value);
+      this.#flight.delete(value);
     }
     return keys;
   }
@@ -137,6 +141,7 @@ export class MemoryTable implements EmbeddedTable {
   }
 
   #restartScan(): void {
+    this.#untaken = undefined;
     this.#scanned = [];
     this.#unscanned = undefined;
   }
