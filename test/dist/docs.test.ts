@@ -1,0 +1,117 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commandsIn, documents, headingsOf, linksIn, pathsIn, snippetsOf, type Snippet } from './documents.ts';
+import { Workshop } from './workshop.ts';
+import { root } from './package.ts';
+
+/**
+ * Holds the prose to the code. A block that begins with ```ts and imports something is a program, any other is a
+ * fragment; both are typechecked against the built package. A program that is marked ```ts run is run as well, and
+ * prints the block ```text output that follows it.
+ */
+const snippets = documents.flatMap(snippetsOf);
+const programs = snippets.filter(({ runs }) => runs);
+
+describe('snippets', () => {
+  let workshop: Workshop;
+
+  beforeAll(async () => {
+    workshop = await Workshop.open(snippets);
+  });
+
+  afterAll(() => workshop?.close());
+
+  test('have the types of the built package', async () => {
+    expect(await workshop.typeFaults()).toBe('');
+  });
+
+  test('are found', () => {
+    expect(programs.length).toBeGreaterThan(3);
+    expect(snippets.length).toBeGreaterThan(programs.length);
+  });
+
+  test.each(programs.map((program) => [where(program), program] as const))('%s runs', async (_, program) => {
+    const printed = await workshop.run(program);
+    expect(program.output === undefined ? undefined : printed.trim()).toBe(program.output?.trim());
+  });
+
+  test('the example runs on embedded parts and on servers', async () => {
+    expect(await workshop.example()).toContain('verified');
+    expect(await workshop.example('--redis', process.env['MILLRACE_TEST_REDIS_URL'] as string, '--postgres', process.env['MILLRACE_TEST_POSTGRES_URL'] as string)).toContain('verified');
+  });
+});
+
+describe.each(documents.map((document) => [relative(root, document.file), document] as const))('%s', (_, document) => {
+  test('links to what is there', () => {
+    const broken = linksIn(document).filter((link) => {
+      const [path = '', anchor] = link.split('#');
+      const target = path === '' ? document.file : resolve(dirname(document.file), path);
+      if (!existsSync(target)) return true;
+      return anchor !== undefined && !headingsOf(readFileSync(target, 'utf8')).includes(anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+
+  test('names files that are there', () => {
+    expect(pathsIn(document).filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+});
+
+test('commands exist, with the options that are given', async () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
+  const faults: string[] = [];
+  const helps = new Map<string, string>();
+  for (const { file, words } of documents.flatMap(commandsIn)) {
+    const [program, first = '', second = ''] = words;
+    if (program === 'npm') {
+      if (first === 'run' && scripts[second] === undefined) faults.push(`${file}: npm run ${second}`);
+      if (!['ci', 'run', 'test', 'install'].includes(first)) faults.push(`${file}: npm ${first}`);
+      continue;
+    }
+    const command = first === 'dead' && /^[a-z]+$/.test(second) ? [first, second] : /^[a-z]/.test(first) ? [first] : [];
+    const name = command.join(' ');
+    if (!helps.has(name)) helps.set(name, await Workshop.help(command));
+    const help = helps.get(name) as string;
+    if (!help.startsWith(`Usage: millrace ${name}`.trimEnd())) faults.push(`${file}: millrace ${name}`);
+    for (const option of words.filter((word) => word.startsWith('--'))) {
+      if (!help.includes(`${option.split('=')[0]} `) && option !== '--help') faults.push(`${file}: millrace ${name} ${option}`);
+    }
+  }
+  expect(faults).toEqual([]);
+});
+
+describe('docs/operations.md', () => {
+  const text = readFileSync(join(root, 'docs/operations.md'), 'utf8');
+  const rows = (heading: string) => [...section(text, heading).matchAll(/^\| `([\w-]+)` \|/gm)].map((match) => match[1] as string);
+
+  test('explains every error code', () => {
+    const source = readFileSync(join(root, 'src/errors.ts'), 'utf8');
+    const codes = [...source.matchAll(/^ {2}\| '(MILLRACE_\w+)'/gm)].map((match) => match[1] as string);
+    expect(codes.length).toBeGreaterThan(10);
+    expect(rows('Error codes').sort()).toEqual(codes.sort());
+  });
+
+  test('explains every event', () => {
+    const source = /interface CacheEvents \{(.*?)^\}/ms.exec(readFileSync(join(root, 'src/events.ts'), 'utf8'))?.[1] ?? '';
+    const events = [...source.matchAll(/^ {2}'?([a-z-]+)'?: /gm)].map((match) => match[1] as string);
+    expect(events.length).toBeGreaterThan(5);
+    expect(rows('Events').sort()).toEqual(events.sort());
+  });
+});
+
+test('no code is mentioned that does not exist', () => {
+  const source = readFileSync(join(root, 'src/errors.ts'), 'utf8');
+  const unknown = documents.flatMap(({ file, text }) =>
+    [...text.matchAll(/MILLRACE_[A-Z_]+/g)].map(([code]) => code).filter((code) => !code.startsWith('MILLRACE_TEST_') && !source.includes(`'${code}'`)).map((code) => `${file}: ${code}`),
+  );
+  expect(unknown).toEqual([]);
+});
+
+function where({ file, line }: Snippet): string {
+  return `${relative(root, file)}:${line}`;
+}
+
+function section(text: string, heading: string): string {
+  return new RegExp(`^## ${heading}\\n(.*?)(?=^## |$(?![\\s\\S]))`, 'ms').exec(text)?.[1] ?? '';
+}
