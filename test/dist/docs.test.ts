@@ -100,6 +100,33 @@ describe('docs/operations.md', () => {
   });
 });
 
+describe('docs/options.md', () => {
+  const text = readFileSync(join(root, 'docs/options.md'), 'utf8');
+  const listed = (heading: string) => [...section(text, heading).matchAll(/^\| (`[^|]+`) \|/gm)].flatMap((match) => [...(match[1] as string).matchAll(/`([\w.]+)`/g)].map((name) => name[1] as string)).sort();
+  const source = (file: string) => readFileSync(join(root, file), 'utf8');
+  const quoted = (list: string | undefined) => [...(list ?? '').matchAll(/'(\w+)'/g)].map((match) => match[1] as string).sort();
+
+  test('has every option of a cache', () => {
+    const known = quoted(/read\.known\(\[(.*?)\]\)/s.exec(source('src/options.ts'))?.[1]);
+    expect(known.length).toBeGreaterThan(10);
+    expect(listed('createCache')).toEqual(known);
+  });
+
+  test('has every option of flushing', () => {
+    const sections = [...source('src/options.ts').matchAll(/section\('(\w+)', \[(.*?)\]\)/g)];
+    expect(sections.length).toBe(3);
+    expect(listed('flush')).toEqual(sections.flatMap((match) => quoted(match[2]).map((name) => `${match[1]}.${name}`)).sort());
+  });
+
+  test('has every option of the fronts and the store', () => {
+    const members = (file: string, name: string) => [...(new RegExp(`interface ${name} \\{(.*?)^\\}`, 'ms').exec(source(file))?.[1] ?? '').matchAll(/^ {2}readonly (\w+)/gm)].map((match) => match[1] as string).sort();
+    expect(listed('redisFront')).toEqual(members('src/fronts/redis/index.ts', 'RedisFrontOptions'));
+    expect(listed('lmdbFront')).toEqual(members('src/fronts/lmdb/index.ts', 'LmdbFrontOptions'));
+    expect(listed('One write')).toEqual(members('src/options.ts', 'WriteOptions'));
+    expect(listed('postgresStore')).toEqual(quoted(/KNOWN = new Set\(\[(.*?)\]\)/s.exec(source('src/stores/postgres/options.ts'))?.[1]));
+  });
+});
+
 test('no code is mentioned that does not exist', () => {
   const source = readFileSync(join(root, 'src/errors.ts'), 'utf8');
   const unknown = documents.flatMap(({ file, text }) =>
