@@ -10,8 +10,6 @@ interface Load {
   readonly key: string;
   readonly lane: number;
   readonly token: string;
-  /** Set when the store has been asked: from then on only a reader that sees this load's token may join. */
-  asked: boolean;
   readonly done: Deferred<LoadResult>;
 }
 
@@ -31,7 +29,10 @@ const POLL_MS_MAX = 50;
 export class Reader {
   readonly #context: EngineContext;
   readonly #recover: (lane: number) => Promise<void>;
+  /** By key: loads that have not asked the store yet, which every reader may join. */
   readonly #loads = new Map<string, Load>();
+  /** By token, then key: loads that have asked the store. Only a reader that sees their token may join. */
+  readonly #asked = new Map<string, Map<string, Load>>();
   #queued: Load[] = [];
   /** Shared by the loads of one turn: what a token tells apart is loads, and they are one. */
   #queuedToken = '';
@@ -96,8 +97,8 @@ export class Reader {
           break;
         }
         case 'filling': {
-          const own = this.#loads.get(key);
-          if (own?.token === slot.token) {
+          const own = this.#own(key, slot.token);
+          if (own !== undefined) {
             counts.misses++;
             const result = await own.done.promise;
             if (result.kind === 'loaded') return result.json;
@@ -118,18 +119,23 @@ export class Reader {
     }
   }
 
+  #own(key: string, token: string): Load | undefined {
+    const load = this.#loads.get(key);
+    return load?.token === token ? load : this.#asked.get(token)?.get(key);
+  }
+
   /**
    * The load that a reader who found an empty slot waits for. One that has asked the store already may have read
-   * from before a write that this reader must see (the write's slot is gone again), so it is replaced.
+   * from before a write that this reader must see (the write's slot is gone again), so it is not joined.
    */
   #join(lane: number, key: string): Promise<LoadResult> {
     const running = this.#loads.get(key);
-    if (running !== undefined && !running.asked) return running.done.promise;
+    if (running !== undefined) return running.done.promise;
     if (this.#queued.length === 0) {
       this.#queuedToken = this.#context.random.token();
       this.#context.clock.soon(() => void this.#loadQueued());
     }
-    const load: Load = { key, lane, token: this.#queuedToken, asked: false, done: defer<LoadResult>() };
+    const load: Load = { key, lane, token: this.#queuedToken, done: defer<LoadResult>() };
     this.#loads.set(key, load);
     this.#queued.push(load);
     return load.done.promise;
@@ -144,10 +150,15 @@ export class Reader {
       for (const load of loads) load.done.reject(error);
     } finally {
       for (const load of loads) {
-        if (this.#loads.get(load.key) === load) this.#loads.delete(load.key);
+        this.#forget(load);
         load.done.resolve(AGAIN);
       }
     }
+  }
+
+  /** No reader who finds an empty slot joins it any more. */
+  #forget(load: Load): void {
+    if (this.#loads.get(load.key) === load) this.#loads.delete(load.key);
   }
 
   async #load(loads: readonly Load[]): Promise<void> {
@@ -166,9 +177,12 @@ export class Reader {
         });
       }),
     );
-    for (const load of loads) if (!granted.has(load)) load.done.resolve(AGAIN);
+    for (const load of loads) {
+      this.#forget(load);
+      if (!granted.has(load)) load.done.resolve(AGAIN);
+    }
     if (granted.size === 0) return;
-    for (const load of granted) load.asked = true;
+    this.#asked.set(token, new Map([...granted].map((load) => [load.key, load])));
     let found = new Map<string, string>();
     try {
       found = await this.#loadDirectly([...granted].map(({ key }) => key));
@@ -179,7 +193,7 @@ export class Reader {
         [...groupByLane(granted)].map(([lane, group]) =>
           front.endFill(lane, group.map(({ key }) => key), token, group.map(({ key }) => found.get(key)), settings.ttlMs),
         ),
-      );
+      ).finally(() => this.#asked.delete(token));
     }
   }
 
