@@ -88,9 +88,9 @@ export class Workshop {
     const compiler = join(root, 'node_modules/typescript/bin/tsc');
     const said = await Promise.all(
       ['programs', 'fragments'].map((kind) =>
-        execute(process.execPath, [compiler, '-p', join(this.#folder, kind), ...(kind === 'fragments' ? ['--noEmit'] : [])]).then(
+        execute(process.execPath, [compiler, '-p', kind, ...(kind === 'fragments' ? ['--noEmit'] : [])], { cwd: this.#folder }).then(
           () => '',
-          (error: { stdout: string }) => error.stdout.replaceAll(`${this.#folder}/`, ''),
+          (error: { stdout: string }) => error.stdout,
         ),
       ),
     );
