@@ -1,4 +1,4 @@
-import { EPOCHS_KEPT, type Fence, type LaneHeader, type LaneTable, type Refused, type Stopped } from './lane.ts';
+import { EPOCHS_KEPT, UNCONFIRMED, type EpochStart, type Fence, type LaneHeader, type LaneTable, type Refused, type Stopped } from './lane.ts';
 
 export interface Recovery {
   readonly lanes: number;
@@ -10,6 +10,11 @@ export interface Recovery {
   /** Who takes the lease with it; '' to recover without flushing. */
   readonly owner: string;
   readonly leaseMs: number;
+  /**
+   * The fence may be old by the time this step is executed: then a lane of another run, or one without a header, takes
+   * nothing until {@link confirm}. A lane of the present run tells by its epoch.
+   */
+  readonly tentative?: boolean;
 }
 
 /**
@@ -39,17 +44,19 @@ export function recover(table: LaneTable, recovery: Recovery): RecoverResult {
   if (header.seq < fence.seq) {
     const dropped = header.pendingEntries + (header.flight?.state === 'cut' ? header.flight.entries : 0);
     table.clear();
-    const behind = { ...fresh(recovery, table.nowMs), epochs: begin(header, recovery.fence.epoch, fence.seq) };
+    const behind = { ...fresh(recovery, table.nowMs), epochs: begin(mergeEpochs(header.epochs, fence.epochs), fence.epoch, fence.seq) };
     table.writeHeader(behind);
     return { kind: 'behind', header: behind, dropped };
   }
+  // The same run, and the lane was recovered in it: nothing can have been lost since.
+  const isKnown = header.runId === recovery.runId;
   const verdict = compare(header, fence);
   const stopped = verdict.stopped ?? '';
   const current: LaneHeader = {
     ...header,
-    runId: recovery.runId,
+    runId: isKnown ? header.runId : runIdOf(recovery),
     epoch: fence.epoch,
-    epochs: begin(header, fence.epoch, header.seq),
+    epochs: isKnown ? header.epochs : begin(mergeEpochs(header.epochs, fence.epochs), fence.epoch, header.seq),
     flight: verdict.applied && header.flight !== undefined ? { ...header.flight, state: 'stored' } : header.flight,
     storedSeq: verdict.applied && header.flight !== undefined ? header.flight.cutSeq : header.storedSeq,
     owner: recovery.owner,
@@ -66,10 +73,10 @@ function fresh(recovery: Recovery, nowMs: number): LaneHeader {
   const { fence } = recovery;
   return {
     lanes: recovery.lanes,
-    runId: recovery.runId,
+    runId: runIdOf(recovery),
     incarnation: recovery.incarnation,
     epoch: fence.epoch,
-    epochs: [{ epoch: fence.epoch, seq: fence.seq }],
+    epochs: begin(fence.epochs ?? [], fence.epoch, fence.seq),
     seq: fence.seq,
     generation: fence.generation,
     storedSeq: fence.seq,
@@ -85,9 +92,27 @@ function fresh(recovery: Recovery, nowMs: number): LaneHeader {
   };
 }
 
-function begin(header: LaneHeader, epoch: number, seq: number): LaneHeader['epochs'] {
-  if (header.epochs.at(-1)?.epoch === epoch) return header.epochs;
-  return [...header.epochs, { epoch, seq }].slice(-EPOCHS_KEPT);
+const runIdOf = ({ tentative, runId }: Recovery): string => (tentative === true ? UNCONFIRMED : runId);
+
+function begin(epochs: readonly EpochStart[], epoch: number, seq: number): readonly EpochStart[] {
+  return [...epochs.filter((start) => start.epoch !== epoch), { epoch, seq }].slice(-EPOCHS_KEPT);
+}
+
+/** What the front and the store remember; a front that was reset knows less. */
+function mergeEpochs(front: readonly EpochStart[], store: readonly EpochStart[] = []): readonly EpochStart[] {
+  const known = new Map([...front, ...store].map((start) => [start.epoch, start]));
+  return [...known.values()].sort((a, b) => a.epoch - b.epoch);
+}
+
+export type ConfirmResult = { readonly kind: 'confirmed'; readonly header: LaneHeader } | Refused;
+
+/** Opens a lane that was recovered tentatively, once the store has said that the epoch is still the last. */
+export function confirm(table: LaneTable, runId: string, epoch: number): ConfirmResult {
+  const header = table.readHeader();
+  if (header === undefined || header.epoch !== epoch) return { kind: 'refused', epoch: header?.epoch ?? 0 };
+  const confirmed = { ...header, runId };
+  table.writeHeader(confirmed);
+  return { kind: 'confirmed', header: confirmed };
 }
 
 /** Reads a front that is not behind against the fence: is its flight applied, or is something unexplained? */

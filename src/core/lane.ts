@@ -28,13 +28,16 @@ export interface Flight {
 export interface LaneHeader {
   /** Lanes of the cache; pinned at creation. */
   readonly lanes: number;
-  /** The run of the front's server under which the lane was last recovered. */
+  /** The run of the front's server under which the lane was last recovered; {@link UNCONFIRMED} until it is confirmed. */
   readonly runId: string;
   /** Part of the name of every value slot; a new one turns all old slots into misses. */
   readonly incarnation: string;
   /** Fencing token, issued by the store. */
   readonly epoch: number;
-  /** The last epochs with the seq at which each began, oldest first, at most {@link EPOCHS_KEPT}. */
+  /**
+   * The last epochs that began with something lost, or that may have: after another run of the server, or without a
+   * header. With the seq at which each began, oldest first, at most {@link EPOCHS_KEPT}.
+   */
   readonly epochs: readonly EpochStart[];
   /** Last sequence number issued, to a mutation or a cut. */
   readonly seq: number;
@@ -64,7 +67,7 @@ export interface EpochStart {
   readonly seq: number;
 }
 
-/** Bounded memory of epochs: a client that sleeps through more than this many take-overs reports a possible loss. */
+/** Bounded memory of epochs: a client that sleeps through more than this many restarts of the front reports a possible loss. */
 export const EPOCHS_KEPT = 32;
 
 /** What the fence row of the store says about a lane. */
@@ -73,7 +76,12 @@ export interface Fence {
   readonly generation: number;
   readonly seq: number;
   readonly digest: string;
+  /** What was recorded of the lane's {@link LaneHeader.epochs}: the front's own list can be lost with the rest. */
+  readonly epochs?: readonly EpochStart[];
 }
+
+/** Run id of a lane whose recovery is not confirmed yet: no step accepts it. */
+export const UNCONFIRMED = '';
 
 /** What a caller believes about the front it talks to; a step refuses when either is no longer so. */
 export interface LaneEnv {

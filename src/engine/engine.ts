@@ -147,8 +147,8 @@ export class Engine {
     await done;
     if (key === undefined || watermark.judged(position.seq)) return;
     // Another process flushed it, and only the dead letters know whether the store took it.
-    const letter = await this.context.store.deadLetters?.ofKey(key);
-    if (letter !== undefined && letter.fromSeq <= position.seq && position.seq <= letter.cutSeq) throw rejection(this.context.settings.name, letter);
+    const letter = await this.context.store.deadLetters?.ofWrite(key, position.seq);
+    if (letter !== undefined) throw rejection(this.context.settings.name, letter);
   }
 
   /** Resolves when all that was asked for before the call is stored (or refused, or known to be lost). */

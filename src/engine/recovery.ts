@@ -3,6 +3,9 @@ import { MillraceError } from '../errors.ts';
 import type { EngineContext } from './context.ts';
 import type { Watermark } from './watermark.ts';
 
+/** Recoveries of one lane by several processes overtake each other now and then; more often than this is a fault. */
+const ATTEMPTS_MAX = 20;
+
 /**
  * Brings lanes in line with the store: raises the epoch there, so that whoever had the lane cannot commit any more,
  * then lets the front compare itself with the fence. One recovery of a lane at a time in a process.
@@ -39,31 +42,47 @@ export class Recovery {
 
   async #recover(lane: number): Promise<LaneHeader> {
     const { settings, front, events, owner } = this.#context;
-    const before = (await front.header(lane)).header;
-    const fence = await this.#fence(lane, before);
-    const result = await front.recover(lane, { fence, owner: settings.flush === undefined ? '' : owner, leaseMs: settings.flush?.leaseMs ?? 0 });
-    switch (result.kind) {
-      case 'created':
-      case 'current':
-      case 'behind':
-        this.#watermark(lane).observe(result.header, before === undefined ? 'front-emptied' : 'front-lost-tail');
-        events.emit('recovered', { lane, epoch: result.header.epoch, outcome: result.kind, dropped: result.dropped });
-        return result.header;
-      case 'refused': {
-        // Somebody raised the epoch after us and was quicker: the lane is recovered all the same.
-        const { header } = await front.header(lane);
-        if (header === undefined) throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `Lane ${lane} vanished while it was recovered; it will be tried again.`, { cache: settings.name, lane });
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const before = (await front.header(lane)).header;
+      const fence = await this.#fence(lane, before);
+      const result = await front.recover(lane, { fence, owner: settings.flush === undefined ? '' : owner, leaseMs: settings.flush?.leaseMs ?? 0, tentative: true });
+      if (result.kind === 'lanes') {
+        throw new MillraceError('MILLRACE_LANES', `Cache "${settings.name}" has ${result.lanes} lanes in the front, not ${settings.lanes}. Set lanes: ${result.lanes}, or drain the cache and use a new name.`, { cache: settings.name });
+      }
+      if (result.kind === 'refused') {
+        // Somebody raised the epoch after us and was quicker: if the lane is recovered, all the same.
+        const { header, current } = await front.header(lane);
+        if (!current || header === undefined) continue;
         this.#watermark(lane).observe(header);
         return header;
       }
-      case 'lanes':
-        throw new MillraceError('MILLRACE_LANES', `Cache "${settings.name}" has ${result.lanes} lanes in the front, not ${settings.lanes}. Set lanes: ${result.lanes}, or drain the cache and use a new name.`, { cache: settings.name });
-      case 'stopped': {
+      const header = await this.#confirm(lane, fence.epoch);
+      if (header === undefined) continue;
+      this.#watermark(lane).observe(header, before === undefined ? 'front-emptied' : 'front-lost-tail');
+      if (result.kind === 'stopped') {
         const error = new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${lane} is stopped: ${result.reason}. Nothing was changed; an operator has to decide.`, { cache: settings.name, lane });
         events.emit('stopped', { lane, error });
         throw error;
       }
+      events.emit('recovered', { lane, epoch: header.epoch, outcome: result.kind, dropped: result.dropped });
+      return header;
     }
+    throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `Lane ${lane} changed hands ${ATTEMPTS_MAX} times while it was recovered; it will be tried again.`, { cache: settings.name, lane });
+  }
+
+  /**
+   * Opens the lane, if the epoch is still the last: the fence that it was recovered with may have been old by then (a
+   * process can be suspended between any two steps), and a front without a memory of its own cannot tell. The store
+   * records where the epoch begins, because a front that is emptied once more forgets it. Undefined: begin again.
+   */
+  async #confirm(lane: number, epoch: number): Promise<LaneHeader | undefined> {
+    const { front, store } = this.#context;
+    const { header, current } = await front.header(lane);
+    if (header === undefined || header.epoch !== epoch) return undefined;
+    if (current) return header;
+    if (!(await store.beginEpoch(lane, epoch, header.epochs))) return undefined;
+    const confirmed = await front.confirm(lane, epoch);
+    return confirmed.kind === 'confirmed' ? confirmed.header : undefined;
   }
 
   /** The store issues epochs. One without transactions cannot: there the front's own count has to do. */
@@ -72,7 +91,7 @@ export class Recovery {
     if (storeCapabilities.transactions) return store.raiseEpoch(lane);
     if (header === undefined) return { epoch: 1, generation: 0, seq: 0, digest: '' };
     const generation = header.flight?.state === 'cut' ? header.flight.generation - 1 : header.generation;
-    return { epoch: header.epoch + 1, generation, seq: header.storedSeq, digest: '' };
+    return { epoch: header.epoch + 1, generation, seq: header.storedSeq, digest: '', epochs: header.epochs };
   }
 
   #watermark(lane: number): Watermark {

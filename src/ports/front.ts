@@ -1,6 +1,6 @@
 import type { AckLevel } from '../core/acks.ts';
 import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, ReadResult } from '../core/lane-flush.ts';
-import type { AdoptResult, RecoverResult } from '../core/lane-recover.ts';
+import type { AdoptResult, ConfirmResult, RecoverResult } from '../core/lane-recover.ts';
 import type { SlotsDone, SlotsResult } from '../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
 import type { Fence, LaneHeader, Unrecovered } from '../core/lane.ts';
@@ -85,7 +85,8 @@ export interface LaneFront {
 
   /** The lane as it is, recovered or not; `undefined` when the front does not know it. `current`: no recovery is due. */
   header(lane: number): Promise<{ readonly header: LaneHeader | undefined; readonly current: boolean }>;
-  recover(lane: number, recovery: { readonly fence: Fence; readonly owner: string; readonly leaseMs: number }): Promise<RecoverResult>;
+  recover(lane: number, recovery: { readonly fence: Fence; readonly owner: string; readonly leaseMs: number; readonly tentative?: boolean }): Promise<RecoverResult>;
+  confirm(lane: number, epoch: number): Promise<ConfirmResult>;
   adopt(lane: number): Promise<AdoptResult>;
 
   /**

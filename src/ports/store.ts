@@ -1,4 +1,4 @@
-import type { Fence } from '../core/lane.ts';
+import type { EpochStart, Fence } from '../core/lane.ts';
 import type { Clock } from './clock.ts';
 
 /** What `postgresStore` returns, and what a custom store is wrapped into. It opens nothing until a cache attaches. */
@@ -99,6 +99,11 @@ export interface LaneStore {
 
   /** Raises a lane's epoch and returns the fence after that; who had the lane before cannot commit any more. */
   raiseEpoch(lane: number): Promise<Fence>;
+  /**
+   * Records where epochs began, if `epoch` is still the lane's last; false, and nothing recorded, when a higher one was
+   * issued meanwhile. {@link raiseEpoch} gives them back in the fence.
+   */
+  beginEpoch(lane: number, epoch: number, epochs: readonly EpochStart[]): Promise<boolean>;
   apply(flush: Flush): Promise<ApplyResult>;
 
   readonly deadLetters: DeadLetterStore | undefined;
@@ -129,6 +134,8 @@ export interface DeadLetterStore {
   get(id: string): Promise<DeadLetter | undefined>;
   /** The latest of the key. */
   ofKey(key: string): Promise<DeadLetter | undefined>;
+  /** The one of the key in the generation that holds `seq`. */
+  ofWrite(key: string, seq: number): Promise<DeadLetter | undefined>;
   /** What was refused of a generation whose answer somebody else got, or nobody. */
   ofGeneration(lane: number, generation: number): Promise<DeadLetter[]>;
   /** Removes letters; returns how many there were. */

@@ -107,6 +107,10 @@ class CustomLaneStore<V> implements LaneStore {
     return Promise.reject(new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no fence whose epoch could be raised', { cache: this.#cache }));
   }
 
+  beginEpoch(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
   async apply({ batches }: Flush): Promise<ApplyResult> {
     let rows = 0;
     let statements = 0;

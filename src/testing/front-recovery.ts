@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { EPOCHS_KEPT, type Fence } from '../core/lane.ts';
+import { EPOCHS_KEPT, UNCONFIRMED, type Fence } from '../core/lane.ts';
+import type { RecoverResult } from '../core/lane-recover.ts';
+import { UNRECOVERED } from '../ports/front.ts';
 import { batchOf, fence, fenceOf, LONG_MS, recoveredAs, type Bench, type Register } from './front-subject.ts';
 
 /** How a lane is brought in line with the store's fence, or with nothing. */
 export function testRecovery(register: Register, recovered: Register): void {
   testFirst(register);
   testKept(recovered);
+  testTentative(register, recovered);
   testStopped(recovered);
   testBehind(register, recovered);
   testAdoption(register, recovered);
@@ -57,7 +60,7 @@ function testKept(recovered: Register): void {
     assert.equal(result.kind, 'current');
     const { leaseUntilMs, ...after } = await bench.header();
     assert.ok(leaseUntilMs > 0);
-    assert.deepEqual({ ...after, leaseUntilMs: 0 }, { ...before, epoch: 5, epochs: [{ epoch: 1, seq: 0 }, { epoch: 5, seq: before.seq }], owner: 'you', leaseUntilMs: 0 });
+    assert.deepEqual({ ...after, leaseUntilMs: 0 }, { ...before, epoch: 5, owner: 'you', leaseUntilMs: 0 });
     for (const stale of [await bench.lanes.cut(0, 1, 'd'), await bench.acknowledge(flight.generation), await bench.lanes.readGeneration(0, 1, flight.generation, '', 10)]) {
       assert.deepEqual(stale, { kind: 'refused', epoch: 5 });
     }
@@ -99,12 +102,48 @@ function testKept(recovered: Register): void {
   });
 
   recovered('the last epochs are remembered, with where they began', async (bench) => {
-    for (let epoch = 2; epoch <= EPOCHS_KEPT + 10; epoch++) {
-      await bench.write({ a: String(epoch) });
-      await bench.recover({ epoch });
-    }
+    for (let epoch = 2; epoch <= EPOCHS_KEPT + 10; epoch++) await bench.recover({ epoch, generation: epoch, seq: 10 * epoch });
     const { epochs } = await bench.header();
-    assert.deepEqual(epochs, Array.from({ length: EPOCHS_KEPT }, (_, i) => ({ epoch: i + 11, seq: i + 10 })));
+    assert.deepEqual(epochs, Array.from({ length: EPOCHS_KEPT }, (_, i) => ({ epoch: i + 11, seq: 10 * (i + 11) })));
+  });
+
+  recovered('epochs that the store remembers are merged with those of the front', async (bench) => {
+    await bench.recover({ epoch: 9, generation: 4, seq: 40, epochs: [{ epoch: 4, seq: 11 }, { epoch: 1, seq: 0 }] });
+    assert.deepEqual((await bench.header()).epochs, [{ epoch: 1, seq: 0 }, { epoch: 4, seq: 11 }, { epoch: 9, seq: 40 }]);
+  });
+}
+
+/** The fence that a recovery brings may be old: a lane that cannot tell waits for the store's word. */
+function testTentative(register: Register, recovered: Register): void {
+  const tentative = (bench: Bench, over: Partial<Fence>): Promise<RecoverResult> => bench.lanes.recover(0, { fence: fence(over), owner: 'me', leaseMs: LONG_MS, tentative: true });
+
+  register('a tentative recovery opens the lane when it is confirmed', async (bench) => {
+    recoveredAs('behind', await tentative(bench, { epoch: 3, generation: 1, seq: 5 }));
+    assert.deepEqual([(await bench.header()).runId, (await bench.lanes.header(0)).current], [UNCONFIRMED, false]);
+    assert.equal((await bench.lanes.write(0, batchOf([['a', '1']]))).kind, 'unrecovered');
+    assert.equal((await bench.lanes.claim(0, 'me', LONG_MS)).kind, 'unrecovered');
+    assert.equal(await bench.lanes.read(0, 'a'), UNRECOVERED);
+    assert.deepEqual(await bench.lanes.confirm(0, 2), { kind: 'refused', epoch: 3 });
+    const confirmed = await bench.lanes.confirm(0, 3);
+    assert.equal(confirmed.kind, 'confirmed');
+    assert.deepEqual(await bench.lanes.header(0), { header: (confirmed as Extract<typeof confirmed, { kind: 'confirmed' }>).header, current: true });
+    assert.equal((await bench.lanes.write(0, batchOf([['a', '1']]))).kind, 'accepted');
+    await bench.expectSlot('a', '1');
+  });
+
+  register('a tentative recovery is not confirmed after a later one, nor on an empty front', async (bench) => {
+    assert.deepEqual(await bench.lanes.confirm(0, 3), { kind: 'refused', epoch: 0 });
+    await tentative(bench, { epoch: 3 });
+    await tentative(bench, { epoch: 4 });
+    assert.deepEqual(await bench.lanes.confirm(0, 3), { kind: 'refused', epoch: 4 });
+    assert.equal((await bench.lanes.header(0)).current, false);
+  });
+
+  recovered('a lane of the present run stays open through a tentative recovery', async (bench) => {
+    await bench.write({ a: '1' });
+    recoveredAs('current', await tentative(bench, { epoch: 2 }));
+    assert.equal((await bench.lanes.header(0)).current, true);
+    await bench.expectSlot('a', '1');
   });
 }
 

@@ -1,5 +1,5 @@
 import { NO_FENCE } from '../core/lane-recover.ts';
-import type { Fence } from '../core/lane.ts';
+import type { EpochStart, Fence } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
 import type { ApplyResult, DeadLetter, DeadLetterStore, DeadMutation, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, Store } from '../ports/store.ts';
 
@@ -49,6 +49,7 @@ export class MemoryStore implements Store {
       load: (keys) => this.#load(keys),
       commit: (mutations) => this.#commitDirectly(mutations),
       raiseEpoch: (lane) => Promise.resolve(this.#raise(cache, lane)),
+      beginEpoch: (lane, epoch, epochs) => Promise.resolve(this.#begin(cache, lane, epoch, epochs)),
       apply: (flush) => this.#apply(cache, flush),
       deadLetters: this.#letterStore(cache),
       close: () => Promise.resolve(),
@@ -84,6 +85,13 @@ export class MemoryStore implements Store {
     return raised;
   }
 
+  #begin(cache: string, lane: number, epoch: number, epochs: readonly EpochStart[]): boolean {
+    const fence = this.fences.get(`${cache}:${lane}`);
+    if (fence?.epoch !== epoch) return false;
+    this.fences.set(`${cache}:${lane}`, { ...fence, epochs });
+    return true;
+  }
+
   async #apply(cache: string, flush: Flush): Promise<ApplyResult> {
     await this.hooks.beforeApply?.();
     const batches: Mutation[][] = [];
@@ -101,7 +109,7 @@ export class MemoryStore implements Store {
     // From here on nothing waits: fence and rows are one atomic step.
     const fenced = flush.lanes.map((generation) => this.#judge(cache, generation)).filter((verdict) => verdict !== undefined);
     if (fenced.length > 0) return { kind: 'fenced', lanes: fenced };
-    for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences.set(`${cache}:${lane}`, { epoch, generation, seq: cutSeq, digest });
+    for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences.set(`${cache}:${lane}`, { ...this.fences.get(`${cache}:${lane}`), epoch, generation, seq: cutSeq, digest });
     for (const rows of batches) this.#write(rows);
     for (const { row, code, message } of dead) this.#bury(cache, row, code, message, flush);
     await this.hooks.afterCommit?.();
@@ -154,6 +162,7 @@ export class MemoryStore implements Store {
       list: ({ limit, after }) => Promise.resolve(own().filter(({ id }) => after === undefined || Number(id) > Number(after)).slice(0, limit)),
       get: (id) => Promise.resolve(own().find((letter) => letter.id === id)),
       ofKey: (key) => Promise.resolve(own().findLast((letter) => letter.key === key)),
+      ofWrite: (key, seq) => Promise.resolve(own().find((letter) => letter.key === key && letter.fromSeq <= seq && seq <= letter.cutSeq)),
       ofGeneration: (lane, generation) => Promise.resolve(own().filter((letter) => letter.lane === lane && letter.generation === generation)),
       remove: (ids) => {
         const removed = own().filter(({ id }) => ids.includes(id));

@@ -88,6 +88,18 @@ function testFences(register: Register): void {
     for (const lane of [0, 1, 2]) await expectFence(bench, lane, { generation: 1, seq: 10, digest: 'a' });
   });
 
+  register('where epochs began is remembered, as long as no higher one was issued', async (bench) => {
+    await bench.lanes.raiseEpoch(0);
+    const epochs = [{ epoch: 1, seq: 0 }];
+    assert.equal(await bench.lanes.beginEpoch(0, 1, epochs), true);
+    await bench.apply({}, [bench.put('k', '1')]);
+    assert.deepEqual((await bench.lanes.raiseEpoch(0)).epochs, epochs, 'a flush does not touch them');
+    assert.equal(await bench.lanes.beginEpoch(0, 1, []), false);
+    assert.equal(await bench.lanes.beginEpoch(0, 2, [...epochs, { epoch: 2, seq: 10 }]), true);
+    assert.deepEqual((await bench.lanes.raiseEpoch(0)).epochs, [...epochs, { epoch: 2, seq: 10 }]);
+    assert.equal((await bench.lanes.raiseEpoch(1)).epochs, undefined, 'other lanes have their own');
+  });
+
   register('caches that share a store share no fence', async (bench) => {
     const other = await attach(bench.subject.store, LANES, 'another');
     await bench.lanes.raiseEpoch(0);
@@ -154,7 +166,7 @@ function testDeadLetters(register: Register): void {
       assert.ok(letter !== undefined);
       const { id: _, createdAt, attempts, json, ...rest } = letter;
       assert.deepEqual(JSON.parse(json as string), JSON.parse(badValue));
-      assert.deepEqual(rest, { cache: 'conformance', lane: 2, key, kind: 'put', generation: 1, code: result.dead[0]?.code, message: result.dead[0]?.message });
+      assert.deepEqual(rest, { cache: 'conformance', lane: 2, key, kind: 'put', generation: 1, fromSeq: 1, cutSeq: 10, code: result.dead[0]?.code, message: result.dead[0]?.message });
       assert.ok(attempts >= 1);
       assert.ok(Math.abs(createdAt.getTime() - Date.now()) < 60_000);
     });
@@ -193,6 +205,10 @@ function testDeadLetters(register: Register): void {
     assert.deepEqual(await letters.get(all[5]?.id as string), all[5]);
     assert.deepEqual(await letters.ofKey('k0'), all[5], 'the latest of the key');
     assert.equal(await letters.get('no such id'), undefined);
+    assert.deepEqual(await letters.ofGeneration(0, 2), [all[5]]);
+    assert.deepEqual(await letters.ofGeneration(1, 2), []);
+    assert.equal(await letters.ofWrite('k1', 11), undefined, 'no generation of it has this seq');
+    assert.deepEqual(await letters.ofWrite('k1', 10), all[1]);
     assert.equal(await letters.remove([all[0]?.id as string, all[1]?.id as string, '999999999', 'no such id']), 2);
     assert.equal(await letters.remove([]), 0);
     assert.equal(await letters.count(), 4);

@@ -58,10 +58,11 @@ const steps: fc.Arbitrary<Step>[] = [
   step('claim', fc.record({ owner: fc.constantFrom('me', 'you'), lease: fc.constantFrom(0, 3_600_000) }), (front, { owner, lease }) => front.claim(0, owner, lease)),
   step('release', fc.constantFrom('me', 'you'), (front, owner) => front.release(0, owner)),
   step('requestFlush', fc.constant(undefined), (front) => front.requestFlush(0)),
-  step('recover', fc.record({ epoch: near, generation: near, seq: fc.constantFrom('stored', 'flight', 'ahead', 'other'), digest: fc.constantFrom('d1', 'd2'), owner: fc.constantFrom('', 'me') }), (front, { epoch, generation, seq, digest, owner }, header) => {
+  step('recover', fc.record({ epoch: near, generation: near, seq: fc.constantFrom('stored', 'flight', 'ahead', 'other'), digest: fc.constantFrom('d1', 'd2'), owner: fc.constantFrom('', 'me'), tentative: fc.boolean(), epochs: fc.constantFrom([], [{ epoch: 2, seq: 1 }]) }), (front, { epoch, generation, seq, digest, owner, tentative, epochs }, header) => {
     const at = { stored: header?.storedSeq ?? 0, flight: header?.flight?.cutSeq ?? 0, ahead: (header?.seq ?? 0) + 3, other: (header?.seq ?? 0) - 1 }[seq];
     return front.recover(0, {
-      fence: fence({ epoch: (header?.epoch ?? 1) + epoch, generation: Math.max(0, (header?.flight?.state === 'cut' ? header.flight.generation - 1 : (header?.generation ?? 0)) + generation), seq: Math.max(0, at), digest }),
+      fence: fence({ epoch: (header?.epoch ?? 1) + epoch, generation: Math.max(0, (header?.flight?.state === 'cut' ? header.flight.generation - 1 : (header?.generation ?? 0)) + generation), seq: Math.max(0, at), digest, epochs }),
+      tentative,
       owner,
       leaseMs: 3_600_000,
     });
@@ -69,6 +70,7 @@ const steps: fc.Arbitrary<Step>[] = [
   step('recover as it is', fc.constant(undefined), (front, _, header) =>
     front.recover(0, { fence: fence({ epoch: (header?.epoch ?? 0) + 1, generation: header?.flight?.state === 'cut' ? header.flight.generation - 1 : (header?.generation ?? 0), seq: header?.storedSeq ?? 0 }), owner: 'me', leaseMs: 3_600_000 }),
   ),
+  step('confirm', near, (front, off, header) => front.confirm(0, (header?.epoch ?? 0) + (off === 1 ? 1 : 0))),
   step('adopt', fc.constant(undefined), (front) => front.adopt(0)),
   step('beginFill', fc.record({ keys: some, token }), (front, { keys, token }) => front.beginFill(0, keys, token, 3_600_000)),
   step('beginRefresh', fc.record({ keys: some, token }), (front, { keys, token }) => front.beginRefresh(0, keys, token)),

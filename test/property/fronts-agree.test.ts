@@ -54,18 +54,20 @@ const steps: fc.Arbitrary<Step>[] = [
     let result = await front.acknowledge(0, { ...ack, deadKeys: dead });
     // Which keys a part takes is the front's own business too, so they are compared when all are taken: then it does
     // not matter whether a key was written before or after its turn.
-    for (let at = 0; result.kind === 'more'; at++) {
+    // Nor how many parts there are, so the writes that found no place between them come after the last.
+    for (let at = 0; at < between.length || result.kind === 'more'; at++) {
       await write(front, between[at] ?? []);
-      result = await front.acknowledge(0, { ...ack, deadKeys: [] });
+      if (result.kind === 'more') result = await front.acknowledge(0, { ...ack, deadKeys: [] });
     }
-    return result;
+    return result.kind === 'refused' ? result : result.kind;
   }),
-  named('recover', fc.record({ epoch: fc.constantFrom(1, 1, 1, 0, -1), generation: off, at: fc.constantFrom('stored', 'stored', 'flight', 'ahead', 'before'), digest: fc.constantFrom('d', 'e'), owner: fc.constantFrom('', 'me', 'you') }), (front, { epoch, generation, at, digest, owner }, header) => {
+  named('recover', fc.record({ tentative: fc.boolean(), epochs: fc.constantFrom(undefined, [{ epoch: 2, seq: 1 }]), epoch: fc.constantFrom(1, 1, 1, 0, -1), generation: off, at: fc.constantFrom('stored', 'stored', 'flight', 'ahead', 'before'), digest: fc.constantFrom('d', 'e'), owner: fc.constantFrom('', 'me', 'you') }), (front, { tentative, epochs, epoch, generation, at, digest, owner }, header) => {
     const stored = header?.flight?.state === 'cut' ? header.flight.generation - 1 : (header?.generation ?? 0);
     const seqs = { stored: header?.storedSeq ?? 0, flight: header?.flight?.cutSeq ?? 0, ahead: (header?.seq ?? 0) + 3, before: (header?.storedSeq ?? 0) - 1 };
-    const fence = { epoch: (header?.epoch ?? 1) + epoch, generation: Math.max(0, stored + (at === 'flight' ? 1 : generation)), seq: Math.max(0, seqs[at]), digest };
-    return front.recover(0, { fence, owner, leaseMs: LONG_MS });
+    const fence = { epoch: (header?.epoch ?? 1) + epoch, generation: Math.max(0, stored + (at === 'flight' ? 1 : generation)), seq: Math.max(0, seqs[at]), digest, ...(epochs === undefined ? {} : { epochs }) };
+    return front.recover(0, { fence, tentative, owner, leaseMs: LONG_MS });
   }),
+  named('confirm', off, (front, epochOff, header) => front.confirm(0, (header?.epoch ?? 0) + epochOff)),
   named('adopt', fc.constant(undefined), (front) => front.adopt(0)),
   named('claim', fc.constantFrom('me', 'you'), (front, owner) => front.claim(0, owner, LONG_MS)),
   named('release', fc.constantFrom('me', 'you'), (front, owner) => front.release(0, owner)),

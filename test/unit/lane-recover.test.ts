@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { adopt, NO_FENCE, recover } from '../../src/core/lane-recover.ts';
-import { EPOCHS_KEPT, type Fence, type LaneHeader } from '../../src/core/lane.ts';
+import { adopt, confirm, NO_FENCE, recover } from '../../src/core/lane-recover.ts';
+import { EPOCHS_KEPT, UNCONFIRMED, type Fence, type LaneHeader } from '../../src/core/lane.ts';
 import { fence, Lane, recovery, T0 } from './lane-fixture.ts';
 
 const ADOPTION = { lanes: 4, runId: 'run', incarnation: 'second' };
@@ -146,8 +146,68 @@ describe('recover', () => {
 
   test('remembers a bounded number of epochs', () => {
     const lane = Lane.recovered();
-    for (let epoch = 2; epoch <= EPOCHS_KEPT + 5; epoch++) recover(lane.table, recovery({ epoch }));
+    for (let epoch = 2; epoch <= EPOCHS_KEPT + 5; epoch++) recover(lane.table, recovery({ epoch }, { runId: `run ${epoch}` }));
     expect(lane.header.epochs.map(({ epoch }) => epoch)).toEqual(Array.from({ length: EPOCHS_KEPT }, (_, i) => i + 6));
+  });
+});
+
+describe('epochs', () => {
+  test('of the same run are not remembered: nothing was lost between them', () => {
+    const lane = Lane.recovered();
+    recover(lane.table, recovery({ epoch: 2 }));
+    expect(lane.header).toMatchObject({ epoch: 2, epochs: [{ epoch: 1, seq: 0 }] });
+  });
+
+  test('that the store remembers outlive a front that was emptied', () => {
+    const lane = new Lane();
+    recover(lane.table, recovery({ epoch: 7, generation: 4, seq: 40, epochs: [{ epoch: 3, seq: 11 }, { epoch: 5, seq: 20 }] }));
+    expect(lane.header.epochs).toEqual([{ epoch: 3, seq: 11 }, { epoch: 5, seq: 20 }, { epoch: 7, seq: 40 }]);
+  });
+
+  test('of front and store are merged in a front that was reset', () => {
+    const lane = Lane.recovered();
+    recover(lane.table, recovery({ epoch: 9, generation: 4, seq: 40, epochs: [{ epoch: 4, seq: 11 }] }, { runId: 'next run' }));
+    expect(lane.header.epochs).toEqual([{ epoch: 1, seq: 0 }, { epoch: 4, seq: 11 }, { epoch: 9, seq: 40 }]);
+  });
+});
+
+describe('a tentative recovery', () => {
+  const tentative = { tentative: true };
+
+  test('of a lane without a header takes nothing before it is confirmed', () => {
+    const lane = new Lane();
+    expect(recover(lane.table, recovery({ epoch: 3 }, tentative)).kind).toBe('created');
+    expect(lane.header.runId).toBe(UNCONFIRMED);
+    expect(lane.tryWrite({ a: '1' }).kind).toBe('unrecovered');
+    expect(confirm(lane.table, 'run', 2)).toEqual({ kind: 'refused', epoch: 3 });
+    expect(confirm(lane.table, 'run', 3)).toEqual({ kind: 'confirmed', header: lane.header });
+    expect(lane.tryWrite({ a: '1' }).kind).toBe('accepted');
+  });
+
+  test('after another run takes nothing either, ahead or behind', () => {
+    for (const fence of [{ epoch: 3 }, { epoch: 3, generation: 2, seq: 9 }]) {
+      const lane = Lane.recovered();
+      recover(lane.table, recovery(fence, { ...tentative, runId: 'next run' }));
+      expect(lane.header.runId).toBe(UNCONFIRMED);
+    }
+  });
+
+  test('of a lane of the present run leaves it open: an old fence would have an old epoch', () => {
+    const lane = Lane.recovered();
+    recover(lane.table, recovery({ epoch: 3 }, tentative));
+    expect(lane.header.runId).toBe('run');
+  });
+
+  test('is not confirmed once a later one came', () => {
+    const lane = new Lane();
+    recover(lane.table, recovery({ epoch: 3 }, tentative));
+    recover(lane.table, recovery({ epoch: 4 }, tentative));
+    expect(confirm(lane.table, 'run', 3)).toEqual({ kind: 'refused', epoch: 4 });
+    expect(lane.header.runId).toBe(UNCONFIRMED);
+  });
+
+  test('is not confirmed when the front was emptied again', () => {
+    expect(confirm(new Lane().table, 'run', 3)).toEqual({ kind: 'refused', epoch: 0 });
   });
 });
 

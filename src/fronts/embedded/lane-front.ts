@@ -1,5 +1,5 @@
 import { acknowledge, claim, cut, readGeneration, release, requestFlush } from '../../core/lane-flush.ts';
-import { adopt, recover } from '../../core/lane-recover.ts';
+import { adopt, confirm, recover } from '../../core/lane-recover.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../core/lane-slots.ts';
 import { write, type WriteBatch, type WriteResult } from '../../core/lane-write.ts';
 import type { LaneEnv, LaneTable } from '../../core/lane.ts';
@@ -113,6 +113,11 @@ export class EmbeddedLaneFront implements LaneFront {
     const { lanes, random } = this.#attachment;
     const incarnation = random.token();
     return this.#lanes.step(lane, 1, (table, runId) => recover(table, { ...recovery, lanes, runId, incarnation }));
+  }
+
+  async confirm(lane: number, epoch: number): ReturnType<LaneFront['confirm']> {
+    this.#checkOpen();
+    return this.#lanes.step(lane, 1, (table, runId) => confirm(table, runId, epoch));
   }
 
   async adopt(lane: number): ReturnType<LaneFront['adopt']> {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, ReadResult } from '../../core/lane-flush.ts';
-import type { AdoptResult, RecoverResult } from '../../core/lane-recover.ts';
+import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
-import { bytesOf, entriesOf, type Fence, type LaneHeader, type Unrecovered } from '../../core/lane.ts';
+import { bytesOf, entriesOf, type LaneHeader, type Unrecovered } from '../../core/lane.ts';
 import { fillSlot, TOMBSTONE } from '../../core/slot.ts';
 import { MillraceError } from '../../errors.ts';
 import { UNRECOVERED, type Attachment, type LaneFront, type SlotReport } from '../../ports/front.ts';
@@ -239,11 +239,21 @@ export class RedisLaneFront implements LaneFront {
     return createHash('sha1').update(this.#attachment.random.token()).digest('base64url').slice(0, INCARNATION_LENGTH);
   }
 
-  async recover(lane: number, recovery: { readonly fence: Fence; readonly owner: string; readonly leaseMs: number }): Promise<RecoverResult> {
-    const { fence, owner, leaseMs } = recovery;
+  async recover(lane: number, recovery: Parameters<LaneFront['recover']>[1]): Promise<RecoverResult> {
+    const { fence, owner, leaseMs, tentative } = recovery;
     const incarnation = this.#newIncarnation();
     const fenceArgs = [fence.epoch, fence.generation, fence.seq].map(String);
-    const reply = await this.#step(lane, 'recover', () => [String(this.#lanes.length), incarnation, ...fenceArgs, fence.digest, owner, String(leaseMs)]);
+    const epochs = (fence.epochs ?? []).map((start) => `${start.epoch}:${start.seq}`).join(',');
+    const reply = await this.#step(lane, 'recover', () => [
+      String(this.#lanes.length),
+      incarnation,
+      ...fenceArgs,
+      fence.digest,
+      owner,
+      String(leaseMs),
+      tentative === true ? '1' : '',
+      epochs,
+    ]);
     switch (reply[0]) {
       case 'created':
       case 'current':
@@ -257,6 +267,11 @@ export class RedisLaneFront implements LaneFront {
       default:
         return { kind: 'stopped', reason: reply[1] as string };
     }
+  }
+
+  async confirm(lane: number, epoch: number): Promise<ConfirmResult> {
+    const reply = await this.#step(lane, 'confirm', () => [String(epoch)]);
+    return reply[0] === 'confirmed' ? { kind: 'confirmed', header: mustHaveHeader(reply) } : { kind: 'refused', epoch: reply[1] as number };
   }
 
   async adopt(lane: number): Promise<AdoptResult> {

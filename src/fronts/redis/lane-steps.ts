@@ -127,6 +127,8 @@ export class LaneSteps {
   #answered(step: Step, server: RedisServer, generation: number, reply: Reply): void {
     const header = headerOf(reply);
     if (header !== undefined && header.runId === server.runId) this.#learn(header, server, generation);
+    // Known to be unrecovered: what was seen before is not to be believed any more.
+    else if (header !== undefined) this.#seenOn = undefined;
     if (reply[0] === 'unrecovered' && header?.runId === server.runId && step.attempts < ATTEMPTS_MAX) {
       // Another process recovered the lane, and the step was called with what was known before.
       this.#repeat(step, undefined, undefined);
@@ -196,7 +198,7 @@ export function headerOf(reply: Reply): LaneHeader | undefined {
 }
 
 const HEADER_AT: Readonly<Record<string, number>> = {
-  unrecovered: 1, header: 1, claimed: 2, requested: 1, cut: 1, empty: 1, done: 1, more: 1, created: 1, current: 1, behind: 1, adopted: 1, report: 5,
+  unrecovered: 1, header: 1, claimed: 2, requested: 1, cut: 1, empty: 1, done: 1, more: 1, created: 1, current: 1, behind: 1, confirmed: 1, adopted: 1, report: 5,
 };
 
 /** What a reply says that no script of this version gives. */

@@ -5,6 +5,7 @@ import beginFill from './lua/begin-fill.lua';
 import beginIntent from './lua/begin-intent.lua';
 import beginRefresh from './lua/begin-refresh.lua';
 import claim from './lua/claim.lua';
+import confirm from './lua/confirm.lua';
 import cut from './lua/cut.lua';
 import endFill from './lua/end-fill.lua';
 import finishIntent from './lua/finish-intent.lua';
@@ -43,6 +44,7 @@ const SCRIPTS = {
   readGeneration: ['no-writes', readGeneration],
   acknowledge: ['allow-oom', acknowledge],
   recover: ['allow-oom', fresh + recover],
+  confirm: ['allow-oom', confirm],
   adopt: ['allow-oom', fresh + adopt],
   sweep: ['allow-oom', sweep],
   header: ['no-writes', header],

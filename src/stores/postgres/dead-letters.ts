@@ -48,6 +48,10 @@ export class DeadLetters implements DeadLetterStore {
     return key.includes('\0') ? undefined : (await this.#select('d.key = $2::text order by d.id desc limit 1', [key]))[0];
   }
 
+  async ofWrite(key: string, seq: number): Promise<DeadLetter | undefined> {
+    return key.includes('\0') ? undefined : (await this.#select('d.key = $2::text and $3::text::bigint between d.from_seq and d.cut_seq', [key, `${seq}`]))[0];
+  }
+
   ofGeneration(lane: number, generation: number): Promise<DeadLetter[]> {
     return this.#select('d.lane = $2::text::integer and d.generation = $3::text::bigint order by d.id', [`${lane}`, `${generation}`]);
   }

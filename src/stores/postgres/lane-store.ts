@@ -1,4 +1,4 @@
-import type { Fence } from '../../core/lane.ts';
+import type { EpochStart, Fence } from '../../core/lane.ts';
 import { MillraceError } from '../../errors.ts';
 import type { ApplyResult, DeadLetter, DeadLetterStore, Flush, LaneStore, Mutation } from '../../ports/store.ts';
 import { BatchWriter, SAVEPOINT, split, type RefusedRow } from './batch-writer.ts';
@@ -80,6 +80,10 @@ export class PostgresLaneStore implements LaneStore {
     return this.#try('raise the epoch', () => this.#lanes().fences.raise(this.#database, lane));
   }
 
+  beginEpoch(lane: number, epoch: number, epochs: readonly EpochStart[]): Promise<boolean> {
+    return this.#try('record an epoch', () => this.#lanes().fences.begin(this.#database, lane, epoch, epochs));
+  }
+
   async apply(flush: Flush): Promise<ApplyResult> {
     const { fences } = this.#lanes();
     // The fence travels with BEGIN: three round trips for a generation of one batch.
@@ -136,6 +140,7 @@ export class PostgresLaneStore implements LaneStore {
       list: (page) => this.#try('list dead letters', (): Promise<DeadLetter[]> => letters.list(page)),
       get: (id) => this.#try('read a dead letter', () => letters.get(id)),
       ofKey: (key) => this.#try('read a dead letter', () => letters.ofKey(key)),
+      ofWrite: (key, seq) => this.#try('read a dead letter', () => letters.ofWrite(key, seq)),
       ofGeneration: (lane, generation) => this.#try('read dead letters', () => letters.ofGeneration(lane, generation)),
       remove: (ids) => this.#try('remove dead letters', () => letters.remove(ids)),
       count: () => this.#try('count dead letters', () => letters.count()),

@@ -1,5 +1,5 @@
 import { MillraceError } from '../../errors.ts';
-import type { Fence } from '../../core/lane.ts';
+import type { EpochStart, Fence } from '../../core/lane.ts';
 import type { FencedLane, LaneGeneration } from '../../ports/store.ts';
 import { schemaError } from './catalogue.ts';
 import type { Connection, Row } from './database.ts';
@@ -88,6 +88,16 @@ export class Fences {
     return fenceOf(rows.at(-1) as Row);
   }
 
+  /** False when a higher epoch was issued. */
+  async begin(connection: Connection, lane: number, epoch: number, epochs: readonly EpochStart[]): Promise<boolean> {
+    const list = epochs.map((start) => `${integer(start.epoch)}:${integer(start.seq)}`).join(',');
+    const rows = await connection.script(
+      `${this.#settings}; update ${this.#table} f set epochs = ${literal(list)}, updated_at = now()
+      where f.cache = ${literal(this.#cache)} and f.lane = ${integer(lane)} and f.epoch = ${integer(epoch)} returning f.lane::text as lane`,
+    );
+    return rows.length > 0;
+  }
+
   /** One statement, all lanes or not: returns a row per lane that was where it should be. Ints and configuration only. */
   compareAndSet(lanes: readonly LaneGeneration[]): string {
     // Sorted, so that two flushes of the same lanes meet at the first and not in a deadlock.
@@ -113,9 +123,15 @@ export class Fences {
   }
 }
 
-const FENCE = 'f.lane::text as lane, f.epoch::text as epoch, f.generation::text as generation, f.seq::text as seq, f.digest as digest';
+const FENCE = 'f.lane::text as lane, f.epoch::text as epoch, f.generation::text as generation, f.seq::text as seq, f.digest as digest, f.epochs as epochs';
 
-const fenceOf = (row: Row): Fence => ({ epoch: Number(row['epoch']), generation: Number(row['generation']), seq: Number(row['seq']), digest: row['digest'] as string });
+const fenceOf = (row: Row): Fence => ({ epoch: Number(row['epoch']), generation: Number(row['generation']), seq: Number(row['seq']), digest: row['digest'] as string, ...epochsOf(row['epochs'] as string) });
+
+function epochsOf(list: string): Pick<Fence, 'epochs'> {
+  if (list === '') return {};
+  const starts = list.split(',').map((start) => start.split(':').map(Number));
+  return { epochs: starts.map(([epoch = 0, seq = 0]) => ({ epoch, seq })) };
+}
 
 /** Applied comes first: it is a fact, whoever has the lane by now. */
 function verdictOf({ epoch, generation, cutSeq, digest }: LaneGeneration, fence: Fence | undefined): FencedLane['verdict'] | undefined {

@@ -1,6 +1,6 @@
 -- For recover and adopt: a lane that starts where the fence is, and forgetting what it had.
-local function fresh(lanes, incarnation, epoch, epochs, generation, seq, owner, leaseUntilMs)
-  redis.call('HSET', HEADER, 'lanes', lanes, 'run', RUN, 'inc', incarnation, 'epoch', epoch, 'epochs', epochs, 'seq', seq,
+local function fresh(run, lanes, incarnation, epoch, epochs, generation, seq, owner, leaseUntilMs)
+  redis.call('HSET', HEADER, 'lanes', lanes, 'run', run, 'inc', incarnation, 'epoch', epoch, 'epochs', epochs, 'seq', seq,
     'gen', generation, 'stored', seq, 'pe', 0, 'pb', 0, 'pt', 0, 'ps', 0, 'fstate', '', 'owner', owner, 'lease', leaseUntilMs,
     'flush', 0, 'stopped', '', 'ttls', '')
 end

@@ -1,30 +1,42 @@
 -- Brings the lane in line with the store's fence. Repeating it with the same fence does no harm.
 -- KEYS  1 header
--- ARGV  1 lanes, 2 a new incarnation, 3 to 6 the fence's epoch, generation, seq, digest, 7 owner or '', 8 ms of the lease
+-- ARGV  1 lanes, 2 a new incarnation, 3 to 6 the fence's epoch, generation, seq, digest, 7 owner or '', 8 ms of the lease,
+--       9 '1' when it is tentative, 10 the epochs that the store remembers
 -- Gives { 'created' | 'current' | 'behind', header, entries dropped } | { 'lanes', lanes } | { 'refused', epoch }
 --       | { 'stopped', reason }
 -- Cost  O(1), whatever the lane holds
 local lanes, epoch, generation, seq = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local owner, leaseUntilMs = ARGV[7], 0
 if owner ~= '' then leaseUntilMs = whole(clock() + ARGV[8]) end
-local h = redis.call('HMGET', HEADER, 'lanes', 'inc', 'epoch', 'epochs', 'seq', 'gen', 'stored', 'pe', 'fstate', 'fe', 'fgen', 'fseq', 'fdigest')
+-- A tentative recovery opens nothing before it is confirmed: no step accepts an empty run.
+local run = ARGV[9] == '1' and '' or RUN
+local h = redis.call('HMGET', HEADER, 'lanes', 'inc', 'epoch', 'epochs', 'seq', 'gen', 'stored', 'pe', 'fstate', 'fe', 'fgen', 'fseq', 'fdigest', 'run')
+
+-- The last 32 epochs that front and store remember, with the seq at which each began; keep in step with EPOCHS_KEPT.
+local function begin(atSeq)
+  local seqs, order = {}, {}
+  for _, list in ipairs({ h[4] or '', ARGV[10] }) do
+    for e, s in string.gmatch(list, '(%d+):(%d+)') do
+      if not seqs[e] then order[#order + 1] = tonumber(e) end
+      seqs[e] = s
+    end
+  end
+  table.sort(order)
+  local starts = {}
+  for _, e in ipairs(order) do
+    if e ~= epoch then starts[#starts + 1] = whole(e) .. ':' .. seqs[whole(e)] end
+  end
+  starts[#starts + 1] = whole(epoch) .. ':' .. whole(atSeq)
+  return table.concat(starts, ',', math.max(1, #starts - 31))
+end
+
 if not h[1] then
   clear()
-  fresh(lanes, ARGV[2], epoch, whole(epoch) .. ':' .. whole(seq), generation, seq, owner, leaseUntilMs)
+  fresh(run, lanes, ARGV[2], epoch, begin(seq), generation, seq, owner, leaseUntilMs)
   return { generation == 0 and seq == 0 and 'created' or 'behind', redis.call('HGETALL', HEADER), 0 }
 end
 if h[1] ~= lanes then return { 'lanes', tonumber(h[1]) } end
 if epoch < tonumber(h[3]) then return { 'refused', tonumber(h[3]) } end
-
--- The last 32 epochs with the seq at which each began; keep in step with EPOCHS_KEPT.
-local function begin(atSeq)
-  local starts = {}
-  for start in string.gmatch(h[4], '[^,]+') do starts[#starts + 1] = start end
-  local last = #starts > 0 and string.match(starts[#starts], '^(%d+):')
-  if last and tonumber(last) == epoch then return h[4] end
-  starts[#starts + 1] = whole(epoch) .. ':' .. whole(atSeq)
-  return table.concat(starts, ',', math.max(1, #starts - 31))
-end
 
 local cut = h[9] == 'cut'
 if tonumber(h[5]) < seq then
@@ -32,7 +44,7 @@ if tonumber(h[5]) < seq then
   if cut then dropped = dropped + tonumber(h[10]) end
   local epochs = begin(seq)
   clear(h[2])
-  fresh(lanes, ARGV[2], epoch, epochs, generation, seq, owner, leaseUntilMs)
+  fresh(run, lanes, ARGV[2], epoch, epochs, generation, seq, owner, leaseUntilMs)
   return { 'behind', redis.call('HGETALL', HEADER), dropped }
 end
 
@@ -56,7 +68,10 @@ elseif cut and generation == flight then
 else
   stopped = 'the store has generation ' .. whole(generation) .. ', which the front at generation ' .. whole(frontGeneration) .. ' never cut'
 end
-redis.call('HSET', HEADER, 'run', RUN, 'epoch', epoch, 'epochs', begin(tonumber(h[5])), 'owner', owner, 'lease', leaseUntilMs, 'stopped', stopped)
+-- The same run, and the lane was recovered in it: nothing can have been lost since.
+local epochs = h[4]
+if h[14] == RUN then run = RUN else epochs = begin(tonumber(h[5])) end
+redis.call('HSET', HEADER, 'run', run, 'epoch', epoch, 'epochs', epochs, 'owner', owner, 'lease', leaseUntilMs, 'stopped', stopped)
 if applied then
   redis.call('HSET', HEADER, 'fstate', 'stored', 'stored', h[12])
   redis.call('UNLINK', FROZEN)

@@ -10,6 +10,8 @@ create table if not exists {{schema}}.millrace_fence (
   generation bigint not null default 0,
   seq bigint not null default 0,
   digest text not null default '',
+  -- epochs that began after a restart of the front, as epoch:seq,epoch:seq; the front's own list can be lost with it
+  epochs text not null default '',
   updated_at timestamptz not null default now(),
   primary key (cache, lane)
   -- updated with every flush: room on the page keeps the updates off the index
