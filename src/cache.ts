@@ -25,6 +25,9 @@ export interface CloseReport {
 /** Passed by reference: a write with these needs no look at its options. */
 const DEFAULTS: WriteOptions = Object.freeze({});
 
+/** @internal For the command line only; a registered symbol, because a configuration may load another copy of the package. */
+export const FLUSH_HERE: unique symbol = Symbol.for('millrace.flush-here');
+
 /** How long {@link Cache.close} drains when it is not told. */
 const CLOSE_TIMEOUT_MS = 30_000;
 
@@ -36,15 +39,18 @@ const CLOSE_TIMEOUT_MS = 30_000;
  */
 export class Cache<V> implements AsyncDisposable {
   readonly name: string;
-  readonly #options: ParsedOptions<V>;
+  #options: ParsedOptions<V>;
+  readonly #given: CacheOptions<V>;
   readonly #events = new Emitter();
   #engine: Engine | undefined;
   #starting: Promise<Engine> | undefined;
   #closing: Promise<CloseReport> | undefined;
+  #paused = false;
   readonly deadLetters: DeadLetters<V>;
 
   /** @internal Use {@link createCache}. */
   constructor(options: CacheOptions<V>) {
+    this.#given = options;
     this.#options = parseCacheOptions(options);
     this.name = this.#options.settings.name;
     this.deadLetters = new DeadLetters<V>(this.name, () => this.#attached(), (key, json) => this.#write(key, json, DEFAULTS));
@@ -53,6 +59,13 @@ export class Cache<V> implements AsyncDisposable {
   /** Connects, checks front and store, and recovers what a crash left behind; other methods do so when first called. */
   async ready(): Promise<void> {
     await this.#attached();
+  }
+
+  /** @internal What `millrace worker` does to a cache with `flush: false`: from its first operation on, it flushes. */
+  [FLUSH_HERE](): void {
+    if (this.#options.settings.flush !== undefined || this.#options.settings.policy !== 'write-behind') return;
+    if (this.#starting !== undefined) throw new MillraceError('MILLRACE_INTERNAL', 'A cache that is in use cannot become a worker.', { cache: this.name });
+    this.#options = parseCacheOptions({ ...this.#given, flush: {} });
   }
 
   /** The value, or undefined. A value that is pending is found like any other. */
@@ -159,13 +172,18 @@ export class Cache<V> implements AsyncDisposable {
     await untilAborted(engine.flush(), options.signal, this.name, undefined);
   }
 
-  /** Stops flushing in this process, until {@link resume}; writes go on into the front. */
+  /**
+   * Stops flushing in this process, until {@link resume}; writes go on into the front. A cache that is paused before its
+   * first operation takes no lanes, and one that is closed while it is paused drains nothing.
+   */
   async pause(): Promise<void> {
-    (await this.#attached()).pause();
+    this.#paused = true;
+    (this.#engine ?? (await this.#starting))?.pause();
   }
 
   /** Flushes again after {@link pause}; also tries lanes again that stopped, after an operator has seen to the cause. */
   async resume(): Promise<void> {
+    this.#paused = false;
     (await this.#attached()).resume();
   }
 
@@ -222,7 +240,7 @@ export class Cache<V> implements AsyncDisposable {
     if (this.#engine !== undefined) return Promise.resolve(this.#engine);
     if (this.#closing !== undefined) return Promise.reject(this.#closedError());
     const { settings, front, store, clock, random } = this.#options;
-    this.#starting ??= Engine.start({ settings, front, store, clock, random, events: this.#events }).then(
+    this.#starting ??= Engine.start({ settings, front, store, clock, random, events: this.#events, paused: this.#paused }).then(
       (engine) => (this.#engine = engine),
       (error: unknown) => {
         // The next operation tries again: the server may be back by then.

@@ -1,4 +1,4 @@
-import type { MillraceError } from './errors.ts';
+import { isMillraceError, MillraceError } from './errors.ts';
 
 /** What a cache reports through `cache.on(name, listener)`. A listener that throws is reported as `error`, and stops nothing. */
 export interface CacheEvents {
@@ -62,7 +62,7 @@ export class Emitter {
         (listener as CacheListener<N>)(event);
       } catch (cause) {
         // A listener's fault must not stop a flush. An `error` listener that throws has had its say.
-        if (name !== 'error') this.emit('error', { error: cause as MillraceError });
+        if (name !== 'error') this.emit('error', { error: isMillraceError(cause) ? cause : new MillraceError('MILLRACE_INTERNAL', `A listener of '${name}' threw.`, { cause }) });
       }
     }
   }

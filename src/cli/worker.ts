@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
+import { FLUSH_HERE } from '../cache.ts';
 import type { CacheEventName, CacheEvents } from '../index.ts';
 import { withCaches, type AnyCache } from './config.ts';
 import { EXIT } from './failure.ts';
@@ -45,6 +46,8 @@ async function work(caches: readonly AnyCache[], drainTimeoutMs: number, { termi
     else process.stdout.write(`${JSON.stringify({ at: new Date().toISOString(), cache, event, ...data })}\n`);
   };
   for (const cache of caches) {
+    // A configuration that is shared with the writing processes has `flush: false`; this process is who flushes.
+    cache[FLUSH_HERE]();
     for (const name of Object.keys(LINES) as CacheEventName[]) listen(cache, name, tell);
   }
   await Promise.all(caches.map((cache) => cache.ready()));

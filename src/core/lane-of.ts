@@ -1,11 +1,8 @@
 /**
  * The lane of a key: 32-bit FNV-1a over the UTF-16 code units, low byte first, then modulo `lanes`.
  *
- * The result is pinned in every front and store that holds data, so this function never changes; another
- * hash would be another `LANE_HASH`, and opening a cache with a different one is refused.
+ * Data in fronts and stores lies where this function put it, so it never changes.
  */
-export const LANE_HASH = 'fnv1a-utf16';
-
 export function laneOf(key: string, lanes: number): number {
   if (lanes === 1) return 0;
   let hash = 0x811c9dc5;

@@ -8,6 +8,7 @@ import type { Clock, Timer } from '../ports/clock.ts';
 import type { Front } from '../ports/front.ts';
 import type { Random } from '../ports/random.ts';
 import type { Store } from '../ports/store.ts';
+import { Admission } from './admission.ts';
 import type { EngineContext } from './context.ts';
 import { newCounts, type Counts } from './counts.ts';
 import { DirectWriter } from './direct-writer.ts';
@@ -27,6 +28,8 @@ export interface EngineParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Emitter;
+  /** Begins without flushing, and without taking lanes, until {@link Engine.resume}. */
+  readonly paused: boolean;
 }
 
 /** How often a process asks for the progress of a lane that another one flushes, while somebody waits. */
@@ -78,6 +81,7 @@ export class Engine {
         owner: random.token(),
       };
       engine = new Engine(context);
+      if (parts.paused) engine.pause();
       try {
         await engine.#start();
       } catch (error) {
@@ -104,11 +108,14 @@ export class Engine {
     this.#recovery = new Recovery(context, this.#watermarks);
     this.#flusher = writeBehind && settings.flush !== undefined ? new Flusher(context, settings.flush, this.#watermarks, this.#recovery, () => this.#writers.some((writer) => writer.isBusy)) : undefined;
     const recover = (lane: number): Promise<void> => this.#recover(lane);
+    const admission = new Admission(settings.backpressure, this.#watermarks);
     this.#writers = writeBehind
-      ? lanes.map((lane) => new LaneWriter(context, lane, this.#watermarks[lane] as Watermark, {
+      ? lanes.map((lane) => new LaneWriter(context, lane, this.#watermarks[lane] as Watermark, admission, {
           stored: (position, key) => this.stored(position, key),
           accepted: (index, result) => this.#flusher?.accepted(index, result),
           recover,
+          newEpoch: (index) => void this.#observe(index).catch((error: unknown) => this.#report(error)),
+          refreshOccupancy: async () => void (await Promise.all(lanes.map((index) => this.#observe(index)))),
           waitForRoom: () => this.#flusher?.room() ?? new Promise((resolve) => context.clock.after(ROOM_POLL_MS, resolve, true)),
         }))
       : [];
@@ -117,7 +124,13 @@ export class Engine {
   }
 
   async #start(): Promise<void> {
-    if (this.#flusher !== undefined) await this.#flusher.start();
+    if (this.#direct !== undefined) {
+      await Promise.all(this.#watermarks.map((_, lane) => this.#adopt(lane)));
+      return;
+    }
+    // Who only looks leaves the lanes as they are.
+    if (this.#flusher?.paused === true) return;
+    await this.#flusher?.start();
     // Lanes that are in other hands need nothing; a lane that nobody could take tells why here.
     await Promise.all(this.#watermarks.map((_, lane) => this.#recover(lane)));
   }
@@ -187,6 +200,12 @@ export class Engine {
     return { lane, epoch: header.epoch, seq: header.seq };
   }
 
+  /** Looks at a lane; whoever waits for what it tells is answered. */
+  async #observe(lane: number): Promise<void> {
+    const { header } = await this.context.front.header(lane);
+    if (header !== undefined) (this.#watermarks[lane] as Watermark).observe(header);
+  }
+
   #hurry(lane: number): void {
     if (this.#flusher !== undefined && this.#flusher.lane(lane).state !== 'foreign') this.#flusher.hurry(lane);
     // Somebody else flushes: ask there. If the request is lost, the mutation is stored when it is due anyway.
@@ -225,7 +244,8 @@ export class Engine {
     const deadline = new Promise<'deadline'>((resolve) => {
       timer = clock.after(deadlineMs, () => resolve('deadline'), true);
     });
-    await Promise.race([deadline, this.#flusher === undefined ? this.idle() : this.flush()]).catch((error: unknown) => this.#report(error));
+    // What is paused is not drained: somebody wants the store left alone.
+    await Promise.race([deadline, this.#flusher === undefined || this.#flusher.paused ? this.idle() : this.flush()]).catch((error: unknown) => this.#report(error));
     this.#stopped = true;
     this.#progressTimer?.cancel();
     await Promise.race([deadline, this.#flusher?.stop()]);
@@ -249,9 +269,12 @@ export class Engine {
       else await this.#flusher.recover(lane);
       return;
     }
+    const { current } = await this.context.front.header(lane);
+    if (!current) await this.#adopt(lane);
+  }
+
+  async #adopt(lane: number): Promise<void> {
     const { settings, front } = this.context;
-    const { current } = await front.header(lane);
-    if (current) return;
     const adopted = await front.adopt(lane);
     if (adopted.kind === 'pending') {
       throw new MillraceError('MILLRACE_OPTIONS', `Cache "${settings.name}" has ${adopted.entries} pending writes from a write-behind policy. Drain it with policy: 'write-behind' before you change to '${settings.policy}'.`, { cache: settings.name, lane });
@@ -270,8 +293,7 @@ export class Engine {
   async #askForProgress(): Promise<void> {
     await Promise.all(this.#watermarks.map(async (watermark, lane) => {
       if (!watermark.waiting || this.#flusher?.lane(lane).isOurs === true) return;
-      const { header } = await this.context.front.header(lane);
-      if (header !== undefined) watermark.observe(header);
+      await this.#observe(lane);
     })).catch((error: unknown) => this.#report(error));
     this.#progressTimer = undefined;
     this.#followProgress();

@@ -84,6 +84,10 @@ export class Flusher {
     if (lane.state === 'idle') this.#leases.learn(lane, header);
   }
 
+  get paused(): boolean {
+    return this.#paused;
+  }
+
   pause(): void {
     this.#paused = true;
   }

@@ -191,6 +191,8 @@ export class GenerationFlush {
       return;
     }
     const fault = faultOf(error, settings.name);
+    // The cache was closed over it; who takes the lane next goes on.
+    if (fault.code === 'MILLRACE_CLOSED') return;
     // A refusal gets here only from a store that cannot keep dead letters.
     if (fault.code === 'MILLRACE_STORE_SCHEMA' || fault.code === 'MILLRACE_REJECTED') {
       for (const lane of lanes) this.#leases.stopLane(lane, fault);

@@ -1,6 +1,7 @@
-import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
+import type { WriteResult } from '../core/lane-write.ts';
 import type { AckLevel } from '../core/acks.ts';
 import { MillraceError } from '../errors.ts';
+import type { Admission, Allowance } from './admission.ts';
 import type { EngineContext } from './context.ts';
 import { PendingReceipt, type Progress } from './receipt.ts';
 import type { Position, Watermark } from './watermark.ts';
@@ -10,10 +11,14 @@ import { WRITE_BYTES_MAX, WRITE_KEYS_MAX, WRITES_IN_FLIGHT_MAX } from './setting
 export interface WriterHooks extends Progress {
   /** A batch was accepted; `pending` keys wait in the lane. Called before the callers learn of it. */
   accepted(lane: number, result: Extract<WriteResult, { kind: 'accepted' }>): void;
+  /** A write was given an epoch that no header was seen of: something may have been lost before it. */
+  newEpoch(lane: number): void;
   /** The lane must be recovered before it takes writes; resolves when it has been. */
   recover(lane: number): Promise<void>;
   /** The buffer is full; resolves when there may be room again. */
-  waitForRoom(lane: number): Promise<void>;
+  waitForRoom(): Promise<void>;
+  /** Looks at all lanes: others may have flushed them. */
+  refreshOccupancy(): Promise<void>;
 }
 
 interface Caller {
@@ -35,6 +40,8 @@ class Collected {
   readonly order: number;
   /** Sent at least once: takes no more writes, which would overtake those sent since. */
   closed = false;
+  /** Refused for want of room, after which all lanes were looked at. */
+  wasFull = false;
   /** Keys that a later batch has written meanwhile: what this batch holds of them must not be written any more. */
   superseded: Map<string, Position> | undefined;
 
@@ -67,6 +74,7 @@ export class LaneWriter {
   readonly #context: EngineContext;
   readonly #lane: number;
   readonly #watermark: Watermark;
+  readonly #admission: Admission;
   readonly #hooks: WriterHooks;
   /** Batches to be sent, oldest first; only the last takes more writes. */
   readonly #queue: Collected[] = [];
@@ -77,10 +85,11 @@ export class LaneWriter {
   #held = 0;
   #idle: (() => void)[] = [];
 
-  constructor(context: EngineContext, lane: number, watermark: Watermark, hooks: WriterHooks) {
+  constructor(context: EngineContext, lane: number, watermark: Watermark, admission: Admission, hooks: WriterHooks) {
     this.#context = context;
     this.#lane = lane;
     this.#watermark = watermark;
+    this.#admission = admission;
     this.#hooks = hooks;
   }
 
@@ -129,11 +138,14 @@ export class LaneWriter {
 
   #pump(): void {
     while (this.#held === 0 && this.#inFlight.size < WRITES_IN_FLIGHT_MAX) {
-      const batch = this.#queue.shift();
+      const batch = this.#queue[0];
       if (batch === undefined) break;
+      const allowance = this.#admission.begin(this.#lane, batch.keys.length, batch.bytes, () => this.#pump());
+      if (allowance === undefined) break;
+      this.#queue.shift();
       batch.closed = true;
       this.#inFlight.add(batch);
-      void this.#send(batch);
+      void this.#send(batch, allowance);
     }
     if (this.#queue.length === 0 && this.#inFlight.size === 0 && this.#held === 0 && this.#idle.length > 0) {
       const idle = this.#idle;
@@ -142,34 +154,30 @@ export class LaneWriter {
     }
   }
 
-  async #send(batch: Collected): Promise<void> {
+  async #send(batch: Collected, { maxEntries, maxBytes }: Allowance): Promise<void> {
+    const { keys, slots, ttls, bytes } = batch;
     let result: WriteResult;
     try {
-      result = await this.#context.front.write(this.#lane, this.#step(batch));
+      result = await this.#context.front.write(this.#lane, { accepted: batch.callers.length, keys, slots, ttls, bytes, maxEntries, maxBytes });
     } catch (error) {
       this.#inFlight.delete(batch);
+      this.#admission.end(keys.length, bytes);
       // Not sent again: the front may have it, and a late repetition could undo a newer write of another process.
       for (const caller of batch.callers) caller.reject(error);
       this.#pump();
       return;
     }
-    if (result.kind === 'accepted') {
-      this.#accepted(batch, result);
-      return;
-    }
-    await this.#refused(batch, result);
-  }
-
-  #step(batch: Collected): WriteBatch {
-    const { maxEntries, maxBytes } = this.#context.settings.backpressure;
-    return { accepted: batch.callers.length, keys: batch.keys, slots: batch.slots, ttls: batch.ttls, bytes: batch.bytes, maxEntries, maxBytes };
+    if (result.kind === 'accepted') this.#watermark.occupied(result.entries, result.bytes);
+    this.#admission.end(keys.length, bytes);
+    if (result.kind === 'accepted') this.#accepted(batch, result);
+    else await this.#refused(batch, result);
   }
 
   #accepted(batch: Collected, result: Extract<WriteResult, { kind: 'accepted' }>): void {
     const { counts, front } = this.#context;
     this.#inFlight.delete(batch);
     counts.accepted += batch.callers.length;
-    this.#watermark.gave(result.epoch, result.seq);
+    if (this.#watermark.gave(result.epoch, result.seq)) this.#hooks.newEpoch(this.#lane);
     // The flusher hears of it first: a cut that it asks for now comes before any write that a caller makes next.
     this.#hooks.accepted(this.#lane, result);
     this.#supersede(batch, { lane: this.#lane, epoch: result.epoch, seq: result.seq });
@@ -214,11 +222,11 @@ export class LaneWriter {
       this.#pump();
       return;
     }
-    if (result.kind === 'full' && settings.backpressure.onFull === 'reject' && batch.keys.length === 1) {
+    if (result.kind === 'full' && settings.backpressure.onFull === 'reject' && batch.keys.length === 1 && batch.wasFull) {
       this.#inFlight.delete(batch);
       counts.refused += batch.callers.length;
       const { maxEntries, maxBytes } = settings.backpressure;
-      const message = `The buffer is full: ${result.entries} of ${maxEntries} entries, about ${result.bytes} of ${maxBytes} bytes are pending. Slow down, raise backpressure.maxEntries or maxBytes, or use onFull: 'wait'.`;
+      const message = `The buffer is full: ${maxEntries} entries or about ${maxBytes} bytes are pending. Slow down, raise backpressure.maxEntries or maxBytes, or use onFull: 'wait'.`;
       for (const caller of batch.callers) caller.reject(new MillraceError('MILLRACE_FULL', message, { cache: settings.name, key: caller.key, lane: this.#lane }));
       this.#pump();
       return;
@@ -235,13 +243,15 @@ export class LaneWriter {
     let failure: { readonly error: unknown } | undefined;
     try {
       if (result.kind === 'unrecovered') await this.#hooks.recover(this.#lane);
-      else if (batch.keys.length === 1) await this.#hooks.waitForRoom(this.#lane);
+      else if (batch.wasFull && batch.keys.length === 1) await this.#hooks.waitForRoom();
+      else if (!batch.wasFull) await this.#hooks.refreshOccupancy();
       // What was sent after it is answered before it is repeated, and may have replaced some of its keys.
       while (this.#inFlight.size > 0) await new Promise<void>((resolve) => this.#context.clock.soon(resolve));
     } catch (error) {
       failure = { error };
     }
-    const parts = failure === undefined ? this.#split(batch, result.kind === 'full') : [];
+    batch.wasFull ||= result.kind === 'full';
+    const parts = failure === undefined ? this.#split(batch, batch.wasFull) : [];
     if (failure !== undefined) for (const caller of batch.callers) caller.reject(failure.error);
     this.#queue.splice(this.#queue.indexOf(batch), 1, ...parts);
     this.#held--;
@@ -259,6 +269,7 @@ export class LaneWriter {
     return [keys.slice(0, middle), keys.slice(middle)].filter((part) => part.length > 0).map((part) => {
       const half = new Collected(batch.order);
       half.closed = true;
+      half.wasFull = batch.wasFull;
       for (const key of part) {
         const i = batch.index.get(key) as number;
         half.put(key, batch.slots[i] as string, batch.ttls?.get(i));

@@ -1,5 +1,4 @@
-import type { LaneHeader } from '../core/lane.ts';
-import { EPOCHS_KEPT } from '../core/lane.ts';
+import { bytesOf, entriesOf, EPOCHS_KEPT, type LaneHeader } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
 import type { LossCause } from '../events.ts';
 import { defer, type Deferred } from './deferred.ts';
@@ -38,6 +37,9 @@ export class Watermark {
   #waiters: Waiter[] = [];
   readonly #refusals = new Map<string, Refusal>();
   #storedSeq = 0;
+  /** Entries and bytes that occupy the lane, as far as it is known here. */
+  entries = 0;
+  bytes = 0;
   /** Seqs up to `#storedSeq` of which it is known here what was refused: those that this process flushed. */
   #judgedFromSeq = 0;
   #judgedToSeq = 0;
@@ -59,6 +61,11 @@ export class Watermark {
 
   get storedSeq(): number {
     return this.#storedSeq;
+  }
+
+  occupied(entries: number, bytes: number): void {
+    this.entries = entries;
+    this.bytes = bytes;
   }
 
   /** Notes a write of this process. True when its epoch is new here, so that a header should be looked at. */
@@ -92,6 +99,7 @@ export class Watermark {
   /** Learns from a header; settles whoever waited for what it tells. Older news than known changes nothing. */
   observe(header: LaneHeader, cause: LossCause = 'front-lost-tail'): void {
     if (header.epoch < this.#epoch) return;
+    this.occupied(entriesOf(header), bytesOf(header));
     if (header.epoch > this.#epoch) {
       this.#epoch = header.epoch;
       this.#epochs = header.epochs;

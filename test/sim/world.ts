@@ -178,6 +178,7 @@ export class World {
 
   #fault(): void {
     const living = this.#clients.filter(({ process }) => process.alive);
+    if (living.length === 0) return;
     const client = this.#prng.pick(living);
     const ms = this.#prng.between(20, 1_500);
     const faults: Record<string, () => void> = {

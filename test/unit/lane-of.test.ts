@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
-import { LANE_HASH, laneOf } from '../../src/core/lane-of.ts';
+import { laneOf } from '../../src/core/lane-of.ts';
 
 test('the lane of a key never changes', () => {
-  expect(LANE_HASH).toBe('fnv1a-utf16');
   const keys = ['a', 'b', 'user:1', 'user:2', '__proto__', 'é', '鍵', '👍', 'x'.repeat(512)];
   expect(keys.map((key) => laneOf(key, 32))).toMatchInlineSnapshot(`
     [
