@@ -237,8 +237,8 @@ export class Cache<V> implements AsyncDisposable {
   }
 
   #attached(): Promise<Engine> {
-    if (this.#engine !== undefined) return Promise.resolve(this.#engine);
     if (this.#closing !== undefined) return Promise.reject(this.#closedError());
+    if (this.#engine !== undefined) return Promise.resolve(this.#engine);
     const { settings, front, store, clock, random } = this.#options;
     this.#starting ??= Engine.start({ settings, front, store, clock, random, events: this.#events, paused: this.#paused }).then(
       (engine) => (this.#engine = engine),

@@ -1,4 +1,4 @@
-import assert from 'node:assert/strict';
+import { strict as assert } from 'node:assert';
 import type { AckLevel } from '../core/acks.ts';
 import { UNRECOVERED } from '../ports/front.ts';
 import { testFlush } from './front-flush.ts';

@@ -1,4 +1,4 @@
-import assert from 'node:assert/strict';
+import { strict as assert } from 'node:assert';
 import { LONG_MS, SHORT_MS, type Register } from './front-subject.ts';
 
 /** How a generation is cut, read and acknowledged while writes go on. */

@@ -1,4 +1,4 @@
-import assert from 'node:assert/strict';
+import { strict as assert } from 'node:assert';
 import { EPOCHS_KEPT, UNCONFIRMED, type Fence } from '../core/lane.ts';
 import type { RecoverResult } from '../core/lane-recover.ts';
 import { UNRECOVERED } from '../ports/front.ts';

@@ -1,4 +1,4 @@
-import assert from 'node:assert/strict';
+import { strict as assert } from 'node:assert';
 import { LONG_MS, type Bench, type Register } from './front-subject.ts';
 
 const slots = (...raws: (string | undefined)[]) => ({ kind: 'slots', slots: raws });

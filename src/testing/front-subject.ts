@@ -1,4 +1,4 @@
-import assert from 'node:assert/strict';
+import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
 import type { AckLevel } from '../core/acks.ts';
 import type { WriteBatch, WriteResult } from '../core/lane-write.ts';

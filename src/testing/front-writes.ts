@@ -1,4 +1,4 @@
-import assert from 'node:assert/strict';
+import { strict as assert } from 'node:assert';
 import { accepted, batchOf, type Register } from './front-subject.ts';
 
 /** Keys that have a meaning somewhere on the way: in key names, in hash tags, in patterns, in JavaScript objects. */

@@ -1,4 +1,4 @@
-import assert from 'node:assert/strict';
+import { strict as assert } from 'node:assert';
 import { testLanes } from './store-lanes.ts';
 import { attach, Bench, cut, failsWith, flushOf, LANES, type Register, type StoreConformance } from './store-subject.ts';
 

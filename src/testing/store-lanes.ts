@@ -1,4 +1,4 @@
-import assert from 'node:assert/strict';
+import { strict as assert } from 'node:assert';
 import type { Mutation } from '../ports/store.ts';
 import { attach, cut, failsWith, flushOf, LANES, type Bench, type Register, type StoreConformance } from './store-subject.ts';
 

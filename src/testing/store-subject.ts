@@ -1,4 +1,4 @@
-import assert from 'node:assert/strict';
+import { strict as assert } from 'node:assert';
 import type { Clock } from '../ports/clock.ts';
 import type { ApplyResult, Flush, LaneGeneration, LaneStore, Mutation, Store } from '../ports/store.ts';
 
