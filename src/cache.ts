@@ -4,7 +4,7 @@ import { laneOf } from './core/lane-of.ts';
 import { encodeJson } from './core/json-value.ts';
 import type { Receipt } from './engine/receipt.ts';
 import { Engine } from './engine/engine.ts';
-import { MillraceError } from './errors.ts';
+import { isMillraceError, MillraceError } from './errors.ts';
 import { Emitter, type CacheEventName, type CacheListener } from './events.ts';
 import { KEY_BYTES_MAX } from './engine/settings.ts';
 import { DeadLetters } from './dead-letters.ts';
@@ -149,6 +149,7 @@ export class Cache<V> implements AsyncDisposable {
       this.#checkKey(key);
       encoded.push([key, this.#encode(key, schema === undefined ? value : await validate(schema, value, this.name, key))]);
     }
+    await this.#checkAllStorable(encoded);
     return Promise.all(encoded.map(([key, json]) => this.#write(key, json, options)));
   }
 
@@ -162,6 +163,7 @@ export class Cache<V> implements AsyncDisposable {
   async deleteMany(keys: Iterable<string>, options: WriteOptions = DEFAULTS): Promise<Receipt[]> {
     const list = [...keys];
     for (const key of list) this.#checkKey(key);
+    await this.#checkAllStorable(list.map((key) => [key, undefined]));
     return Promise.all(list.map((key) => this.#write(key, undefined, options)));
   }
 
@@ -177,6 +179,7 @@ export class Cache<V> implements AsyncDisposable {
    * first operation takes no lanes, and one that is closed while it is paused drains nothing.
    */
   async pause(): Promise<void> {
+    this.#refuseClosed();
     this.#paused = true;
     (this.#engine ?? (await this.#starting))?.pause();
   }
@@ -245,7 +248,7 @@ export class Cache<V> implements AsyncDisposable {
       (error: unknown) => {
         // The next operation tries again: the server may be back by then.
         this.#starting = undefined;
-        throw error;
+        throw named(error, this.name);
       },
     );
     return this.#starting;
@@ -292,6 +295,11 @@ export class Cache<V> implements AsyncDisposable {
     if (fault !== undefined) throw new MillraceError('MILLRACE_KEY', fault, { cache: this.name, key: typeof key === 'string' ? key.slice(0, 80) : undefined });
   }
 
+  async #checkAllStorable(entries: readonly (readonly [key: string, json: string | undefined])[]): Promise<void> {
+    const engine = await this.#attached();
+    for (const [key, json] of entries) this.#checkStorable(engine, key, json);
+  }
+
   #checkStorable(engine: Engine, key: string, json: string | undefined): void {
     const { store } = engine.context;
     const keyRefusal = store.checkKey(key);
@@ -321,6 +329,12 @@ function keyFault(key: unknown): string | undefined {
   if (!key.isWellFormed()) return 'A key must be well-formed Unicode: it has half of a surrogate pair.';
   if (key.includes('\0')) return 'A key must not contain NUL.';
   return undefined;
+}
+
+/** Connections are shared, so what fails there does not know for which cache. */
+function named(error: unknown, cache: string): unknown {
+  if (!isMillraceError(error) || error.cache !== undefined) return error;
+  return new MillraceError(error.code, error.message, { cache, key: error.key, lane: error.lane, cause: error.cause });
 }
 
 async function validate<V>(schema: StandardSchemaV1<unknown, V>, value: unknown, cache: string, key: string): Promise<V> {

@@ -3,7 +3,7 @@ import { ACK_LEVELS, type AckLevel } from './core/acks.ts';
 import { parseDuration, type Duration } from './core/duration.ts';
 import type { Settings } from './engine/settings.ts';
 import { systemClock, systemRandom } from './engine/system.ts';
-import { MillraceError } from './errors.ts';
+import { isMillraceError, MillraceError } from './errors.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Front } from './ports/front.ts';
 import type { Random } from './ports/random.ts';
@@ -221,7 +221,16 @@ class OptionReader {
   store<V>(): Store | undefined {
     const store = this.#options['store'] as Store | CustomStore<V> | undefined;
     if (isStore(store)) return store;
-    if (typeof (store as CustomStore<V> | undefined)?.loadMany === 'function' && typeof (store as CustomStore<V>).apply === 'function') return customStore(store as CustomStore<V>);
+    if (typeof (store as CustomStore<V> | undefined)?.loadMany === 'function' && typeof (store as CustomStore<V>).apply === 'function') {
+      try {
+        return customStore(store as CustomStore<V>);
+      } catch (error) {
+        // Its faults are listed with the others.
+        if (!isMillraceError(error)) throw error;
+        this.fault(`${error.message}.`);
+        return undefined;
+      }
+    }
     this.fault("store is missing: use postgresStore({ pool, table, key, value }) from 'millrace/postgres', or an object with loadMany(keys) and apply(batch).");
     return undefined;
   }
