@@ -84,6 +84,8 @@ export class LaneWriter {
   /** Batches that wait to be repeated: nothing may overtake them. */
   #held = 0;
   #idle: (() => void)[] = [];
+  /** Who waits for the next answer of the front. */
+  #answered: (() => void)[] = [];
 
   constructor(context: EngineContext, lane: number, watermark: Watermark, admission: Admission, hooks: WriterHooks) {
     this.#context = context;
@@ -154,13 +156,21 @@ export class LaneWriter {
     }
   }
 
+  /** The front has answered. */
+  #leave(batch: Collected): void {
+    this.#inFlight.delete(batch);
+    const answered = this.#answered;
+    this.#answered = [];
+    for (const resolve of answered) resolve();
+  }
+
   async #send(batch: Collected, { maxEntries, maxBytes }: Allowance): Promise<void> {
     const { keys, slots, ttls, bytes } = batch;
     let result: WriteResult;
     try {
       result = await this.#context.front.write(this.#lane, { accepted: batch.callers.length, keys, slots, ttls, bytes, maxEntries, maxBytes });
     } catch (error) {
-      this.#inFlight.delete(batch);
+      this.#leave(batch);
       this.#admission.end(keys.length, bytes);
       // Not sent again: the front may have it, and a late repetition could undo a newer write of another process.
       for (const caller of batch.callers) caller.reject(error);
@@ -174,8 +184,8 @@ export class LaneWriter {
   }
 
   #accepted(batch: Collected, result: Extract<WriteResult, { kind: 'accepted' }>): void {
-    const { counts, front } = this.#context;
-    this.#inFlight.delete(batch);
+    const { counts } = this.#context;
+    this.#leave(batch);
     counts.accepted += batch.callers.length;
     if (this.#watermark.gave(result.epoch, result.seq)) this.#hooks.newEpoch(this.#lane);
     // The flusher hears of it first: a cut that it asks for now comes before any write that a caller makes next.
@@ -183,25 +193,37 @@ export class LaneWriter {
     this.#supersede(batch, { lane: this.#lane, epoch: result.epoch, seq: result.seq });
 
     const firstSeq = result.seq - batch.callers.length + 1;
-    const level = strongest(batch.callers);
-    if (level === 'buffered') {
-      this.#resolve(batch.callers, firstSeq, result.epoch);
-    } else {
-      front.sync(level, this.#lane).then(
-        () => this.#resolve(batch.callers, firstSeq, result.epoch),
-        (error: unknown) => {
-          for (const caller of batch.callers) caller.reject(error);
-        },
-      );
-    }
+    void this.#answer(batch.callers, firstSeq, 1, { lane: this.#lane, epoch: result.epoch, seq: result.seq });
     this.#pump();
   }
 
-  #resolve(callers: readonly Caller[], firstSeq: number, epoch: number): void {
+  /** Resolves callers at positions that rise by `step`, once the front holds `last` at the level that they ask for. */
+  async #answer(callers: readonly Caller[], firstSeq: number, step: 0 | 1, last: Position): Promise<void> {
+    const level = strongest(callers);
+    if (level !== 'buffered') {
+      try {
+        await this.#sync(level, last);
+      } catch (error) {
+        for (const caller of callers) caller.reject(error);
+        return;
+      }
+    }
     for (let i = 0; i < callers.length; i++) {
       const caller = callers[i] as Caller;
-      caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, epoch, firstSeq + i));
+      caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, last.epoch, firstSeq + i * step));
     }
+  }
+
+  /** A front that was restarted since the write confirms what it has, which may not be the write. */
+  async #sync(level: 'fsynced' | 'replicated', last: Position): Promise<void> {
+    const { front, settings } = this.#context;
+    await front.sync(level, this.#lane);
+    const { header, current } = await front.header(this.#lane);
+    if (header !== undefined && current) {
+      this.#watermark.observe(header);
+      if (this.#watermark.survived(last)) return;
+    }
+    throw new MillraceError('MILLRACE_LOST', `The front was restarted before it could confirm the write as '${level}'. The write may be lost; write it again.`, { cache: settings.name, lane: this.#lane });
   }
 
   /** Batches that were sent earlier and have to be repeated must not write these keys again. */
@@ -216,14 +238,14 @@ export class LaneWriter {
   async #refused(batch: Collected, result: Exclude<WriteResult, { kind: 'accepted' }>): Promise<void> {
     const { settings, counts } = this.#context;
     if (result.kind === 'stopped') {
-      this.#inFlight.delete(batch);
+      this.#leave(batch);
       const error = new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} takes no writes: ${result.reason}.`, { cache: settings.name, lane: this.#lane });
       for (const caller of batch.callers) caller.reject(error);
       this.#pump();
       return;
     }
     if (result.kind === 'full' && settings.backpressure.onFull === 'reject' && batch.keys.length === 1 && batch.wasFull) {
-      this.#inFlight.delete(batch);
+      this.#leave(batch);
       counts.refused += batch.callers.length;
       const { maxEntries, maxBytes } = settings.backpressure;
       const message = `The buffer is full: ${maxEntries} entries or about ${maxBytes} bytes are pending. Slow down, raise backpressure.maxEntries or maxBytes, or use onFull: 'wait'.`;
@@ -237,7 +259,7 @@ export class LaneWriter {
   /** Holds the lane until the batch can be sent again, in its place before all later ones. */
   async #repeat(batch: Collected, result: Extract<WriteResult, { kind: 'full' | 'unrecovered' }>): Promise<void> {
     this.#held++;
-    this.#inFlight.delete(batch);
+    this.#leave(batch);
     const at = this.#queue.findIndex((other) => other.order > batch.order);
     this.#queue.splice(at < 0 ? this.#queue.length : at, 0, batch);
     let failure: { readonly error: unknown } | undefined;
@@ -246,7 +268,7 @@ export class LaneWriter {
       else if (batch.wasFull && batch.keys.length === 1) await this.#hooks.waitForRoom();
       else if (!batch.wasFull) await this.#hooks.refreshOccupancy();
       // What was sent after it is answered before it is repeated, and may have replaced some of its keys.
-      while (this.#inFlight.size > 0) await new Promise<void>((resolve) => this.#context.clock.soon(resolve));
+      while (this.#inFlight.size > 0) await new Promise<void>((resolve) => this.#answered.push(resolve));
     } catch (error) {
       failure = { error };
     }
@@ -263,7 +285,7 @@ export class LaneWriter {
     const keys = batch.keys.filter((key) => batch.superseded?.has(key) !== true);
     for (const caller of batch.callers) {
       const position = batch.superseded?.get(caller.key);
-      if (position !== undefined) caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, position.epoch, position.seq));
+      if (position !== undefined) void this.#answer([caller], position.seq, 0, position);
     }
     const middle = inHalves && keys.length > 1 ? Math.ceil(keys.length / 2) : keys.length;
     return [keys.slice(0, middle), keys.slice(middle)].filter((part) => part.length > 0).map((part) => {

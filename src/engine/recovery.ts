@@ -43,19 +43,19 @@ export class Recovery {
   async #recover(lane: number): Promise<LaneHeader> {
     const { settings, front, events, owner } = this.#context;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const before = (await front.header(lane)).header;
+      const { header: before, current: recovered } = await front.header(lane);
+      if (attempt > 0 && recovered && before !== undefined) {
+        // Somebody else was quicker; raising the epoch once more would only take the lane from him.
+        this.#watermark(lane).observe(before);
+        return before;
+      }
       const fence = await this.#fence(lane, before);
       const result = await front.recover(lane, { fence, owner: settings.flush === undefined ? '' : owner, leaseMs: settings.flush?.leaseMs ?? 0, tentative: true });
       if (result.kind === 'lanes') {
         throw new MillraceError('MILLRACE_LANES', `Cache "${settings.name}" has ${result.lanes} lanes in the front, not ${settings.lanes}. Set lanes: ${result.lanes}, or drain the cache and use a new name.`, { cache: settings.name });
       }
-      if (result.kind === 'refused') {
-        // Somebody raised the epoch after us and was quicker: if the lane is recovered, all the same.
-        const { header, current } = await front.header(lane);
-        if (!current || header === undefined) continue;
-        this.#watermark(lane).observe(header);
-        return header;
-      }
+      // Somebody raised the epoch after us and was quicker.
+      if (result.kind === 'refused') continue;
       const header = await this.#confirm(lane, fence.epoch);
       if (header === undefined) continue;
       this.#watermark(lane).observe(header, before === undefined ? 'front-emptied' : 'front-lost-tail');

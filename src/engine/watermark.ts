@@ -134,7 +134,7 @@ export class Watermark {
 
   #settle(waiter: Waiter): boolean {
     const { position, key, done } = waiter;
-    if (position.epoch < this.#epoch && position.seq > this.#survivedSeq(position.epoch)) {
+    if (!this.survived(position)) {
       done.reject(
         new MillraceError('MILLRACE_LOST', `The write of ${describe(key)} was acknowledged by the front, which then lost it. Write it again.`, {
           cache: this.#cache,
@@ -149,6 +149,11 @@ export class Watermark {
     if (refusal !== undefined && position.seq >= refusal.fromSeq && position.seq <= refusal.toSeq) done.reject(refusal.error);
     else done.resolve();
     return true;
+  }
+
+  /** Whether a write outlived the epochs since, as far as it is known here. */
+  survived(position: Position): boolean {
+    return position.epoch >= this.#epoch || position.seq <= this.#survivedSeq(position.epoch);
   }
 
   /** Up to which seq writes of an epoch outlived the epochs after it. */

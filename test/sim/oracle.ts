@@ -42,6 +42,8 @@ export class Oracle {
   readonly #all: Entry[][];
   /** Entries that the front has lost while a transaction with them was under way: it may still be committed. */
   readonly #doubt: Entry[][];
+  /** The last epoch that the store issued, by lane. */
+  readonly #epochs: number[] = [];
   /** Rows as they were after the last commit. */
   readonly #base = new Map<string, string>();
   readonly #tenures = new Map<string, Tenure[]>();
@@ -107,7 +109,8 @@ export class Oracle {
     tables.forEach((table, lane) => {
       const seq = table.header?.seq ?? 0;
       const flight = before[lane]?.header?.flight;
-      const inFlightSeq = flight?.state === 'cut' ? flight.cutSeq : 0;
+      // Only a transaction of the last epoch can still be committed.
+      const inFlightSeq = flight?.state === 'cut' && before[lane]?.header?.epoch === this.#epochs[lane] ? flight.cutSeq : 0;
       const log = this.#log[lane] as Entry[];
       for (const entry of log) {
         if (entry.seq <= seq) continue;
@@ -127,7 +130,8 @@ export class Oracle {
   }
 
   /** From now on no transaction of an earlier epoch can be committed. */
-  epochRaised(lane: number): void {
+  epochRaised(lane: number, epoch: number): void {
+    this.#epochs[lane] = epoch;
     (this.#doubt[lane] as Entry[]).length = 0;
   }
 

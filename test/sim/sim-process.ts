@@ -43,7 +43,8 @@ export class SimProcess {
   readonly clock: Clock = {
     now: () => 1_700_000_000_000 + this.#scheduler.nowMs + this.#clockOffsetMs,
     monotonic: () => this.#scheduler.nowMs,
-    after: (ms, task) => ({ cancel: this.#scheduler.after(ms, () => this.deliver(task)) }),
+    // In whole milliseconds, as real timers: a difference of two times can be too small to move the clock.
+    after: (ms, task) => ({ cancel: this.#scheduler.after(Math.ceil(ms), () => this.deliver(task)) }),
     soon: (task) => void this.#scheduler.after(0, () => this.deliver(task)),
   };
 }

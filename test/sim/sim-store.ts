@@ -89,7 +89,7 @@ export class SimSession implements Store {
       raiseEpoch: (lane) =>
         this.#call(() => {
           const fence = database.fences[lane] as Fence;
-          database.oracle.epochRaised(lane);
+          database.oracle.epochRaised(lane, fence.epoch + 1);
           return (database.fences[lane] = { ...fence, epoch: fence.epoch + 1 });
         }),
       beginEpoch: (lane, epoch, epochs) =>
