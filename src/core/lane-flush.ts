@@ -82,11 +82,12 @@ export type ReadResult = { readonly kind: 'rows'; readonly rows: readonly Genera
 
 /**
  * A page of the generation in flight, beginning with cursor ''; `next` is '' at the end. Marks come first, frozen
- * values last, so a key that is frozen while it is read comes twice, with the same value. The values are those of the cut.
+ * values last, so a key that is frozen while it is read comes twice, with the same value. The values are those of the cut. Pages of two runs of a
+ * server do not go together: what was frozen in the one can be a mark again in the other, and would be in neither page.
  */
-export function readGeneration(table: LaneTable, epoch: number, generation: number, cursor: string, limit: number): ReadResult {
+export function readGeneration(table: LaneTable, runId: string, epoch: number, generation: number, cursor: string, limit: number): ReadResult {
   const header = table.readHeader();
-  if (header === undefined || header.epoch !== epoch || header.flight?.generation !== generation) {
+  if (header === undefined || header.runId !== runId || header.epoch !== epoch || header.flight?.generation !== generation) {
     return { kind: 'refused', epoch: header?.epoch ?? 0 };
   }
   if (cursor.startsWith('f')) {
@@ -113,9 +114,9 @@ export interface Acknowledgement {
 export type AcknowledgeResult = { readonly kind: 'done' | 'more'; readonly header: LaneHeader } | Refused;
 
 /** Cleans a bounded part of a generation that the store has. Repeating it does no harm. */
-export function acknowledge(table: LaneTable, ack: Acknowledgement): AcknowledgeResult {
+export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgement): AcknowledgeResult {
   const header = table.readHeader();
-  if (header === undefined || header.epoch !== ack.epoch) return { kind: 'refused', epoch: header?.epoch ?? 0 };
+  if (header === undefined || header.runId !== runId || header.epoch !== ack.epoch) return { kind: 'refused', epoch: header?.epoch ?? 0 };
   const { flight } = header;
   if (flight === undefined && header.generation === ack.generation) return { kind: 'done', header };
   if (flight === undefined || flight.generation !== ack.generation) return { kind: 'refused', epoch: header.epoch };

@@ -202,8 +202,9 @@ export class Engine {
 
   /** Looks at a lane; whoever waits for what it tells is answered. */
   async #observe(lane: number): Promise<void> {
-    const { header } = await this.context.front.header(lane);
-    if (header !== undefined) (this.#watermarks[lane] as Watermark).observe(header);
+    const { header, current } = await this.context.front.header(lane);
+    // What is not recovered, or not confirmed yet, tells nothing that could be relied on.
+    if (header !== undefined && current) (this.#watermarks[lane] as Watermark).observe(header);
   }
 
   #hurry(lane: number): void {
@@ -253,7 +254,7 @@ export class Engine {
     const headers = await this.headers().catch(() => []);
     const remaining = headers.reduce((sum, header) => sum + (header === undefined ? 0 : entriesOf(header)), 0);
     const closed = new MillraceError('MILLRACE_CLOSED', 'The cache was closed before the write was stored. It stays in the front and is stored by the next process that flushes.', { cache: this.context.settings.name });
-    for (const watermark of this.#watermarks) watermark.abandon(closed);
+    for (const watermark of this.#watermarks) watermark.close(closed);
     await Promise.all([front.close(), store.close()].map((closing) => closing.catch((error: unknown) => this.#report(error))));
     return { stored: counts.stored - before.stored, remaining, dead: counts.dead - before.dead };
   }

@@ -35,6 +35,8 @@ export class Watermark {
   readonly #lane: number;
   readonly #onLoss: (count: number, cause: LossCause) => void;
   #waiters: Waiter[] = [];
+  /** What is said after the cache was closed, when nothing is learnt any more. */
+  #closed: MillraceError | undefined;
   readonly #refusals = new Map<string, Refusal>();
   #storedSeq = 0;
   /** Entries and bytes that occupy the lane, as far as it is known here. */
@@ -116,11 +118,20 @@ export class Watermark {
   /** Resolves when the position is stored; rejects when it was refused by the store or is lost. */
   wait(position: Position, key: string | undefined): Promise<void> {
     const waiter: Waiter = { position, key, done: defer<void>() };
-    if (!this.#settle(waiter)) this.#waiters.push(waiter);
+    if (!this.#settle(waiter)) {
+      if (this.#closed === undefined) this.#waiters.push(waiter);
+      else waiter.done.reject(this.#closed);
+    }
     return waiter.done.promise;
   }
 
-  /** Rejects everybody: the lane stopped, or the cache was closed. */
+  /** Rejects everybody who waits, and whoever asks later for what is not known to be stored. */
+  close(error: MillraceError): void {
+    this.#closed = error;
+    this.abandon(error);
+  }
+
+  /** Rejects everybody who waits: the lane stopped. */
   abandon(error: MillraceError): void {
     const waiters = this.#waiters;
     this.#waiters = [];

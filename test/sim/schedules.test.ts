@@ -8,6 +8,7 @@ const REGRESSIONS = [
   6, // a refused write counted as stored when the answer to the commit was lost
   124, // a late recovery with an old fence opened a lane that had been emptied
   146, // a client that slept through two losses was told of none
+  5560, // a recovery that was never confirmed told a client of a loss that was none
   263, // of two refused writes of a key, the first counted as stored
 ];
 

@@ -173,8 +173,8 @@ export class SimConnection implements Front {
       release: (lane, owner) => this.#call(lane, (table) => steps.release(table, owner)),
       requestFlush: (lane) => this.#call(lane, (table, env) => steps.requestFlush(table, env)),
       cut: (lane, epoch, digest) => this.#call(lane, (table, env) => steps.cut(table, env, epoch, digest)),
-      readGeneration: (lane, epoch, generation, cursor) => this.#call(lane, (table) => steps.readGeneration(table, epoch, generation, cursor, 2)),
-      acknowledge: (lane, ack) => this.#call(lane, (table) => steps.acknowledge(table, { ...ack, limit: 2 })),
+      readGeneration: (lane, epoch, generation, cursor) => this.#call(lane, (table) => steps.readGeneration(table, server.runId, epoch, generation, cursor, 2)),
+      acknowledge: (lane, ack) => this.#call(lane, (table) => steps.acknowledge(table, server.runId, { ...ack, limit: 2 })),
       header: (lane) => this.#call(lane, (table) => ({ header: table.header, current: current(table) })),
       recover: (lane, recovery) =>
         this.#call(lane, (table) => steps.recover(table, { ...recovery, lanes, runId: server.runId, incarnation: random.token() })),

@@ -53,15 +53,15 @@ export class Lane {
     return (result as Extract<CutResult, { kind: 'cut' }>).flight;
   }
 
-  acknowledge(over: Partial<Parameters<typeof acknowledge>[1]> = {}) {
-    return acknowledge(this.table, { epoch: 1, generation: this.header.generation, deadKeys: [], ttlMs: undefined, limit: 100, ...over });
+  acknowledge(over: Partial<Parameters<typeof acknowledge>[2]> = {}) {
+    return acknowledge(this.table, this.header.runId, { epoch: 1, generation: this.header.generation, deadKeys: [], ttlMs: undefined, limit: 100, ...over });
   }
 
   generation(limit = 2): [string, string | undefined][] {
     const rows: [string, string | undefined][] = [];
     let cursor = '';
     do {
-      const page = readGeneration(this.table, this.header.epoch, this.header.generation, cursor, limit);
+      const page = readGeneration(this.table, this.header.runId, this.header.epoch, this.header.generation, cursor, limit);
       if (page.kind === 'refused') throw new Error('refused');
       for (const { key, raw } of page.rows) rows.push([key, raw]);
       cursor = page.next;

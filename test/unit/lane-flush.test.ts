@@ -71,14 +71,15 @@ describe('cut', () => {
 
 describe('readGeneration', () => {
   test('is refused for whom it does not belong to', () => {
-    expect(readGeneration(new Lane().table, 1, 1, '', 9)).toEqual({ kind: 'refused', epoch: 0 });
+    expect(readGeneration(new Lane().table, 'run', 1, 1, '', 9)).toEqual({ kind: 'refused', epoch: 0 });
     const lane = Lane.recovered();
     lane.write({ a: '1' });
-    expect(readGeneration(lane.table, 1, 1, '', 9)).toEqual({ kind: 'refused', epoch: 1 });
+    expect(readGeneration(lane.table, 'run', 1, 1, '', 9)).toEqual({ kind: 'refused', epoch: 1 });
     lane.cut();
-    expect(readGeneration(lane.table, 2, 1, '', 9)).toEqual({ kind: 'refused', epoch: 1 });
-    expect(readGeneration(lane.table, 1, 2, '', 9)).toEqual({ kind: 'refused', epoch: 1 });
-    expect(readGeneration(lane.table, 1, 1, '', 9)).toEqual({ kind: 'rows', rows: [{ key: 'a', raw: '1' }], next: 'f' });
+    expect(readGeneration(lane.table, 'run', 2, 1, '', 9)).toEqual({ kind: 'refused', epoch: 1 });
+    expect(readGeneration(lane.table, 'run', 1, 2, '', 9)).toEqual({ kind: 'refused', epoch: 1 });
+    expect(readGeneration(lane.table, 'next run', 1, 1, '', 9)).toEqual({ kind: 'refused', epoch: 1 });
+    expect(readGeneration(lane.table, 'run', 1, 1, '', 9)).toEqual({ kind: 'rows', rows: [{ key: 'a', raw: '1' }], next: 'f' });
   });
 
   test.each([1, 2, 3, 4, 100])('gives marks, then frozen values, in pages of %i', (limit) => {

@@ -95,13 +95,13 @@ export class EmbeddedLaneFront implements LaneFront {
   }
 
   async readGeneration(lane: number, epoch: number, generation: number, cursor: string, limit: number): ReturnType<LaneFront['readGeneration']> {
-    return this.#view(lane, (table) => readGeneration(table, epoch, generation, cursor, limit));
+    return this.#view(lane, (table, runId) => readGeneration(table, runId, epoch, generation, cursor, limit));
   }
 
   async acknowledge(lane: number, ack: Parameters<LaneFront['acknowledge']>[1]): ReturnType<LaneFront['acknowledge']> {
     this.#checkKeys(ack.deadKeys);
     this.#checkOpen();
-    return this.#lanes.step(lane, ack.deadKeys.length + ack.limit, (table) => acknowledge(table, ack));
+    return this.#lanes.step(lane, ack.deadKeys.length + ack.limit, (table, runId) => acknowledge(table, runId, ack));
   }
 
   async header(lane: number): ReturnType<LaneFront['header']> {
@@ -146,7 +146,7 @@ export class EmbeddedLaneFront implements LaneFront {
     return (this.#closed ??= this.#lanes.close());
   }
 
-  #view<T>(lane: number, run: (table: EmbeddedTable) => T): T {
+  #view<T>(lane: number, run: (table: EmbeddedTable, runId: string) => T): T {
     this.#checkOpen();
     return this.#lanes.view(lane, run);
   }

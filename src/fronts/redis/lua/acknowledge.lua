@@ -3,8 +3,8 @@
 -- ARGV  1 epoch, 2 generation, 3 expiry in ms or '', 4 keys to clean in this step, then keys that the store refused
 -- Gives { 'done' | 'more', header } | { 'refused', epoch }
 -- Cost  O(keys to clean), O(1) when nothing expires
-local h = redis.call('HMGET', HEADER, 'epoch', 'gen', 'fstate', 'fgen', 'fseq', 'ft', 'inc')
-if not h[1] or tonumber(h[1]) ~= tonumber(ARGV[1]) then return { 'refused', tonumber(h[1] or 0) } end
+local h = redis.call('HMGET', HEADER, 'epoch', 'gen', 'fstate', 'fgen', 'fseq', 'ft', 'inc', 'run')
+if not h[1] or h[8] ~= RUN or tonumber(h[1]) ~= tonumber(ARGV[1]) then return { 'refused', tonumber(h[1] or 0) } end
 local generation, state = tonumber(ARGV[2]), h[3]
 if state == '' and tonumber(h[2]) == generation then return { 'done', redis.call('HGETALL', HEADER) } end
 if state == '' or tonumber(h[4]) ~= generation then return { 'refused', tonumber(h[1]) } end
