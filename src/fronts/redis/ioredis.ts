@@ -6,10 +6,16 @@ export interface IoRedisClient {
   readonly status: string;
   readonly options: { readonly host?: string; readonly port?: number };
   call(command: string, args: readonly string[]): Promise<unknown>;
+  pipeline(): IoRedisPipeline;
   duplicate(overrides: Record<string, unknown>): IoRedisClient;
   connect(): Promise<unknown>;
   disconnect(): void;
   on(event: string, listener: (argument: unknown) => void): unknown;
+}
+
+interface IoRedisPipeline {
+  call(command: string, args: readonly string[]): unknown;
+  exec(): Promise<readonly (readonly [error: Error | null, reply: unknown])[] | null>;
 }
 
 /** What is used of an ioredis cluster. */
@@ -25,9 +31,6 @@ export interface IoRedisCluster {
   on(event: string, listener: (argument: unknown) => void): unknown;
 }
 
-/** Commands that go at once: steps keep their order, and a pipeline would be sent again after a redirection. */
-const NOT_PIPELINED = ['EVALSHA', 'INFO', 'SCRIPT', 'CONFIG', 'WAITAOF', 'SET', 'HGET', 'SMEMBERS', 'SREM', 'SCAN', 'UNLINK'];
-
 /** ioredis repeats what was not answered on the next connection, and a write would count twice. */
 const NEVER_TWICE = {
   autoResendUnfulfilledCommands: false,
@@ -39,8 +42,8 @@ const NEVER_TWICE = {
   stringNumbers: false,
   replyMapping: 'legacy',
   readOnly: false,
-  enableAutoPipelining: true,
-  autoPipeliningIgnoredCommands: NOT_PIPELINED,
+  // See `Reads`.
+  enableAutoPipelining: false,
 };
 
 const single = (patience: Patience) => ({
@@ -101,8 +104,9 @@ function wireOf(client: IoRedisClient, events: WireEvents): Wire {
   client.on('ready', () => events.up());
   client.on('close', (cause) => events.down(cause));
   client.on('end', (cause) => events.ended(cause));
+  const reads = new Reads(client);
   return {
-    send: (args) => client.call(args[0] as string, args.slice(1)),
+    send: (args) => (READS.has(args[0]) ? reads.send(args) : client.call(args[0] as string, args.slice(1))),
     async duplicate(events) {
       const patience = new Patience();
       const second = client.duplicate(single(patience));
@@ -113,6 +117,51 @@ function wireOf(client: IoRedisClient, events: WireEvents): Wire {
     },
     close: () => client.disconnect(),
   };
+}
+
+const READS: ReadonlySet<string | undefined> = new Set(['GET', 'MGET']);
+
+interface Read {
+  readonly args: readonly string[];
+  resolve(reply: unknown): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Sends the reads of one turn in one pipeline, which more than doubles their rate. Other commands go at once: steps keep
+ * their order. Not by the auto pipelining of ioredis: a connection that is lost under one of its pipelines without
+ * commands being sent again leaves it waiting for ever, and with it every read that comes after.
+ */
+class Reads {
+  readonly #client: IoRedisClient;
+  #waiting: Read[] = [];
+
+  constructor(client: IoRedisClient) {
+    this.#client = client;
+  }
+
+  send(args: readonly string[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ args, resolve, reject });
+      if (this.#waiting.length === 1) setImmediate(() => this.#transmit());
+    });
+  }
+
+  #transmit(): void {
+    const reads = this.#waiting;
+    this.#waiting = [];
+    const pipeline = this.#client.pipeline();
+    for (const { args } of reads) pipeline.call(args[0] as string, args.slice(1));
+    pipeline.exec().then(
+      (results) => reads.forEach((read, i) => settle(read, results?.[i])),
+      (error: unknown) => reads.forEach(({ reject }) => reject(error)),
+    );
+  }
+}
+
+function settle({ resolve, reject }: Read, [error, reply]: readonly [Error | null, unknown] = [new Error('the pipeline was given up'), undefined]): void {
+  if (error === null) resolve(reply);
+  else reject(error);
 }
 
 export class IoRedisClusterTopology implements Topology {
