@@ -177,7 +177,7 @@ export class LaneWriter {
       this.#pump();
       return;
     }
-    if (result.kind === 'accepted') this.#watermark.occupied(result.entries, result.bytes);
+    if (result.kind === 'accepted') this.#watermark.occupied(result, result.entries, result.bytes);
     this.#admission.end(keys.length, bytes);
     if (result.kind === 'accepted') this.#accepted(batch, result);
     else await this.#refused(batch, result);

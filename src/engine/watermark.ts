@@ -42,6 +42,8 @@ export class Watermark {
   /** Entries and bytes that occupy the lane, as far as it is known here. */
   entries = 0;
   bytes = 0;
+  /** Where the lane was when it was so. */
+  #occupiedAt = { epoch: 0, seq: 0, storedSeq: -1 };
   /** Seqs up to `#storedSeq` of which it is known here what was refused: those that this process flushed. */
   #judgedFromSeq = 0;
   #judgedToSeq = 0;
@@ -65,7 +67,14 @@ export class Watermark {
     return this.#storedSeq;
   }
 
-  occupied(entries: number, bytes: number): void {
+  /**
+   * Notes what occupies the lane, as a header or a write's answer told. Answers can be looked at in another order than
+   * they were given in, and an older one would make room that is not there; a write's answer tells no `storedSeq`.
+   */
+  occupied({ epoch, seq, storedSeq = -1 }: { readonly epoch: number; readonly seq: number; readonly storedSeq?: number }, entries: number, bytes: number): void {
+    const known = this.#occupiedAt;
+    if ((epoch - known.epoch || seq - known.seq || storedSeq - known.storedSeq) < 0) return;
+    this.#occupiedAt = { epoch, seq, storedSeq };
     this.entries = entries;
     this.bytes = bytes;
   }
@@ -101,7 +110,7 @@ export class Watermark {
   /** Learns from a header; settles whoever waited for what it tells. Older news than known changes nothing. */
   observe(header: LaneHeader, cause: LossCause = 'front-lost-tail'): void {
     if (header.epoch < this.#epoch) return;
-    this.occupied(entriesOf(header), bytesOf(header));
+    this.occupied(header, entriesOf(header), bytesOf(header));
     if (header.epoch > this.#epoch) {
       this.#epoch = header.epoch;
       this.#epochs = header.epochs;
