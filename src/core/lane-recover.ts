@@ -44,7 +44,7 @@ export function recover(table: LaneTable, recovery: Recovery): RecoverResult {
   if (header.seq < fence.seq) {
     const dropped = header.pendingEntries + (header.flight?.state === 'cut' ? header.flight.entries : 0);
     table.clear();
-    const behind = { ...fresh(recovery, table.nowMs), epochs: begin(mergeEpochs(header.epochs, fence.epochs), fence.epoch, fence.seq) };
+    const behind = { ...fresh(recovery, table.nowMs), epochs: begin(mergeEpochs(header, fence.epochs), fence.epoch, fence.seq) };
     table.writeHeader(behind);
     return { kind: 'behind', header: behind, dropped };
   }
@@ -56,7 +56,7 @@ export function recover(table: LaneTable, recovery: Recovery): RecoverResult {
     ...header,
     runId: isKnown ? header.runId : runIdOf(recovery),
     epoch: fence.epoch,
-    epochs: isKnown ? header.epochs : begin(mergeEpochs(header.epochs, fence.epochs), fence.epoch, header.seq),
+    epochs: isKnown ? header.epochs : begin(mergeEpochs(header, fence.epochs), fence.epoch, header.seq),
     flight: verdict.applied && header.flight !== undefined ? { ...header.flight, state: 'stored' } : header.flight,
     storedSeq: verdict.applied && header.flight !== undefined ? header.flight.cutSeq : header.storedSeq,
     owner: recovery.owner,
@@ -94,13 +94,14 @@ function fresh(recovery: Recovery, nowMs: number): LaneHeader {
 
 const runIdOf = ({ tentative, runId }: Recovery): string => (tentative === true ? UNCONFIRMED : runId);
 
+/** Of epochs that began at the same seq or later the new one tells enough: what outlives it outlived them. */
 function begin(epochs: readonly EpochStart[], epoch: number, seq: number): readonly EpochStart[] {
-  return [...epochs.filter((start) => start.epoch !== epoch), { epoch, seq }].slice(-EPOCHS_KEPT);
+  return [...epochs.filter((start) => start.epoch !== epoch && start.seq < seq), { epoch, seq }].slice(-EPOCHS_KEPT);
 }
 
-/** What the front and the store remember; a front that was reset knows less. */
-function mergeEpochs(front: readonly EpochStart[], store: readonly EpochStart[] = []): readonly EpochStart[] {
-  const known = new Map([...front, ...store].map((start) => [start.epoch, start]));
+/** What the front and the store remember; a front that was reset knows less, and what was never confirmed is no epoch. */
+function mergeEpochs({ runId, epochs }: LaneHeader, store: readonly EpochStart[] = []): readonly EpochStart[] {
+  const known = new Map([...(runId === UNCONFIRMED ? [] : epochs), ...store].map((start) => [start.epoch, start]));
   return [...known.values()].sort((a, b) => a.epoch - b.epoch);
 }
 

@@ -1,8 +1,12 @@
+import { backoffMs } from '../core/backoff.ts';
 import type { Fence, LaneHeader } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
 import type { EngineContext } from './context.ts';
 import type { Watermark } from './watermark.ts';
 
+/** Waits between attempts: the first is about as long as a recovery takes. */
+const PAUSE_MS_MIN = 10;
+const PAUSE_MS_MAX = 500;
 /** Recoveries of one lane by several processes overtake each other now and then; more often than this is a fault. */
 const ATTEMPTS_MAX = 20;
 
@@ -43,6 +47,8 @@ export class Recovery {
   async #recover(lane: number): Promise<LaneHeader> {
     const { settings, front, events, owner } = this.#context;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      // Processes that recover a lane at the same time refute each other: apart, one of them gets through.
+      if (attempt > 0) await this.#pause(backoffMs(attempt, PAUSE_MS_MIN, PAUSE_MS_MAX, this.#context.random.fraction()));
       const { header: before, current: recovered } = await front.header(lane);
       if (attempt > 0 && recovered && before !== undefined) {
         // Somebody else was quicker; raising the epoch once more would only take the lane from him.
@@ -92,6 +98,10 @@ export class Recovery {
     if (header === undefined) return { epoch: 1, generation: 0, seq: 0, digest: '' };
     const generation = header.flight?.state === 'cut' ? header.flight.generation - 1 : header.generation;
     return { epoch: header.epoch + 1, generation, seq: header.storedSeq, digest: '', epochs: header.epochs };
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#context.clock.after(ms, resolve, true));
   }
 
   #watermark(lane: number): Watermark {

@@ -44,6 +44,8 @@ export class Oracle {
   readonly #doubt: Entry[][];
   /** The last epoch that the store issued, by lane. */
   readonly #epochs: number[] = [];
+  /** Up to which seq a transaction under way reaches whose lane was rewound, by lane. */
+  readonly #inFlightSeq: number[] = [];
   /** Rows as they were after the last commit. */
   readonly #base = new Map<string, string>();
   readonly #tenures = new Map<string, Tenure[]>();
@@ -110,7 +112,8 @@ export class Oracle {
       const seq = table.header?.seq ?? 0;
       const flight = before[lane]?.header?.flight;
       // Only a transaction of the last epoch can still be committed.
-      const inFlightSeq = flight?.state === 'cut' && before[lane]?.header?.epoch === this.#epochs[lane] ? flight.cutSeq : 0;
+      const inFlightSeq = Math.max(this.#inFlightSeq[lane] ?? 0, flight?.state === 'cut' && before[lane]?.header?.epoch === this.#epochs[lane] ? flight.cutSeq : 0);
+      this.#inFlightSeq[lane] = inFlightSeq;
       const log = this.#log[lane] as Entry[];
       for (const entry of log) {
         if (entry.seq <= seq) continue;
@@ -132,6 +135,7 @@ export class Oracle {
   /** From now on no transaction of an earlier epoch can be committed. */
   epochRaised(lane: number, epoch: number): void {
     this.#epochs[lane] = epoch;
+    this.#inFlightSeq[lane] = 0;
     (this.#doubt[lane] as Entry[]).length = 0;
   }
 

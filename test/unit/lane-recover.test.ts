@@ -81,7 +81,8 @@ describe('recover', () => {
     expect(lane.header).toMatchObject({ ...header, runId: 'next run', epoch: 9, owner: 'me', leaseUntilMs: T0 + 500 });
     const seqOfEpoch = found.kind === 'behind' ? fence.seq : before.seq;
     const kept = { empty: undefined, pending: '1', cut: '2', stored: '1' }[front];
-    expect(lane.header.epochs).toEqual([...before.epochs, { epoch: 9, seq: seqOfEpoch }]);
+    // The first epoch began at 0: another that begins there tells enough.
+    expect(lane.header.epochs).toEqual([...(seqOfEpoch === 0 ? [] : before.epochs), { epoch: 9, seq: seqOfEpoch }]);
     expect(lane.header.incarnation).toBe(found.kind === 'behind' ? 'second' : 'first');
     expect(lane.header.stopped).toBe(found.kind === 'stopped' ? found.reason : '');
     expect(lane.slots('a')).toEqual([found.kind === 'behind' ? undefined : kept]);
@@ -146,7 +147,7 @@ describe('recover', () => {
 
   test('remembers a bounded number of epochs', () => {
     const lane = Lane.recovered();
-    for (let epoch = 2; epoch <= EPOCHS_KEPT + 5; epoch++) recover(lane.table, recovery({ epoch }, { runId: `run ${epoch}` }));
+    for (let epoch = 2; epoch <= EPOCHS_KEPT + 5; epoch++) recover(lane.table, recovery({ epoch, generation: epoch, seq: 10 * epoch }, { runId: `run ${epoch}` }));
     expect(lane.header.epochs.map(({ epoch }) => epoch)).toEqual(Array.from({ length: EPOCHS_KEPT }, (_, i) => i + 6));
   });
 });
@@ -162,6 +163,19 @@ describe('epochs', () => {
     const lane = new Lane();
     recover(lane.table, recovery({ epoch: 7, generation: 4, seq: 40, epochs: [{ epoch: 3, seq: 11 }, { epoch: 5, seq: 20 }] }));
     expect(lane.header.epochs).toEqual([{ epoch: 3, seq: 11 }, { epoch: 5, seq: 20 }, { epoch: 7, seq: 40 }]);
+  });
+
+  test('that began where a later one did are told by that', () => {
+    const lane = new Lane();
+    recover(lane.table, recovery({ epoch: 7, generation: 4, seq: 20, epochs: [{ epoch: 3, seq: 11 }, { epoch: 5, seq: 20 }, { epoch: 6, seq: 31 }] }));
+    expect(lane.header.epochs).toEqual([{ epoch: 3, seq: 11 }, { epoch: 7, seq: 20 }]);
+  });
+
+  test('that were never confirmed are not remembered', () => {
+    const lane = new Lane();
+    recover(lane.table, recovery({ epoch: 3, generation: 1, seq: 4 }, { tentative: true }));
+    recover(lane.table, recovery({ epoch: 5, generation: 2, seq: 9, epochs: [{ epoch: 2, seq: 0 }] }, { tentative: true }));
+    expect(lane.header.epochs).toEqual([{ epoch: 2, seq: 0 }, { epoch: 5, seq: 9 }]);
   });
 
   test('of front and store are merged in a front that was reset', () => {

@@ -15,7 +15,8 @@ local h = redis.call('HMGET', HEADER, 'lanes', 'inc', 'epoch', 'epochs', 'seq', 
 -- The last 32 epochs that front and store remember, with the seq at which each began; keep in step with EPOCHS_KEPT.
 local function begin(atSeq)
   local seqs, order = {}, {}
-  for _, list in ipairs({ h[4] or '', ARGV[10] }) do
+  -- What was never confirmed is no epoch.
+  for _, list in ipairs({ h[14] ~= '' and h[4] or '', ARGV[10] }) do
     for e, s in string.gmatch(list, '(%d+):(%d+)') do
       if not seqs[e] then order[#order + 1] = tonumber(e) end
       seqs[e] = s
@@ -24,7 +25,8 @@ local function begin(atSeq)
   table.sort(order)
   local starts = {}
   for _, e in ipairs(order) do
-    if e ~= epoch then starts[#starts + 1] = whole(e) .. ':' .. seqs[whole(e)] end
+    -- Of epochs that began at the same seq or later the new one tells enough.
+    if e ~= epoch and tonumber(seqs[whole(e)]) < atSeq then starts[#starts + 1] = whole(e) .. ':' .. seqs[whole(e)] end
   end
   starts[#starts + 1] = whole(epoch) .. ':' .. whole(atSeq)
   return table.concat(starts, ',', math.max(1, #starts - 31))
