@@ -1,4 +1,4 @@
-import { EPOCHS_KEPT, UNCONFIRMED, type EpochStart, type Fence, type LaneHeader, type LaneTable, type Refused, type Stopped } from './lane.ts';
+import { EPOCHS_KEPT, isUnconfirmed, unconfirmed, type EpochStart, type Fence, type LaneHeader, type LaneTable, type Refused, type Stopped } from './lane.ts';
 
 export interface Recovery {
   readonly lanes: number;
@@ -92,7 +92,7 @@ function fresh(recovery: Recovery, nowMs: number): LaneHeader {
   };
 }
 
-const runIdOf = ({ tentative, runId }: Recovery): string => (tentative === true ? UNCONFIRMED : runId);
+const runIdOf = ({ tentative, runId }: Recovery): string => (tentative === true ? unconfirmed(runId) : runId);
 
 /** Of epochs that began at the same seq or later the new one tells enough: what outlives it outlived them. */
 function begin(epochs: readonly EpochStart[], epoch: number, seq: number): readonly EpochStart[] {
@@ -101,16 +101,17 @@ function begin(epochs: readonly EpochStart[], epoch: number, seq: number): reado
 
 /** What the front and the store remember; a front that was reset knows less, and what was never confirmed is no epoch. */
 function mergeEpochs({ runId, epochs }: LaneHeader, store: readonly EpochStart[] = []): readonly EpochStart[] {
-  const known = new Map([...(runId === UNCONFIRMED ? [] : epochs), ...store].map((start) => [start.epoch, start]));
+  const known = new Map([...(isUnconfirmed(runId) ? [] : epochs), ...store].map((start) => [start.epoch, start]));
   return [...known.values()].sort((a, b) => a.epoch - b.epoch);
 }
 
 export type ConfirmResult = { readonly kind: 'confirmed'; readonly header: LaneHeader } | Refused;
 
-/** Opens a lane that was recovered tentatively, once the store has said that the epoch is still the last. */
+/** Opens a lane that was recovered tentatively in this run, once the store has said that the epoch is still the last. */
 export function confirm(table: LaneTable, runId: string, epoch: number): ConfirmResult {
   const header = table.readHeader();
-  if (header === undefined || header.epoch !== epoch) return { kind: 'refused', epoch: header?.epoch ?? 0 };
+  const isHere = header?.runId === runId || header?.runId === unconfirmed(runId);
+  if (header === undefined || header.epoch !== epoch || !isHere) return { kind: 'refused', epoch: header?.epoch ?? 0 };
   const confirmed = { ...header, runId };
   table.writeHeader(confirmed);
   return { kind: 'confirmed', header: confirmed };

@@ -28,7 +28,7 @@ export interface Flight {
 export interface LaneHeader {
   /** Lanes of the cache; pinned at creation. */
   readonly lanes: number;
-  /** The run of the front's server under which the lane was last recovered; {@link UNCONFIRMED} until it is confirmed. */
+  /** The run of the front's server under which the lane was last recovered; {@link unconfirmed} until it is confirmed. */
   readonly runId: string;
   /** Part of the name of every value slot; a new one turns all old slots into misses. */
   readonly incarnation: string;
@@ -80,8 +80,12 @@ export interface Fence {
   readonly epochs?: readonly EpochStart[];
 }
 
-/** Run id of a lane whose recovery is not confirmed yet: no step accepts it. */
-export const UNCONFIRMED = '';
+/**
+ * Run id of a lane whose recovery is not confirmed yet: no step accepts it. It names the run all the same, because a
+ * front that is reset to this state in a later run must not be confirmed by what belongs to the earlier one.
+ */
+export const unconfirmed = (runId: string): string => `?${runId}`;
+export const isUnconfirmed = (runId: string): boolean => runId.startsWith('?');
 
 /** What a caller believes about the front it talks to; a step refuses when either is no longer so. */
 export interface LaneEnv {

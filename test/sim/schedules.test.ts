@@ -9,6 +9,7 @@ const REGRESSIONS = [
   124, // a late recovery with an old fence opened a lane that had been emptied
   146, // a client that slept through two losses was told of none
   5560, // a recovery that was never confirmed told a client of a loss that was none
+  6862, // a front that was reset was confirmed by a message from the run before
   263, // of two refused writes of a key, the first counted as stored
 ];
 

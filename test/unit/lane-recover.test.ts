@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { adopt, confirm, NO_FENCE, recover } from '../../src/core/lane-recover.ts';
-import { EPOCHS_KEPT, UNCONFIRMED, type Fence, type LaneHeader } from '../../src/core/lane.ts';
+import { EPOCHS_KEPT, unconfirmed, type Fence, type LaneHeader } from '../../src/core/lane.ts';
 import { fence, Lane, recovery, T0 } from './lane-fixture.ts';
 
 const ADOPTION = { lanes: 4, runId: 'run', incarnation: 'second' };
@@ -191,7 +191,7 @@ describe('a tentative recovery', () => {
   test('of a lane without a header takes nothing before it is confirmed', () => {
     const lane = new Lane();
     expect(recover(lane.table, recovery({ epoch: 3 }, tentative)).kind).toBe('created');
-    expect(lane.header.runId).toBe(UNCONFIRMED);
+    expect(lane.header.runId).toBe(unconfirmed('run'));
     expect(lane.tryWrite({ a: '1' }).kind).toBe('unrecovered');
     expect(confirm(lane.table, 'run', 2)).toEqual({ kind: 'refused', epoch: 3 });
     expect(confirm(lane.table, 'run', 3)).toEqual({ kind: 'confirmed', header: lane.header });
@@ -202,7 +202,7 @@ describe('a tentative recovery', () => {
     for (const fence of [{ epoch: 3 }, { epoch: 3, generation: 2, seq: 9 }]) {
       const lane = Lane.recovered();
       recover(lane.table, recovery(fence, { ...tentative, runId: 'next run' }));
-      expect(lane.header.runId).toBe(UNCONFIRMED);
+      expect(lane.header.runId).toBe(unconfirmed('next run'));
     }
   });
 
@@ -217,7 +217,13 @@ describe('a tentative recovery', () => {
     recover(lane.table, recovery({ epoch: 3 }, tentative));
     recover(lane.table, recovery({ epoch: 4 }, tentative));
     expect(confirm(lane.table, 'run', 3)).toEqual({ kind: 'refused', epoch: 4 });
-    expect(lane.header.runId).toBe(UNCONFIRMED);
+    expect(lane.header.runId).toBe(unconfirmed('run'));
+  });
+
+  test('is not confirmed in another run, by what belongs to the one before', () => {
+    const lane = new Lane();
+    recover(lane.table, recovery({ epoch: 3 }, tentative));
+    expect(confirm(lane.table, 'next run', 3)).toEqual({ kind: 'refused', epoch: 3 });
   });
 
   test('is not confirmed when the front was emptied again', () => {

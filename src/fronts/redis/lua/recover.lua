@@ -8,15 +8,15 @@
 local lanes, epoch, generation, seq = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local owner, leaseUntilMs = ARGV[7], 0
 if owner ~= '' then leaseUntilMs = whole(clock() + ARGV[8]) end
--- A tentative recovery opens nothing before it is confirmed: no step accepts an empty run.
-local run = ARGV[9] == '1' and '' or RUN
+-- A tentative recovery opens nothing before it is confirmed: no step accepts such a run.
+local run = ARGV[9] == '1' and '?' .. RUN or RUN
 local h = redis.call('HMGET', HEADER, 'lanes', 'inc', 'epoch', 'epochs', 'seq', 'gen', 'stored', 'pe', 'fstate', 'fe', 'fgen', 'fseq', 'fdigest', 'run')
 
 -- The last 32 epochs that front and store remember, with the seq at which each began; keep in step with EPOCHS_KEPT.
 local function begin(atSeq)
   local seqs, order = {}, {}
   -- What was never confirmed is no epoch.
-  for _, list in ipairs({ h[14] ~= '' and h[4] or '', ARGV[10] }) do
+  for _, list in ipairs({ h[14] and string.sub(h[14], 1, 1) ~= '?' and h[4] or '', ARGV[10] }) do
     for e, s in string.gmatch(list, '(%d+):(%d+)') do
       if not seqs[e] then order[#order + 1] = tonumber(e) end
       seqs[e] = s
