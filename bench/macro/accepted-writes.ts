@@ -9,12 +9,15 @@
  */
 import { parseArgs } from 'node:util';
 import { createClient } from 'redis';
+import type * as redisEntry from '../../src/fronts/redis/index.ts';
+import type * as entry from '../../src/index.ts';
+import type * as testingEntry from '../../src/testing/index.ts';
 import { startRedis } from '../../test/servers/index.ts';
 
 // The built package, as users have it.
-const { createCache } = (await import('../../dist/index.mjs' as string)) as typeof import('../../src/index.ts');
-const { redisFront } = (await import('../../dist/fronts/redis/index.mjs' as string)) as typeof import('../../src/fronts/redis/index.ts');
-const { MemoryStore } = (await import('../../dist/testing/index.mjs' as string)) as typeof import('../../src/testing/index.ts');
+const { createCache } = (await import('../../dist/index.mjs' as string)) as typeof entry;
+const { redisFront } = (await import('../../dist/fronts/redis/index.mjs' as string)) as typeof redisEntry;
+const { MemoryStore } = (await import('../../dist/testing/index.mjs' as string)) as typeof testingEntry;
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '5' }, writes: { type: 'string', default: '100000' }, json: { type: 'boolean', default: false } } });
 const rounds = Number(values.rounds);
