@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { ACK_LEVELS, type AckLevel } from './core/acks.ts';
 import { parseDuration, type Duration } from './core/duration.ts';
 import type { Settings } from './engine/settings.ts';
-import { systemClock, systemRandom } from './engine/system.ts';
+import { systemClock, systemRandom } from './system.ts';
 import { isMillraceError, MillraceError } from './errors.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Front } from './ports/front.ts';

@@ -5,7 +5,7 @@
  *   node --import ./scripts/run-ts.mjs bench/micro/postgres-apply.ts [rows] [rounds]
  */
 import { Pool, type PoolClient } from 'pg';
-import { systemClock } from '../../src/engine/system.ts';
+import { systemClock } from '../../src/system.ts';
 import type { Mutation } from '../../src/ports/store.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
 import { startPostgres } from '../../test/servers/index.ts';

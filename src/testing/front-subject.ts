@@ -6,6 +6,7 @@ import type { Flight, Fence, LaneHeader } from '../core/lane.ts';
 import type { RecoverResult } from '../core/lane-recover.ts';
 import type { Clock } from '../ports/clock.ts';
 import { UNRECOVERED, type Attachment, type Front, type FrontCapabilities, type LaneFront } from '../ports/front.ts';
+import { systemClock } from '../system.ts';
 
 /** An empty front for one test, and what the suite has to know about it. */
 export interface FrontSubject {
@@ -208,7 +209,7 @@ export function attachment(subject: FrontSubject, over: Partial<Attachment> = {}
     cache: CACHE,
     lanes: LANES,
     acks: ['buffered'],
-    clock: subject.clock ?? realClock,
+    clock: subject.clock ?? systemClock,
     random: { fraction: Math.random, token: () => randomBytes(16).toString('base64url') },
     writeBehind: true,
     onReconnect: () => undefined,
@@ -216,14 +217,3 @@ export function attachment(subject: FrontSubject, over: Partial<Attachment> = {}
     ...over,
   };
 }
-
-const realClock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  after(ms, task) {
-    const timer = setTimeout(task, ms);
-    timer.unref();
-    return { cancel: () => clearTimeout(timer) };
-  },
-  soon: (task) => void setImmediate(task),
-};

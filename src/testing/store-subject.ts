@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
-import type { Clock } from '../ports/clock.ts';
 import type { ApplyResult, Flush, LaneGeneration, LaneStore, Mutation, Store } from '../ports/store.ts';
+import { systemClock } from '../system.ts';
 
 /** An empty store for one test, and what the suite has to know about it. */
 export interface StoreSubject {
@@ -67,7 +67,7 @@ export class Bench {
 }
 
 export function attach(store: Store, lanes: number, cache = CACHE): Promise<LaneStore> {
-  return store.attach({ cache, lanes, clock, writeBehind: true, onWarning: () => undefined });
+  return store.attach({ cache, lanes, clock: systemClock, writeBehind: true, onWarning: () => undefined });
 }
 
 export function flushOf(lanes: readonly Partial<LaneGeneration>[], batches: Iterable<readonly Mutation[]> | AsyncIterable<readonly Mutation[]>): Flush {
@@ -90,15 +90,3 @@ export function failsWith(code: string): (error: unknown) => true {
     return true;
   };
 }
-
-/** Suites of stores run on real servers, so on real time. */
-const clock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  after(ms, task) {
-    const timer = setTimeout(task, ms);
-    timer.unref();
-    return { cancel: () => clearTimeout(timer) };
-  },
-  soon: (task) => void setImmediate(task),
-};

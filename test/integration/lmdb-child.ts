@@ -6,7 +6,7 @@
  * `fill`   write until it is refused, tell what is there then
  */
 import type { WriteResult } from '../../src/core/lane-write.ts';
-import { systemClock, systemRandom } from '../../src/engine/system.ts';
+import { systemClock, systemRandom } from '../../src/system.ts';
 import { lmdbFront } from '../../src/fronts/lmdb/index.ts';
 import { batchOf, fence } from '../../src/testing/front-subject.ts';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock, systemRandom } from '../../src/engine/system.ts';
+import { systemClock, systemRandom } from '../../src/system.ts';
 import { shareEnvironment } from '../../src/fronts/lmdb/environment.ts';
 import { lmdbFront } from '../../src/fronts/lmdb/index.ts';
 import type { Attachment, LaneFront } from '../../src/ports/front.ts';

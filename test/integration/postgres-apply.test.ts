@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import { describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/engine/system.ts';
+import { systemClock } from '../../src/system.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
 import type { PgClientLike, PgPoolLike } from '../../src/stores/postgres/index.ts';
 import { attach, batches, errorOf, generation, put, Schema } from './postgres-fixture.ts';

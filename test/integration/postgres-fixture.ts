@@ -1,6 +1,6 @@
 import { Pool, type PoolConfig } from 'pg';
 import type { LaneStore, Mutation, Store } from '../../src/ports/store.ts';
-import { systemClock } from '../../src/engine/system.ts';
+import { systemClock } from '../../src/system.ts';
 import { postgresUrl } from '../servers/index.ts';
 
 let schemas = 0;

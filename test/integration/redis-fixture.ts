@@ -4,7 +4,7 @@ import { Redis as Redis5 } from 'ioredis5';
 import { createClient } from 'redis';
 import type { WriteBatch } from '../../src/core/lane-write.ts';
 import type { Fence } from '../../src/core/lane.ts';
-import { systemClock, systemRandom } from '../../src/engine/system.ts';
+import { systemClock, systemRandom } from '../../src/system.ts';
 import { redisFront, type RedisFrontClient } from '../../src/fronts/redis/index.ts';
 import type { Attachment, LaneFront } from '../../src/ports/front.ts';
 

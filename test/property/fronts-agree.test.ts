@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { LaneHeader } from '../../src/core/lane.ts';
-import { systemClock, systemRandom } from '../../src/engine/system.ts';
+import { systemClock, systemRandom } from '../../src/system.ts';
 import { UNRECOVERED, type Front, type LaneFront } from '../../src/ports/front.ts';
 import { batchOf } from '../../src/testing/front-subject.ts';
 import { frontPlaces, type FrontPlace } from '../support/fronts.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MillraceError } from '../../src/errors.ts';
 import { customStore, isStore, type CustomStore } from '../../src/stores/custom.ts';
-import { systemClock } from '../../src/engine/system.ts';
+import { systemClock } from '../../src/system.ts';
 
 const attach = (store: Partial<CustomStore<unknown>>) =>
   customStore({ loadMany: () => Promise.resolve([]), apply: () => Promise.resolve(), ...store }).attach({ cache: 'c', lanes: 1, writeBehind: true, clock: systemClock, onWarning: () => undefined });

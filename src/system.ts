@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import type { Clock, Timer } from '../ports/clock.ts';
-import type { Random } from '../ports/random.ts';
+import type { Clock, Timer } from './ports/clock.ts';
+import type { Random } from './ports/random.ts';
 
 /** The machine's time. */
 export const systemClock: Clock = {
