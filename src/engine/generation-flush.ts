@@ -57,10 +57,13 @@ export class GenerationFlush {
     const cuts = await Promise.all(
       lanes.map(async (lane): Promise<Cut | undefined> => {
         // Called in the same turn in which the flush was decided on: no write of this process comes between.
-        const result = await front.cut(lane.index, lane.epoch, random.token());
+        const digest = random.token();
+        const result = await front.cut(lane.index, lane.epoch, digest);
         switch (result.kind) {
           case 'cut':
-            lane.wasCut();
+            // A flight that was there before, because it failed, is not what has been written since.
+            if (result.flight.digest === digest) lane.wasCut();
+            lane.hasFlight = true;
             return { lane, flight: result.flight };
           case 'empty':
             lane.wasCut();

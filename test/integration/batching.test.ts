@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Cache, FlushEvent } from '../../src/index.ts';
+import { MillraceError } from '../../src/errors.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
@@ -128,14 +129,14 @@ describe.each(frontKinds)('batches from the %s front, as PostgreSQL sees them', 
 
 describe('when a flush begins', () => {
   const MAX_DELAY_MS = 100;
-  async function open(batchSize = 100) {
+  async function open(batchSize = 100, lanes = 4) {
     const clock = new VirtualClock();
     const commits: { at: number; keys: string[] }[] = [];
     const store = new MemoryStore();
     store.hooks.beforeCommit = () => void commits.push({ at: clock.monotonic(), keys: [] });
     store.hooks.afterCommit = () => void commits.at(-1)?.keys.push(...(store.batches.at(-1)?.rows.map(({ key }) => key) ?? []));
     const stage = await Stage.on('memory');
-    const cache = stage.create<number>({ front: memoryFront(), store, clock, flush: { maxDelay: MAX_DELAY_MS, batchSize } });
+    const cache = stage.create<number>({ front: memoryFront(), store, clock, lanes, flush: { maxDelay: MAX_DELAY_MS, batchSize } });
     await clock.until(cache.ready());
     const startedAt = clock.monotonic();
     return { clock, store, cache, commits, elapsed: () => clock.monotonic() - startedAt, startedAt };
@@ -170,6 +171,27 @@ describe('when a flush begins', () => {
     await clock.advance(5);
     expect(store.rows.size).toBe(10);
     expect(store.batches.map(({ rows }) => rows.length)).toEqual([10]);
+    await clock.until(cache.close());
+  });
+
+  test('what was written while a flush failed keeps its own schedule', async () => {
+    const { clock, store, cache, startedAt } = await open(100, 1);
+    let down = true;
+    store.hooks.beforeApply = () => {
+      if (down) throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'the store is down');
+    };
+    const failures: number[] = [];
+    cache.on('flush-failed', () => failures.push(clock.monotonic() - startedAt));
+    await clock.until(cache.set('first', 1));
+    await clock.advance(MAX_DELAY_MS + 10);
+    expect(failures.length).toBeGreaterThan(0);
+    await clock.until(cache.set('second', 2));
+    down = false;
+    await clock.advance(MAX_DELAY_MS - 1);
+    // The failed one is repeated as it was, after its wait of 100 ms at the most.
+    expect([...store.rows.keys()]).toEqual(['first']);
+    await clock.advance(1);
+    expect([...store.rows.keys()]).toEqual(['first', 'second']);
     await clock.until(cache.close());
   });
 
