@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { postgresUrl, redisUrl } from '../servers/index.ts';
+import { freePort, postgresUrl, redisUrl } from '../servers/index.ts';
 import { startMillrace, type Ended, type Started } from './cli-process.ts';
 
 interface Document {
@@ -186,7 +186,7 @@ describe('on real servers', () => {
 
 describe('what cannot be done is said in a sentence', () => {
   test.each(['redis', 'postgres'])('an unreachable --%s', async (server) => {
-    const port = await closedPort();
+    const port = await freePort();
     const { code, stderr, ms } = await millrace('demo', `--${server}`, `${server}://someone:secret@127.0.0.1:${port}`);
     expect(stderr).toMatch(new RegExp(`^error: the \\w+ server at 127\\.0\\.0\\.1:${port} cannot be reached: .*\\(MILLRACE_\\w+_UNAVAILABLE\\)\n$`));
     expect(stderr).not.toMatch(/secret|someone|\n +at /);
@@ -207,13 +207,13 @@ describe('what cannot be done is said in a sentence', () => {
   });
 
   test('with --verbose it says where, still without credentials', async () => {
-    const { stderr } = await millrace('demo', '--verbose', '--redis', `redis://someone:secret@127.0.0.1:${await closedPort()}`);
+    const { stderr } = await millrace('demo', '--verbose', '--redis', `redis://someone:secret@127.0.0.1:${await freePort()}`);
     expect(stderr).toMatch(/\n +at /);
     expect(stderr).not.toContain('secret');
   });
 
   test('with --json there is a document all the same', async () => {
-    const { document, ended } = await demoDocument('--redis', `redis://127.0.0.1:${await closedPort()}`);
+    const { document, ended } = await demoDocument('--redis', `redis://127.0.0.1:${await freePort()}`);
     expect(document).toMatchObject({ ok: false, error: { code: 'MILLRACE_FRONT_UNAVAILABLE' } });
     expect(ended.code).toBe(1);
   });
@@ -246,15 +246,6 @@ describe('what cannot be done is said in a sentence', () => {
   });
 });
 
-/** A port that was free a moment ago, where nothing listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** What runs of the demo have left on the shared servers. */
 async function leftovers(): Promise<unknown> {

@@ -1,12 +1,10 @@
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { Cluster } from 'ioredis';
 import { Cluster as Cluster5 } from 'ioredis5';
 import { createClient, createCluster } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { UNRECOVERED } from '../../src/ports/front.ts';
 import type { RedisFrontClient } from '../../src/fronts/redis/index.ts';
-import { startRedis, type Server } from '../servers/index.ts';
+import { freePort, startRedis, type Server } from '../servers/index.ts';
 import { attach, batch, drivers, recovery, uniqueCache } from './redis-fixture.ts';
 
 const SLOTS = 16_384;
@@ -14,15 +12,6 @@ const LANES = 8;
 const lanes = [...Array.from({ length: LANES }).keys()];
 let masters: Server[] = [];
 
-/** The bus is on another port, and 10000 above a free port may be none. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 async function command(server: Server, ...args: string[]): Promise<unknown> {
   const client = createClient({ url: server.url });
@@ -45,6 +34,7 @@ async function agreed(): Promise<void> {
 }
 
 beforeAll(async () => {
+  // The bus is on another port: 10000 above a free port may be none.
   const busPorts = await Promise.all([freePort(), freePort(), freePort()]);
   masters = await Promise.all(busPorts.map((bus) => startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-node-timeout', '2000', '--appendonly', 'yes'] })));
   await Promise.all(

@@ -178,7 +178,8 @@ async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-async function freePort(): Promise<number> {
+/** A loopback port that was free a moment ago, where nothing listens. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
