@@ -1,4 +1,4 @@
-import { EPOCHS_KEPT, isUnconfirmed, unconfirmed, type EpochStart, type Fence, type LaneHeader, type LaneTable, type Refused, type Stopped } from './lane.ts';
+import { entriesOf, EPOCHS_KEPT, isUnconfirmed, unconfirmed, type EpochStart, type Fence, type LaneHeader, type LaneTable, type Refused, type Stopped } from './lane.ts';
 
 export interface Recovery {
   readonly lanes: number;
@@ -42,7 +42,7 @@ export function recover(table: LaneTable, recovery: Recovery): RecoverResult {
   if (header.lanes !== recovery.lanes) return { kind: 'lanes', lanes: header.lanes };
   if (fence.epoch < header.epoch) return { kind: 'refused', epoch: header.epoch };
   if (header.seq < fence.seq) {
-    const dropped = header.pendingEntries + (header.flight?.state === 'cut' ? header.flight.entries : 0);
+    const dropped = entriesOf(header);
     table.clear();
     const behind = { ...fresh(recovery, table.nowMs), epochs: begin(mergeEpochs(header, fence.epochs), fence.epoch, fence.seq) };
     table.writeHeader(behind);
@@ -158,7 +158,7 @@ export function adopt(table: LaneTable, adoption: Adoption): AdoptResult {
   const header = table.readHeader();
   if (header !== undefined) {
     if (header.lanes !== adoption.lanes) return { kind: 'lanes', lanes: header.lanes };
-    const entries = header.pendingEntries + (header.flight?.state === 'cut' ? header.flight.entries : 0);
+    const entries = entriesOf(header);
     if (entries > 0) return { kind: 'pending', entries };
     if (header.runId === adoption.runId) return { kind: 'adopted', header };
   }
