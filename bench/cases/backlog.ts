@@ -1,0 +1,60 @@
+import { load } from '../suite/measure.ts';
+import { atMost, type CaseReport } from '../suite/report.ts';
+import { createCache, documentOf, postgresStore, redisFront, ROOMY, TABLE, type Document, type Stage } from '../suite/stage.ts';
+
+const SMALL = 10_000;
+const PROBE = 20_000;
+const value = documentOf();
+
+interface Depth {
+  readonly writeUs: number;
+  readonly drainUs: number;
+  readonly slowestMs: number;
+}
+
+/** Cost of a write and of a drained row with little and with much pending, and the longest script call on the way. */
+export async function backlog(stage: Stage): Promise<CaseReport> {
+  const large = stage.quick ? 200_000 : 1_000_000;
+  const rounds: { readonly few: Depth; readonly many: Depth }[] = [];
+  for (let round = 0; round < Math.max(1, Math.floor(stage.rounds / 2)); round++) {
+    stage.progress(`round ${round + 1}: ${SMALL.toLocaleString('en')} pending`);
+    const few = await at(stage, SMALL);
+    stage.progress(`round ${round + 1}: ${large.toLocaleString('en')} pending`);
+    rounds.push({ few, many: await at(stage, large) });
+  }
+  const middle = (pick: (round: (typeof rounds)[number]) => number): number => rounds.map(pick).sort((a, b) => a - b)[Math.floor(rounds.length / 2)] as number;
+  const line = (name: string, of: (round: (typeof rounds)[number]) => Depth): string =>
+    `${name.padStart(9)} pending  write ${middle((r) => of(r).writeUs).toFixed(2)} µs  drained row ${middle((r) => of(r).drainUs).toFixed(2)} µs  longest script call ${middle((r) => of(r).slowestMs).toFixed(2)} ms`;
+  return {
+    name: 'backlog',
+    title: `${large.toLocaleString('en')} pending entries beside ${SMALL.toLocaleString('en')}`,
+    lines: [line(SMALL.toLocaleString('en'), ({ few }) => few), line(large.toLocaleString('en'), ({ many }) => many)],
+    verdicts: [
+      atMost('cost of a write', middle(({ few, many }) => many.writeUs / few.writeUs), 1.25),
+      atMost('cost of a drained row', middle(({ few, many }) => many.drainUs / few.drainUs), 1.25),
+      atMost('longest script call', middle(({ many }) => many.slowestMs), 5, ' ms'),
+    ],
+    data: rounds,
+  };
+}
+
+async function at(stage: Stage, pending: number): Promise<Depth> {
+  await stage.empty();
+  await stage.freshTable();
+  const cache = createCache<Document>({ name: 'bench', front: redisFront({ client: stage.redis }), store: postgresStore({ pool: stage.pool, table: TABLE, key: 'k', value: 'v' }), flush: { maxDelay: '1h' }, backpressure: ROOMY, ttl: '1h' });
+  await cache.ready();
+  cache.pause();
+  for (let i = 0; i < pending; i += 1_000) await cache.setMany(Array.from({ length: 1_000 }, (_, n) => [`k${i + n}`, value] as const));
+  await stage.redis.sendCommand(['CONFIG', 'SET', 'slowlog-log-slower-than', '1000']);
+  await stage.redis.sendCommand(['SLOWLOG', 'RESET']);
+  // Over keys that are pending already, so that the depth stays what it is.
+  const written = await load(512, PROBE, stage.redisCpuUs, (i) => cache.set(`k${i % pending}`, value));
+  const startedAt = performance.now();
+  cache.resume();
+  await cache.flush();
+  const drainUs = ((performance.now() - startedAt) * 1_000) / pending;
+  const slow = (await stage.redis.sendCommand(['SLOWLOG', 'GET', '1000'])) as unknown as readonly (readonly [number, number, number, readonly string[]])[];
+  await cache.close();
+  const scripts = slow.filter(([, , , command]) => /^evalsha/i.test(command[0] as string));
+  return { writeUs: 1e6 / written.perSecond, drainUs, slowestMs: Math.max(0, ...scripts.map(([, , us]) => us / 1_000)) };
+}

@@ -1,0 +1,110 @@
+/** What one contestant did in one round. */
+export interface Sample {
+  /** Operations per second. */
+  readonly perSecond: number;
+  /** CPU time of this process and of Redis, µs for each operation. */
+  readonly clientUs: number;
+  readonly redisUs: number;
+  /** Latency of one operation, µs. */
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly p999Us: number;
+}
+
+/** A contestant of a case. `run` does what is measured, the rest is not timed. */
+export interface Contestant<S = Sample> {
+  readonly name: string;
+  /** Called once, before the first round. */
+  readonly open?: () => Promise<void>;
+  /** Called before each round. */
+  readonly before?: () => Promise<void>;
+  readonly run: () => Promise<S>;
+  readonly after?: () => Promise<void>;
+  readonly close?: () => Promise<void>;
+}
+
+/** The rounds of each contestant, by name, in the order of the list. */
+export type Rounds<S> = ReadonlyMap<string, readonly S[]>;
+
+/**
+ * Runs contestants in alternating order, so that drift of the machine hits all alike. The first round warms up and is
+ * not counted.
+ */
+export async function compete<S>(contestants: readonly Contestant<S>[], rounds: number, onProgress: (text: string) => void): Promise<Rounds<S>> {
+  const results = new Map<string, S[]>(contestants.map(({ name }) => [name, []]));
+  for (const { open } of contestants) await open?.();
+  try {
+    for (let round = 0; round <= rounds; round++) {
+      for (const contestant of round % 2 === 0 ? contestants : contestants.toReversed()) {
+        onProgress(`round ${round} of ${rounds}: ${contestant.name}`);
+        await contestant.before?.();
+        const sample = await contestant.run();
+        await contestant.after?.();
+        if (round > 0) results.get(contestant.name)?.push(sample);
+      }
+    }
+  } finally {
+    for (const { close } of contestants) await close?.();
+  }
+  return results;
+}
+
+/** Keeps `inFlight` operations under way until `count` have been done, and measures them. */
+export async function load(inFlight: number, count: number, redisCpuUs: () => Promise<number>, operate: (i: number) => Promise<unknown>): Promise<Sample> {
+  const latencies = new Float64Array(count);
+  const redisBefore = await redisCpuUs();
+  const cpu = process.cpuUsage();
+  const startedAt = performance.now();
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: inFlight }, async () => {
+      while (next < count) {
+        const i = next++;
+        const before = performance.now();
+        await operate(i);
+        latencies[i] = performance.now() - before;
+      }
+    }),
+  );
+  const seconds = (performance.now() - startedAt) / 1_000;
+  const used = process.cpuUsage(cpu);
+  const redisUs = ((await redisCpuUs()) - redisBefore) / count;
+  latencies.sort();
+  const at = (part: number): number => (latencies[Math.min(count - 1, Math.floor(count * part))] as number) * 1_000;
+  return { perSecond: count / seconds, clientUs: (used.user + used.system) / count, redisUs, p50Us: at(0.5), p99Us: at(0.99), p999Us: at(0.999) };
+}
+
+/** Operations per second of something that is timed as a whole. */
+export async function timed(count: number, redisCpuUs: () => Promise<number>, work: () => Promise<unknown>): Promise<Sample> {
+  const redisBefore = await redisCpuUs();
+  const cpu = process.cpuUsage();
+  const startedAt = performance.now();
+  await work();
+  const ms = performance.now() - startedAt;
+  const used = process.cpuUsage(cpu);
+  const redisUs = ((await redisCpuUs()) - redisBefore) / count;
+  return { perSecond: (count * 1_000) / ms, clientUs: (used.user + used.system) / count, redisUs, p50Us: 0, p99Us: 0, p999Us: 0 };
+}
+
+export function medianOf(list: readonly number[]): number {
+  const sorted = list.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+export function median(samples: readonly Sample[]): Sample {
+  const of = (pick: (sample: Sample) => number): number => medianOf(samples.map(pick));
+  return {
+    perSecond: of((s) => s.perSecond),
+    clientUs: of((s) => s.clientUs),
+    redisUs: of((s) => s.redisUs),
+    p50Us: of((s) => s.p50Us),
+    p99Us: of((s) => s.p99Us),
+    p999Us: of((s) => s.p999Us),
+  };
+}
+
+/** Median over the rounds of how one contestant compares to another in the same round. */
+export function ratioOf(rounds: Rounds<Sample>, over: string, under: string, pick: (sample: Sample) => number = (s) => s.perSecond): number {
+  const below = rounds.get(under) ?? [];
+  return medianOf((rounds.get(over) ?? []).map((sample, i) => pick(sample) / pick(below[i] as Sample)));
+}
