@@ -1,34 +1,43 @@
 /**
- * Runs schedules of the simulator.
+ * Runs schedules of the simulator on all cores.
  *
- *   npm run sim -- --schedules 20000 [--seed 1]
+ *   npm run sim -- --schedules 20000 [--seed S]    from a random seed, or from S on
+ *   npm run sim -- --seed S                        that one
  *
- * A failure prints the command that replays it.
+ * Exits with 1 when a schedule broke a promise, and prints the command that replays it.
  */
 import { parseArgs } from 'node:util';
-import { World } from './world.ts';
+import { bundle } from './bundle.ts';
+import { runSchedules } from './pool.ts';
 
-const { values } = parseArgs({ options: { schedules: { type: 'string', default: '1000' }, seed: { type: 'string' } } });
-const schedules = values.seed !== undefined && process.argv.every((arg) => !arg.startsWith('--schedules')) ? 1 : Number(values.schedules);
-const first = values.seed === undefined ? Math.floor(Math.random() * 2 ** 40) : Number(values.seed);
+const { values } = parseArgs({ options: { schedules: { type: 'string' }, seed: { type: 'string' } } });
+const schedules = Number(values.schedules ?? (values.seed === undefined ? 1_000 : 1));
+const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 40));
+
+await using simulator = await bundle();
 const startedAt = performance.now();
-let steps = 0;
-let operations = 0;
-let commits = 0;
-let losses = 0;
-for (let i = 0; i < schedules; i++) {
-  const seed = first + i;
-  try {
-    const report = await new World(seed).run();
-    steps += report.steps;
-    operations += report.operations;
-    commits += report.commits;
-    losses += report.losses;
-  } catch (error) {
-    console.error(`schedule ${i + 1}: ${(error as Error).stack}`);
-    console.error(`replay it with: npm run sim -- --seed ${seed}`);
-    process.exit(1);
-  }
-  if ((i + 1) % 1_000 === 0) console.log(`${i + 1} schedules, ${Math.round((performance.now() - startedAt) / (i + 1))} ms each`);
+let told = 0;
+const { report, finding } = await runSchedules({
+  file: simulator.file,
+  firstSeed,
+  schedules,
+  onProgress: ({ schedules: done }) => {
+    if (done - told < 1_000) return;
+    told = done;
+    console.log(`${done} of ${schedules} schedules, ${rate(done)}`);
+  },
+});
+
+if (finding === undefined) {
+  console.log(`${schedules} schedules from seed ${firstSeed}, ${rate(schedules)}; no violation`);
+  for (const [name, count] of Object.entries(report.counts).sort(([a], [b]) => (a < b ? -1 : 1))) console.log(`${String(count).padStart(12)} ${name}`);
+} else {
+  console.error(`${finding.message}\n${finding.stack}`);
+  console.error(`replay it with: npm run sim -- --seed ${finding.seed}`);
+  process.exitCode = 1;
 }
-console.log(`${schedules} schedules from seed ${first}: ${operations} operations, ${steps} steps, ${commits} commits, ${losses} mutations lost by the front and reported; no violation`);
+
+function rate(done: number): string {
+  const ms = performance.now() - startedAt;
+  return `${Math.round((done / ms) * 1_000)} per second, ${(ms / done).toFixed(1)} ms each`;
+}

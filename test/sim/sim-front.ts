@@ -37,6 +37,8 @@ export class SimServer {
   #step = 0;
   #durableStep = 0;
   #snapshots: Snapshot[] = [];
+  /** Versions of the tables that the last snapshot has. */
+  #copied: number[] = [];
 
   constructor(lanes: number, scheduler: Scheduler, prng: Prng, oracle: Oracle, steps: Steps) {
     this.scheduler = scheduler;
@@ -57,7 +59,12 @@ export class SimServer {
   }
 
   #remember(): void {
-    this.#snapshots.push({ tables: this.tables.map((table) => table.copy()), step: ++this.#step });
+    const last = this.#snapshots.at(-1);
+    this.#step++;
+    if (last !== undefined && this.tables.every((table, lane) => table.version === this.#copied[lane])) return;
+    const tables = this.tables.map((table, lane) => (last !== undefined && table.version === this.#copied[lane] ? (last.tables[lane] as SimTable) : table.copy()));
+    this.#copied = this.tables.map(({ version }) => version);
+    this.#snapshots.push({ tables, step: this.#step });
     if (this.#snapshots.length > SNAPSHOTS_KEPT) this.#snapshots.shift();
   }
 

@@ -5,26 +5,88 @@ interface Slot {
   readonly expiresAtMs: number | undefined;
 }
 
+/** A collection that copies of a table share until one of them changes it. */
+class Shared<C extends Map<string, unknown> | Set<string>> {
+  #own: C;
+  #shared = false;
+  readonly #clone: (own: C) => C;
+
+  constructor(own: C, clone: (own: C) => C) {
+    this.#own = own;
+    this.#clone = clone;
+  }
+
+  get seen(): C {
+    return this.#own;
+  }
+
+  /** To be changed. */
+  get own(): C {
+    if (this.#shared) {
+      this.#own = this.#clone(this.#own);
+      this.#shared = false;
+    }
+    return this.#own;
+  }
+
+  share(): Shared<C> {
+    this.#shared = true;
+    const copy = new Shared(this.#own, this.#clone);
+    copy.#shared = true;
+    return copy;
+  }
+
+  replace(own: C): void {
+    this.#own = own;
+    this.#shared = false;
+  }
+}
+
+const cloneMap = <V>(map: Map<string, V>): Map<string, V> => new Map(map);
+const cloneSet = (set: Set<string>): Set<string> => new Set(set);
+
 /** A lane's table that can be copied whole: what a server's disk has of it at one moment. */
 export class SimTable implements LaneTable {
   nowMs = 0;
+  /** Rises with each change. */
+  version = 0;
   header: LaneHeader | undefined;
-  slots = new Map<string, Slot>();
-  pending = new Set<string>();
-  flight = new Set<string>();
-  frozen = new Map<string, string>();
-  ttls = new Map<string, number>();
+  #slots = new Shared(new Map<string, Slot>(), cloneMap);
+  #pending = new Shared(new Set<string>(), cloneSet);
+  #flight = new Shared(new Set<string>(), cloneSet);
+  #frozen = new Shared(new Map<string, string>(), cloneMap);
+  #ttls = new Shared(new Map<string, number>(), cloneMap);
 
   copy(): SimTable {
     const copy = new SimTable();
     // Headers and slots are replaced, never changed.
     copy.header = this.header;
-    copy.slots = new Map(this.slots);
-    copy.pending = new Set(this.pending);
-    copy.flight = new Set(this.flight);
-    copy.frozen = new Map(this.frozen);
-    copy.ttls = new Map(this.ttls);
+    copy.#slots = this.#slots.share();
+    copy.#pending = this.#pending.share();
+    copy.#flight = this.#flight.share();
+    copy.#frozen = this.#frozen.share();
+    copy.#ttls = this.#ttls.share();
     return copy;
+  }
+
+  get slots(): ReadonlyMap<string, Slot> {
+    return this.#slots.seen;
+  }
+
+  get pending(): ReadonlySet<string> {
+    return this.#pending.seen;
+  }
+
+  get flight(): ReadonlySet<string> {
+    return this.#flight.seen;
+  }
+
+  get frozen(): ReadonlyMap<string, string> {
+    return this.#frozen.seen;
+  }
+
+  get ttls(): ReadonlyMap<string, number> {
+    return this.#ttls.seen;
   }
 
   readHeader(): LaneHeader | undefined {
@@ -32,6 +94,7 @@ export class SimTable implements LaneTable {
   }
 
   writeHeader(header: LaneHeader): void {
+    this.version++;
     this.header = header;
   }
 
@@ -45,21 +108,25 @@ export class SimTable implements LaneTable {
   }
 
   writeSlot(key: string, raw: string, expiresAtMs?: number): void {
-    this.slots.set(key, { raw, expiresAtMs });
+    this.version++;
+    this.#slots.own.set(key, { raw, expiresAtMs });
   }
 
   expireSlot(key: string, expiresAtMs: number): void {
     const slot = this.slots.get(key);
-    if (slot !== undefined) this.slots.set(key, { raw: slot.raw, expiresAtMs });
+    if (slot !== undefined) this.writeSlot(key, slot.raw, expiresAtMs);
   }
 
   removeSlot(key: string): void {
-    this.slots.delete(key);
+    if (!this.slots.has(key)) return;
+    this.version++;
+    this.#slots.own.delete(key);
   }
 
   addPending(key: string): boolean {
     if (this.pending.has(key)) return false;
-    this.pending.add(key);
+    this.version++;
+    this.#pending.own.add(key);
     return true;
   }
 
@@ -69,8 +136,10 @@ export class SimTable implements LaneTable {
 
   cutPending(): void {
     if (this.flight.size > 0) throw new Error('a cut over a flight');
-    this.flight = this.pending;
-    this.pending = new Set();
+    this.version++;
+    const empty = this.#flight;
+    this.#flight = this.#pending;
+    this.#pending = empty;
   }
 
   hasFlight(key: string): boolean {
@@ -78,17 +147,20 @@ export class SimTable implements LaneTable {
   }
 
   takeFlight(key: string): boolean {
-    return this.flight.delete(key);
+    if (!this.flight.has(key)) return false;
+    this.version++;
+    return this.#flight.own.delete(key);
   }
 
   takeFlightChunk(limit: number): string[] {
     const keys = [...this.flight].slice(0, limit);
-    for (const key of keys) this.flight.delete(key);
+    for (const key of keys) this.takeFlight(key);
     return keys;
   }
 
   dropFlight(): void {
-    this.flight = new Set();
+    this.version++;
+    this.#flight.replace(new Set());
   }
 
   scanFlight(cursor: string, limit: number): { keys: string[]; next: string } {
@@ -98,7 +170,8 @@ export class SimTable implements LaneTable {
   }
 
   freeze(key: string, raw: string): void {
-    this.frozen.set(key, raw);
+    this.version++;
+    this.#frozen.own.set(key, raw);
   }
 
   scanFrozen(cursor: string, limit: number): { rows: (readonly [string, string])[]; next: string } {
@@ -107,16 +180,20 @@ export class SimTable implements LaneTable {
   }
 
   dropFrozen(): void {
-    this.frozen = new Map();
+    this.version++;
+    this.#frozen.replace(new Map());
   }
 
   writeTtl(key: string, ttlMs: number): void {
-    this.ttls.set(key, ttlMs);
+    this.version++;
+    this.#ttls.own.set(key, ttlMs);
   }
 
   takeTtl(key: string): number | undefined {
     const ttl = this.ttls.get(key);
-    this.ttls.delete(key);
+    if (ttl === undefined) return undefined;
+    this.version++;
+    this.#ttls.own.delete(key);
     return ttl;
   }
 
@@ -125,10 +202,11 @@ export class SimTable implements LaneTable {
   }
 
   clear(): void {
-    this.slots = new Map();
-    this.pending = new Set();
-    this.flight = new Set();
-    this.frozen = new Map();
-    this.ttls = new Map();
+    this.version++;
+    this.#slots.replace(new Map());
+    this.#pending.replace(new Set());
+    this.#flight.replace(new Set());
+    this.#frozen.replace(new Map());
+    this.#ttls.replace(new Map());
   }
 }

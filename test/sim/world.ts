@@ -1,6 +1,7 @@
 import { createCache, isMillraceError, type Cache } from '../../src/index.ts';
 import { Oracle, Violation, type Pos } from './oracle.ts';
 import { Prng } from './prng.ts';
+import type { Report } from './report.ts';
 import { Scheduler } from './scheduler.ts';
 import { SimConnection, SimServer, STEPS, type Steps } from './sim-front.ts';
 import { SimProcess } from './sim-process.ts';
@@ -32,14 +33,6 @@ interface Client {
   readonly acknowledged: { readonly position: Pos; readonly key: string; readonly synced: boolean }[];
 }
 
-export interface ScheduleReport {
-  readonly steps: number;
-  readonly operations: number;
-  readonly commits: number;
-  readonly losses: number;
-  readonly faults: readonly string[];
-}
-
 /** One schedule: several processes on one front and one store, faults at moments that the seed decides. */
 export class World {
   readonly #prng: Prng;
@@ -48,7 +41,7 @@ export class World {
   readonly #server: SimServer;
   readonly #database: SimDatabase;
   readonly #clients: Client[] = [];
-  readonly #faults: string[] = [];
+  readonly #faults: { readonly atMs: number; readonly name: string }[] = [];
   #violation: Error | undefined;
   #values = 0;
   #operations = 0;
@@ -65,16 +58,19 @@ export class World {
   }
 
   /** Runs the schedule; throws a Violation when a promise was broken. */
-  async run(): Promise<ScheduleReport> {
+  run(): Report {
     const processes = this.#prng.between(2, 3);
     for (let i = 0; i < processes; i++) this.#spawn(i === 0 || undefined);
     const faults = this.#prng.between(FAULTS_MIN, FAULTS_MAX);
     for (let i = 0; i < faults; i++) this.#scheduler.after(this.#prng.between(0, WORK_MS), () => this.#fault());
-    await this.#until(() => false, WORK_MS);
+    this.#until(() => false, WORK_MS);
     this.#ending = true;
     this.#heal();
-    await this.#drain();
-    return { steps: this.#scheduler.steps, operations: this.#operations, commits: this.#oracle.commits, losses: this.#oracle.losses, faults: this.#faults };
+    this.#drain();
+    const { commits, losses } = this.#oracle;
+    const counts: Record<string, number> = { steps: this.#scheduler.steps, operations: this.#operations, commits, losses };
+    for (const { name } of this.#faults) counts[`fault: ${name}`] = (counts[`fault: ${name}`] ?? 0) + 1;
+    return { schedules: 1, counts };
   }
 
   // Processes.
@@ -215,7 +211,7 @@ export class World {
       'clock jump': () => client.process.jumpClock(this.#prng.between(-100_000, 100_000)),
     };
     const name = this.#prng.pick(Object.keys(faults));
-    this.#faults.push(`${Math.round(this.#scheduler.nowMs)} ms: ${name}`);
+    this.#faults.push({ atMs: Math.round(this.#scheduler.nowMs), name });
     faults[name]?.();
   }
 
@@ -230,19 +226,19 @@ export class World {
     this.#clients.at(-1)?.cache.ready().catch((error: unknown) => this.#catch(error));
   }
 
-  async #drain(): Promise<void> {
+  #drain(): void {
     const client = this.#clients.at(-1) as Client;
     const living = this.#clients.filter(({ process }) => process.alive);
-    if (!(await this.#until(() => living.every(({ busy }) => busy.size === 0), DRAIN_MS))) throw new Violation(`an operation did not end within ${DRAIN_MS} ms after the last fault`);
+    if (!(this.#until(() => living.every(({ busy }) => busy.size === 0), DRAIN_MS))) throw new Violation(`an operation did not end within ${DRAIN_MS} ms after the last fault`);
     // Everybody flushes, and learns on the way what it had been acknowledged and is lost.
     const flushing = { left: living.length };
     for (const each of living) void this.#flushAtLast(each).then(() => void flushing.left--);
-    if (!(await this.#until(() => flushing.left === 0, DRAIN_MS))) throw new Violation(`the lanes were not drained within ${DRAIN_MS} ms after the last fault`);
+    if (!(this.#until(() => flushing.left === 0, DRAIN_MS))) throw new Violation(`the lanes were not drained within ${DRAIN_MS} ms after the last fault`);
     this.#oracle.checkDrained(this.#server.tables, this.#database.rows);
     this.#checkLosses();
     const reads = { left: KEYS.length };
     for (const key of KEYS) void this.#readBack(client, key).finally(() => void reads.left--);
-    if (!(await this.#until(() => reads.left === 0, DRAIN_MS))) throw new Violation('a read never returned');
+    if (!(this.#until(() => reads.left === 0, DRAIN_MS))) throw new Violation('a read never returned');
     if (this.#found !== undefined) throw this.#found;
   }
 
@@ -300,9 +296,22 @@ export class World {
     return this.#oracle.violation ?? this.#violation;
   }
 
-  async #until(done: () => boolean, limitMs: number): Promise<boolean> {
-    const reached = await this.#scheduler.until(() => this.#found !== undefined || done(), limitMs, () => undefined);
+  #until(done: () => boolean, limitMs: number): boolean {
+    const reached = this.#scheduler.until(() => this.#found !== undefined || done(), limitMs);
     if (this.#found !== undefined) throw this.#found;
     return reached;
   }
+}
+
+/** Runs one schedule, between two tasks of the event loop: that is where promise callbacks can be run to their end. */
+export function simulate(seed: number, mutation?: Mutation): Promise<Report> {
+  return new Promise((resolve, reject) => {
+    setImmediate(() => {
+      try {
+        resolve(new World(seed, mutation).run());
+      } catch (error) {
+        reject(error as Error);
+      }
+    });
+  });
 }

@@ -1,0 +1,69 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { addReports, NO_REPORT, type Report } from './report.ts';
+import type { Answer, Task } from './worker.ts';
+
+/** Seeds that a thread is given at a time. */
+const TASK_SEEDS = 25;
+
+export interface Finding {
+  readonly seed: number;
+  readonly message: string;
+  readonly stack: string;
+}
+
+export interface Outcome {
+  readonly report: Report;
+  /** The lowest seed that broke a promise, of those that were run. */
+  readonly finding: Finding | undefined;
+}
+
+export interface Run {
+  /** The bundle of `worker.ts`. */
+  readonly file: string;
+  readonly firstSeed: number;
+  readonly schedules: number;
+  /** Threads; as many as there are cores unless it is given. */
+  readonly threads?: number;
+  onProgress?(report: Report): void;
+}
+
+/** Runs schedules on all cores until one breaks a promise. */
+export async function runSchedules({ file, firstSeed, schedules, threads = availableParallelism(), onProgress }: Run): Promise<Outcome> {
+  const endSeed = firstSeed + schedules;
+  let nextSeed = firstSeed;
+  let report = NO_REPORT;
+  let finding: Finding | undefined;
+  // Lower seeds that others work on are waited for, so that the same run always finds the same.
+  const take = (): Task | undefined => {
+    if (nextSeed >= (finding === undefined ? endSeed : Math.min(endSeed, finding.seed))) return undefined;
+    const from = nextSeed;
+    nextSeed = Math.min(endSeed, from + TASK_SEEDS);
+    return { from, to: nextSeed };
+  };
+  const work = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const worker = new Worker(file);
+      const end = (): void => void worker.terminate().then(() => resolve());
+      const next = (): void => {
+        const task = take();
+        if (task === undefined) end();
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+        else worker.postMessage(task);
+      };
+      worker.on('error', reject);
+      worker.on('message', (answer: Answer) => {
+        if (answer.kind === 'found') {
+          if (finding === undefined || answer.seed < finding.seed) finding = answer;
+          end();
+          return;
+        }
+        report = addReports(report, answer.report);
+        onProgress?.(report);
+        next();
+      });
+      next();
+    });
+  await Promise.all(Array.from({ length: Math.max(1, Math.min(threads, Math.ceil(schedules / TASK_SEEDS))) }, work));
+  return { report, finding };
+}
