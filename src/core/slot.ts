@@ -22,6 +22,13 @@ export type Slot =
   | { readonly kind: 'refreshing'; readonly token: string; readonly json: string }
   | { readonly kind: 'intent'; readonly tokens: readonly string[]; readonly contended: boolean };
 
+/** Whether a slot is a plain value, its JSON text: what nearly every read finds. */
+export function isValue(raw: unknown): raw is string {
+  if (typeof raw !== 'string' || raw === '') return false;
+  const first = raw.charCodeAt(0);
+  return first !== 0x7e && first !== 0x3f && first !== 0x5e && first !== 0x21;
+}
+
 export function readSlot(raw: string | undefined): Slot {
   if (raw === undefined || raw === '') return { kind: 'empty' };
   switch (raw.charCodeAt(0)) {

@@ -1,8 +1,8 @@
-import { readSlot } from '../core/slot.ts';
+import { isValue, readSlot } from '../core/slot.ts';
 import { laneOf } from '../core/lane-of.ts';
 import { UNRECOVERED } from '../ports/front.ts';
 import type { EngineContext } from './context.ts';
-import { defer, type Deferred } from './deferred.ts';
+import { defer, type Deferred } from '../core/deferred.ts';
 import { FILL_TOKEN_MS, FILL_WAIT_MS } from './settings.ts';
 
 /** A load of one key under way in this process. */
@@ -45,24 +45,32 @@ export class Reader {
 
   /** The key's JSON text, or undefined. */
   async get(key: string): Promise<string | undefined> {
-    const lane = laneOf(key, this.#context.settings.lanes);
-    const raw = this.#context.settings.refreshAhead === undefined ? await this.#context.front.read(lane, key) : await this.#readAhead(lane, key);
-    return this.#resolve(lane, key, raw);
+    const { front, settings, counts } = this.#context;
+    const lane = laneOf(key, settings.lanes);
+    const raw = settings.refreshAhead === undefined ? await front.read(lane, key) : await this.#readAhead(lane, key);
+    if (!isValue(raw)) return this.#resolve(lane, key, raw);
+    counts.hits++;
+    return raw;
   }
 
   /** JSON texts by key; keys without a value are missing. */
   async getMany(keys: readonly string[]): Promise<Map<string, string>> {
-    const { settings, front } = this.#context;
+    const { settings, front, counts } = this.#context;
     const distinct = [...new Set(keys)];
     const lanes = distinct.map((key) => laneOf(key, settings.lanes));
     const raws = await front.readMany(lanes, distinct);
     const found = new Map<string, string>();
-    await Promise.all(
-      distinct.map(async (key, i) => {
-        const json = await this.#resolve(lanes[i] as number, key, raws === UNRECOVERED ? UNRECOVERED : raws[i]);
-        if (json !== undefined) found.set(key, json);
-      }),
-    );
+    const others: Promise<void>[] = [];
+    distinct.forEach((key, i) => {
+      const raw = raws === UNRECOVERED ? UNRECOVERED : raws[i];
+      if (isValue(raw)) {
+        counts.hits++;
+        found.set(key, raw);
+        return;
+      }
+      others.push(this.#resolve(lanes[i] as number, key, raw).then((json) => void (json === undefined ? undefined : found.set(key, json))));
+    });
+    if (others.length > 0) await Promise.all(others);
     return found;
   }
 

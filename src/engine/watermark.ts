@@ -1,7 +1,7 @@
 import { bytesOf, entriesOf, EPOCHS_KEPT, type LaneHeader } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
 import type { LossCause } from '../events.ts';
-import { defer, type Deferred } from './deferred.ts';
+import { defer, type Deferred } from '../core/deferred.ts';
 
 /** Where a mutation stands in its lane: a seq alone can be issued twice, after a front lost its tail. */
 export interface Position {

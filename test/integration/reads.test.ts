@@ -63,6 +63,14 @@ describe.each(frontKinds)('reading through the %s front', (kind) => {
     expect(loads).toEqual([['nowhere']]);
   });
 
+  test('hits that are asked for together are each the value of their own key', async () => {
+    await using stage = await Stage.on(kind);
+    const cache = await stage.open({ store: countedStore().store });
+    const keys = Array.from({ length: 1_000 }, (_, i) => `k${i}`);
+    await cache.setMany(keys.map((key, i) => [key, { n: i }] as const));
+    expect(await Promise.all([...keys, ...keys].map((key) => cache.get(key)))).toEqual([...keys, ...keys].map((_, i) => ({ n: i % 1_000 })));
+  });
+
   test('misses of one turn share a statement', async () => {
     await using stage = await Stage.on(kind);
     const { store, loads } = countedStore();

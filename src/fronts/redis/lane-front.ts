@@ -39,9 +39,8 @@ export class RedisLaneFront implements LaneFront {
     this.#reader = new LaneReader(lanes);
   }
 
-  async read(lane: number, key: string): ReturnType<LaneFront['read']> {
-    this.#checkOpen();
-    return this.#reader.read(lane, key);
+  read(lane: number, key: string): ReturnType<LaneFront['read']> {
+    return this.#closed ? Promise.reject(this.#closedError()) : this.#reader.read(lane, key);
   }
 
   async readMany(lanes: readonly number[], keys: readonly string[]): ReturnType<LaneFront['readMany']> {
@@ -55,7 +54,11 @@ export class RedisLaneFront implements LaneFront {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new MillraceError('MILLRACE_CLOSED', 'the cache is closed', { cache: this.#attachment.cache });
+    if (this.#closed) throw this.#closedError();
+  }
+
+  #closedError(): MillraceError {
+    return new MillraceError('MILLRACE_CLOSED', 'the cache is closed', { cache: this.#attachment.cache });
   }
 
   /** Runs a step; a refusal of the server that is not an answer becomes a `MillraceError`. */
