@@ -1,3 +1,4 @@
+import { isSyncLevel } from '../core/acks.ts';
 import { backoffMs } from '../core/backoff.ts';
 import type { Flight } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
@@ -80,9 +81,10 @@ export class GenerationFlush {
       }),
     );
     const found = cuts.filter((cut) => cut !== undefined);
-    if (this.#context.settings.ack === 'fsynced') {
-      // What the store is told of must not be unknown to the front after a power loss.
-      await Promise.all(found.map(({ lane }) => front.sync('fsynced', lane.index)));
+    const { ack } = this.#context.settings;
+    if (isSyncLevel(ack)) {
+      // What the store is told of must not be unknown to the front after what the level survives.
+      await Promise.all(found.map(({ lane }) => front.sync(ack, lane.index)));
     }
     return found;
   }

@@ -1,5 +1,5 @@
 import type { WriteResult } from '../core/lane-write.ts';
-import type { AckLevel } from '../core/acks.ts';
+import { isSyncLevel, type AckLevel, type SyncLevel } from '../core/acks.ts';
 import { MillraceError } from '../errors.ts';
 import type { Admission, Allowance } from './admission.ts';
 import type { EngineContext } from './context.ts';
@@ -193,29 +193,30 @@ export class LaneWriter {
     this.#supersede(batch, { lane: this.#lane, epoch: result.epoch, seq: result.seq });
 
     const firstSeq = result.seq - batch.callers.length + 1;
-    void this.#answer(batch.callers, firstSeq, 1, { lane: this.#lane, epoch: result.epoch, seq: result.seq });
+    this.#answer(batch.callers, firstSeq, 1, { lane: this.#lane, epoch: result.epoch, seq: result.seq });
     this.#pump();
   }
 
-  /** Resolves callers at positions that rise by `step`, once the front holds `last` at the level that they ask for. */
-  async #answer(callers: readonly Caller[], firstSeq: number, step: 0 | 1, last: Position): Promise<void> {
-    const level = strongest(callers);
-    if (level !== 'buffered') {
-      try {
-        await this.#sync(level, last);
-      } catch (error) {
-        for (const caller of callers) caller.reject(error);
-        return;
-      }
-    }
-    for (let i = 0; i < callers.length; i++) {
-      const caller = callers[i] as Caller;
-      caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, last.epoch, firstSeq + i * step));
+  /** Resolves callers at positions that rise by `step`: at once, or when the front holds `last` at the level that they ask for. */
+  #answer(callers: readonly Caller[], firstSeq: number, step: 0 | 1, last: Position): void {
+    const resolve = (caller: Caller, i: number): void => caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, last.epoch, firstSeq + i * step));
+    const levels = new Set<SyncLevel>();
+    callers.forEach((caller, i) => {
+      if (isSyncLevel(caller.ack)) levels.add(caller.ack);
+      else resolve(caller, i);
+    });
+    // Each level by itself: what is not confirmed at one is none of the others' business.
+    for (const level of levels) {
+      const each = (answer: (caller: Caller, i: number) => void): void => callers.forEach((caller, i) => caller.ack === level && answer(caller, i));
+      this.#sync(level, last).then(
+        () => each(resolve),
+        (error: unknown) => each((caller) => caller.reject(error)),
+      );
     }
   }
 
   /** A front that was restarted since the write confirms what it has, which may not be the write. */
-  async #sync(level: 'fsynced' | 'replicated', last: Position): Promise<void> {
+  async #sync(level: SyncLevel, last: Position): Promise<void> {
     const { front, settings } = this.#context;
     await front.sync(level, this.#lane);
     const { header, current } = await front.header(this.#lane);
@@ -285,7 +286,7 @@ export class LaneWriter {
     const keys = batch.keys.filter((key) => batch.superseded?.has(key) !== true);
     for (const caller of batch.callers) {
       const position = batch.superseded?.get(caller.key);
-      if (position !== undefined) void this.#answer([caller], position.seq, 0, position);
+      if (position !== undefined) this.#answer([caller], position.seq, 0, position);
     }
     const middle = inHalves && keys.length > 1 ? Math.ceil(keys.length / 2) : keys.length;
     return [keys.slice(0, middle), keys.slice(middle)].filter((part) => part.length > 0).map((part) => {
@@ -300,13 +301,4 @@ export class LaneWriter {
       return half;
     });
   }
-}
-
-function strongest(callers: readonly Caller[]): 'buffered' | 'fsynced' | 'replicated' {
-  let level: 'buffered' | 'fsynced' | 'replicated' = 'buffered';
-  for (const { ack } of callers) {
-    if (ack === 'replicated') return 'replicated';
-    if (ack === 'fsynced') level = 'fsynced';
-  }
-  return level;
 }

@@ -1,4 +1,4 @@
-import type { AckLevel } from '../core/acks.ts';
+import type { AckLevel, SyncLevel } from '../core/acks.ts';
 import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, ReadResult } from '../core/lane-flush.ts';
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../core/lane-recover.ts';
 import type { SlotsDone, SlotsResult } from '../core/lane-slots.ts';
@@ -93,7 +93,7 @@ export interface LaneFront {
    * Resolves when every step that was acknowledged before the call is durable at `level`; rejects with MILLRACE_ACK
    * when the server did not confirm it.
    */
-  sync(level: 'fsynced' | 'replicated', lane: number): Promise<void>;
+  sync(level: SyncLevel, lane: number): Promise<void>;
   inspect(lane: number, key: string): Promise<SlotReport>;
   /** Lets go of what this cache holds; the last cache of a front closes its connections. */
   close(): Promise<void>;

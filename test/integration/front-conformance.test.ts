@@ -28,8 +28,8 @@ for (const driver of ['redis', 'ioredis'] as const) {
   describe(`Redis with ${driver === 'redis' ? 'node-redis' : driver}`, () => {
     testFront({
       test,
-      capabilities: { acks: ['buffered', 'fsynced'], defaultAck: 'buffered', durable: true, shared: true },
-      // The tests' server keeps no append-only file.
+      capabilities: { acks: ['buffered', 'fsynced', 'replicated'], defaultAck: 'buffered', durable: true, shared: true },
+      // The tests' server has neither an append-only file nor replicas.
       acks: ['buffered'],
       open: () => open(driver),
     });

@@ -1,20 +1,8 @@
-import { createClient } from 'redis';
 import { describe, expect, test } from 'vitest';
 import { redisFront } from '../../src/fronts/redis/index.ts';
 import { UNRECOVERED } from '../../src/ports/front.ts';
 import { redisUrl, startRedis } from '../servers/index.ts';
-import { attach, attachment, batch, clients, drivers, recovery, uniqueCache } from './redis-fixture.ts';
-
-/** Another client's view, for what the front would not do itself. */
-async function command(url: string, ...args: string[]): Promise<unknown> {
-  const client = createClient({ url });
-  await client.connect();
-  try {
-    return await client.sendCommand(args);
-  } finally {
-    client.destroy();
-  }
-}
+import { attach, attachment, batch, clients, command, drivers, recovery, uniqueCache } from './redis-fixture.ts';
 
 describe.each(drivers)('the Redis front over %s', (driver) => {
   const connect = clients[driver];

@@ -1,6 +1,7 @@
 import type { TestProject } from 'vitest/node';
 import { startPostgres } from './postgres.ts';
 import { startRedis } from './redis.ts';
+import { waitaofBinary } from './redis-binary.ts';
 import type { Server } from './server.ts';
 import { givenUrl } from './urls.ts';
 
@@ -30,9 +31,11 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     urlOf(givenUrl('redis'), startRedis),
     urlOf(givenUrl('postgres'), startPostgres),
   ]);
-  if (redis.status === 'rejected' || postgres.status === 'rejected') {
+  // Here, because a test has no time to wait for an installation; after the other, which may be one too.
+  const [waitaof] = await Promise.allSettled([waitaofBinary()]);
+  if (redis.status === 'rejected' || postgres.status === 'rejected' || waitaof.status === 'rejected') {
     await stop();
-    throw withoutStack(redis.status === 'rejected' ? redis.reason : (postgres as PromiseRejectedResult).reason);
+    throw withoutStack([redis, postgres, waitaof].find((result) => result.status === 'rejected')?.reason);
   }
   project.provide('serverUrls', { redis: redis.value, postgres: postgres.value });
   return stop;

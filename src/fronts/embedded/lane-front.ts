@@ -1,3 +1,4 @@
+import type { SyncLevel } from '../../core/acks.ts';
 import { acknowledge, claim, cut, readGeneration, release, requestFlush } from '../../core/lane-flush.ts';
 import { adopt, confirm, recover } from '../../core/lane-recover.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../core/lane-slots.ts';
@@ -127,7 +128,7 @@ export class EmbeddedLaneFront implements LaneFront {
     return this.#lanes.step(lane, 1, (table, runId) => adopt(table, { lanes, runId, incarnation }));
   }
 
-  async sync(level: 'fsynced' | 'replicated'): Promise<void> {
+  async sync(level: SyncLevel): Promise<void> {
     this.#checkOpen();
     await this.#lanes.sync(level);
   }

@@ -1,3 +1,4 @@
+import type { SyncLevel } from '../../core/acks.ts';
 import type { LaneTable } from '../../core/lane.ts';
 
 /** A lane's table in an embedded front, open in one step. */
@@ -17,6 +18,6 @@ export interface EmbeddedLanes {
   /** Reads what is committed now, without a transaction of its own and without waiting for steps. */
   view<T>(lane: number, run: (table: EmbeddedTable, runId: string) => T): T;
   /** See `LaneFront.sync`. */
-  sync(level: 'fsynced' | 'replicated'): Promise<void>;
+  sync(level: SyncLevel): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,23 +1,24 @@
+import { isSyncLevel } from '../../core/acks.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Attachment } from '../../ports/front.ts';
-import { fsyncMode, versionOf } from './acks.ts';
+import { versionOf, type Acks } from './acks.ts';
 import type { LaneSteps } from './lane-steps.ts';
 import type { RedisServer } from './server.ts';
 import type { RedisServers } from './servers.ts';
 
 /** Refuses a server that cannot keep what the cache promises, and a cache that is there with another number of lanes. */
-export async function checkServers(servers: RedisServers, attachment: Attachment): Promise<void> {
-  for (const level of attachment.acks) {
-    if (level === 'replicated') throw new MillraceError('MILLRACE_ACK', "the Redis front gives 'buffered' and 'fsynced', not 'replicated'", { cache: attachment.cache });
-  }
-  await Promise.all(servers.all().map((server) => checkServer(server, attachment)));
+export async function checkServers(servers: RedisServers, acks: Acks, attachment: Attachment): Promise<void> {
+  await Promise.all(servers.all().map((server) => checkServer(server, acks, attachment)));
 }
 
-async function checkServer(server: RedisServer, { cache, acks, writeBehind }: Attachment): Promise<void> {
+async function checkServer(server: RedisServer, acks: Acks, { cache, acks: levels, writeBehind }: Attachment): Promise<void> {
   const info = String(await server.send(['INFO']));
   if (versionOf(info) < 7) {
     const version = /^redis_version:(\S+)/m.exec(info)?.[1] ?? 'unknown';
     throw new MillraceError('MILLRACE_FRONT_SETTINGS', `the Redis server has version ${version}: Millrace needs Redis 7.0 or Valkey 7.2 at least`, { cache });
+  }
+  if (/^role:slave\r?$/m.test(info)) {
+    throw new MillraceError('MILLRACE_FRONT_SETTINGS', 'the Redis server is a replica, which takes no writes: give a client that connects to its primary', { cache });
   }
   const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? '';
   if (writeBehind && policy.startsWith('allkeys-')) {
@@ -27,11 +28,12 @@ async function checkServer(server: RedisServer, { cache, acks, writeBehind }: At
       { cache },
     );
   }
-  if (acks.includes('fsynced')) {
-    const mode = await fsyncMode(server);
-    if (mode.kind === 'none') throw new MillraceError('MILLRACE_ACK', `the Redis server cannot give 'fsynced': ${mode.why}`, { cache });
-  }
   await server.prepare();
+  for (const level of levels) {
+    if (!isSyncLevel(level)) continue;
+    const why = await acks.refusal(server, level);
+    if (why !== undefined) throw new MillraceError('MILLRACE_ACK', `the Redis server cannot give '${level}': ${why}`, { cache });
+  }
 }
 
 export async function checkLanes(lanes: readonly LaneSteps[], cache: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../errors.ts';
 import type { Attachment, Front, LaneFront } from '../../ports/front.ts';
+import { Acks } from './acks.ts';
 import { checkLanes, checkServers } from './checks.ts';
 import { replyCode, unavailable, withoutCommand } from './faults.ts';
 import { RedisLaneFront } from './lane-front.ts';
@@ -24,36 +25,46 @@ export interface RedisFrontOptions {
   readonly prefix?: string;
   /** How long a command may take, waiting for a lost connection included, in ms: 100 to 300,000, default 10,000. */
   readonly commandTimeoutMs?: number;
+  /** How many replicas must have a write before it is `replicated`: 1 to 16, default 1. In a cluster, replicas of each primary. */
+  readonly replicas?: number;
+  /** How long a confirmation of `fsynced` or `replicated` may take, in ms: 10 to nine tenths of `commandTimeoutMs`, which is the default. */
+  readonly ackTimeoutMs?: number;
 }
 
 /**
  * A front on Redis 7.0 or Valkey 7.2 and later, a single server or a cluster, shared by any number of processes.
  *
  * What was acknowledged as `buffered` survives the process, and a restart of the server as far as the server's own
- * persistence goes; `fsynced` needs an append-only file with 'appendfsync always', or WAITAOF (7.2). Throws
- * MILLRACE_OPTIONS for options that are not valid; opens nothing until a cache attaches.
+ * persistence goes. `fsynced` survives a loss of its power, and needs an append-only file and WAITAOF (7.2), or
+ * 'appendfsync always'. `replicated` survives the loss of the server, as far as `replicas` of its replicas confirmed it
+ * in memory. Throws MILLRACE_OPTIONS for options that are not valid; opens nothing until a cache attaches.
  */
 export function redisFront(options: RedisFrontOptions): Front {
-  const { client, prefix = 'mr:', commandTimeoutMs = 10_000 } = options;
+  const { client, prefix = 'mr:', commandTimeoutMs = 10_000, replicas = 1, ackTimeoutMs = Math.floor(commandTimeoutMs * 0.9) } = options;
   if (!/^[!-z|~]{0,64}$/.test(prefix)) throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `prefix` has up to 64 printable ASCII characters without spaces and braces');
   if (!(commandTimeoutMs >= 100 && commandTimeoutMs <= 300_000)) throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `commandTimeoutMs` is 100 to 300,000');
+  if (!(Number.isInteger(replicas) && replicas >= 1 && replicas <= 16)) throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `replicas` is 1 to 16');
+  if (!(Number.isInteger(ackTimeoutMs) && ackTimeoutMs >= 10 && ackTimeoutMs <= commandTimeoutMs * 0.9)) {
+    throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `ackTimeoutMs` is 10 to nine tenths of `commandTimeoutMs`');
+  }
   const topology = topologyOf(client);
   const shared = new SharedServers(() => new RedisServers(topology(), commandTimeoutMs));
+  const acks = new Acks({ replicas, timeoutMs: ackTimeoutMs });
   return {
     kind: 'redis',
-    capabilities: { acks: ['buffered', 'fsynced'], defaultAck: 'buffered', durable: true, shared: true },
-    attach: (attachment) => attach(shared, prefix, attachment),
+    capabilities: { acks: ['buffered', 'fsynced', 'replicated'], defaultAck: 'buffered', durable: true, shared: true },
+    attach: (attachment) => attach(shared, acks, prefix, attachment),
   };
 }
 
-async function attach(shared: SharedServers, prefix: string, attachment: Attachment): Promise<LaneFront> {
+async function attach(shared: SharedServers, acks: Acks, prefix: string, attachment: Attachment): Promise<LaneFront> {
   const { servers, release } = await shared.take();
   try {
-    await checkServers(servers, attachment);
+    await checkServers(servers, acks, attachment);
     const lanes = Array.from({ length: attachment.lanes }, (_, lane) => new LaneSteps(servers, `${prefix}${attachment.cache}:${lane}`));
     await checkLanes(lanes, attachment.cache);
     const stopListening = servers.onReconnect(attachment.onReconnect);
-    return new RedisLaneFront(servers, attachment, lanes, () => {
+    return new RedisLaneFront(acks, attachment, lanes, () => {
       stopListening();
       release();
     });

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { SyncLevel } from '../../core/acks.ts';
 import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, ReadResult } from '../../core/lane-flush.ts';
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
@@ -7,13 +8,12 @@ import { bytesOf, entriesOf, type LaneHeader, type Unrecovered } from '../../cor
 import { fillSlot, TOMBSTONE } from '../../core/slot.ts';
 import { MillraceError } from '../../errors.ts';
 import { UNRECOVERED, type Attachment, type LaneFront, type SlotReport } from '../../ports/front.ts';
-import { syncServer } from './acks.ts';
+import type { Acks } from './acks.ts';
 import { replyCode, unavailable, withoutCommand } from './faults.ts';
 import { GarbageCollector } from './garbage.ts';
 import { headerOf, unexplained, type LaneSteps, type Reply } from './lane-steps.ts';
 import { LaneReader } from './reader.ts';
 import type { ScriptName } from './scripts.ts';
-import type { RedisServers } from './servers.ts';
 
 type Raw = string | null;
 const INCARNATION_LENGTH = 10;
@@ -24,14 +24,14 @@ const optional = (ms: number | undefined): string => (ms === undefined ? '' : St
 export class RedisLaneFront implements LaneFront {
   readonly #lanes: readonly LaneSteps[];
   readonly #attachment: Attachment;
-  readonly #servers: RedisServers;
+  readonly #acks: Acks;
   readonly #garbage: GarbageCollector;
   readonly #reader: LaneReader;
   readonly #release: () => void;
   #closed = false;
 
-  constructor(servers: RedisServers, attachment: Attachment, lanes: readonly LaneSteps[], release: () => void) {
-    this.#servers = servers;
+  constructor(acks: Acks, attachment: Attachment, lanes: readonly LaneSteps[], release: () => void) {
+    this.#acks = acks;
     this.#attachment = attachment;
     this.#lanes = lanes;
     this.#release = release;
@@ -291,12 +291,13 @@ export class RedisLaneFront implements LaneFront {
     }
   }
 
-  async sync(level: 'fsynced' | 'replicated', lane: number): Promise<void> {
+  async sync(level: SyncLevel, lane: number): Promise<void> {
     const steps = this.#lane(lane);
     try {
-      await syncServer(steps.server, level, `${steps.prefix}sync`, this.#servers.commandTimeoutMs);
+      await this.#acks.sync(steps.server, level, `${steps.prefix}sync`);
     } catch (error) {
-      throw this.#fault(lane, error);
+      const fault = error instanceof Error && (error instanceof MillraceError || replyCode(error) === undefined) ? error.message : `the Redis server refused to confirm it (${replyCode(error)})`;
+      throw new MillraceError('MILLRACE_ACK', `not confirmed as '${level}': ${fault}. The front has it as 'buffered'.`, { cache: this.#attachment.cache, lane, cause: withoutCommand(error) });
     }
   }
 

@@ -13,6 +13,7 @@ import fresh from './lua/fresh.lua';
 import header from './lua/header.lua';
 import inspect from './lua/inspect.lua';
 import invalidate from './lua/invalidate.lua';
+import mark from './lua/mark.lua';
 import prelude from './lua/prelude.lua';
 import readGeneration from './lua/read-generation.lua';
 import readWithTtl from './lua/read-with-ttl.lua';
@@ -47,6 +48,7 @@ const SCRIPTS = {
   confirm: ['allow-oom', confirm],
   adopt: ['allow-oom', fresh + adopt],
   sweep: ['allow-oom', sweep],
+  mark: ['allow-oom', mark],
   header: ['no-writes', header],
   readWithTtl: ['no-writes', readWithTtl],
   inspect: ['no-writes', inspect],

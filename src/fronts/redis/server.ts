@@ -35,8 +35,8 @@ export class RedisServer {
   #tick = 0;
   #scripts: ReadonlyMap<ScriptName, BoundScript> | undefined;
   #preparing: Promise<void> | undefined;
-  #side: Promise<RedisServer> | undefined;
-  #sideOpened: RedisServer | undefined;
+  readonly #sides = new Map<string, Promise<RedisServer>>();
+  readonly #sidesOpened = new Set<RedisServer>();
 
   constructor(topology: Topology, address: string, commandTicks: number, onUp: (first: boolean) => void, wire?: (server: RedisServer) => Wire) {
     this.address = address;
@@ -78,8 +78,13 @@ export class RedisServer {
 
   /** Calls a script that {@link prepare} has loaded; rejects with NOSCRIPT when that was for another run. */
   call(name: ScriptName, keyAndArgs: readonly string[]): Promise<unknown> {
+    return this.send(['EVALSHA', this.sha(name), '1', ...keyAndArgs]);
+  }
+
+  /** Names a script that {@link prepare} has loaded into this run, whatever connection it is called on. */
+  sha(name: ScriptName): string {
     const script = this.#scripts?.get(name) as BoundScript;
-    return this.send(['EVALSHA', script.sha, '1', ...keyAndArgs]);
+    return script.sha;
   }
 
   /** Learns which run the server is in and loads the scripts for it, once for all who ask at the same time. */
@@ -98,13 +103,14 @@ export class RedisServer {
     this.#scripts = scripts;
   }
 
-  /** The same server over a connection of its own, for what would block this one. */
-  side(): Promise<RedisServer> {
-    this.#side ??= this.#openSide().catch((error: unknown) => {
-      this.#side = undefined;
-      throw error;
-    });
-    return this.#side;
+  /** The same server over a connection of its own for each purpose, for what would block this one. */
+  async side(purpose: string): Promise<RedisServer> {
+    const known = this.#sides.get(purpose);
+    if (known !== undefined && !(await known).ended) return known;
+    const side = this.#openSide();
+    this.#sides.set(purpose, side);
+    side.catch(() => this.#sides.delete(purpose));
+    return side;
   }
 
   async #openSide(): Promise<RedisServer> {
@@ -115,7 +121,7 @@ export class RedisServer {
       close: () => second.wire?.close(),
     }));
     second.wire = await this.#wire.duplicate(side.events);
-    this.#sideOpened = side;
+    this.#sidesOpened.add(side);
     return side;
   }
 
@@ -148,7 +154,10 @@ export class RedisServer {
 
   /** One watchdog for all commands instead of a timer for each, which would cost more than the command. */
   watch(): void {
-    this.#sideOpened?.watch();
+    for (const side of this.#sidesOpened) {
+      if (side.ended) this.#sidesOpened.delete(side);
+      else side.watch();
+    }
     this.#tick++;
     const stuck = ({ tick }: Sent) => this.#tick - tick > this.#commandTicks;
     for (const sent of this.#sent) {
@@ -164,7 +173,7 @@ export class RedisServer {
   close(): void {
     this.end(undefined);
     this.#wire.close();
-    void this.#side?.then((side) => side.close(), () => undefined);
+    for (const side of this.#sides.values()) void side.then((opened) => opened.close(), () => undefined);
   }
 }
 
