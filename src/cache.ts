@@ -207,7 +207,7 @@ export class Cache<V> implements AsyncDisposable {
   async stats(): Promise<CacheStats> {
     const engine = await this.#attached();
     this.#refuseClosed();
-    return describeStats(engine.counts, await engine.headers(), engine.context.clock.now());
+    return describeStats(engine.counts, engine.breaker, await engine.headers(), engine.context.clock.now());
   }
 
   /**

@@ -6,6 +6,8 @@ export interface CacheEvents {
   flush: FlushEvent;
   /** A flush failed and will be tried again after `retryInMs`. */
   'flush-failed': { readonly lanes: readonly number[]; readonly error: MillraceError; readonly attempt: number; readonly retryInMs: number };
+  /** The store does not answer and is not asked (`open`), is back (`ramp`), or has been well for a while (`closed`). */
+  breaker: BreakerEvent;
   /** A row was refused by the store and kept as a dead letter. */
   'dead-letter': { readonly lane: number; readonly key: string; readonly code: string; readonly message: string };
   /** Acknowledged writes are gone. `count` is what is known of; `cause` names how it was found out. */
@@ -29,6 +31,16 @@ export interface FlushEvent {
   readonly durationMs: number;
   /** Age of the oldest mutation in it when it was committed. */
   readonly lagMs: number;
+}
+
+export interface BreakerEvent {
+  readonly state: 'open' | 'ramp' | 'closed';
+  /** Failures in a row. */
+  readonly failures: number;
+  /** Until the store is asked again; 0 when it may be asked now. */
+  readonly retryInMs: number;
+  /** The last failure, without values; '' when the store has answered since. */
+  readonly reason: string;
 }
 
 /**

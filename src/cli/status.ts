@@ -46,6 +46,7 @@ async function status(caches: readonly AnyCache[], { terminal, json }: CommandCo
   for (const [at, row] of tableRows(COLUMNS, found.map(cells)).entries()) terminal.line(at === 0 ? colors.bold(row) : row);
   for (const { name, stats, error } of found) {
     if (error !== undefined) terminal.line(colors.red(`${name}: ${error.message}${error.code === undefined ? '' : ` (${error.code})`}`));
+    if (stats !== undefined && stats.breaker.state !== 'closed') terminal.line(colors.yellow(`${name}: the store is ${stats.breaker.state === 'ramp' ? 'back' : 'down'}: ${stats.breaker.reason}`));
     for (const lane of stats?.lanes ?? []) {
       if (lane.stopped !== '') terminal.line(colors.red(`${name}: lane ${lane.lane} stopped: ${lane.stopped}`));
     }

@@ -15,6 +15,8 @@ const KEEP_ALIVE_MS = 60_000;
 const LINES: { readonly [N in CacheEventName]: (event: CacheEvents[N]) => string } = {
   flush: ({ rows, statements, durationMs, lagMs }) =>
     `flush: ${plural(rows, 'row')} in ${plural(statements, 'statement')}, ${formatMs(durationMs)}, the oldest waited ${formatMs(lagMs)}`,
+  breaker: ({ state, failures, retryInMs, reason }) =>
+    state === 'open' ? `the store is down after ${failures} failures, next attempt in ${formatMs(retryInMs)}: ${reason}` : state === 'ramp' ? 'the store is back' : 'the store is well',
   'flush-failed': ({ error, attempt, retryInMs }) => `flush failed, attempt ${attempt}, again in ${formatMs(retryInMs)}: ${error.message} (${error.code})`,
   'dead-letter': ({ key, code, message }) => `dead letter: ${key}: ${message} (${code})`,
   loss: ({ lane, count, cause }) => `LOSS: ${plural(count, 'acknowledged write')} of lane ${lane} (${cause})`,

@@ -5,12 +5,15 @@ import type { Random } from '../ports/random.ts';
 import type { LaneStore, StoreCapabilities } from '../ports/store.ts';
 import type { Counts } from './counts.ts';
 import type { Settings } from './settings.ts';
+import type { StoreBreaker } from './store-breaker.ts';
 
 /** What every part of a cache's engine works with, once front and store are attached. */
 export interface EngineContext {
   readonly settings: Settings;
   readonly front: LaneFront;
+  /** Behind its breaker. */
   readonly store: LaneStore;
+  readonly breaker: StoreBreaker;
   readonly storeCapabilities: StoreCapabilities;
   /** Whether other processes can write to the front. */
   readonly frontIsShared: boolean;

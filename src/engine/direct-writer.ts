@@ -136,7 +136,9 @@ export class DirectWriter {
   }
 
   async #commitTogether(entries: readonly Entry[]): Promise<void> {
-    const { store, clock, random, settings } = this.#context;
+    const { store, breaker, clock, random, settings } = this.#context;
+    // A write that fails leaves its slot empty: while the store is down, readers keep what there is.
+    breaker.check();
     const mutations = entries.map(({ mutation }) => mutation).sort((a, b) => (a.key < b.key ? -1 : 1));
     if (!this.#withIntents) {
       await store.commit(mutations);

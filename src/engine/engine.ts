@@ -4,6 +4,7 @@ import { laneOf } from '../core/lane-of.ts';
 import { TOMBSTONE } from '../core/slot.ts';
 import { MillraceError } from '../errors.ts';
 import type { Emitter } from '../events.ts';
+import type { BreakerState, BreakerStats } from '../core/breaker.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Front } from '../ports/front.ts';
 import type { Random } from '../ports/random.ts';
@@ -13,11 +14,13 @@ import type { EngineContext } from './context.ts';
 import { newCounts, type Counts } from './counts.ts';
 import { DirectWriter } from './direct-writer.ts';
 import { Flusher } from './flusher.ts';
+import { guardedStore, outcomeOf } from './guarded-store.ts';
 import { LaneWriter } from './lane-writer.ts';
 import { Reader } from './reader.ts';
 import { STORED_RECEIPT, type PendingReceipt, type Receipt } from './receipt.ts';
 import { Recovery } from './recovery.ts';
 import type { Settings } from './settings.ts';
+import { StoreBreaker, type BreakerMember } from './store-breaker.ts';
 import { rejection, Watermark, type Position } from './watermark.ts';
 
 /** What an engine is made of; everything that moves comes in from outside. */
@@ -55,7 +58,19 @@ export class Engine {
     const writeBehind = settings.policy === 'write-behind';
     const onWarning = (message: string): void => events.emit('warning', { message });
     let engine: Engine | undefined;
-    const laneStore = await store.attach({ cache: settings.name, lanes: settings.lanes, clock, writeBehind, onWarning });
+    const breaker = StoreBreaker.of(store.origin ?? store, clock, random);
+    const member: BreakerMember = {
+      retry: settings.retry,
+      announce: (change) => events.emit('breaker', change),
+      onRoom: (state) => engine?.storeHasRoom(state),
+    };
+    breaker.join(member);
+    const leaveBreaker = (): void => breaker.leave(member);
+    const attached = await breaker.run(() => store.attach({ cache: settings.name, lanes: settings.lanes, clock, writeBehind, onWarning }), outcomeOf).catch((error: unknown) => {
+      leaveBreaker();
+      throw error;
+    });
+    const laneStore = guardedStore(attached, breaker, leaveBreaker);
     try {
       const laneFront = await front.attach({
         cache: settings.name,
@@ -72,6 +87,7 @@ export class Engine {
         settings,
         front: laneFront,
         store: laneStore,
+        breaker,
         storeCapabilities: store.capabilities,
         frontIsShared: front.capabilities.shared,
         clock,
@@ -231,6 +247,10 @@ export class Engine {
     return { error: flushLane?.lastError, failures: flushLane?.failures ?? 0 };
   }
 
+  get breaker(): BreakerStats {
+    return this.context.breaker.stats;
+  }
+
   get counts(): Counts {
     return this.context.counts;
   }
@@ -262,6 +282,11 @@ export class Engine {
   /** The front's connection is back: its lanes may not be as they were. */
   reconnected(): void {
     for (let lane = 0; lane < this.#watermarks.length; lane++) this.#recover(lane).catch((error: unknown) => this.#report(error));
+  }
+
+  /** The breaker lets more through than before. */
+  storeHasRoom(state: BreakerState): void {
+    this.#flusher?.storeHasRoom(state === 'ramp');
   }
 
   async #recover(lane: number): Promise<void> {

@@ -99,6 +99,12 @@ export class Flusher {
     void this.#leases.start();
   }
 
+  /** The breaker lets more through; `isBack`: the store answers again, so nobody sits out his own backoff. */
+  storeHasRoom(isBack: boolean): void {
+    if (isBack) for (const lane of this.#lanes) if (lane.lastError?.code === 'MILLRACE_STORE_UNAVAILABLE' && lane.state !== 'stopped') lane.retryAt = 0;
+    this.#run();
+  }
+
   /** Resolves after the next flush, or soon when another process flushes: then there may be room. */
   room(): Promise<void> {
     return new Promise((resolve) => {
@@ -138,7 +144,8 @@ export class Flusher {
     if (this.#stopped || this.#paused) return;
     const now = this.#context.clock.monotonic();
     for (;;) {
-      const free = this.#flush.concurrency - this.#active.size;
+      // While the store is held to be down nothing is cut, however urgent; after that, one flush finds out.
+      const free = Math.min(this.#flush.concurrency, this.#context.breaker.width) - this.#active.size;
       if (free <= 0) break;
       const ready = this.#lanes.filter((lane) => lane.isReady(now));
       const pending = ready.reduce((sum, lane) => sum + lane.pending, 0);
@@ -177,6 +184,8 @@ export class Flusher {
       at = Math.min(at, Math.max(lane.retryAt, lane.isDue(now) ? now : lane.dueAt));
     }
     // A lane that is due now waits for a free connection, and is seen to when one is.
+    const { width, nextAtMs } = this.#context.breaker;
+    if (width === 0) at = Math.max(at, nextAtMs);
     if (at > now && at !== Number.POSITIVE_INFINITY) this.#wakeTimer = this.#context.clock.after(at - now, () => this.#run(), true);
   }
 

@@ -8,6 +8,7 @@ import type { FlushLane } from './flush-lane.ts';
 import { GenerationReader, LaneTaken } from './generation-reader.ts';
 import { faultOf, type LaneLeases } from './lane-leases.ts';
 import { ACKNOWLEDGE_KEYS_MAX, type FlushSettings } from './settings.ts';
+import { StoreHeldBack } from './store-breaker.ts';
 import { rejection, type Watermark } from './watermark.ts';
 
 /** A lane with the generation that it brings into a flush. */
@@ -188,10 +189,15 @@ export class GenerationFlush {
   }
 
   #failed(lanes: readonly FlushLane[], error: unknown): void {
-    const { counts, events, clock, random, settings } = this.#context;
+    const { breaker, counts, events, clock, random, settings } = this.#context;
     const taken = laneTaken(error);
     if (taken !== undefined) {
       this.#leases.disown(this.#lanes[taken.lane] as FlushLane);
+      for (const lane of lanes) lane.hasFlight = true;
+      return;
+    }
+    if (error instanceof StoreHeldBack) {
+      // The breaker opened after the cut, and knows when it is worth another attempt.
       for (const lane of lanes) lane.hasFlight = true;
       return;
     }
@@ -206,7 +212,7 @@ export class GenerationFlush {
     counts.flushFailures++;
     const affected = lanes.filter((lane) => lane.state === 'flushing');
     const failures = Math.max(0, ...affected.map((lane) => lane.failures)) + 1;
-    const retryInMs = backoffMs(failures, settings.retry.minDelayMs, settings.retry.maxDelayMs, random.fraction());
+    const retryInMs = Math.max(breaker.stats.retryInMs, backoffMs(failures, settings.retry.minDelayMs, settings.retry.maxDelayMs, random.fraction()));
     for (const lane of affected) {
       lane.failures = failures;
       lane.lastError = fault;

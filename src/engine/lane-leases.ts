@@ -5,6 +5,7 @@ import type { EngineContext } from './context.ts';
 import type { FlushLane } from './flush-lane.ts';
 import type { Recovery } from './recovery.ts';
 import type { FlushSettings } from './settings.ts';
+import { StoreHeldBack } from './store-breaker.ts';
 import type { Watermark } from './watermark.ts';
 
 /**
@@ -111,6 +112,12 @@ export class LaneLeases {
         }
         return;
       }
+      if (!lane.isOurs && this.#context.breaker.width === 0) {
+        // A lane cannot be taken now: it takes the store to raise its epoch.
+        const { header, current } = await front.header(lane.index);
+        if (header !== undefined && current) this.#watermark(lane).observe(header);
+        return;
+      }
       const claimed = await front.claim(lane.index, owner, this.#flush.leaseMs);
       if (claimed.kind === 'unrecovered') {
         await this.#take(lane);
@@ -150,6 +157,8 @@ export class LaneLeases {
   #report(lane: FlushLane, error: unknown): void {
     const fault = faultOf(error, this.#context.settings.name);
     lane.lastError = fault;
+    // Whatever opened the breaker has been told of.
+    if (error instanceof StoreHeldBack) return;
     if (fault.code === 'MILLRACE_LANE_STOPPED' || fault.code === 'MILLRACE_LANES') {
       if (lane.state !== 'stopped') this.stopLane(lane, fault);
     } else if (!this.#stopped) {

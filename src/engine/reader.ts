@@ -139,6 +139,7 @@ export class Reader {
   #join(lane: number, key: string): Promise<LoadResult> {
     const running = this.#loads.get(key);
     if (running !== undefined) return running.done.promise;
+    this.#context.breaker.check();
     if (this.#queued.length === 0) {
       this.#queuedToken = this.#context.random.token();
       this.#context.clock.soon(() => void this.#loadQueued());
@@ -213,11 +214,11 @@ export class Reader {
   // Refresh ahead.
 
   async #readAhead(lane: number, key: string): Promise<string | undefined | typeof UNRECOVERED> {
-    const { front, settings } = this.#context;
+    const { breaker, front, settings } = this.#context;
     const read = await front.readWithTtl(lane, key);
     if (read === UNRECOVERED) return UNRECOVERED;
     const dueMs = (settings.ttlMs ?? 0) * (1 - (settings.refreshAhead ?? 1));
-    if (read.ttlMs !== undefined && read.ttlMs < dueMs && readSlot(read.raw).kind === 'value' && !this.#refreshing.has(key)) {
+    if (read.ttlMs !== undefined && read.ttlMs < dueMs && readSlot(read.raw).kind === 'value' && !this.#refreshing.has(key) && breaker.width > 0) {
       this.#refreshing.add(key);
       void this.#refresh(lane, key)
         .catch((cause: unknown) => this.#context.events.emit('warning', { message: `Refreshing key "${key}" ahead of its expiry failed: ${String((cause as Error).message)}` }))

@@ -1,3 +1,4 @@
+import type { BreakerStats } from '../core/breaker.ts';
 import { bytesOf, entriesOf, oldestSinceMs, type LaneHeader } from '../core/lane.ts';
 
 /** Counters of one process since it made the cache, and what is pending in the front for all processes. */
@@ -19,6 +20,7 @@ export interface CacheStats {
   /** Age of the oldest of them in ms; 0 when there is none. */
   readonly lagMs: number;
   readonly lanes: readonly LaneStats[];
+  readonly breaker: BreakerStats;
 }
 
 export interface LaneStats {
@@ -33,9 +35,9 @@ export interface LaneStats {
   readonly stopped: string;
 }
 
-type Counters = Omit<CacheStats, 'pending' | 'lagMs' | 'lanes'>;
+type Counters = Omit<CacheStats, 'pending' | 'lagMs' | 'lanes' | 'breaker'>;
 
-export function describeStats(counts: Counters, headers: readonly (LaneHeader | undefined)[], nowMs: number): CacheStats {
+export function describeStats(counts: Counters, breaker: BreakerStats, headers: readonly (LaneHeader | undefined)[], nowMs: number): CacheStats {
   let entries = 0;
   let bytes = 0;
   let oldestMs = Number.POSITIVE_INFINITY;
@@ -58,5 +60,5 @@ export function describeStats(counts: Counters, headers: readonly (LaneHeader | 
       stopped: header.stopped,
     });
   });
-  return { ...counts, pending: { entries, bytes }, lagMs: oldestMs === Number.POSITIVE_INFINITY ? 0 : Math.max(0, nowMs - oldestMs), lanes };
+  return { ...counts, pending: { entries, bytes }, lagMs: oldestMs === Number.POSITIVE_INFINITY ? 0 : Math.max(0, nowMs - oldestMs), lanes, breaker };
 }

@@ -6,6 +6,11 @@ export interface Store {
   readonly kind: string;
   readonly capabilities: StoreCapabilities;
   /**
+   * What it shares with stores that are down when it is down, such as a connection pool: their caches have one breaker in
+   * a process. Default: the store itself.
+   */
+  readonly origin?: object;
+  /**
    * Connects if need be and checks table, columns, key and the cache's lane count. Rejects with a `MillraceError`:
    * MILLRACE_STORE_UNAVAILABLE, MILLRACE_STORE_SCHEMA or MILLRACE_LANES.
    */

@@ -48,6 +48,7 @@ export function customStore<V>(store: CustomStore<V>): Store {
   return {
     kind: 'custom',
     capabilities: { transactions: false, deadLetters: false },
+    origin: store,
     attach: ({ cache }) => Promise.resolve(new CustomLaneStore(store, cache)),
   };
 }

@@ -108,6 +108,8 @@ export interface StoreHooks {
 export function watched(store: Store, hooks: StoreHooks): Store {
   return {
     ...store,
+    // What a hook throws is a fault of this store alone, not of the pool.
+    origin: hooks,
     async attach(attachment: StoreAttachment): Promise<LaneStore> {
       const attached = await store.attach(attachment);
       const load = attached.load.bind(attached);

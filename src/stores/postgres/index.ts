@@ -31,6 +31,7 @@ export function postgresStore(options: PostgresStoreOptions): Store {
   return {
     kind: isPGlite(parsed.pool) ? 'pglite' : 'postgres',
     capabilities: { transactions: true, deadLetters: true },
+    origin: parsed.pool,
     async attach(attachment) {
       try {
         return await attach(parsed, attachment);
