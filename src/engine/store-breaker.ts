@@ -3,7 +3,7 @@ import { isMillraceError, MillraceError } from '../errors.ts';
 import type { BreakerEvent } from '../events.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
-import { defer, type Deferred } from './deferred.ts';
+import { defer, type Deferred } from '../core/deferred.ts';
 import type { RetrySettings } from './settings.ts';
 
 /** A cache that uses the store. */
