@@ -87,9 +87,7 @@ export type ReadResult = { readonly kind: 'rows'; readonly rows: readonly Genera
  */
 export function readGeneration(table: LaneTable, runId: string, epoch: number, generation: number, cursor: string, limit: number): ReadResult {
   const header = table.readHeader();
-  if (header === undefined || header.runId !== runId || header.epoch !== epoch || header.flight?.generation !== generation) {
-    return { kind: 'refused', epoch: header?.epoch ?? 0 };
-  }
+  if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
   if (cursor.startsWith('f')) {
     const page = table.scanFrozen(cursor.slice(1), limit);
     return { kind: 'rows', rows: page.rows.map(([key, raw]) => ({ key, raw })), next: page.next === '' ? '' : `f${page.next}` };
@@ -113,6 +111,28 @@ export interface Acknowledgement {
 /** `more`: call again. The generation is stored for every waiter from the first call on. */
 export type AcknowledgeResult = { readonly kind: 'done' | 'more'; readonly header: LaneHeader } | Refused;
 
+/** A page of the deltas of the generation in flight, beginning with cursor ''; `next` is '' at the end. A key may come twice. */
+export type DeltasResult = { readonly kind: 'deltas'; readonly rows: readonly (readonly [key: string, sum: bigint])[]; readonly next: string } | Refused;
+
+export function readDeltas(table: LaneTable, runId: string, epoch: number, generation: number, cursor: string, limit: number): DeltasResult {
+  const header = table.readHeader();
+  if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
+  return { kind: 'deltas', ...table.scanFlightDeltas(cursor, limit) };
+}
+
+/** Entries of the log of the generation in flight, from its `from`th on; fewer than `limit` at the end. */
+export type EntriesResult = { readonly kind: 'entries'; readonly entries: readonly string[] } | Refused;
+
+export function readLog(table: LaneTable, runId: string, epoch: number, generation: number, from: number, limit: number): EntriesResult {
+  const header = table.readHeader();
+  if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
+  return { kind: 'entries', entries: table.readFlightLog(from, limit) };
+}
+
+function isInFlight(header: LaneHeader | undefined, runId: string, epoch: number, generation: number): boolean {
+  return header !== undefined && header.runId === runId && header.epoch === epoch && header.flight?.generation === generation;
+}
+
 /** Cleans a bounded part of a generation that the store has. Repeating it does no harm. */
 export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgement): AcknowledgeResult {
   const header = table.readHeader();
@@ -123,10 +143,12 @@ export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgemen
 
   if (flight.state === 'cut') table.dropFrozen();
   for (const key of ack.deadKeys) {
-    if (!table.takeFlight(key)) continue;
+    // A total that has a refused delta in it is forgotten like a refused value.
+    if (!table.takeFlight(key) && table.readFlightDelta(key) === undefined) continue;
     table.removeSlot(key);
     table.takeTtl(key);
   }
+  table.dropFlightShapes();
   const nothingToClean = ack.ttlMs === undefined && flight.tombstones === 0 && !table.hasTtls();
   let done = nothingToClean;
   if (nothingToClean) {

@@ -1,7 +1,9 @@
-import { entriesOf, EPOCHS_KEPT, isUnconfirmed, unconfirmed, type EpochStart, type Fence, type LaneHeader, type LaneTable, type Refused, type Stopped } from './lane.ts';
+import { entriesOf, EPOCHS_KEPT, isUnconfirmed, unconfirmed, type EpochStart, type Fence, type LaneHeader, type LaneTable, type Refused, type Shape, type Stopped } from './lane.ts';
 
 export interface Recovery {
   readonly lanes: number;
+  /** Shape of a lane that is created; default documents. */
+  readonly shape?: Shape;
   readonly runId: string;
   /** A name nobody used: becomes the lane's incarnation where old slots must not be seen again. */
   readonly incarnation: string;
@@ -73,6 +75,7 @@ function fresh(recovery: Recovery, nowMs: number): LaneHeader {
   const { fence } = recovery;
   return {
     lanes: recovery.lanes,
+    shape: recovery.shape ?? '',
     runId: runIdOf(recovery),
     incarnation: recovery.incarnation,
     epoch: fence.epoch,

@@ -3,10 +3,27 @@
  *
  * This file has the lane's state and the small table that an embedded front keeps it in. The steps are pure
  * functions over that table, each to be run in one transaction of the front:
- * `lane-write.ts` (write), `lane-flush.ts` (claim, cut, read, acknowledge), `lane-recover.ts` (recover),
- * `lane-slots.ts` (fills and intents). The Redis front does the same steps in Lua; the conformance suite and
- * the differential tests hold the two to each other.
+ * `lane-write.ts` (write), `lane-deltas.ts` (increment, totals), `lane-log.ts` (append), `lane-flush.ts` (claim, cut,
+ * read, acknowledge), `lane-recover.ts` (recover), `lane-slots.ts` (fills and intents). The Redis front does the same
+ * steps in Lua; the conformance suite and the differential tests hold the two to each other.
  */
+
+/**
+ * What a cache holds: '' for documents, 'log' for events, 'counters' for whole numbers and 'counters.2' for decimals
+ * with so many digits behind the point. Pinned when a lane is created: of another shape its contents mean nothing.
+ */
+export type Shape = '' | 'log' | 'counters' | `counters.${number}`;
+
+function describeShape(shape: Shape): string {
+  if (shape === '') return 'documents';
+  if (shape === 'log') return 'a log';
+  return shape === 'counters' ? 'counters' : `counters with ${shape.slice('counters.'.length)} decimals`;
+}
+
+/** Why a lane that was found to have one shape takes nothing of another, or ''. */
+export function misshapen(found: Shape, shape: Shape): string {
+  return found === shape ? '' : `it holds ${describeShape(found)}, not ${describeShape(shape)}`;
+}
 
 /** A generation that was cut and is not yet cleaned up. `cut`: the store may or may not have it. `stored`: it has. */
 export interface Flight {
@@ -14,9 +31,9 @@ export interface Flight {
   readonly cutSeq: number;
   /** Names this very cut: a replay of a rewound lane can have the same number but not the same digest. */
   readonly digest: string;
-  /** Keys at the time of the cut. */
+  /** Keys, deltas and appends at the time of the cut. */
   readonly entries: number;
-  /** Estimated bytes of their values. */
+  /** Estimated bytes of them. */
   readonly bytes: number;
   /** How many tombstones may be among them (never too few). */
   readonly tombstones: number;
@@ -28,6 +45,7 @@ export interface Flight {
 export interface LaneHeader {
   /** Lanes of the cache; pinned at creation. */
   readonly lanes: number;
+  readonly shape: Shape;
   /** The run of the front's server under which the lane was last recovered; {@link unconfirmed} until it is confirmed. */
   readonly runId: string;
   /** Part of the name of every value slot; a new one turns all old slots into misses. */
@@ -45,9 +63,9 @@ export interface LaneHeader {
   readonly generation: number;
   /** Cut seq of the last generation that is known to be in the store. */
   readonly storedSeq: number;
-  /** Keys acknowledged and not cut yet. */
+  /** Dirty keys, keys with a delta, and appends, acknowledged and not cut yet. */
   readonly pendingEntries: number;
-  /** Estimated bytes of their values: a key counts with the size of its first write since the cut. */
+  /** Estimated bytes of them: a key counts with the size of its first write since the cut. */
   readonly pendingBytes: number;
   readonly pendingTombstones: number;
   /** When the oldest of them was accepted; 0 when there are none. A later write of a key does not change it. */
@@ -113,7 +131,7 @@ export interface LaneTable {
   /** Marks a key dirty; true when it was not. */
   addPending(key: string): boolean;
   hasPending(key: string): boolean;
-  /** Turns the pending marks into the flight's marks, in constant time. There is no flight before. */
+  /** Turns the pending marks, deltas and appends into the flight's, in constant time. There is no flight before. */
   cutPending(): void;
   hasFlight(key: string): boolean;
   /** Takes a key's mark out of the flight; true when it had one. */
@@ -129,12 +147,26 @@ export interface LaneTable {
   scanFrozen(cursor: string, limit: number): { readonly rows: readonly (readonly [key: string, raw: string])[]; readonly next: string };
   dropFrozen(): void;
 
+  /** What has been added to a key since the cut; undefined when nothing has. */
+  readDelta(key: string): bigint | undefined;
+  writeDelta(key: string, sum: bigint): void;
+  readFlightDelta(key: string): bigint | undefined;
+  /** A page of the flight's deltas. `next` is '' at the end. */
+  scanFlightDeltas(cursor: string, limit: number): { readonly rows: readonly (readonly [key: string, sum: bigint])[]; readonly next: string };
+
+  /** Puts an entry at the end of the log. */
+  appendEntry(entry: string): void;
+  /** Entries of the flight's log in their order, from its `from`th on. */
+  readFlightLog(from: number, limit: number): readonly string[];
+  /** Forgets the flight's deltas and its log. */
+  dropFlightShapes(): void;
+
   /** Expiry that a dirty key shall get when it becomes clean, where it differs from the cache's. */
   writeTtl(key: string, ttlMs: number): void;
   takeTtl(key: string): number | undefined;
   hasTtls(): boolean;
 
-  /** Forgets slots, marks, frozen values and ttls. The header stays. */
+  /** Forgets slots, marks, frozen values, deltas, log and ttls. The header stays. */
   clear(): void;
 }
 

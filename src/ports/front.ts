@@ -1,9 +1,11 @@
 import type { AckLevel, SyncLevel } from '../core/acks.ts';
-import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, ReadResult } from '../core/lane-flush.ts';
+import type { IncrementBatch, IncrementResult, LoadedTotals, TotalsResult } from '../core/lane-deltas.ts';
+import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, DeltasResult, EntriesResult, ReadResult } from '../core/lane-flush.ts';
+import type { AppendBatch, AppendResult } from '../core/lane-log.ts';
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../core/lane-recover.ts';
 import type { SlotsDone, SlotsResult } from '../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
-import type { Fence, LaneHeader, Unrecovered } from '../core/lane.ts';
+import type { Fence, LaneHeader, Shape, Unrecovered } from '../core/lane.ts';
 import type { Clock } from './clock.ts';
 import type { Random } from './random.ts';
 
@@ -31,6 +33,8 @@ export interface FrontCapabilities {
 export interface Attachment {
   readonly cache: string;
   readonly lanes: number;
+  /** What the cache holds; default documents. Lanes that exist with another shape are refused with MILLRACE_OPTIONS. */
+  readonly shape?: Shape;
   /** Levels the cache is going to use; one that the server cannot give is refused with MILLRACE_ACK. */
   readonly acks: readonly AckLevel[];
   readonly clock: Clock;
@@ -62,6 +66,9 @@ export interface LaneFront {
   readWithTtl(lane: number, key: string): Promise<{ raw: string | undefined; ttlMs: number | undefined } | typeof UNRECOVERED>;
 
   write(lane: number, batch: WriteBatch): Promise<WriteResult>;
+  increment(lane: number, batch: IncrementBatch): Promise<IncrementResult>;
+  fillTotals(lane: number, loaded: LoadedTotals): Promise<TotalsResult>;
+  append(lane: number, batch: AppendBatch): Promise<AppendResult>;
 
   beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): Promise<SlotsResult>;
   beginRefresh(lane: number, keys: readonly string[], token: string): Promise<SlotsResult>;
@@ -81,6 +88,8 @@ export interface LaneFront {
   requestFlush(lane: number): Promise<{ readonly kind: 'requested'; readonly seq: number; readonly header: LaneHeader } | Unrecovered>;
   cut(lane: number, epoch: number, digest: string): Promise<CutResult>;
   readGeneration(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<ReadResult>;
+  readDeltas(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<DeltasResult>;
+  readLog(lane: number, epoch: number, generation: number, from: number, limit: number): Promise<EntriesResult>;
   acknowledge(lane: number, ack: Acknowledgement): Promise<AcknowledgeResult>;
 
   /** The lane as it is, recovered or not; `undefined` when the front does not know it. `current`: no recovery is due. */

@@ -1,7 +1,9 @@
 import { strict as assert } from 'node:assert';
 import type { AckLevel } from '../core/acks.ts';
 import { UNRECOVERED } from '../ports/front.ts';
+import { testCounters } from './front-counters.ts';
 import { testFlush } from './front-flush.ts';
+import { testLog } from './front-log.ts';
 import { testRecovery } from './front-recovery.ts';
 import { testSlots } from './front-slots.ts';
 import { attachment, batchOf, Bench, failsWith, LANES, LONG_MS, type FrontConformance, type Register } from './front-subject.ts';
@@ -38,6 +40,8 @@ export function testFront({ test, open, capabilities, acks = capabilities.acks }
   testFlush(recovered);
   testRecovery(register, recovered);
   testSlots(recovered);
+  testCounters(recovered);
+  testLog(recovered);
 }
 
 function testAttaching(register: Register, recovered: Register, capabilities: FrontConformance['capabilities'], acks: readonly AckLevel[]): void {

@@ -1,4 +1,6 @@
-import { acknowledge, claim, cut, readGeneration, release, requestFlush } from '../../src/core/lane-flush.ts';
+import { fillTotals, increment } from '../../src/core/lane-deltas.ts';
+import { acknowledge, claim, cut, readDeltas, readGeneration, readLog, release, requestFlush } from '../../src/core/lane-flush.ts';
+import { append } from '../../src/core/lane-log.ts';
 import { confirm, recover } from '../../src/core/lane-recover.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../src/core/lane-slots.ts';
 import { write } from '../../src/core/lane-write.ts';
@@ -170,6 +172,9 @@ export class SimConnection implements Front {
           if (result.kind === 'accepted') oracle.executed(lane, batch, result.epoch, result.seq, server.scheduler.nowMs);
           return result;
         }),
+      increment: (lane, batch) => this.#call(lane, (table, env) => increment(table, env, batch)),
+      fillTotals: (lane, loaded) => this.#call(lane, (table, env) => fillTotals(table, env, loaded)),
+      append: (lane, batch) => this.#call(lane, (table, env) => append(table, env, batch)),
       beginFill: (lane, keys, token, tokenMs) => this.#call(lane, (table, env) => steps.beginFill(table, env, keys, token, tokenMs)),
       beginRefresh: (lane, keys, token) => this.#call(lane, (table, env) => steps.beginRefresh(table, env, keys, token)),
       endFill: (lane, keys, token, loaded, ttlMs) => this.#call(lane, (table, env) => steps.endFill(table, env, keys, token, loaded, ttlMs)),
@@ -181,6 +186,8 @@ export class SimConnection implements Front {
       requestFlush: (lane) => this.#call(lane, (table, env) => steps.requestFlush(table, env)),
       cut: (lane, epoch, digest) => this.#call(lane, (table, env) => steps.cut(table, env, epoch, digest)),
       readGeneration: (lane, epoch, generation, cursor) => this.#call(lane, (table) => steps.readGeneration(table, server.runId, epoch, generation, cursor, 2)),
+      readDeltas: (lane, epoch, generation, cursor) => this.#call(lane, (table) => readDeltas(table, server.runId, epoch, generation, cursor, 2)),
+      readLog: (lane, epoch, generation, from) => this.#call(lane, (table) => readLog(table, server.runId, epoch, generation, from, 2)),
       acknowledge: (lane, ack) => this.#call(lane, (table) => steps.acknowledge(table, server.runId, { ...ack, limit: 2 })),
       header: (lane) => this.#call(lane, (table) => ({ header: table.header, current: current(table) })),
       recover: (lane, recovery) =>

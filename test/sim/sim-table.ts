@@ -56,6 +56,11 @@ export class SimTable implements LaneTable {
   #flight = new Shared(new Set<string>(), cloneSet);
   #frozen = new Shared(new Map<string, string>(), cloneMap);
   #ttls = new Shared(new Map<string, number>(), cloneMap);
+  // Replaced, never changed.
+  #deltas: ReadonlyMap<string, bigint> = new Map();
+  #flightDeltas: ReadonlyMap<string, bigint> = new Map();
+  #log: readonly string[] = [];
+  #flightLog: readonly string[] = [];
 
   copy(): SimTable {
     const copy = new SimTable();
@@ -66,6 +71,10 @@ export class SimTable implements LaneTable {
     copy.#flight = this.#flight.share();
     copy.#frozen = this.#frozen.share();
     copy.#ttls = this.#ttls.share();
+    copy.#deltas = this.#deltas;
+    copy.#flightDeltas = this.#flightDeltas;
+    copy.#log = this.#log;
+    copy.#flightLog = this.#flightLog;
     return copy;
   }
 
@@ -140,6 +149,10 @@ export class SimTable implements LaneTable {
     const empty = this.#flight;
     this.#flight = this.#pending;
     this.#pending = empty;
+    this.#flightDeltas = this.#deltas;
+    this.#deltas = new Map();
+    this.#flightLog = this.#log;
+    this.#log = [];
   }
 
   hasFlight(key: string): boolean {
@@ -184,6 +197,39 @@ export class SimTable implements LaneTable {
     this.#frozen.replace(new Map());
   }
 
+  readDelta(key: string): bigint | undefined {
+    return this.#deltas.get(key);
+  }
+
+  writeDelta(key: string, sum: bigint): void {
+    this.version++;
+    this.#deltas = new Map([...this.#deltas, [key, sum]]);
+  }
+
+  readFlightDelta(key: string): bigint | undefined {
+    return this.#flightDeltas.get(key);
+  }
+
+  scanFlightDeltas(cursor: string, limit: number): { rows: (readonly [string, bigint])[]; next: string } {
+    const rows = [...this.#flightDeltas].sort(([a], [b]) => (a < b ? -1 : 1)).filter(([key]) => cursor === '' || key > cursor);
+    return { rows: rows.slice(0, limit), next: rows.length > limit ? (rows[limit - 1]?.[0] as string) : '' };
+  }
+
+  appendEntry(entry: string): void {
+    this.version++;
+    this.#log = [...this.#log, entry];
+  }
+
+  readFlightLog(from: number, limit: number): readonly string[] {
+    return this.#flightLog.slice(from, from + limit);
+  }
+
+  dropFlightShapes(): void {
+    this.version++;
+    this.#flightDeltas = new Map();
+    this.#flightLog = [];
+  }
+
   writeTtl(key: string, ttlMs: number): void {
     this.version++;
     this.#ttls.own.set(key, ttlMs);
@@ -208,5 +254,8 @@ export class SimTable implements LaneTable {
     this.#flight.replace(new Set());
     this.#frozen.replace(new Map());
     this.#ttls.replace(new Map());
+    this.#deltas = new Map();
+    this.#log = [];
+    this.dropFlightShapes();
   }
 }

@@ -4,6 +4,7 @@ import { Watermark } from '../../src/engine/watermark.ts';
 
 const header = (over: Partial<LaneHeader>): LaneHeader => ({
   lanes: 1,
+  shape: '',
   runId: 'run',
   incarnation: 'inc',
   epoch: 1,

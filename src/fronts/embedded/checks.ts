@@ -1,4 +1,4 @@
-import type { LaneHeader } from '../../core/lane.ts';
+import { misshapen, type LaneHeader } from '../../core/lane.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Attachment, FrontCapabilities } from '../../ports/front.ts';
 
@@ -10,10 +10,13 @@ export function checkAcks({ cache, acks }: Attachment, capabilities: FrontCapabi
   }
 }
 
-/** Refuses a cache that is there with another number of lanes. */
-export function checkLanes({ cache, lanes }: Attachment, headers: Iterable<LaneHeader | undefined>): void {
+/** Refuses a cache that is there with another number of lanes, or with something else in them. */
+export function checkLanes({ cache, lanes, shape = '' }: Attachment, headers: Iterable<LaneHeader | undefined>): void {
   for (const header of headers) {
-    if (header === undefined || header.lanes === lanes) continue;
+    if (header === undefined) continue;
+    const fault = misshapen(header.shape, shape);
+    if (fault !== '') throw new MillraceError('MILLRACE_OPTIONS', `the cache exists in the front already, and ${fault}: use another name`, { cache });
+    if (header.lanes === lanes) continue;
     throw new MillraceError('MILLRACE_LANES', `the cache exists in the front with ${header.lanes} lanes, and ${lanes} are configured`, { cache });
   }
 }

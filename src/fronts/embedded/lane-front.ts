@@ -1,5 +1,7 @@
 import type { SyncLevel } from '../../core/acks.ts';
-import { acknowledge, claim, cut, readGeneration, release, requestFlush } from '../../core/lane-flush.ts';
+import { fillTotals, increment } from '../../core/lane-deltas.ts';
+import { acknowledge, claim, cut, readDeltas, readGeneration, readLog, release, requestFlush } from '../../core/lane-flush.ts';
+import { append } from '../../core/lane-log.ts';
 import { adopt, confirm, recover } from '../../core/lane-recover.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../core/lane-slots.ts';
 import { write, type WriteBatch, type WriteResult } from '../../core/lane-write.ts';
@@ -47,6 +49,19 @@ export class EmbeddedLaneFront implements LaneFront {
 
   write(lane: number, batch: WriteBatch): Promise<WriteResult> {
     return this.#step(lane, batch.keys, (table, env) => write(table, env, batch));
+  }
+
+  increment(lane: number, batch: Parameters<LaneFront['increment']>[1]): ReturnType<LaneFront['increment']> {
+    return this.#step(lane, batch.keys, (table, env) => increment(table, env, batch));
+  }
+
+  fillTotals(lane: number, loaded: Parameters<LaneFront['fillTotals']>[1]): ReturnType<LaneFront['fillTotals']> {
+    return this.#step(lane, loaded.keys, (table, env) => fillTotals(table, env, loaded));
+  }
+
+  append(lane: number, batch: Parameters<LaneFront['append']>[1]): ReturnType<LaneFront['append']> {
+    this.#checkOpen();
+    return this.#lanes.step(lane, batch.entries.length, (table, runId) => append(table, envOf(table, runId), batch));
   }
 
   beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): ReturnType<LaneFront['beginFill']> {
@@ -99,6 +114,14 @@ export class EmbeddedLaneFront implements LaneFront {
     return this.#view(lane, (table, runId) => readGeneration(table, runId, epoch, generation, cursor, limit));
   }
 
+  async readDeltas(lane: number, epoch: number, generation: number, cursor: string, limit: number): ReturnType<LaneFront['readDeltas']> {
+    return this.#view(lane, (table, runId) => readDeltas(table, runId, epoch, generation, cursor, limit));
+  }
+
+  async readLog(lane: number, epoch: number, generation: number, from: number, limit: number): ReturnType<LaneFront['readLog']> {
+    return this.#view(lane, (table, runId) => readLog(table, runId, epoch, generation, from, limit));
+  }
+
   async acknowledge(lane: number, ack: Parameters<LaneFront['acknowledge']>[1]): ReturnType<LaneFront['acknowledge']> {
     this.#checkKeys(ack.deadKeys);
     this.#checkOpen();
@@ -111,9 +134,9 @@ export class EmbeddedLaneFront implements LaneFront {
 
   async recover(lane: number, recovery: Parameters<LaneFront['recover']>[1]): ReturnType<LaneFront['recover']> {
     this.#checkOpen();
-    const { lanes, random } = this.#attachment;
+    const { lanes, shape = '', random } = this.#attachment;
     const incarnation = random.token();
-    return this.#lanes.step(lane, 1, (table, runId) => recover(table, { ...recovery, lanes, runId, incarnation }));
+    return this.#lanes.step(lane, 1, (table, runId) => recover(table, { ...recovery, lanes, shape, runId, incarnation }));
   }
 
   async confirm(lane: number, epoch: number): ReturnType<LaneFront['confirm']> {

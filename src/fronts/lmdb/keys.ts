@@ -5,9 +5,12 @@
  */
 const SET_DIGITS = 8;
 const TIME_DIGITS = 9;
+const ENTRY_DIGITS = 8;
 
 export const setName = (id: number): string => id.toString(36).padStart(SET_DIGITS, '0');
 export const timeName = (ms: number): string => Math.max(0, Math.ceil(ms)).toString(36).padStart(TIME_DIGITS, '0');
+/** Entries of a log, in the order of their numbers. */
+export const entryName = (number: number): string => number.toString(36).padStart(ENTRY_DIGITS, '0');
 
 /** The first name after all that begin with `prefix`, which ends with an ASCII character. */
 export const after = (prefix: string): string => prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);

@@ -2,7 +2,7 @@ import type { Key } from 'lmdb';
 import type { LaneHeader } from '../../core/lane.ts';
 import type { EmbeddedTable } from '../embedded/lanes.ts';
 import { sweepTime } from '../embedded/sweeper.ts';
-import { after, keyOf, setName, setOf, timeName } from './keys.ts';
+import { after, entryName, keyOf, setName, setOf, timeName } from './keys.ts';
 import type { Tables } from './tables.ts';
 
 /** What a lane's row holds: its header, and which sets are its own at present. '' for one that is empty. */
@@ -14,9 +14,15 @@ interface LaneRow {
   readonly frozen: string;
   readonly ttls: string;
   readonly ttlCount: number;
+  readonly deltas: string;
+  readonly flightDeltas: string;
+  readonly log: string;
+  /** Entries in it. */
+  readonly logCount: number;
+  readonly flightLog: string;
 }
 
-const NO_ROW: LaneRow = { header: undefined, slots: '', pending: '', flight: '', frozen: '', ttls: '', ttlCount: 0 };
+const NO_ROW: LaneRow = { header: undefined, slots: '', pending: '', flight: '', frozen: '', ttls: '', ttlCount: 0, deltas: '', flightDeltas: '', log: '', logCount: 0, flightLog: '' };
 
 function parseRow(text: string): LaneRow {
   const row = JSON.parse(text) as LaneRow;
@@ -167,7 +173,8 @@ export class LmdbTable implements EmbeddedTable {
   }
 
   cutPending(): void {
-    this.#change({ flight: this.#read().pending, pending: this.#newSet() });
+    const { pending, deltas, log } = this.#read();
+    this.#change({ flight: pending, pending: this.#newSet(), flightDeltas: deltas, deltas: '', flightLog: log, log: '', logCount: 0 });
   }
 
   hasFlight(key: string): boolean {
@@ -225,6 +232,57 @@ export class LmdbTable implements EmbeddedTable {
     this.#change({ frozen: '' });
   }
 
+  // Deltas lie among the marks. A set is taken when it is first needed: most lanes have none.
+
+  readDelta(key: string): bigint | undefined {
+    return this.#sumIn(this.#read().deltas, key);
+  }
+
+  writeDelta(key: string, sum: bigint): void {
+    if (this.#read().deltas === '') this.#change({ deltas: this.#newSet() });
+    void this.#tables.marks.put(this.#row.deltas + key, String(sum));
+  }
+
+  readFlightDelta(key: string): bigint | undefined {
+    return this.#sumIn(this.#read().flightDeltas, key);
+  }
+
+  #sumIn(set: string, key: string): bigint | undefined {
+    const sum = set === '' ? undefined : this.#tables.marks.get(set + key);
+    return sum === undefined ? undefined : BigInt(sum);
+  }
+
+  scanFlightDeltas(cursor: string, limit: number): { readonly rows: readonly (readonly [string, bigint])[]; readonly next: string } {
+    const { flightDeltas } = this.#read();
+    if (flightDeltas === '') return { rows: [], next: '' };
+    const range = this.#tables.marks.getRange({ start: flightDeltas + cursor, end: after(flightDeltas), exclusiveStart: cursor !== '', limit });
+    const rows = [...range].map(({ key, value }) => [keyOf(key), BigInt(value)] as const);
+    return { rows, next: rows.length < limit ? '' : (rows.at(-1) as readonly [string, bigint])[0] };
+  }
+
+  // The log's entries lie among the slots, by number.
+
+  appendEntry(entry: string): void {
+    const { log, logCount } = this.#read();
+    const set = log === '' ? this.#newSet() : log;
+    void this.#tables.slots.put(set + entryName(logCount), entry, 0);
+    this.#change({ log: set, logCount: logCount + 1 });
+  }
+
+  readFlightLog(from: number, limit: number): readonly string[] {
+    const { flightLog } = this.#read();
+    if (flightLog === '') return [];
+    return [...this.#tables.slots.getRange({ start: flightLog + entryName(from), end: after(flightLog), limit })].map(({ value }) => value);
+  }
+
+  dropFlightShapes(): void {
+    const { flightDeltas, flightLog } = this.#read();
+    if (flightDeltas === '' && flightLog === '') return;
+    this.#tables.addGarbage('marks', flightDeltas);
+    this.#tables.addGarbage('slots', flightLog);
+    this.#change({ flightDeltas: '', flightLog: '' });
+  }
+
   // Expiries of keys that are still dirty.
 
   writeTtl(key: string, ttlMs: number): void {
@@ -249,10 +307,10 @@ export class LmdbTable implements EmbeddedTable {
   }
 
   clear(): void {
-    const { slots, pending, flight, frozen, ttls } = this.#read();
-    for (const set of [slots, frozen]) this.#tables.addGarbage('slots', set);
-    for (const set of [pending, flight, ttls]) this.#tables.addGarbage('marks', set);
-    this.#change({ slots: this.#newSet(), pending: this.#newSet(), flight: '', frozen: '', ttls: '', ttlCount: 0 });
+    const { header, slots, pending, flight, frozen, ttls, deltas, flightDeltas, log, flightLog } = this.#read();
+    for (const set of [slots, frozen, log, flightLog]) this.#tables.addGarbage('slots', set);
+    for (const set of [pending, flight, ttls, deltas, flightDeltas]) this.#tables.addGarbage('marks', set);
+    this.#change({ ...NO_ROW, header, slots: this.#newSet(), pending: this.#newSet() });
   }
 
   #newSet(): string {

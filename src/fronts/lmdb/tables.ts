@@ -2,7 +2,7 @@ import type { Database, Key, RootDatabase } from 'lmdb';
 import { utf8Keys } from './keys.ts';
 
 /** Layout of the environment; another number is another layout, which this version does not read. */
-export const FORMAT = '1';
+export const FORMAT = '2';
 
 export type SetKind = 'slots' | 'marks';
 
@@ -10,9 +10,9 @@ export type SetKind = 'slots' | 'marks';
 export class Tables {
   /** One row for each lane, and what belongs to the whole environment: run id, processes, garbage, numbers. */
   readonly lanes: Database<string, Key>;
-  /** `<set><key>`: a slot or a frozen value. The entry's version is when it expires, in ms, or 0. */
+  /** `<set><key>`: a slot or a frozen value; `<set><number>`: an entry of a log. The entry's version is when it expires, in ms, or 0. */
   readonly slots: Database<string, string>;
-  /** `<set><key>`: marks of pending and of flight, and expiries of keys that are still dirty. */
+  /** `<set><key>`: marks of pending and of flight, deltas, and expiries of keys that are still dirty. */
   readonly marks: Database<string, string>;
   /** `<time><set><key>`: slots to look at, by when. One may have been written or removed since. */
   readonly due: Database<string, string>;

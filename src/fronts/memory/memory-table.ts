@@ -21,6 +21,12 @@ export class MemoryTable implements EmbeddedTable {
   #frozen = new Map<string, string>();
   #frozenKeys: string[] = [];
   #ttls = new Map<string, number>();
+  #deltas = new Map<string, bigint>();
+  #flightDeltas = new Map<string, bigint>();
+  /** The flight's deltas in the order of the scan. */
+  #scannedDeltas: (readonly [string, bigint])[] | undefined;
+  #log: string[] = [];
+  #flightLog: string[] = [];
 
   /** `onDue` is told when something will have to be swept. */
   constructor(runId: string, onDue: (atMs: number) => void) {
@@ -112,6 +118,11 @@ export class MemoryTable implements EmbeddedTable {
     this.#flight = this.#pending;
     this.#pending = new Set();
     this.#restartScan();
+    this.#flightDeltas = this.#deltas;
+    this.#deltas = new Map();
+    this.#scannedDeltas = undefined;
+    this.#flightLog = this.#log;
+    this.#log = [];
   }
 
   hasFlight(key: string): boolean {
@@ -178,6 +189,39 @@ export class MemoryTable implements EmbeddedTable {
     this.#frozenKeys = [];
   }
 
+  readDelta(key: string): bigint | undefined {
+    return this.#deltas.get(key);
+  }
+
+  writeDelta(key: string, sum: bigint): void {
+    this.#deltas.set(key, sum);
+  }
+
+  readFlightDelta(key: string): bigint | undefined {
+    return this.#flightDeltas.get(key);
+  }
+
+  scanFlightDeltas(cursor: string, limit: number): { readonly rows: readonly (readonly [string, bigint])[]; readonly next: string } {
+    this.#scannedDeltas ??= [...this.#flightDeltas];
+    const from = Number(cursor);
+    const rows = this.#scannedDeltas.slice(from, from + limit);
+    return { rows, next: rows.length < limit ? '' : String(from + limit) };
+  }
+
+  appendEntry(entry: string): void {
+    this.#log.push(entry);
+  }
+
+  readFlightLog(from: number, limit: number): readonly string[] {
+    return this.#flightLog.slice(from, from + limit);
+  }
+
+  dropFlightShapes(): void {
+    this.#flightDeltas = new Map();
+    this.#scannedDeltas = undefined;
+    this.#flightLog = [];
+  }
+
   writeTtl(key: string, ttlMs: number): void {
     this.#ttls.set(key, ttlMs);
   }
@@ -198,6 +242,9 @@ export class MemoryTable implements EmbeddedTable {
     this.#due.clear();
     this.#pending = new Set();
     this.#ttls = new Map();
+    this.#deltas = new Map();
+    this.#log = [];
+    this.dropFlightShapes();
     this.dropFlight();
     this.dropFrozen();
   }

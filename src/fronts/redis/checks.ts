@@ -1,12 +1,13 @@
 import { isSyncLevel } from '../../core/acks.ts';
+import { misshapen } from '../../core/lane.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Attachment } from '../../ports/front.ts';
 import { versionOf, type Acks } from './acks.ts';
-import type { LaneSteps } from './lane-steps.ts';
+import { headerOf, type LaneSteps } from './lane-steps.ts';
 import type { RedisServer } from './server.ts';
 import type { RedisServers } from './servers.ts';
 
-/** Refuses a server that cannot keep what the cache promises, and a cache that is there with another number of lanes. */
+/** Refuses a server that cannot keep what the cache promises. */
 export async function checkServers(servers: RedisServers, acks: Acks, attachment: Attachment): Promise<void> {
   await Promise.all(servers.all().map((server) => checkServer(server, acks, attachment)));
 }
@@ -36,12 +37,15 @@ async function checkServer(server: RedisServer, acks: Acks, { cache, acks: level
   }
 }
 
-export async function checkLanes(lanes: readonly LaneSteps[], cache: string): Promise<void> {
+/** Refuses a cache that is there with another number of lanes, or with something else in them. */
+export async function checkLanes(lanes: readonly LaneSteps[], { cache, shape = '' }: Attachment): Promise<void> {
   const headers = await Promise.all(lanes.map((lane) => lane.run('header', () => [])));
   headers.forEach((reply, lane) => {
-    const flat = reply[1] as string[];
-    const at = flat.indexOf('lanes');
-    if (at < 0 || flat[at + 1] === String(lanes.length)) return;
-    throw new MillraceError('MILLRACE_LANES', `the cache exists in Redis with ${flat[at + 1]} lanes, and ${lanes.length} are configured`, { cache, lane });
+    const header = headerOf(reply);
+    if (header === undefined) return;
+    const fault = misshapen(header.shape, shape);
+    if (fault !== '') throw new MillraceError('MILLRACE_OPTIONS', `the cache exists in Redis already, and ${fault}: use another name`, { cache, lane });
+    if (header.lanes === lanes.length) return;
+    throw new MillraceError('MILLRACE_LANES', `the cache exists in Redis with ${header.lanes} lanes, and ${lanes.length} are configured`, { cache, lane });
   });
 }

@@ -1,4 +1,4 @@
-import type { Flight, LaneHeader } from '../../core/lane.ts';
+import type { Flight, LaneHeader, Shape } from '../../core/lane.ts';
 
 /** The lane's header from the reply of HGETALL: field and value in turn; undefined when there is none. */
 export function decodeHeader(reply: unknown): LaneHeader | undefined {
@@ -10,6 +10,7 @@ export function decodeHeader(reply: unknown): LaneHeader | undefined {
   const whole = (name: string) => Number(fields[name] ?? 0);
   return {
     lanes: whole('lanes'),
+    shape: text('shape') as Shape,
     runId: text('run'),
     incarnation: text('inc'),
     epoch: whole('epoch'),

@@ -62,7 +62,7 @@ async function attach(shared: SharedServers, acks: Acks, prefix: string, attachm
   try {
     await checkServers(servers, acks, attachment);
     const lanes = Array.from({ length: attachment.lanes }, (_, lane) => new LaneSteps(servers, `${prefix}${attachment.cache}:${lane}`));
-    await checkLanes(lanes, attachment.cache);
+    await checkLanes(lanes, attachment);
     const stopListening = servers.onReconnect(attachment.onReconnect);
     return new RedisLaneFront(acks, attachment, lanes, () => {
       stopListening();

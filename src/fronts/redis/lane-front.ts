@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { SyncLevel } from '../../core/acks.ts';
-import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, ReadResult } from '../../core/lane-flush.ts';
+import type { IncrementBatch, IncrementResult, LoadedTotals, TotalsResult } from '../../core/lane-deltas.ts';
+import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, DeltasResult, EntriesResult, ReadResult } from '../../core/lane-flush.ts';
+import type { AppendBatch, AppendResult } from '../../core/lane-log.ts';
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
@@ -14,8 +16,10 @@ import { GarbageCollector } from './garbage.ts';
 import { headerOf, unexplained, type LaneSteps, type Reply } from './lane-steps.ts';
 import { LaneReader } from './reader.ts';
 import type { ScriptName } from './scripts.ts';
+import { appendArgs, appended, deltasPage, filled, incrementArgs, incremented, logPage, totalsArgs } from './shape-steps.ts';
 
 type Raw = string | null;
+type Full = Extract<WriteResult, { kind: 'full' }>;
 const INCARNATION_LENGTH = 10;
 const defined = (raw: unknown): string | undefined => (raw as Raw) ?? undefined;
 const optional = (ms: number | undefined): string => (ms === undefined ? '' : String(ms));
@@ -88,14 +92,33 @@ export class RedisLaneFront implements LaneFront {
     return { raw: defined(reply[1]), ttlMs: ttlOf(reply[2]) };
   }
 
-  async write(lane: number, batch: WriteBatch): Promise<WriteResult> {
-    let reply: Reply;
+  /** Runs a step that takes mutations in; a server without memory is a full buffer. */
+  async #accept(lane: number, script: ScriptName, args: (incarnation: string, slots: string) => string[]): Promise<Reply | Full | Unrecovered> {
     try {
-      reply = await this.#lane(lane).run('write', (incarnation, slots) => writeArgs(batch, incarnation, slots));
+      return await this.#lane(lane).run(script, args);
     } catch (error) {
       if (replyCode(error) === 'OOM') return this.#outOfMemory(lane);
       throw this.#fault(lane, error);
     }
+  }
+
+  async increment(lane: number, batch: IncrementBatch): Promise<IncrementResult> {
+    const reply = await this.#accept(lane, 'increment', (incarnation, slots) => incrementArgs(batch, incarnation, slots));
+    return 'kind' in reply ? reply : incremented(reply, batch);
+  }
+
+  async fillTotals(lane: number, loaded: LoadedTotals): Promise<TotalsResult> {
+    return filled(await this.#step(lane, 'fillTotals', (incarnation, slots) => totalsArgs(loaded, incarnation, slots)), loaded);
+  }
+
+  async append(lane: number, batch: AppendBatch): Promise<AppendResult> {
+    const reply = await this.#accept(lane, 'append', (incarnation) => appendArgs(batch, incarnation));
+    return 'kind' in reply ? reply : appended(reply, batch);
+  }
+
+  async write(lane: number, batch: WriteBatch): Promise<WriteResult> {
+    const reply = await this.#accept(lane, 'write', (incarnation, slots) => writeArgs(batch, incarnation, slots));
+    if ('kind' in reply) return reply;
     switch (reply[0]) {
       case 'accepted': {
         const [, seq, epoch, pending, entries, bytes] = reply as readonly [string, number, number, number, number, number];
@@ -113,7 +136,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   /** The server has no memory left: full, with no room, until what is pending is flushed and can be evicted. */
-  async #outOfMemory(lane: number): Promise<WriteResult> {
+  async #outOfMemory(lane: number): Promise<Full | Unrecovered> {
     const { header } = await this.header(lane);
     if (header === undefined) return { kind: 'unrecovered', header };
     return { kind: 'full', entries: entriesOf(header), bytes: bytesOf(header), room: 0 };
@@ -220,6 +243,14 @@ export class RedisLaneFront implements LaneFront {
     return { kind: 'rows', rows: names.map((name, i) => ({ key: name.slice(prefix), raw: slots[i] ?? undefined })), next };
   }
 
+  async readDeltas(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<DeltasResult> {
+    return deltasPage(await this.#step(lane, 'readDeltas', () => [String(epoch), String(generation), cursor === '' ? '0' : cursor, String(Math.max(1, limit))]));
+  }
+
+  async readLog(lane: number, epoch: number, generation: number, from: number, limit: number): Promise<EntriesResult> {
+    return logPage(await this.#step(lane, 'readLog', () => [String(epoch), String(generation), String(from), String(from + limit - 1)]));
+  }
+
   async acknowledge(lane: number, ack: Acknowledgement): Promise<AcknowledgeResult> {
     const reply = await this.#step(lane, 'acknowledge', () => [
       String(ack.epoch),
@@ -256,6 +287,7 @@ export class RedisLaneFront implements LaneFront {
       String(leaseMs),
       tentative === true ? '1' : '',
       epochs,
+      this.#attachment.shape ?? '',
     ]);
     switch (reply[0]) {
       case 'created':

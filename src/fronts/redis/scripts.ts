@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import acknowledge from './lua/acknowledge.lua';
 import adopt from './lua/adopt.lua';
+import append from './lua/append.lua';
 import beginFill from './lua/begin-fill.lua';
 import beginIntent from './lua/begin-intent.lua';
 import beginRefresh from './lua/begin-refresh.lua';
@@ -8,18 +9,24 @@ import claim from './lua/claim.lua';
 import confirm from './lua/confirm.lua';
 import cut from './lua/cut.lua';
 import endFill from './lua/end-fill.lua';
+import fillTotals from './lua/fill-totals.lua';
 import finishIntent from './lua/finish-intent.lua';
 import fresh from './lua/fresh.lua';
 import header from './lua/header.lua';
+import increment from './lua/increment.lua';
+import inFlight from './lua/in-flight.lua';
 import inspect from './lua/inspect.lua';
 import invalidate from './lua/invalidate.lua';
 import mark from './lua/mark.lua';
 import prelude from './lua/prelude.lua';
+import readDeltas from './lua/read-deltas.lua';
 import readGeneration from './lua/read-generation.lua';
+import readLog from './lua/read-log.lua';
 import readWithTtl from './lua/read-with-ttl.lua';
 import recover from './lua/recover.lua';
 import release from './lua/release.lua';
 import requestFlush from './lua/request-flush.lua';
+import shape from './lua/shape.lua';
 import sweep from './lua/sweep.lua';
 import write from './lua/write.lua';
 
@@ -31,6 +38,10 @@ type Flags = '' | 'allow-oom' | 'no-writes';
 
 const SCRIPTS = {
   write: ['', write],
+  increment: ['', shape + increment],
+  // What it writes is small, and reads need its answer.
+  fillTotals: ['allow-oom', shape + fillTotals],
+  append: ['', shape + append],
   beginFill: ['', beginFill],
   beginRefresh: ['', beginRefresh],
   endFill: ['', endFill],
@@ -41,12 +52,14 @@ const SCRIPTS = {
   claim: ['allow-oom', claim],
   release: ['allow-oom', release],
   requestFlush: ['allow-oom', requestFlush],
-  cut: ['allow-oom', cut],
-  readGeneration: ['no-writes', readGeneration],
-  acknowledge: ['allow-oom', acknowledge],
-  recover: ['allow-oom', fresh + recover],
+  cut: ['allow-oom', shape + cut],
+  readGeneration: ['no-writes', inFlight + readGeneration],
+  readDeltas: ['no-writes', shape + inFlight + readDeltas],
+  readLog: ['no-writes', shape + inFlight + readLog],
+  acknowledge: ['allow-oom', shape + acknowledge],
+  recover: ['allow-oom', shape + fresh + recover],
   confirm: ['allow-oom', confirm],
-  adopt: ['allow-oom', fresh + adopt],
+  adopt: ['allow-oom', shape + fresh + adopt],
   sweep: ['allow-oom', sweep],
   mark: ['allow-oom', mark],
   header: ['no-writes', header],

@@ -10,14 +10,16 @@ if state == '' and tonumber(h[2]) == generation then return { 'done', redis.call
 if state == '' or tonumber(h[4]) ~= generation then return { 'refused', tonumber(h[1]) } end
 
 local prefix = PREFIX .. h[7] .. ':'
-if state == 'cut' then redis.call('UNLINK', FROZEN) end
 for i = 5, #ARGV do
   local name = prefix .. ARGV[i]
-  if redis.call('SREM', FLIGHT, name) == 1 then
+  -- A total that has a refused delta in it is forgotten like a refused value.
+  if redis.call('SREM', FLIGHT, name) == 1 or redis.call('HEXISTS', FDELTAS, name) == 1 then
     redis.call('UNLINK', name)
     redis.call('HDEL', TTLS, name)
   end
 end
+
+redis.call('UNLINK', FROZEN, FDELTAS, FLOG)
 
 local ttlMs, limit = tonumber(ARGV[3]), tonumber(ARGV[4])
 local tombstones, hasTtls = tonumber(h[6]) > 0, redis.call('EXISTS', TTLS) == 1

@@ -13,5 +13,5 @@ if h[1] then
   if h[3] == RUN then return { 'adopted', redis.call('HGETALL', HEADER) } end
 end
 clear(h[2])
-fresh(RUN, ARGV[1], ARGV[2], epoch, epoch .. ':' .. seq, generation, seq, '', 0)
+fresh(RUN, ARGV[1], '', ARGV[2], epoch, epoch .. ':' .. seq, generation, seq, '', 0)
 return { 'adopted', redis.call('HGETALL', HEADER) }

@@ -10,9 +10,11 @@ if h[2] ~= '' then return { 'stopped', h[2] } end
 if h[3] ~= '' then return { 'cut', redis.call('HGETALL', HEADER) } end
 if h[4] == '0' then return { 'empty', redis.call('HGETALL', HEADER) } end
 local seq, generation = tonumber(h[5]) + 1, tonumber(h[6]) + 1
--- Without the marks (removed behind the lane's back) the generation is empty, and the flusher counts the loss.
-redis.call('UNLINK', FLIGHT)
-if redis.call('EXISTS', PENDING) == 1 then redis.call('RENAME', PENDING, FLIGHT) end
+redis.call('UNLINK', FLIGHT, FDELTAS, FLOG)
+-- What is missing was never there, or was removed behind the lane's back, and the flusher counts the loss.
+for from, to in pairs({ [PENDING] = FLIGHT, [DELTAS] = FDELTAS, [LOG] = FLOG }) do
+  if redis.call('EXISTS', from) == 1 then redis.call('RENAME', from, to) end
+end
 redis.call('HSET', HEADER, 'seq', seq, 'gen', generation, 'fstate', 'cut', 'fgen', generation, 'fseq', seq,
   'fdigest', ARGV[3], 'fe', h[4], 'fb', h[7], 'ft', h[8], 'fs', h[9], 'pe', 0, 'pb', 0, 'pt', 0, 'ps', 0)
 return { 'cut', redis.call('HGETALL', HEADER) }

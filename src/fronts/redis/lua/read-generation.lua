@@ -3,11 +3,9 @@
 -- ARGV  1 epoch, 2 generation, 3 'm' or 'f' and a cursor, 4 keys wanted
 -- Gives { 'rows', next, length of what each name begins with, names, slots } | { 'refused', epoch }
 -- Cost  O(keys wanted); a small set comes whole
-local h = redis.call('HMGET', HEADER, 'epoch', 'fstate', 'fgen', 'inc', 'run')
-if not h[1] or h[5] ~= RUN or tonumber(h[1]) ~= tonumber(ARGV[1]) or h[2] == '' or tonumber(h[3]) ~= tonumber(ARGV[2]) then
-  return { 'refused', tonumber(h[1] or 0) }
-end
-local phase, cursor, prefix = string.sub(ARGV[3], 1, 1), string.sub(ARGV[3], 2), #PREFIX + #h[4] + 1
+local inc = inFlight(ARGV[1], ARGV[2])
+if not inc then return refused() end
+local phase, cursor, prefix = string.sub(ARGV[3], 1, 1), string.sub(ARGV[3], 2), #PREFIX + #inc + 1
 local names, slots = {}, {}
 if phase == 'f' then
   local page = redis.call('HSCAN', FROZEN, cursor, 'COUNT', ARGV[4])

@@ -1,7 +1,7 @@
 -- Brings the lane in line with the store's fence. Repeating it with the same fence does no harm.
 -- KEYS  1 header
 -- ARGV  1 lanes, 2 a new incarnation, 3 to 6 the fence's epoch, generation, seq, digest, 7 owner or '', 8 ms of the lease,
---       9 '1' when it is tentative, 10 the epochs that the store remembers
+--       9 '1' when it is tentative, 10 the epochs that the store remembers, 11 the shape of a lane that is created
 -- Gives { 'created' | 'current' | 'behind', header, entries dropped } | { 'lanes', lanes } | { 'refused', epoch }
 --       | { 'stopped', reason }
 -- Cost  O(1), whatever the lane holds
@@ -34,7 +34,7 @@ end
 
 if not h[1] then
   clear()
-  fresh(run, lanes, ARGV[2], epoch, begin(seq), generation, seq, owner, leaseUntilMs)
+  fresh(run, lanes, ARGV[11], ARGV[2], epoch, begin(seq), generation, seq, owner, leaseUntilMs)
   return { generation == 0 and seq == 0 and 'created' or 'behind', redis.call('HGETALL', HEADER), 0 }
 end
 if h[1] ~= lanes then return { 'lanes', tonumber(h[1]) } end
@@ -46,7 +46,7 @@ if tonumber(h[5]) < seq then
   if cut then dropped = dropped + tonumber(h[10]) end
   local epochs = begin(seq)
   clear(h[2])
-  fresh(run, lanes, ARGV[2], epoch, epochs, generation, seq, owner, leaseUntilMs)
+  fresh(run, lanes, ARGV[11], ARGV[2], epoch, epochs, generation, seq, owner, leaseUntilMs)
   return { 'behind', redis.call('HGETALL', HEADER), dropped }
 end
 

@@ -1,0 +1,144 @@
+import { bytesOf, enter, entriesOf, misshapen, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+
+/**
+ * Increments of counters. A key's pending increments are one sum, its delta; the total (what the store has, plus what
+ * it does not have yet) is in the key's slot where it is known. The deltas are the truth, a total may go at any time.
+ *
+ * Numbers are whole: decimals are scaled by whoever calls. A lane's deltas and totals stay within `limit`, which is at
+ * most {@link SUM_MAX}; sums are compared as doubles, so that Lua finds the same.
+ */
+export const SUM_MAX = 9_200_000_000_000_000_000n;
+
+/** All increments of one process that were waiting for a lane: distinct keys, the sum for each. */
+export interface IncrementBatch {
+  /** How many increments these are; each takes a seq. */
+  readonly accepted: number;
+  readonly keys: readonly string[];
+  readonly sums: readonly bigint[];
+  /** Keys whose total is to be told. Nothing is added while the total of one of them is not known. */
+  readonly wanted: readonly boolean[];
+  readonly shape: Shape;
+  readonly limit: bigint;
+  /** Whether totals of this cache expire: a front may take less care of expiries where there are none. */
+  readonly mayExpire: boolean;
+  /** Estimate of the bytes that the deltas take. */
+  readonly bytes: number;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+}
+
+export type IncrementResult =
+  | {
+      readonly kind: 'accepted';
+      /** Seq of the batch's last increment. */
+      readonly seq: number;
+      readonly epoch: number;
+      /** Entries pending after the step, without the flight. */
+      readonly pending: number;
+      readonly entries: number;
+      readonly bytes: number;
+      /** The total of each key after the step, where it was wanted. */
+      readonly totals: readonly (bigint | undefined)[];
+    }
+  /** Nothing was added: indices of the keys whose total is wanted and not known, and of those that would leave the limit. */
+  | { readonly kind: 'unsettled'; readonly unknown: readonly number[]; readonly beyond: readonly number[] }
+  | { readonly kind: 'full'; readonly entries: number; readonly bytes: number; readonly room: number }
+  | Unrecovered
+  | Stopped;
+
+/** Adds to each key's delta, and to its total where that is known, in one step. */
+export function increment(table: LaneTable, env: LaneEnv, batch: IncrementBatch): IncrementResult {
+  const header = enter(table, env);
+  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
+  const stopped = header.stopped || misshapen(header.shape, batch.shape);
+  if (stopped !== '') return { kind: 'stopped', reason: stopped };
+
+  const { keys, sums, wanted, limit } = batch;
+  const deltas = keys.map((key) => table.readDelta(key));
+  const totals = keys.map((key) => totalIn(table, key));
+  const unknown: number[] = [];
+  const beyond: number[] = [];
+  for (let i = 0; i < keys.length; i++) {
+    const total = totals[i];
+    if (total === undefined && wanted[i] === true) unknown.push(i);
+    else if (leaves(limit, deltas[i] ?? 0n, sums[i] as bigint) || (total !== undefined && leaves(limit, total, sums[i] as bigint))) beyond.push(i);
+  }
+  if (unknown.length > 0 || beyond.length > 0) return { kind: 'unsettled', unknown, beyond };
+
+  const entries = entriesOf(header);
+  const bytes = bytesOf(header);
+  const added = deltas.reduce((count, delta) => (delta === undefined ? count + 1 : count), 0);
+  if (entries + keys.length > batch.maxEntries || bytes + batch.bytes > batch.maxBytes) {
+    const room = bytes + batch.bytes > batch.maxBytes ? 0 : Math.max(0, batch.maxEntries - entries);
+    if (added > room) return { kind: 'full', entries, bytes, room };
+  }
+
+  const after = keys.map((key, i) => {
+    const sum = sums[i] as bigint;
+    table.writeDelta(key, (deltas[i] ?? 0n) + sum);
+    const total = totals[i];
+    if (total === undefined) return undefined;
+    table.writeSlot(key, String(total + sum), table.readExpiry(key));
+    return wanted[i] === true ? total + sum : undefined;
+  });
+  const newBytes = keys.length === 0 ? 0 : Math.round((batch.bytes * added) / keys.length);
+  const next: LaneHeader = {
+    ...header,
+    seq: header.seq + batch.accepted,
+    pendingEntries: header.pendingEntries + added,
+    pendingBytes: header.pendingBytes + newBytes,
+    pendingSinceMs: header.pendingEntries === 0 && added > 0 ? table.nowMs : header.pendingSinceMs,
+  };
+  table.writeHeader(next);
+  return { kind: 'accepted', seq: next.seq, epoch: header.epoch, pending: next.pendingEntries, entries: entries + added, bytes: bytes + newBytes, totals: after };
+}
+
+/** What was loaded of some keys of a lane, with the generation of the lane's fence in the same snapshot. */
+export interface LoadedTotals {
+  readonly keys: readonly string[];
+  /** What the store has of each, 0 where it has no row. */
+  readonly stored: readonly bigint[];
+  readonly generation: number;
+  readonly shape: Shape;
+  readonly limit: bigint;
+  readonly ttlMs: number | undefined;
+}
+
+/**
+ * The total of each key, undefined where it leaves the limit. `stale`: what was loaded is from before a generation that
+ * the lane has let go of, or from a store that is ahead of it; load again.
+ */
+export type TotalsResult = { readonly kind: 'totals'; readonly totals: readonly (bigint | undefined)[] } | { readonly kind: 'stale' } | Unrecovered | Stopped;
+
+/**
+ * Makes totals of what was loaded: a generation in flight is added exactly when it is not yet in what was loaded, what
+ * is pending always is. A total is right whoever loaded it, and whatever was added meanwhile, so slots need no token.
+ */
+export function fillTotals(table: LaneTable, env: LaneEnv, loaded: LoadedTotals): TotalsResult {
+  const header = enter(table, env);
+  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
+  const stopped = misshapen(header.shape, loaded.shape);
+  if (stopped !== '') return { kind: 'stopped', reason: stopped };
+  const isBefore = header.flight?.state === 'cut' && loaded.generation === header.generation - 1;
+  if (!isBefore && loaded.generation !== header.generation) return { kind: 'stale' };
+  const totals = loaded.keys.map((key, i) => {
+    const known = totalIn(table, key);
+    if (known !== undefined) return known;
+    const stored = loaded.stored[i] as bigint;
+    const flight = isBefore ? (table.readFlightDelta(key) ?? 0n) : 0n;
+    const pending = table.readDelta(key) ?? 0n;
+    const partial = Number(stored) + Number(flight);
+    if (Math.abs(partial) > Number(SUM_MAX) || Math.abs(partial + Number(pending)) > Number(loaded.limit)) return undefined;
+    const total = stored + flight + pending;
+    table.writeSlot(key, String(total), loaded.ttlMs === undefined ? undefined : table.nowMs + loaded.ttlMs);
+    return total;
+  });
+  return { kind: 'totals', totals };
+}
+
+function totalIn(table: LaneTable, key: string): bigint | undefined {
+  const raw = table.readSlot(key);
+  return raw === undefined ? undefined : BigInt(raw);
+}
+
+const leaves = (limit: bigint, a: bigint, b: bigint): boolean => Math.abs(Number(a) + Number(b)) > Number(limit);

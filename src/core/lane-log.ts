@@ -1,0 +1,49 @@
+import { bytesOf, enter, entriesOf, misshapen, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+
+/** Events of one process that were waiting for a lane, in their order. They are never coalesced. */
+export interface AppendBatch {
+  readonly entries: readonly string[];
+  /** Length of all entries together. */
+  readonly bytes: number;
+  readonly shape: Shape;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+}
+
+export type AppendResult =
+  | {
+      readonly kind: 'accepted';
+      /** Seq of the last entry; the first has `seq - entries.length + 1`. */
+      readonly seq: number;
+      readonly epoch: number;
+      readonly pending: number;
+      readonly entries: number;
+      readonly bytes: number;
+    }
+  /** Nothing was appended. `room` entries would still fit. */
+  | { readonly kind: 'full'; readonly entries: number; readonly bytes: number; readonly room: number }
+  | Unrecovered
+  | Stopped;
+
+/** Puts entries at the end of the lane's log. */
+export function append(table: LaneTable, env: LaneEnv, batch: AppendBatch): AppendResult {
+  const header = enter(table, env);
+  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
+  const stopped = header.stopped || misshapen(header.shape, batch.shape);
+  if (stopped !== '') return { kind: 'stopped', reason: stopped };
+  const entries = entriesOf(header);
+  const bytes = bytesOf(header);
+  const count = batch.entries.length;
+  const fitsBytes = bytes + batch.bytes <= batch.maxBytes;
+  if (!fitsBytes || entries + count > batch.maxEntries) return { kind: 'full', entries, bytes, room: fitsBytes ? Math.max(0, batch.maxEntries - entries) : 0 };
+  for (const entry of batch.entries) table.appendEntry(entry);
+  const next: LaneHeader = {
+    ...header,
+    seq: header.seq + count,
+    pendingEntries: header.pendingEntries + count,
+    pendingBytes: header.pendingBytes + batch.bytes,
+    pendingSinceMs: header.pendingEntries === 0 && count > 0 ? table.nowMs : header.pendingSinceMs,
+  };
+  table.writeHeader(next);
+  return { kind: 'accepted', seq: next.seq, epoch: header.epoch, pending: next.pendingEntries, entries: entries + count, bytes: bytes + batch.bytes };
+}

@@ -1,0 +1,103 @@
+import { SUM_MAX, type IncrementBatch, type IncrementResult, type LoadedTotals, type TotalsResult } from '../../core/lane-deltas.ts';
+import type { DeltasResult, EntriesResult } from '../../core/lane-flush.ts';
+import type { AppendBatch, AppendResult } from '../../core/lane-log.ts';
+import { misshapen, type Shape, type Stopped, type Unrecovered } from '../../core/lane.ts';
+import { headerOf, unexplained, type Reply } from './lane-steps.ts';
+
+/** Arguments and answers of the steps on counters and logs, as their scripts have them. */
+
+export function incrementArgs(batch: IncrementBatch, incarnation: string, slotPrefix: string): string[] {
+  const { keys, sums, wanted } = batch;
+  const args = [
+    incarnation,
+    batch.shape,
+    String(batch.accepted),
+    String(keys.length),
+    String(batch.bytes),
+    String(batch.maxEntries),
+    String(batch.maxBytes),
+    String(batch.limit),
+    wanted.map((is) => (is ? '1' : '0')).join(''),
+    batch.mayExpire ? '1' : '',
+  ];
+  for (let i = 0; i < keys.length; i++) args.push(slotPrefix + (keys[i] as string), String(sums[i]));
+  return args;
+}
+
+export function incremented(reply: Reply, { shape, wanted }: IncrementBatch): IncrementResult {
+  switch (reply[0]) {
+    case 'accepted': {
+      const [, seq, epoch, pending, entries, bytes, after] = reply as readonly [string, number, number, number, number, number, string[]];
+      let next = 0;
+      return { kind: 'accepted', seq, epoch, pending, entries, bytes, totals: wanted.map((is) => (is ? BigInt(after[next++] as string) : undefined)) };
+    }
+    case 'unsettled':
+      return { kind: 'unsettled', unknown: reply[1] as number[], beyond: reply[2] as number[] };
+    case 'full':
+      return full(reply);
+    default:
+      return refusal(reply, shape);
+  }
+}
+
+export const totalsArgs = (loaded: LoadedTotals, incarnation: string, slotPrefix: string): string[] => [
+  incarnation,
+  loaded.shape,
+  String(loaded.generation),
+  String(loaded.limit),
+  String(SUM_MAX),
+  loaded.ttlMs === undefined ? '' : String(loaded.ttlMs),
+  ...loaded.keys.flatMap((key, i) => [slotPrefix + key, String(loaded.stored[i])]),
+];
+
+export function filled(reply: Reply, { shape }: LoadedTotals): TotalsResult {
+  if (reply[0] === 'stale') return { kind: 'stale' };
+  if (reply[0] !== 'totals') return refusal(reply, shape);
+  return { kind: 'totals', totals: (reply[1] as (string | null)[]).map((total) => (total === null ? undefined : BigInt(total))) };
+}
+
+export const appendArgs = ({ shape, bytes, maxEntries, maxBytes, entries }: AppendBatch, incarnation: string): string[] => [
+  incarnation,
+  shape,
+  String(bytes),
+  String(maxEntries),
+  String(maxBytes),
+  ...entries,
+];
+
+export function appended(reply: Reply, { shape }: AppendBatch): AppendResult {
+  if (reply[0] === 'full') return full(reply);
+  if (reply[0] !== 'accepted') return refusal(reply, shape);
+  const [, seq, epoch, pending, entries, bytes] = reply as readonly [string, number, number, number, number, number];
+  return { kind: 'accepted', seq, epoch, pending, entries, bytes };
+}
+
+export function deltasPage(reply: Reply): DeltasResult {
+  if (reply[0] === 'refused') return { kind: 'refused', epoch: reply[1] as number };
+  const [, next, prefix, flat] = reply as readonly [string, string, number, string[]];
+  const rows: (readonly [string, bigint])[] = [];
+  for (let i = 0; i < flat.length; i += 2) rows.push([(flat[i] as string).slice(prefix), BigInt(flat[i + 1] as string)]);
+  return { kind: 'deltas', rows, next };
+}
+
+export function logPage(reply: Reply): EntriesResult {
+  return reply[0] === 'refused' ? { kind: 'refused', epoch: reply[1] as number } : { kind: 'entries', entries: reply[1] as string[] };
+}
+
+function full(reply: Reply): { kind: 'full'; entries: number; bytes: number; room: number } {
+  const [, entries, bytes, room] = reply as readonly [string, number, number, number];
+  return { kind: 'full', entries, bytes, room };
+}
+
+function refusal(reply: Reply, shape: Shape): Unrecovered | Stopped {
+  switch (reply[0]) {
+    case 'unrecovered':
+      return { kind: 'unrecovered', header: headerOf(reply) };
+    case 'stopped':
+      return { kind: 'stopped', reason: reply[1] as string };
+    case 'misshapen':
+      return { kind: 'stopped', reason: misshapen(reply[1] as Shape, shape) };
+    default:
+      throw unexplained(reply);
+  }
+}

@@ -1,0 +1,300 @@
+import { strict as assert } from 'node:assert';
+import { SUM_MAX, type IncrementBatch, type IncrementResult } from '../core/lane-deltas.ts';
+import type { Flight, LaneHeader, Shape } from '../core/lane.ts';
+import { UNRECOVERED, type LaneFront } from '../ports/front.ts';
+import { failsWith, fence, fenceOf, LONG_MS, recoveredAs, SHORT_MS, type Bench, type Register } from './front-subject.ts';
+
+const SHAPE: Shape = 'counters';
+
+type Accepted = Extract<IncrementResult, { kind: 'accepted' }>;
+
+/** Short words for what the tests do with lane 0 of a cache of counters. */
+class Counting {
+  readonly bench: Bench;
+  readonly lanes: LaneFront;
+
+  private constructor(bench: Bench, lanes: LaneFront) {
+    this.bench = bench;
+    this.lanes = lanes;
+  }
+
+  static async over(bench: Bench): Promise<Counting> {
+    const lanes = await bench.attach({ cache: 'counting', shape: SHAPE });
+    recoveredAs('created', await lanes.recover(0, { fence: fence(), owner: 'me', leaseMs: LONG_MS }));
+    return new Counting(bench, lanes);
+  }
+
+  try(sums: Readonly<Record<string, bigint>>, over: Partial<IncrementBatch> = {}): Promise<IncrementResult> {
+    const keys = Object.keys(sums);
+    return this.lanes.increment(0, {
+      accepted: keys.length,
+      keys,
+      sums: Object.values(sums),
+      wanted: keys.map(() => false),
+      shape: SHAPE,
+      limit: SUM_MAX,
+      mayExpire: true,
+      bytes: 10 * keys.length,
+      maxEntries: 1_000_000,
+      maxBytes: 2 ** 30,
+      ...over,
+    });
+  }
+
+  async add(sums: Readonly<Record<string, bigint>>, over: Partial<IncrementBatch> = {}): Promise<Accepted> {
+    const result = await this.try(sums, over);
+    assert.equal(result.kind, 'accepted', result.kind);
+    return result as Accepted;
+  }
+
+  /** Adds and gives the totals. */
+  async total(sums: Readonly<Record<string, bigint>>, over: Partial<IncrementBatch> = {}): Promise<readonly (bigint | undefined)[]> {
+    return (await this.add(sums, { wanted: Object.keys(sums).map(() => true), ...over })).totals;
+  }
+
+  /** Fills totals of what the store had at a generation. */
+  tryFill(stored: Readonly<Record<string, bigint>>, generation: number, over: { limit?: bigint; ttlMs?: number } = {}): ReturnType<LaneFront['fillTotals']> {
+    return this.lanes.fillTotals(0, { keys: Object.keys(stored), stored: Object.values(stored), generation, shape: SHAPE, limit: SUM_MAX, ttlMs: undefined, ...over });
+  }
+
+  async filled(stored: Readonly<Record<string, bigint>>, generation: number, over: { limit?: bigint; ttlMs?: number } = {}): Promise<readonly (bigint | undefined)[]> {
+    const result = await this.tryFill(stored, generation, over);
+    assert.equal(result.kind, 'totals', result.kind);
+    return (result as Extract<typeof result, { kind: 'totals' }>).totals;
+  }
+
+  async expectSlots(slots: Readonly<Record<string, string | undefined>>): Promise<void> {
+    const keys = Object.keys(slots);
+    assert.deepEqual(await this.lanes.readMany(keys.map(() => 0), keys), Object.values(slots));
+  }
+
+  async ttl(key: string): Promise<number | undefined> {
+    const read = await this.lanes.readWithTtl(0, key);
+    assert.ok(read !== UNRECOVERED);
+    return read.ttlMs;
+  }
+
+  async header(): Promise<LaneHeader> {
+    const { header } = await this.lanes.header(0);
+    assert.ok(header !== undefined);
+    return header;
+  }
+
+  async cut(digest = 'digest'): Promise<Flight> {
+    const result = await this.lanes.cut(0, 1, digest);
+    assert.equal(result.kind, 'cut');
+    return (result as Extract<typeof result, { kind: 'cut' }>).flight;
+  }
+
+  async deltas({ generation }: Flight, limit = 100): Promise<Map<string, bigint>> {
+    const found = new Map<string, bigint>();
+    let cursor = '';
+    do {
+      const page = await this.lanes.readDeltas(0, 1, generation, cursor, limit);
+      assert.ok(page.kind === 'deltas');
+      for (const [key, sum] of page.rows) {
+        assert.equal(found.get(key) ?? sum, sum, `${key} comes twice, with two sums`);
+        found.set(key, sum);
+      }
+      cursor = page.next;
+    } while (cursor !== '');
+    return found;
+  }
+
+  async acknowledge(generation: number, deadKeys: readonly string[] = []): Promise<LaneHeader> {
+    const result = await this.lanes.acknowledge(0, { epoch: 1, generation, deadKeys, ttlMs: LONG_MS, limit: 10 });
+    assert.ok(result.kind === 'done');
+    return result.header;
+  }
+}
+
+/** Increments are sums that reach the store once, and totals that are right whatever is under way. */
+export function testCounters(register: Register): void {
+  const counting = (name: string, check: (counters: Counting) => Promise<void>): void => register(name, async (bench) => check(await Counting.over(bench)));
+  testIncrements(counting);
+  testTotals(counting);
+  testDeltas(counting);
+}
+
+type Counters = (name: string, check: (counters: Counting) => Promise<void>) => void;
+
+function testIncrements(counting: Counters): void {
+  counting('increments of a key are one sum and one entry', async (counters) => {
+    assert.deepEqual(await counters.add({ a: 1n, b: -2n }), { kind: 'accepted', seq: 2, epoch: 1, pending: 2, entries: 2, bytes: 20, totals: [undefined, undefined] });
+    const { pendingSinceMs } = await counters.header();
+    assert.ok(pendingSinceMs > 0);
+    const { seq, pending, bytes } = await counters.add({ a: 5n }, { accepted: 4 });
+    assert.deepEqual({ seq, pending, bytes }, { seq: 6, pending: 2, bytes: 20 });
+    assert.equal((await counters.header()).pendingSinceMs, pendingSinceMs);
+    const flight = await counters.cut();
+    assert.deepEqual([flight.entries, flight.bytes, flight.cutSeq], [2, 20, 7]);
+    assert.deepEqual(await counters.deltas(flight), new Map([['a', 6n], ['b', -2n]]));
+    assert.deepEqual((await counters.header()).pendingEntries, 0);
+  });
+
+  counting('nothing is added while a total that is wanted is not known', async (counters) => {
+    const before = await counters.header();
+    assert.deepEqual(await counters.try({ a: 1n, b: 1n, c: 1n }, { wanted: [true, false, true] }), { kind: 'unsettled', unknown: [0, 2], beyond: [] });
+    assert.deepEqual(await counters.header(), before);
+    assert.deepEqual(await counters.filled({ a: 10n, c: 0n }, 0), [10n, 0n]);
+    assert.deepEqual(await counters.total({ a: 1n, b: 1n, c: -1n }, { wanted: [true, false, true] }), [11n, undefined, -1n]);
+    await counters.expectSlots({ a: '11', b: undefined, c: '-1' });
+  });
+
+  counting('sums are exact to 64 bits', async (counters) => {
+    await counters.filled({ large: 9_007_199_254_740_993n, negative: -9_100_000_000_000_000_001n }, 0);
+    assert.deepEqual(await counters.total({ large: 9_007_199_254_740_993n, negative: 3n }), [18_014_398_509_481_986n, -9_099_999_999_999_999_998n]);
+    assert.deepEqual(await counters.total({ large: -18_014_398_509_481_985n, negative: 1n }), [1n, -9_099_999_999_999_999_997n]);
+    await counters.add({ only: 9_007_199_254_740_991n });
+    await counters.add({ only: 2n });
+    assert.deepEqual(await counters.filled({ only: 9_007_199_254_740_994n }, 0), [18_014_398_509_481_987n]);
+    const flight = await counters.cut();
+    assert.deepEqual(await counters.deltas(flight), new Map([['large', -9_007_199_254_740_992n], ['negative', 4n], ['only', 9_007_199_254_740_993n]]));
+  });
+
+  counting('an increment that leaves the limit is refused, with all of its batch, before anything is added', async (counters) => {
+    await counters.filled({ total: 99n }, 0);
+    await counters.add({ delta: 60n });
+    const before = await counters.header();
+    assert.deepEqual(await counters.try({ total: 2n, delta: 41n, other: 1n, wanted: 1n }, { limit: 100n, wanted: [false, false, false, true] }), { kind: 'unsettled', unknown: [3], beyond: [0, 1] });
+    assert.deepEqual(await counters.try({ total: SUM_MAX, delta: -SUM_MAX - 10_000n, other: SUM_MAX }), { kind: 'unsettled', unknown: [], beyond: [1] });
+    assert.deepEqual(await counters.header(), before);
+    await counters.add({ total: 1n, delta: 40n, other: -100n }, { limit: 100n });
+    await counters.expectSlots({ total: '100' });
+  });
+
+  counting('no new key gets in when there are enough', async (counters) => {
+    const limit = { maxEntries: 2 };
+    await counters.add({ a: 1n, b: 1n }, limit);
+    assert.deepEqual(await counters.try({ b: 1n, c: 1n }, limit), { kind: 'full', entries: 2, bytes: 20, room: 0 });
+    await counters.add({ a: 1n, b: 1n }, limit);
+    assert.deepEqual(await counters.try({ c: 1n }, { maxBytes: 25 }), { kind: 'full', entries: 2, bytes: 20, room: 0 });
+    await counters.cut();
+    assert.deepEqual(await counters.try({ a: 1n }, limit), { kind: 'full', entries: 2, bytes: 20, room: 0 });
+  });
+
+  counting('another shape is refused, and so is another number of decimals', async (counters) => {
+    const stopped = { kind: 'stopped', reason: 'it holds counters, not counters with 2 decimals' };
+    assert.deepEqual(await counters.try({ a: 1n }, { shape: 'counters.2' }), stopped);
+    assert.deepEqual(await counters.lanes.fillTotals(0, { keys: ['a'], stored: [0n], generation: 0, shape: 'counters.2', limit: SUM_MAX, ttlMs: undefined }), stopped);
+    assert.deepEqual(await counters.lanes.append(0, { entries: ['1'], bytes: 1, shape: 'log', maxEntries: 9, maxBytes: 9 }), { kind: 'stopped', reason: 'it holds counters, not a log' });
+    await assert.rejects(counters.bench.attach({ cache: 'counting' }), failsWith('MILLRACE_OPTIONS'));
+    await assert.rejects(counters.bench.attach({ cache: 'counting', shape: 'counters.2' }), failsWith('MILLRACE_OPTIONS'));
+    assert.equal((await counters.bench.lanes.increment(0, { accepted: 1, keys: ['a'], sums: [1n], wanted: [false], shape: SHAPE, limit: SUM_MAX, mayExpire: false, bytes: 1, maxEntries: 9, maxBytes: 99 })).kind, 'stopped');
+  });
+
+  counting('a batch may have 5,000 keys', async (counters) => {
+    const keys = Array.from({ length: 5_000 }, (_, i) => `key ${i}`);
+    const sums = Object.fromEntries(keys.map((key, i) => [key, BigInt(i)]));
+    const none = Object.fromEntries(keys.map((key) => [key, 0n]));
+    assert.equal((await counters.filled(none, 0)).length, 5_000);
+    assert.deepEqual(await counters.total(sums), keys.map((_, i) => BigInt(i)));
+    const flight = await counters.cut();
+    assert.deepEqual(await counters.total(sums, { mayExpire: false }), keys.map((_, i) => BigInt(2 * i)));
+    const found = await counters.deltas(flight, 700);
+    assert.equal(found.size, 5_000);
+    for (const [i, key] of keys.entries()) assert.equal(found.get(key), BigInt(i));
+    const header = await counters.acknowledge(flight.generation);
+    assert.deepEqual([header.pendingEntries, header.flight], [5_000, undefined]);
+  });
+}
+
+function testTotals(counting: Counters): void {
+  counting('a total has the flight exactly when what was loaded has it not', async (counters) => {
+    await counters.add({ a: 1n });
+    const flight = await counters.cut();
+    await counters.add({ a: 10n });
+    assert.deepEqual(await counters.filled({ a: 100n }, flight.generation - 1), [111n], 'before the commit');
+    await counters.lanes.invalidate(0, ['a']);
+    assert.deepEqual(await counters.filled({ a: 101n }, flight.generation), [111n], 'after the commit');
+    await counters.lanes.invalidate(0, ['a']);
+    await counters.acknowledge(flight.generation);
+    assert.deepEqual(await counters.tryFill({ a: 100n }, flight.generation - 1), { kind: 'stale' }, 'the flight is gone, and not in what was loaded');
+    assert.deepEqual(await counters.filled({ a: 101n }, flight.generation), [111n], 'after the acknowledgement');
+    assert.deepEqual(await counters.tryFill({ a: 101n }, flight.generation + 1), { kind: 'stale' }, 'a store that is ahead');
+  });
+
+  counting('what the store has is loaded anew once the flight is known to be stored', async (counters) => {
+    await counters.add({ a: 1n });
+    const flight = await counters.cut('stored');
+    recoveredAs('current', await counters.lanes.recover(0, { fence: fenceOf(flight), owner: 'me', leaseMs: LONG_MS }));
+    assert.deepEqual(await counters.tryFill({ a: 0n }, flight.generation - 1), { kind: 'stale' });
+    assert.deepEqual(await counters.filled({ a: 1n }, flight.generation), [1n]);
+  });
+
+  counting('a total that is known stays as it is', async (counters) => {
+    assert.deepEqual(await counters.filled({ a: 5n }, 0), [5n]);
+    await counters.add({ a: 1n });
+    assert.deepEqual(await counters.filled({ a: 1_000n, b: 2n }, 0), [6n, 2n]);
+  });
+
+  counting('a total beyond the limit is not kept', async (counters) => {
+    await counters.add({ a: 60n, b: -60n });
+    assert.deepEqual(await counters.filled({ a: 41n, b: -41n, c: 100n }, 0, { limit: 100n }), [undefined, undefined, 100n]);
+    assert.deepEqual(await counters.filled({ a: SUM_MAX + 10_000n, b: -SUM_MAX - 10_000n }, 0), [undefined, undefined]);
+    await counters.expectSlots({ a: undefined, b: undefined, c: '100' });
+  });
+
+  counting('totals expire as the cache has it, and are counted anew', async (counters) => {
+    await counters.filled({ a: 5n, b: 1n }, 0, { ttlMs: LONG_MS });
+    await counters.add({ a: 1n });
+    await counters.expectSlots({ a: '6' });
+    const ttlMs = await counters.ttl('a');
+    assert.ok(ttlMs !== undefined && ttlMs <= LONG_MS, 'an increment leaves the expiry');
+    await counters.filled({ short: 1n }, 0, { ttlMs: SHORT_MS });
+    await counters.add({ short: 1n });
+    await counters.bench.passTime();
+    await counters.expectSlots({ a: '6', short: undefined });
+    assert.deepEqual((await counters.try({ short: 1n }, { wanted: [true] })).kind, 'unsettled');
+    assert.deepEqual(await counters.filled({ short: 1n }, 0), [2n]);
+  });
+}
+
+function testDeltas(counting: Counters): void {
+  counting('a generation has the sums of its cut', async (counters) => {
+    await counters.add({ a: 1n, b: 1n });
+    const flight = await counters.cut('one');
+    await counters.add({ a: 10n, c: 10n });
+    assert.deepEqual(await counters.lanes.cut(0, 1, 'another'), { kind: 'cut', flight });
+    assert.deepEqual(await counters.deltas(flight, 1), new Map([['a', 1n], ['b', 1n]]));
+    assert.deepEqual(await counters.deltas(flight), new Map([['a', 1n], ['b', 1n]]), 'and once more, as after a crash');
+    await counters.acknowledge(flight.generation);
+    assert.deepEqual(await counters.lanes.readDeltas(0, 1, flight.generation, '', 10), { kind: 'refused', epoch: 1 });
+    assert.deepEqual(await counters.deltas(await counters.cut('two')), new Map([['a', 10n], ['c', 10n]]));
+    assert.deepEqual(await counters.lanes.readDeltas(0, 2, flight.generation + 1, '', 10), { kind: 'refused', epoch: 1 });
+  });
+
+  counting('a total is forgotten when the store refused what is in it', async (counters) => {
+    await counters.filled({ bad: 5n, good: 5n, later: 5n }, 0);
+    await counters.add({ bad: 1n, good: 1n });
+    const flight = await counters.cut();
+    await counters.add({ bad: 10n, later: 1n });
+    await counters.acknowledge(flight.generation, ['bad', 'later', 'never was']);
+    await counters.expectSlots({ bad: undefined, good: '6', later: '6' });
+    assert.deepEqual(await counters.filled({ bad: 5n }, flight.generation), [15n]);
+  });
+
+  counting('behind the fence, what is stored is dropped and totals are forgotten', async (counters) => {
+    await counters.filled({ a: 0n }, 0);
+    await counters.add({ a: 1n });
+    await counters.cut();
+    await counters.add({ a: 2n });
+    const { seq } = await counters.header();
+    const recovered = recoveredAs('behind', await counters.lanes.recover(0, { fence: fence({ epoch: 2, generation: 4, seq: seq + 3, digest: 'later' }), owner: 'me', leaseMs: LONG_MS }));
+    assert.equal(recovered.dropped, 2);
+    assert.equal(recovered.header.shape, SHAPE);
+    await counters.expectSlots({ a: undefined });
+    assert.deepEqual(await counters.filled({ a: 7n }, 4), [7n]);
+    assert.deepEqual(await counters.lanes.cut(0, 2, 'd'), { kind: 'empty', storedSeq: seq + 3, seq: seq + 3 });
+  });
+
+  counting('at the fence, everything is kept', async (counters) => {
+    await counters.filled({ a: 100n }, 0);
+    await counters.add({ a: 1n });
+    const flight = await counters.cut();
+    await counters.add({ a: 10n });
+    recoveredAs('current', await counters.lanes.recover(0, { fence: fence({ epoch: 1 }), owner: 'me', leaseMs: LONG_MS }));
+    assert.deepEqual(await counters.deltas(flight), new Map([['a', 1n]]));
+    assert.deepEqual(await counters.total({ a: 0n }), [111n]);
+  });
+}

@@ -1,0 +1,132 @@
+import { strict as assert } from 'node:assert';
+import type { AppendBatch, AppendResult } from '../core/lane-log.ts';
+import type { Flight, LaneHeader, Shape } from '../core/lane.ts';
+import type { LaneFront } from '../ports/front.ts';
+import { failsWith, fence, LONG_MS, recoveredAs, type Bench, type Register } from './front-subject.ts';
+
+const SHAPE: Shape = 'log';
+
+/** Short words for what the tests do with lane 0 of a log. */
+class Logging {
+  readonly bench: Bench;
+  readonly lanes: LaneFront;
+
+  private constructor(bench: Bench, lanes: LaneFront) {
+    this.bench = bench;
+    this.lanes = lanes;
+  }
+
+  static async over(bench: Bench): Promise<Logging> {
+    const lanes = await bench.attach({ cache: 'logging', shape: SHAPE });
+    recoveredAs('created', await lanes.recover(0, { fence: fence(), owner: 'me', leaseMs: LONG_MS }));
+    return new Logging(bench, lanes);
+  }
+
+  append(entries: readonly string[], over: Partial<AppendBatch> = {}): Promise<AppendResult> {
+    const bytes = entries.reduce((sum, entry) => sum + entry.length, 0);
+    return this.lanes.append(0, { entries, bytes, shape: SHAPE, maxEntries: 1_000_000, maxBytes: 2 ** 30, ...over });
+  }
+
+  async header(): Promise<LaneHeader> {
+    const { header } = await this.lanes.header(0);
+    assert.ok(header !== undefined);
+    return header;
+  }
+
+  async cut(digest = 'digest'): Promise<Flight> {
+    const result = await this.lanes.cut(0, 1, digest);
+    assert.equal(result.kind, 'cut');
+    return (result as Extract<typeof result, { kind: 'cut' }>).flight;
+  }
+
+  async entries({ generation }: Flight, limit = 100): Promise<string[]> {
+    const found: string[] = [];
+    for (;;) {
+      const page = await this.lanes.readLog(0, 1, generation, found.length, limit);
+      assert.ok(page.kind === 'entries');
+      found.push(...page.entries);
+      if (page.entries.length < limit) return found;
+    }
+  }
+
+  async acknowledge(generation: number): Promise<LaneHeader> {
+    const result = await this.lanes.acknowledge(0, { epoch: 1, generation, deadKeys: [], ttlMs: undefined, limit: 10 });
+    assert.ok(result.kind === 'done');
+    return result.header;
+  }
+}
+
+/** Appends keep their order, and none is coalesced. */
+export function testLog(register: Register): void {
+  const logging = (name: string, check: (log: Logging) => Promise<void>): void => register(name, async (bench) => check(await Logging.over(bench)));
+
+  logging('each append is an entry with a seq of its own', async (log) => {
+    assert.deepEqual(await log.append(['1', '1', '{}']), { kind: 'accepted', seq: 3, epoch: 1, pending: 3, entries: 3, bytes: 4 });
+    const { pendingSinceMs } = await log.header();
+    assert.ok(pendingSinceMs > 0);
+    assert.deepEqual(await log.append(['1']), { kind: 'accepted', seq: 4, epoch: 1, pending: 4, entries: 4, bytes: 5 });
+    assert.equal((await log.header()).pendingSinceMs, pendingSinceMs);
+    const flight = await log.cut();
+    assert.deepEqual([flight.entries, flight.bytes, flight.cutSeq], [4, 5, 5]);
+    assert.deepEqual(await log.entries(flight), ['1', '1', '{}', '1']);
+  });
+
+  logging('a generation has the entries of its cut, in their order and in pages', async (log) => {
+    const entries = Array.from({ length: 5_000 }, (_, i) => `"entry ${i}"`);
+    await log.append(entries.slice(0, 2_000));
+    await Promise.all(Array.from({ length: 30 }, (_, i) => log.append(entries.slice(2_000 + 100 * i, 2_100 + 100 * i))));
+    const flight = await log.cut();
+    await log.append(['"later"']);
+    assert.deepEqual(await log.entries(flight, 700), entries);
+    assert.deepEqual(await log.lanes.readLog(0, 1, flight.generation, 4_999, 2), { kind: 'entries', entries: ['"entry 4999"'] });
+    assert.deepEqual(await log.lanes.readLog(0, 1, flight.generation, 5_000, 2), { kind: 'entries', entries: [] });
+    const header = await log.acknowledge(flight.generation);
+    assert.deepEqual([header.pendingEntries, header.flight, header.storedSeq], [1, undefined, 5_001]);
+    assert.deepEqual(await log.lanes.readLog(0, 1, flight.generation, 0, 2), { kind: 'refused', epoch: 1 });
+    assert.deepEqual(await log.entries(await log.cut()), ['"later"']);
+    assert.deepEqual(await log.lanes.readLog(0, 2, flight.generation + 1, 0, 2), { kind: 'refused', epoch: 1 });
+  });
+
+  logging('nothing gets in when there is not room for all', async (log) => {
+    await log.append(['1', '2']);
+    assert.deepEqual(await log.append(['3', '4'], { maxEntries: 3 }), { kind: 'full', entries: 2, bytes: 2, room: 1 });
+    assert.deepEqual(await log.append(['"long"'], { maxBytes: 7 }), { kind: 'full', entries: 2, bytes: 2, room: 0 });
+    const flight = await log.cut();
+    assert.deepEqual(await log.append(['3', '4'], { maxEntries: 3 }), { kind: 'full', entries: 2, bytes: 2, room: 1 });
+    assert.equal((await log.append(['3'], { maxEntries: 3 })).kind, 'accepted');
+    await log.acknowledge(flight.generation);
+    assert.deepEqual(await log.entries(await log.cut()), ['3']);
+  });
+
+  logging('entries are data', async (log) => {
+    const entries = ['', '~', '?x', '\u0001', '{"é":"鍵 👍🏽"}', ' ', '-1', 'x'.repeat(2 ** 20)];
+    await log.append(entries);
+    assert.deepEqual(await log.entries(await log.cut(), 3), entries);
+  });
+
+  logging('another shape is refused', async (log) => {
+    assert.deepEqual((await log.append(['1'], { shape: '' })), { kind: 'stopped', reason: 'it holds a log, not documents' });
+    await assert.rejects(log.bench.attach({ cache: 'logging' }), failsWith('MILLRACE_OPTIONS'));
+  });
+
+  logging('behind the fence, what is stored is dropped', async (log) => {
+    await log.append(['1']);
+    await log.cut();
+    await log.append(['2', '3']);
+    const { seq } = await log.header();
+    const recovered = recoveredAs('behind', await log.lanes.recover(0, { fence: fence({ epoch: 2, generation: 4, seq: seq + 3, digest: 'later' }), owner: 'me', leaseMs: LONG_MS }));
+    assert.equal(recovered.dropped, 3);
+    assert.deepEqual(await log.append(['4']), { kind: 'accepted', seq: seq + 4, epoch: 2, pending: 1, entries: 1, bytes: 1 });
+    assert.deepEqual(await log.lanes.readLog(0, 2, 4, 0, 10), { kind: 'refused', epoch: 2 });
+  });
+
+  logging('at the fence, the flight is read again', async (log) => {
+    await log.append(['1']);
+    const flight = await log.cut();
+    await log.append(['2']);
+    recoveredAs('current', await log.lanes.recover(0, { fence: fence({ epoch: 1 }), owner: 'me', leaseMs: LONG_MS }));
+    assert.deepEqual(await log.entries(flight), ['1']);
+    await log.acknowledge(flight.generation);
+    assert.deepEqual(await log.entries(await log.cut()), ['2']);
+  });
+}
