@@ -184,10 +184,19 @@ export class Cache<V> implements AsyncDisposable {
     (this.#engine ?? (await this.#starting))?.pause();
   }
 
-  /** Flushes again after {@link pause}; also tries lanes again that stopped, after an operator has seen to the cause. */
-  async resume(): Promise<void> {
+  /**
+   * Flushes again after {@link pause}; also tries lanes again that stopped, after an operator has seen to the cause.
+   *
+   * `acceptStoreRollback: true` goes on with a store that was restored to an earlier state: lanes that stopped because it
+   * lost generations take up where the front is. What is pending is stored; the generations stay lost, and are
+   * reported as `loss` with the cause 'store-rolled-back'. Values of theirs that the front still has are served until they
+   * expire. Does nothing where nothing was lost. Rejects with MILLRACE_UNSUPPORTED for a store without transactions.
+   */
+  async resume(options: { readonly acceptStoreRollback?: boolean } = {}): Promise<void> {
     this.#paused = false;
-    (await this.#attached()).resume();
+    const engine = await this.#attached();
+    if (options.acceptStoreRollback === true) await engine.acceptStoreRollback();
+    engine.resume();
   }
 
   /** Where a key's value is: in the front, pending, in flight, stored, dead; since when; and the last error. */

@@ -46,8 +46,9 @@ export interface BreakerEvent {
 /**
  * `front-lost-tail`: the front came back without its last writes. `front-emptied`: it came back empty.
  * `value-removed`: the value of a pending key was removed behind the lane's back.
+ * `store-rolled-back`: the store was restored to an earlier state, and an operator decided to go on from there.
  */
-export type LossCause = 'front-lost-tail' | 'front-emptied' | 'value-removed';
+export type LossCause = 'front-lost-tail' | 'front-emptied' | 'value-removed' | 'store-rolled-back';
 
 export type CacheEventName = keyof CacheEvents;
 export type CacheListener<N extends CacheEventName> = (event: CacheEvents[N]) => void;

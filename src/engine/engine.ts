@@ -233,6 +233,11 @@ export class Engine {
     this.#flusher?.pause();
   }
 
+  /** See {@link Recovery.acceptStoreRollback}. */
+  async acceptStoreRollback(): Promise<void> {
+    if (this.#direct === undefined) await Promise.all(this.#watermarks.map((_, lane) => this.#recovery.acceptStoreRollback(lane)));
+  }
+
   resume(): void {
     this.#flusher?.resume();
   }

@@ -95,7 +95,11 @@ export class Flusher {
   /** Goes on after {@link pause}, and tries stopped lanes again. */
   resume(): void {
     this.#paused = false;
-    for (const lane of this.#lanes) if (lane.state === 'stopped') lane.become('foreign');
+    for (const lane of this.#lanes) {
+      if (lane.state !== 'stopped') continue;
+      lane.become('foreign');
+      lane.retryAt = 0;
+    }
     void this.#leases.start();
   }
 

@@ -77,6 +77,31 @@ export class Recovery {
   }
 
   /**
+   * Where the store lost generations that the front knows as stored, moves the fence to the front: an operator's decision.
+   * What is pending is stored from there on; what was lost is counted, and reported as `loss`.
+   */
+  async acceptStoreRollback(lane: number): Promise<void> {
+    const { front, store, storeCapabilities, settings } = this.#context;
+    if (!storeCapabilities.transactions) throw new MillraceError('MILLRACE_UNSUPPORTED', 'A store without transactions has no fence that could be moved.', { cache: settings.name });
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const { header } = await front.header(lane);
+      if (header === undefined) break;
+      const fence = await store.raiseEpoch(lane, header.epoch);
+      const { flight } = header;
+      const generation = flight?.state === 'cut' ? flight.generation - 1 : header.generation;
+      // A fence that went on since the header was read is not behind it.
+      if (fence.generation >= generation) break;
+      if (await store.moveFence(lane, fence.epoch, { generation, seq: header.storedSeq })) {
+        this.#watermark(lane).gaveUp(header.storedSeq - fence.seq);
+        break;
+      }
+    }
+    // One that is under way may have seen the fence where it was.
+    await this.#running.get(lane)?.catch(() => undefined);
+    await this.recover(lane);
+  }
+
+  /**
    * Opens the lane, if the epoch is still the last: the fence that it was recovered with may have been old by then (a
    * process can be suspended between any two steps), and a front without a memory of its own cannot tell. The store
    * records where the epoch begins, because a front that is emptied once more forgets it. Undefined: begin again.
@@ -94,7 +119,8 @@ export class Recovery {
   /** The store issues epochs. One without transactions cannot: there the front's own count has to do. */
   async #fence(lane: number, header: LaneHeader | undefined): Promise<Fence> {
     const { store, storeCapabilities } = this.#context;
-    if (storeCapabilities.transactions) return store.raiseEpoch(lane);
+    // A store that was restored, or lost the lane's row, begins at an epoch that the front has left behind.
+    if (storeCapabilities.transactions) return store.raiseEpoch(lane, header?.epoch);
     if (header === undefined) return { epoch: 1, generation: 0, seq: 0, digest: '' };
     const generation = header.flight?.state === 'cut' ? header.flight.generation - 1 : header.generation;
     return { epoch: header.epoch + 1, generation, seq: header.storedSeq, digest: '', epochs: header.epochs };

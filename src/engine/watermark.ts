@@ -124,6 +124,11 @@ export class Watermark {
     this.#settleWaiters();
   }
 
+  /** Acknowledged as stored, and given up since: the store lost them. */
+  gaveUp(seqs: number): void {
+    this.#onLoss(seqs, 'store-rolled-back');
+  }
+
   /** Resolves when the position is stored; rejects when it was refused by the store or is lost. */
   wait(position: Position, key: string | undefined): Promise<void> {
     const waiter: Waiter = { position, key, done: defer<void>() };

@@ -102,8 +102,16 @@ export interface LaneStore {
   /** Writes rows of distinct keys in one atomic statement each for puts and deletes, outside any lane. */
   commit(mutations: readonly Mutation[]): Promise<void>;
 
-  /** Raises a lane's epoch and returns the fence after that; who had the lane before cannot commit any more. */
-  raiseEpoch(lane: number): Promise<Fence>;
+  /**
+   * Raises a lane's epoch above its last and above `above`, which a front remembers after the store forgot it, and returns
+   * the fence after that; who had the lane before cannot commit any more.
+   */
+  raiseEpoch(lane: number, above?: number): Promise<Fence>;
+  /**
+   * Moves the fence of a lane to where the front is, if `epoch` is still the lane's last: what the store lost in between
+   * is given up. False, and nothing moved, when a higher epoch was issued meanwhile.
+   */
+  moveFence(lane: number, epoch: number, to: Pick<Fence, 'generation' | 'seq'>): Promise<boolean>;
   /**
    * Records where epochs began, if `epoch` is still the lane's last; false, and nothing recorded, when a higher one was
    * issued meanwhile. {@link raiseEpoch} gives them back in the fence.

@@ -108,6 +108,10 @@ class CustomLaneStore<V> implements LaneStore {
     return Promise.reject(new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no fence whose epoch could be raised', { cache: this.#cache }));
   }
 
+  moveFence(): Promise<never> {
+    return Promise.reject(new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no fence that could be moved', { cache: this.#cache }));
+  }
+
   beginEpoch(): Promise<boolean> {
     return Promise.resolve(true);
   }

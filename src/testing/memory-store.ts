@@ -48,7 +48,8 @@ export class MemoryStore implements Store {
       checkValue: () => undefined,
       load: (keys) => this.#load(keys),
       commit: (mutations) => this.#commitDirectly(mutations),
-      raiseEpoch: (lane) => Promise.resolve(this.#raise(cache, lane)),
+      raiseEpoch: (lane, above = 0) => Promise.resolve(this.#raise(cache, lane, above)),
+      moveFence: (lane, epoch, to) => Promise.resolve(this.#move(cache, lane, epoch, to)),
       beginEpoch: (lane, epoch, epochs) => Promise.resolve(this.#begin(cache, lane, epoch, epochs)),
       apply: (flush) => this.#apply(cache, flush),
       deadLetters: this.#letterStore(cache),
@@ -78,11 +79,18 @@ export class MemoryStore implements Store {
     await this.hooks.afterCommit?.();
   }
 
-  #raise(cache: string, lane: number): Fence {
+  #raise(cache: string, lane: number, above: number): Fence {
     const fence = this.fences.get(`${cache}:${lane}`) ?? NO_FENCE;
-    const raised = { ...fence, epoch: fence.epoch + 1 };
+    const raised = { ...fence, epoch: Math.max(fence.epoch, above) + 1 };
     this.fences.set(`${cache}:${lane}`, raised);
     return raised;
+  }
+
+  #move(cache: string, lane: number, epoch: number, to: Pick<Fence, 'generation' | 'seq'>): boolean {
+    const fence = this.fences.get(`${cache}:${lane}`);
+    if (fence?.epoch !== epoch) return false;
+    this.fences.set(`${cache}:${lane}`, { ...fence, ...to, digest: '' });
+    return true;
   }
 
   #begin(cache: string, lane: number, epoch: number, epochs: readonly EpochStart[]): boolean {

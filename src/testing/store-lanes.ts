@@ -31,6 +31,23 @@ function testFences(register: Register): void {
     assert.deepEqual(await lanes.raiseEpoch(LANES - 1), { epoch: 1, ...fresh });
   });
 
+  register('an epoch is raised above the one that the front remembers', async ({ lanes }) => {
+    const fresh = { generation: 0, seq: 0, digest: '' };
+    assert.deepEqual(await lanes.raiseEpoch(0, 41), { epoch: 42, ...fresh });
+    assert.deepEqual(await lanes.raiseEpoch(0, 7), { epoch: 43, ...fresh });
+    assert.deepEqual(await lanes.raiseEpoch(0, 43), { epoch: 44, ...fresh });
+  });
+
+  register('a fence is moved under the last epoch only, and is the last generation from then on', async (bench) => {
+    await bench.lanes.raiseEpoch(0);
+    await bench.apply({});
+    await bench.lanes.raiseEpoch(0);
+    assert.equal(await bench.lanes.moveFence(0, 1, { generation: 7, seq: 90 }), false);
+    assert.equal(await bench.lanes.moveFence(0, 2, { generation: 7, seq: 90 }), true);
+    await expectFence(bench, 0, { generation: 7, seq: 90, digest: '' });
+    await expectFence(bench, 1, { generation: 0, seq: 0, digest: '' });
+  });
+
   register('a generation moves the fence, also an empty one', async (bench) => {
     await bench.lanes.raiseEpoch(0);
     assert.deepEqual(await bench.apply({ generation: 1, cutSeq: 7, digest: "a'1\\" }), NOTHING);

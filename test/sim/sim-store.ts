@@ -92,6 +92,7 @@ export class SimSession implements Store {
           database.oracle.epochRaised(lane, fence.epoch + 1);
           return (database.fences[lane] = { ...fence, epoch: fence.epoch + 1 });
         }),
+      moveFence: () => Promise.reject(new Error('not simulated')),
       beginEpoch: (lane, epoch, epochs) =>
         this.#call(() => {
           const fence = database.fences[lane] as Fence;

@@ -76,8 +76,12 @@ export class PostgresLaneStore implements LaneStore {
     );
   }
 
-  raiseEpoch(lane: number): Promise<Fence> {
-    return this.#try('raise the epoch', () => this.#lanes().fences.raise(this.#database, lane));
+  moveFence(lane: number, epoch: number, to: Pick<Fence, 'generation' | 'seq'>): Promise<boolean> {
+    return this.#try('move the fence', () => this.#lanes().fences.move(this.#database, lane, epoch, to));
+  }
+
+  raiseEpoch(lane: number, above = 0): Promise<Fence> {
+    return this.#try('raise the epoch', () => this.#lanes().fences.raise(this.#database, lane, above));
   }
 
   beginEpoch(lane: number, epoch: number, epochs: readonly EpochStart[]): Promise<boolean> {

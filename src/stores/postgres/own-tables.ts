@@ -79,13 +79,22 @@ export class Fences {
     throw new MillraceError('MILLRACE_LANES', `the cache ${this.#cache} has ${other} lanes in the store and ${this.#lanes} in its options: the number is pinned when a cache is first used`, { cache: this.#cache });
   }
 
-  /** A lost row begins anew: the front, which knows its last epoch, finds out. */
-  async raise(connection: Connection, lane: number): Promise<Fence> {
+  /** A lost row begins anew, above the epoch that the front knows: the front, which knows its last generation, finds out. */
+  async raise(connection: Connection, lane: number, above: number): Promise<Fence> {
     const rows = await connection.script(
-      `${this.#settings}; insert into ${this.#table} as f (cache, lane, lanes, epoch) values (${literal(this.#cache)}, ${lane}, ${this.#lanes}, 1)
-      on conflict (cache, lane) do update set epoch = f.epoch + 1, updated_at = now() returning ${FENCE}`,
+      `${this.#settings}; insert into ${this.#table} as f (cache, lane, lanes, epoch) values (${literal(this.#cache)}, ${lane}, ${this.#lanes}, ${integer(above + 1)})
+      on conflict (cache, lane) do update set epoch = greatest(f.epoch, ${integer(above)}) + 1, updated_at = now() returning ${FENCE}`,
     );
     return fenceOf(rows.at(-1) as Row);
+  }
+
+  /** False when a higher epoch was issued. */
+  async move(connection: Connection, lane: number, epoch: number, { generation, seq }: Pick<Fence, 'generation' | 'seq'>): Promise<boolean> {
+    const rows = await connection.script(
+      `${this.#settings}; update ${this.#table} f set generation = ${integer(generation)}, seq = ${integer(seq)}, digest = '', updated_at = now()
+      where f.cache = ${literal(this.#cache)} and f.lane = ${integer(lane)} and f.epoch = ${integer(epoch)} returning f.lane::text as lane`,
+    );
+    return rows.length > 0;
   }
 
   /** False when a higher epoch was issued. */
