@@ -11,7 +11,8 @@ export function guardedStore(store: LaneStore, breaker: StoreBreaker, onClose: (
     checkValue: (json) => store.checkValue(json),
     load: (keys) => ask(() => store.load(keys)),
     commit: (mutations) => ask(() => store.commit(mutations)),
-    raiseEpoch: (lane) => ask(() => store.raiseEpoch(lane)),
+    raiseEpoch: (lane, above) => ask(() => store.raiseEpoch(lane, above)),
+    moveFence: (lane, epoch, to) => ask(() => store.moveFence(lane, epoch, to)),
     beginEpoch: (lane, epoch, epochs) => ask(() => store.beginEpoch(lane, epoch, epochs)),
     apply(flush) {
       const batches = new WatchedSource(flush.batches);
