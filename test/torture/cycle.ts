@@ -1,0 +1,83 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Prng } from '../sim/prng.ts';
+import type { AuditedTable } from '../support/audited-table.ts';
+import { Arena, type Ground } from './arena.ts';
+import { historyOf } from './history.ts';
+import { judge, type Evidence, type Verdict } from './judge.ts';
+import { parseLedger, type Line } from './ledger.ts';
+import type { Plan } from './plan.ts';
+
+/** How long a member may take to finish what it began and to drain, ms. */
+const END_LIMIT_MS = 60_000;
+
+export interface CycleReport extends Verdict {
+  readonly plan: Plan;
+  readonly ms: number;
+  /** Where ledgers and evidence are; only where something was wrong. */
+  readonly folder?: string;
+}
+
+/** Lets processes write while servers and processes fail, then drains everything and has it judged. */
+export async function runCycle(plan: Plan, ground: Ground, runFolder: string): Promise<CycleReport> {
+  const startedAt = performance.now();
+  const folder = join(runFolder, `${plan.kind.name}-${plan.seed}`);
+  mkdirSync(folder);
+  const evidence = await perform(plan, ground, folder);
+  const history = historyOf(ledgersIn(folder), plan.kind.late === true);
+  const verdict = judge(history, evidence, { survives: new Set(plan.kind.survives) });
+  const report = { ...verdict, plan, ms: performance.now() - startedAt };
+  if (verdict.violations.length === 0) {
+    rmSync(folder, { recursive: true });
+    return report;
+  }
+  const found = { plan, verdict, stored: Object.fromEntries(evidence.stored), versions: Object.fromEntries(evidence.versions) };
+  writeFileSync(join(folder, 'evidence.json'), JSON.stringify(found, undefined, 1));
+  return { ...report, folder };
+}
+
+async function perform(plan: Plan, ground: Ground, folder: string): Promise<Evidence> {
+  await using arena = await Arena.open(plan, ground, folder);
+  const random = new Prng(plan.seed + 1);
+  await arena.startMembers();
+  for (const ms of plan.pausesMs) {
+    await arena.underLoad();
+    await arena.pause(ms);
+    await plan.kind.inflict(arena, random);
+  }
+  await arena.underLoad();
+  if (plan.endsByKill) await Promise.all(arena.members.map((member) => member.kill9()));
+  else await endAll(arena);
+  await arena.drainer().ends(END_LIMIT_MS);
+  return await evidenceIn(arena.table);
+}
+
+/** Writers first: who flushes for them stays until they are done. */
+async function endAll({ members }: Arena): Promise<void> {
+  for (const roles of [['writer'], ['worker']]) {
+    const ending = members.filter(({ spec }) => roles.includes(spec.role));
+    await Promise.all(
+      ending.map(async (member) => {
+        await member.ready;
+        member.signal('SIGTERM');
+        await member.ends(END_LIMIT_MS);
+      }),
+    );
+  }
+}
+
+function ledgersIn(folder: string): Map<string, Line[]> {
+  const files = readdirSync(folder).filter((file) => file.endsWith('.ledger'));
+  return new Map(files.map((file) => [file.slice(0, -'.ledger'.length), parseLedger(readFileSync(join(folder, file), 'utf8'))]));
+}
+
+async function evidenceIn(table: AuditedTable): Promise<Evidence> {
+  const versions = new Map<string, (string | null)[]>();
+  for (const { id, version } of await table.query("select id, doc ->> 'id' as version from {{schema}}.versions order by at")) {
+    const known = versions.get(id as string);
+    if (known === undefined) versions.set(id as string, [version as string | null]);
+    else known.push(version as string | null);
+  }
+  const rows = await table.query("select id, doc ->> 'id' as version from {{schema}}.docs");
+  return { versions, stored: new Map(rows.map(({ id, version }) => [id as string, version as string])) };
+}

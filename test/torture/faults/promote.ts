@@ -1,0 +1,20 @@
+import { AOF_EVERYSEC, type Kind } from './kind.ts';
+
+/** The primary dies while its replica lags behind, and the replica takes its place. */
+export const promote: Kind = {
+  name: 'promote',
+  summary: 'a replica that lags behind is promoted, and clients are led to it',
+  front: { kind: 'redis', args: AOF_EVERYSEC, replica: true },
+  levels: ['buffered', 'stored'],
+  survives: ['stored'],
+  loses: true,
+  proxied: true,
+  writeThrough: true,
+  faults: [1, 1],
+  async inflict(arena, random) {
+    const { link } = arena.replica;
+    if (random.chance(0.8)) link.stall();
+    await arena.pause(random.between(0, 400));
+    await arena.promoteReplica();
+  },
+};

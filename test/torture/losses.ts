@@ -1,0 +1,45 @@
+import type { History, Loss, Write } from './history.ts';
+
+/**
+ * The acknowledged writes whose loss was reported by the process that was given the acknowledgement: by the write's own
+ * receipt, or by a `loss` event of its lane, which counts sequence numbers from the lane's last backwards.
+ */
+export function reportedLost(history: History): Set<Write> {
+  const reported = new Set<Write>();
+  for (const write of history.writes.values()) {
+    if (write.acked === undefined) continue;
+    const acked = write.acked;
+    const later = history.losses.filter((loss) => loss.member === write.member && loss.lane === write.lane && loss.t >= acked);
+    const count = later.reduce((sum, loss) => sum + loss.count, 0);
+    // A count of 0 says that the number is not known any more.
+    const all = later.some((loss) => loss.count === 0);
+    if (write.toldLost || all || (count > 0 && write.seq > lastSeq(history, write, later.at(-1)!.t) - count)) reported.add(write);
+  }
+  return reported;
+}
+
+/** The highest seq that the write's process was given in the write's lane and epoch until `t`. */
+function lastSeq(history: History, { member, lane, epoch }: Write, t: number): number {
+  return Math.max(...ackedIn(history, member, lane, t).filter((write) => write.epoch === epoch).map((write) => write.seq));
+}
+
+function ackedIn(history: History, member: string, lane: number, t: number): Write[] {
+  return [...history.writes.values()].filter((write) => write.member === member && write.lane === lane && write.acked !== undefined && write.acked <= t);
+}
+
+/**
+ * Reports of losses that were none: a lane that loses something loses its last write, so a report is false if the last
+ * write that the process was given in each epoch until then has been stored. A report also counts writes that wait for
+ * the store; their callers are told each, so the lane's last may be one of them.
+ */
+export function falseAlarms(history: History, stored: ReadonlySet<string>): Loss[] {
+  const waiting = [...history.writes.values()].filter((write) => write.toldLost && write.acked === undefined);
+  return history.losses.filter((loss) => {
+    if (loss.cause === 'value-removed' || waiting.some((write) => write.member === loss.member && write.asked < loss.t)) return false;
+    const last = new Map<number, Write>();
+    for (const write of ackedIn(history, loss.member, loss.lane, loss.t)) {
+      if (write.seq > (last.get(write.epoch)?.seq ?? -1)) last.set(write.epoch, write);
+    }
+    return last.size > 0 && [...last.values()].every((write) => stored.has(write.id));
+  });
+}

@@ -1,0 +1,51 @@
+import type { Policy } from '../../src/index.ts';
+import type { Level } from './ledger.ts';
+
+export interface Doc {
+  /** The write that made it. */
+  readonly id: string;
+  readonly pad: string;
+  /** The table refuses such rows. */
+  readonly bad?: true;
+}
+
+/** How to reach what is tortured, and how it is set up; travels to the members as JSON. */
+export interface SubjectSpec {
+  /** 'naive' is the write-behind that people write by hand, to see that the harness finds what is wrong with it. */
+  readonly subject: 'millrace' | 'naive';
+  readonly front: { readonly kind: 'redis' | 'ioredis' | 'lmdb'; readonly at: string };
+  readonly postgres: string;
+  readonly table: string;
+  readonly policy: Exclude<Policy, 'cache-aside'>;
+  readonly ttlMs: number;
+  readonly maxDelayMs: number;
+  readonly batchSize: number;
+  readonly leaseMs: number;
+}
+
+/** Where an acknowledged write stands, and when it is stored. */
+export interface Acknowledged {
+  readonly lane?: number;
+  readonly epoch?: number;
+  readonly seq?: number;
+  stored(): Promise<void>;
+}
+
+export interface SubjectEvents {
+  loss(lane: number, count: number, cause: string): void;
+  stopped(why: string): void;
+  note(text: string): void;
+}
+
+/** What is tortured: a cache as a user has it. */
+export interface Subject {
+  ready(): Promise<void>;
+  set(key: string, doc: Doc, level: Level): Promise<Acknowledged>;
+  delete(key: string, level: Level): Promise<Acknowledged>;
+  get(key: string): Promise<Doc | undefined>;
+  flush(signal: AbortSignal): Promise<void>;
+  /** Entries that are acknowledged and not stored, as far as the front knows. */
+  pending(): Promise<number>;
+  deadLetters(): Promise<{ readonly key: string; readonly id: string }[]>;
+  close(): Promise<void>;
+}
