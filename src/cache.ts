@@ -10,6 +10,7 @@ import { KEY_BYTES_MAX } from './engine/settings.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { describeFindings, type Inspection } from './observe/inspect.ts';
 import { describeStats, type CacheStats } from './observe/stats.ts';
+import { aborted, untilAborted } from './until-aborted.ts';
 import { parseCacheOptions, refuseAck, type CacheOptions, type ParsedOptions, type WriteOptions } from './options.ts';
 
 /** What {@link Cache.close} did. */
@@ -18,7 +19,7 @@ export interface CloseReport {
   readonly stored: number;
   /** Entries that stay in the front, for the next process that flushes. */
   readonly remaining: number;
-  /** Rows that were refused while it closed and are dead letters now. */
+  /** Rows that were refused while it closed, and are letters in the store now: dead, or waiting for another attempt. */
   readonly dead: number;
 }
 
@@ -53,7 +54,7 @@ export class Cache<V> implements AsyncDisposable {
     this.#given = options;
     this.#options = parseCacheOptions(options);
     this.name = this.#options.settings.name;
-    this.deadLetters = new DeadLetters<V>(this.name, () => this.#attached(), (key, json) => this.#write(key, json, DEFAULTS));
+    this.deadLetters = new DeadLetters<V>(this.name, () => this.#attached());
   }
 
   /** Connects, checks front and store, and recovers what a crash left behind; other methods do so when first called. */
@@ -167,7 +168,10 @@ export class Cache<V> implements AsyncDisposable {
     return Promise.all(list.map((key) => this.#write(key, undefined, options)));
   }
 
-  /** Resolves when all that was accepted before this call is stored or kept as a dead letter. Waits while the store is down. */
+  /**
+   * Resolves when all that was accepted before this call is stored, or refused and kept as a letter; what waits for
+   * another attempt is not waited for. Waits while the store is down.
+   */
   async flush(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#refuseClosed();
     const engine = await this.#attached();
@@ -199,7 +203,7 @@ export class Cache<V> implements AsyncDisposable {
     engine.resume();
   }
 
-  /** Where a key's value is: in the front, pending, in flight, stored, dead; since when; and the last error. */
+  /** Where a key's value is: in the front, pending, in flight, stored, refused; since when; and the last error. */
   async inspect(key: string): Promise<Inspection> {
     this.#checkKey(key);
     const engine = await this.#attached();
@@ -216,7 +220,8 @@ export class Cache<V> implements AsyncDisposable {
   async stats(): Promise<CacheStats> {
     const engine = await this.#attached();
     this.#refuseClosed();
-    return describeStats(engine.counts, engine.breaker, await engine.headers(), engine.context.clock.now());
+    const [headers, letters] = await Promise.all([engine.headers(), engine.letterCounts()]);
+    return describeStats({ ...engine.counts }, engine.breaker, headers, letters, engine.context.clock.now());
   }
 
   /**
@@ -354,18 +359,4 @@ async function validate<V>(schema: StandardSchemaV1<unknown, V>, value: unknown,
     return path === '' ? issue.message : `${path}: ${issue.message}`;
   });
   throw new MillraceError('MILLRACE_VALUE', `The schema refuses the value of key "${key}": ${issues.join('; ')}.`, { cache, key });
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, cache: string, key: string | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(aborted(signal, cache, key));
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
-}
-
-function aborted(signal: AbortSignal, cache: string, key: string | undefined): MillraceError {
-  return new MillraceError('MILLRACE_ABORTED', 'The caller gave up waiting. What was already sent may still happen.', { cache, key, cause: signal.reason });
 }

@@ -1,33 +1,46 @@
+import { parseDuration, type Duration } from './core/duration.ts';
 import type { Engine } from './engine/engine.ts';
-import type { Receipt } from './engine/receipt.ts';
+import { STORED_RECEIPT, type Receipt } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
 import type { DeadLetter as StoredLetter, DeadLetterStore } from './ports/store.ts';
+import { untilAborted } from './until-aborted.ts';
 
-/** A write that the store refused for good, with the value it had. */
+/** A write that the store refused, with the value it had: `waiting` for another attempt, or `dead`. */
 export interface DeadLetter<V> extends Omit<StoredLetter, 'json'> {
   /** `undefined` for a delete. */
   readonly value: V | undefined;
 }
 
-/** What redriving a letter did: `superseded` when the key has been written since, and the letter was only removed. */
-export type Redrive = { readonly outcome: 'redriven'; readonly receipt: Receipt } | { readonly outcome: 'superseded' };
+/**
+ * What redriving a letter did. `redriven`: its value is stored. `superseded`: the key has been written since, the store
+ * keeps what it has, and the letter was removed. `scheduled`: it is due, and nobody has tried it yet, because nobody
+ * flushes or the store is down; `receipt.stored()` waits on.
+ */
+export type Redrive = { readonly outcome: 'redriven' | 'scheduled'; readonly receipt: Receipt } | { readonly outcome: 'superseded' };
 
-/** The dead letters of one cache. Rejects with MILLRACE_UNSUPPORTED where the store keeps none. */
+export interface RedriveOptions {
+  /** How long to wait for the outcome before it is `scheduled`; 0 does not wait. Default '5s'. */
+  readonly timeout?: Duration;
+  /** Gives up waiting; the letter stays due. */
+  readonly signal?: AbortSignal;
+}
+
+const REDRIVE_TIMEOUT_MS = 5_000;
+
+/** The letters of one cache: writes that the store refused. Rejects with MILLRACE_UNSUPPORTED where the store keeps none. */
 export class DeadLetters<V> {
   readonly #cache: string;
   readonly #engine: () => Promise<Engine>;
-  readonly #write: (key: string, json: string | undefined) => Promise<Receipt>;
 
   /** @internal */
-  constructor(cache: string, engine: () => Promise<Engine>, write: (key: string, json: string | undefined) => Promise<Receipt>) {
+  constructor(cache: string, engine: () => Promise<Engine>) {
     this.#cache = cache;
     this.#engine = engine;
-    this.#write = write;
   }
 
-  /** A page of letters, oldest first; `after` is the id of the last one seen. Default limit 100. */
-  async list(page: { readonly limit?: number; readonly after?: string } = {}): Promise<DeadLetter<V>[]> {
-    const letters = await (await this.#letters()).list({ limit: page.limit ?? 100, after: page.after });
+  /** A page of letters, oldest first; `after` is the id of the last one seen. Default limit 100, and both states. */
+  async list(page: { readonly limit?: number; readonly after?: string; readonly state?: 'waiting' | 'dead' } = {}): Promise<DeadLetter<V>[]> {
+    const letters = await (await this.#letters()).list({ limit: page.limit ?? 100, after: page.after, state: page.state });
     return letters.map((letter) => reveal<V>(letter));
   }
 
@@ -37,36 +50,35 @@ export class DeadLetters<V> {
   }
 
   /**
-   * Writes the letter's value again and removes the letter. A key with a write that is pending, or with a later letter,
-   * is left alone and only the letter removed. Rejects with MILLRACE_KEY when there is no such letter.
+   * Makes a letter due at once, with all attempts before it, and waits for what becomes of it. Whoever flushes its lane
+   * stores it, in order with the lane's writes: a later write of the key is never replaced, be it pending, stored or
+   * refused. Rejects with MILLRACE_KEY when there is no such letter, with MILLRACE_REJECTED when the store refuses it to
+   * the end again, and with MILLRACE_ABORTED.
    */
-  async redrive(id: string): Promise<Redrive> {
+  async redrive(id: string, options: RedriveOptions = {}): Promise<Redrive> {
+    const timeoutMs = parseDuration(options.timeout ?? REDRIVE_TIMEOUT_MS);
+    if (timeoutMs === undefined) throw new MillraceError('MILLRACE_OPTIONS', `timeout must be a duration such as '5s' or milliseconds, not ${String(options.timeout)}.`, { cache: this.#cache });
     const letters = await this.#letters();
-    const letter = await letters.get(id);
-    if (letter === undefined) throw this.#missing(id);
+    const done = await letters.redrive(id);
+    if (done === undefined) throw this.#missing(id);
+    if (done.kind === 'superseded') return { outcome: 'superseded' };
     const engine = await this.#engine();
-    const newer = await this.#isSuperseded(engine, letter);
-    if (newer) {
-      await letters.remove([id]);
-      return { outcome: 'superseded' };
-    }
-    const receipt = await this.#write(letter.key, letter.json);
-    await letters.remove([id]);
-    return { outcome: 'redriven', receipt };
+    if (done.revived) engine.counts.accepted++;
+    const outcome = engine.letterOutcome(id);
+    // Whoever asks for the receipt hears of it; nobody has to.
+    outcome.catch(() => undefined);
+    engine.lettersChanged(done.lane);
+    const state = await untilAborted(engine.within(outcome, timeoutMs), options.signal, this.#cache, undefined);
+    if (state === 'superseded') return { outcome: 'superseded' };
+    if (state === 'stored') return { outcome: 'redriven', receipt: STORED_RECEIPT };
+    return { outcome: 'scheduled', receipt: { stored: () => outcome.then(() => undefined) } };
   }
 
-  /** Removes the letter and its value for good. Rejects with MILLRACE_KEY when there is no such letter. */
+  /** Removes a letter's value for good; a write that waits is given up. Rejects with MILLRACE_KEY when there is no such letter. */
   async discard(id: string): Promise<void> {
-    if ((await (await this.#letters()).remove([id])) === 0) throw this.#missing(id);
-  }
-
-  /** Dirty, or refused again since: then a later write of the key exists. */
-  async #isSuperseded(engine: Engine, letter: StoredLetter): Promise<boolean> {
-    const { front, store } = engine.context;
-    const report = await front.inspect(letter.lane, letter.key);
-    if (report.pending || report.inFlight) return true;
-    const latest = await store.deadLetters?.ofKey(letter.key);
-    return latest !== undefined && latest.id !== letter.id;
+    const was = await (await this.#letters()).discard(id);
+    if (was === undefined) throw this.#missing(id);
+    if (was === 'waiting') (await this.#engine()).counts.dead++;
   }
 
   async #letters(): Promise<DeadLetterStore> {

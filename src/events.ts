@@ -8,7 +8,7 @@ export interface CacheEvents {
   'flush-failed': { readonly lanes: readonly number[]; readonly error: MillraceError; readonly attempt: number; readonly retryInMs: number };
   /** The store does not answer and is not asked (`open`), is back (`ramp`), or has been well for a while (`closed`). */
   breaker: BreakerEvent;
-  /** A row was refused by the store and kept as a dead letter. */
+  /** A row was refused by the store, has no attempts left, and is kept as a dead letter. */
   'dead-letter': { readonly lane: number; readonly key: string; readonly code: string; readonly message: string };
   /** Acknowledged writes are gone. `count` is what is known of; `cause` names how it was found out. */
   loss: { readonly lane: number; readonly count: number; readonly cause: LossCause };
@@ -27,7 +27,9 @@ export interface FlushEvent {
   /** Rows written or deleted, and in how many statements. */
   readonly rows: number;
   readonly statements: number;
+  /** Rows that were refused: dead letters, and those that are tried again. */
   readonly dead: number;
+  readonly waiting: number;
   readonly durationMs: number;
   /** Age of the oldest mutation in it when it was committed. */
   readonly lagMs: number;

@@ -1,8 +1,8 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { DeadLetter } from '../index.ts';
 import { withCaches, type AnyCache } from './config.ts';
 import { EXIT, failureOf, UsageError } from './failure.ts';
-import { plural, tableRows, type Column } from './format.ts';
+import { NOTHING, plural, tableRows, type Column } from './format.ts';
 import { numberOption } from './parse.ts';
 import { runCommand, type CommandContext } from './run.ts';
 
@@ -12,28 +12,36 @@ interface CommonFlags {
   readonly config?: string;
 }
 
+interface ListFlags extends CommonFlags {
+  readonly limit?: number;
+  readonly after?: string;
+  readonly state?: 'waiting' | 'dead';
+}
+
 const DEFAULT_LIMIT = 100;
 const LIMIT_MAX = 10_000;
 /** Dead letters that are redriven together: as many share a flush. */
 const AT_A_TIME = 100;
+const REDRIVE_TIMEOUT = '10s';
 const CONFIG = ['--config <file>', 'default: millrace.config.ts, .js or .mjs in the working directory'] as const;
 const JSON_OPTION = ['--json', 'prints one JSON document and nothing else'] as const;
-const COLUMNS: readonly Column[] = ['id', 'key', 'write', 'code', 'attempts', 'since', 'message'].map((title) => ({
+const COLUMNS: readonly Column[] = ['id', 'key', 'write', 'state', 'attempts', 'next attempt', 'code', 'since', 'message'].map((title) => ({
   title,
   align: title === 'attempts' ? 'right' : 'left',
 }));
 
 export function addDead(program: Command): void {
-  const dead = program.command('dead').description('dead letters: writes that the store refused for good');
+  const dead = program.command('dead').description('dead letters: writes that the store refused, and tries again or not any more');
   dead
     .command('list')
-    .description('the dead letters of a cache, oldest first, without their values')
+    .description('the letters of a cache, waiting and dead, oldest first, without their values')
     .argument('<cache>')
     .option('--limit <n>', `how many (default: ${DEFAULT_LIMIT})`, numberOption(1, LIMIT_MAX, true))
     .option('--after <id>', 'goes on after this one')
+    .addOption(new Option('--state <state>', 'only those that wait for another attempt, or that are dead').choices(['waiting', 'dead']))
     .option(...CONFIG)
     .option(...JSON_OPTION)
-    .action((name: string, flags: CommonFlags & { limit?: number; after?: string }, command: Command) =>
+    .action((name: string, flags: ListFlags, command: Command) =>
       onCache(command, flags, name, (cache, context) => list(cache, flags, context)),
     );
   dead
@@ -49,7 +57,7 @@ export function addDead(program: Command): void {
     );
   dead
     .command('redrive')
-    .description('writes dead letters again, after what was wrong has been put right, and waits until they are stored')
+    .description('tries letters again, after what was wrong has been put right, and waits until they are stored')
     .argument('<cache>')
     .argument('[ids...]')
     .option('--all', 'all that there are now')
@@ -61,7 +69,7 @@ export function addDead(program: Command): void {
     );
   dead
     .command('discard')
-    .description('removes dead letters and their values for good')
+    .description('removes letters and their values for good')
     .argument('<cache>')
     .argument('[ids...]')
     .option('--all', 'all that there are now')
@@ -76,10 +84,10 @@ function onCache(command: Command, { config }: CommonFlags, name: string, use: (
   return runCommand(command, (context) => withCaches(config, [name], ([cache]) => use(cache as AnyCache, context)));
 }
 
-async function list(cache: AnyCache, { limit = DEFAULT_LIMIT, after }: { limit?: number; after?: string }, { terminal, json }: CommandContext): Promise<number> {
-  const letters = await cache.deadLetters.list({ limit, ...(after === undefined ? {} : { after }) });
+async function list(cache: AnyCache, { limit = DEFAULT_LIMIT, after, state }: ListFlags, { terminal, json }: CommandContext): Promise<number> {
+  const letters = await cache.deadLetters.list({ limit, ...(after === undefined ? {} : { after }), ...(state === undefined ? {} : { state }) });
   json?.({ cache: cache.name, deadLetters: letters.map(withoutValue) });
-  if (letters.length === 0) terminal.line(`${cache.name} has no dead letters${after === undefined ? '' : ` after ${after}`}`);
+  if (letters.length === 0) terminal.line(`${cache.name} has no ${state ?? 'dead'} letters${after === undefined ? '' : ` after ${after}`}`);
   else for (const row of tableRows(COLUMNS, letters.map(cells))) terminal.line(row);
   if (letters.length === limit) terminal.line(`there may be more: --after ${letters.at(-1)?.id}`);
   return EXIT.ok;
@@ -89,8 +97,8 @@ async function show(cache: AnyCache, id: string, value: boolean, { terminal, jso
   const letter = await cache.deadLetters.get(id);
   if (letter === undefined) throw new Error(`${cache.name} has no dead letter ${id}`);
   json?.(value ? letter : withoutValue(letter));
-  for (const [name, text] of Object.entries(withoutValue(letter))) terminal.line(`${name.padEnd(10)} ${text instanceof Date ? text.toISOString() : String(text)}`);
-  terminal.line(`value      ${value ? (JSON.stringify(letter.value) ?? 'none, it is a delete') : 'not shown without --value'}`);
+  for (const [name, text] of Object.entries(withoutValue(letter))) terminal.line(`${name.padEnd(12)} ${text instanceof Date ? text.toISOString() : String(text ?? NOTHING)}`);
+  terminal.line(`${'value'.padEnd(12)} ${value ? (JSON.stringify(letter.value) ?? 'none, it is a delete') : 'not shown without --value'}`);
   return EXIT.ok;
 }
 
@@ -141,10 +149,9 @@ async function allIds(cache: AnyCache): Promise<string[]> {
 }
 
 async function redrive(cache: AnyCache, id: string): Promise<string> {
-  const done = await cache.deadLetters.redrive(id);
-  if (done.outcome === 'superseded') return 'removed, since the key has been written again';
-  // Not when it is due: somebody waits for it.
-  await Promise.all([done.receipt.stored(), cache.flush()]);
+  const { outcome } = await cache.deadLetters.redrive(id, { timeout: REDRIVE_TIMEOUT });
+  if (outcome === 'superseded') return 'removed, since the key has been written again';
+  if (outcome === 'scheduled') throw new Error(`due, but not tried within ${REDRIVE_TIMEOUT}: nobody flushes, or the store does not answer`);
   return 'stored';
 }
 
@@ -157,6 +164,6 @@ function withoutValue(letter: Letter): Omit<Letter, 'value'> {
   return Object.fromEntries(Object.entries(letter).filter(([name]) => name !== 'value')) as unknown as Omit<Letter, 'value'>;
 }
 
-function cells({ id, key, kind, code, attempts, createdAt, message }: Letter): string[] {
-  return [id, key, kind, code, String(attempts), createdAt.toISOString(), message];
+function cells({ id, key, kind, state, code, attempts, retryAt, supersededAt, createdAt, message }: Letter): string[] {
+  return [id, key, kind, supersededAt === undefined ? state : `${state}, superseded`, String(attempts), retryAt?.toISOString() ?? NOTHING, code, createdAt.toISOString(), message];
 }

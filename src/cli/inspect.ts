@@ -2,13 +2,14 @@ import type { Command } from 'commander';
 import type { Inspection } from '../index.ts';
 import { withCaches, type AnyCache } from './config.ts';
 import { EXIT } from './failure.ts';
-import { formatMs } from './format.ts';
+import { formatMs, plural } from './format.ts';
 import { runCommand, type CommandContext } from './run.ts';
 
 const MEANING: Readonly<Record<Inspection['state'], string>> = {
   pending: 'the front has it, the store not yet',
   'in-flight': 'a flush is bringing it to the store now',
   stored: 'the store has it',
+  waiting: 'the store refused its last write, which will be tried again',
   dead: 'the store refused its last write, which is kept as a dead letter',
   writing: 'a write is under way',
   absent: 'neither the front nor the store has it',
@@ -18,12 +19,12 @@ const MEANING: Readonly<Record<Inspection['state'], string>> = {
 export function addInspect(program: Command): void {
   program
     .command('inspect')
-    .description('where the value of a key is: in the front, pending, in flight, stored or dead, and why; never the value itself')
+    .description('where the value of a key is: in the front, pending, in flight, stored or refused, and why; never the value itself')
     .argument('<cache>')
     .argument('<key>')
     .option('--config <file>', 'default: millrace.config.ts, .js or .mjs in the working directory')
     .option('--json', 'prints one JSON document and nothing else')
-    .addHelpText('after', '\nExit code: 0 the value is where it should be or on its way, 1 it is dead or nowhere, 2 usage.')
+    .addHelpText('after', '\nExit code: 0 the value is where it should be or on its way (also by another attempt), 1 it is dead or nowhere, 2 usage.')
     .action((name: string, key: string, flags: { config?: string }, command: Command) =>
       runCommand(command, (context) => withCaches(flags.config, [name], ([cache]) => inspect(cache as AnyCache, key, context))),
     );
@@ -50,8 +51,9 @@ function details(found: Inspection): [name: string, text: string][] {
   if (attempts > 0) lines.push(['attempts', `${attempts} failed in a row`]);
   if (lastError !== undefined) lines.push(['last error', `${lastError.message} (${lastError.code})`]);
   if (deadLetter !== undefined) {
-    const { id, code, message, createdAt } = deadLetter;
-    lines.push(['dead letter', `${id}: ${message} (${code}), ${deadLetter.attempts} attempts, ${createdAt.toISOString()}`]);
+    const { id, code, message, createdAt, retryAt } = deadLetter;
+    const next = retryAt === undefined ? '' : `, next ${retryAt.toISOString()}`;
+    lines.push(['dead letter', `${id}: ${message} (${code}), ${plural(deadLetter.attempts, 'attempt')}${next}, since ${createdAt.toISOString()}`]);
   }
   lines.push(['lane', lanes === undefined ? `${lane}` : `${lane}, epoch ${lanes.epoch}, generation ${lanes.generation}`]);
   if (lanes !== undefined && lanes.stopped !== '') lines.push(['stopped', lanes.stopped]);

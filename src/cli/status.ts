@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { isMillraceError, type CacheStats } from '../index.ts';
+import type { CacheStats } from '../index.ts';
 import { withCaches, type AnyCache } from './config.ts';
 import { EXIT, failureOf } from './failure.ts';
 import { formatCount, formatMs, NOTHING, tableRows, type Column } from './format.ts';
@@ -9,18 +9,18 @@ interface CacheStatus {
   readonly name: string;
   readonly ok: boolean;
   readonly stats?: CacheStats;
-  /** Undefined where the store keeps none; at most `DEAD_LETTERS_COUNTED_MAX`. */
+  /** Undefined where the store keeps none, or does not answer. */
   readonly deadLetters?: number;
   readonly error?: { readonly code: string | undefined; readonly message: string };
 }
 
-const DEAD_LETTERS_COUNTED_MAX = 1_000;
 const COLUMNS: readonly Column[] = [
   { title: 'cache', align: 'left' },
   { title: 'pending', align: 'right' },
   { title: 'bytes', align: 'right' },
   { title: 'lag', align: 'right' },
-  { title: 'dead letters', align: 'right' },
+  { title: 'waiting', align: 'right' },
+  { title: 'dead', align: 'right' },
   { title: 'lanes', align: 'right' },
   { title: 'state', align: 'left' },
 ];
@@ -59,27 +59,17 @@ async function statusOf(cache: AnyCache): Promise<CacheStatus> {
   try {
     // Looking must not change what is looked at.
     await cache.pause();
-    const [stats, deadLetters] = await Promise.all([cache.stats(), countDeadLetters(cache)]);
+    const stats = await cache.stats();
     const ok = stats.lanes.every(({ stopped }) => stopped === '');
-    return { name, ok, stats, ...(deadLetters === undefined ? {} : { deadLetters }) };
+    return { name, ok, stats, ...(stats.letters === undefined ? {} : { deadLetters: stats.letters.dead }) };
   } catch (error) {
     const { code, message } = failureOf(error);
     return { name, ok: false, error: { code, message } };
   }
 }
 
-async function countDeadLetters(cache: AnyCache): Promise<number | undefined> {
-  try {
-    return (await cache.deadLetters.list({ limit: DEAD_LETTERS_COUNTED_MAX })).length;
-  } catch (error) {
-    if (isMillraceError(error) && error.code === 'MILLRACE_UNSUPPORTED') return undefined;
-    throw error;
-  }
-}
-
-function cells({ name, ok, stats, deadLetters }: CacheStatus): string[] {
-  if (stats === undefined) return [name, ...Array<string>(5).fill(NOTHING), 'cannot be reached'];
-  const dead = `${formatCount(deadLetters)}${deadLetters === DEAD_LETTERS_COUNTED_MAX ? ' or more' : ''}`;
+function cells({ name, ok, stats }: CacheStatus): string[] {
+  if (stats === undefined) return [name, ...Array<string>(6).fill(NOTHING), 'cannot be reached'];
   const { pending, lagMs, lanes } = stats;
-  return [name, formatCount(pending.entries), formatCount(pending.bytes), formatMs(lagMs), dead, formatCount(lanes.length), ok ? 'ok' : 'stopped'];
+  return [name, formatCount(pending.entries), formatCount(pending.bytes), formatMs(lagMs), formatCount(stats.letters?.waiting), formatCount(stats.letters?.dead), formatCount(lanes.length), ok ? 'ok' : 'stopped'];
 }

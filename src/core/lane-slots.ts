@@ -109,9 +109,9 @@ export function finishIntent(
   return { kind: 'done' };
 }
 
-/** Empties each slot, whatever it holds; a fill or refresh under way comes to nothing. */
+/** Empties each slot that is not dirty, whatever it holds; a fill or refresh under way comes to nothing. */
 export function invalidate(table: LaneTable, env: LaneEnv, keys: readonly string[]): SlotsDone {
   if (enter(table, env) === undefined) return unrecovered(table);
-  for (const key of keys) table.removeSlot(key);
+  for (const key of keys) if (!table.hasPending(key) && !table.hasFlight(key)) table.removeSlot(key);
   return { kind: 'done' };
 }

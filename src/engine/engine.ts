@@ -8,7 +8,7 @@ import type { BreakerState, BreakerStats } from '../core/breaker.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Front } from '../ports/front.ts';
 import type { Random } from '../ports/random.ts';
-import type { Store } from '../ports/store.ts';
+import type { DeadLetter, LetterCounts, Store } from '../ports/store.ts';
 import { Admission } from './admission.ts';
 import type { EngineContext } from './context.ts';
 import { newCounts, type Counts } from './counts.ts';
@@ -16,6 +16,7 @@ import { DirectWriter } from './direct-writer.ts';
 import { Flusher } from './flusher.ts';
 import { guardedStore, outcomeOf } from './guarded-store.ts';
 import { LaneWriter } from './lane-writer.ts';
+import { LetterWaiters } from './letter-waiters.ts';
 import { Reader } from './reader.ts';
 import { STORED_RECEIPT, type PendingReceipt, type Receipt } from './receipt.ts';
 import { Recovery } from './recovery.ts';
@@ -39,6 +40,8 @@ export interface EngineParts {
 const PROGRESS_POLL_MS = 25;
 /** How long a full buffer is left alone by a process that does not flush. */
 const ROOM_POLL_MS = 50;
+/** How long statistics wait for the store, which may be down. */
+const LETTER_COUNTS_MS = 1_000;
 
 /** One attached cache: its writers, reader and flusher, wired to each other. */
 export class Engine {
@@ -48,6 +51,7 @@ export class Engine {
   readonly #writers: readonly LaneWriter[];
   readonly #direct: DirectWriter | undefined;
   readonly #flusher: Flusher | undefined;
+  readonly #letters: LetterWaiters;
   readonly reader: Reader;
   #progressTimer: Timer | undefined;
   #stopped = false;
@@ -136,6 +140,7 @@ export class Engine {
         }))
       : [];
     this.#direct = writeBehind ? undefined : new DirectWriter(context, recover);
+    this.#letters = new LetterWaiters(context);
     this.reader = new Reader(context, recover);
   }
 
@@ -168,16 +173,57 @@ export class Engine {
     return STORED_RECEIPT;
   }
 
-  /** Resolves when the store has the mutation at `position`; rejects when it refused it or it was lost. */
+  /**
+   * Resolves when the store has the mutation at `position`, or a later one of its key; waits for a refused one until it is
+   * tried again. Rejects when it is dead or lost.
+   */
   async stored(position: Position, key: string | undefined): Promise<void> {
     const watermark = this.#watermarks[position.lane] as Watermark;
     const done = watermark.wait(position, key);
     this.#followProgress();
-    await done;
+    const waiting = await done;
+    if (waiting !== undefined) return void (await this.letterOutcome(waiting));
     if (key === undefined || watermark.judged(position.seq)) return;
-    // Another process flushed it, and only the dead letters know whether the store took it.
+    // Another process flushed it, and only the letters know whether the store took it.
     const letter = await this.context.store.deadLetters?.ofWrite(key, position.seq);
-    if (letter !== undefined) throw rejection(this.context.settings.name, letter);
+    if (letter?.state === 'waiting') return void (await this.letterOutcome(letter.id));
+    this.#refuseDead(letter);
+  }
+
+  /** What became of a letter, when it does not wait any more; rejects when it is dead or discarded. */
+  async letterOutcome(id: string): Promise<'stored' | 'superseded'> {
+    const letter = await this.#letters.outcome(id);
+    this.#refuseDead(letter);
+    return letter?.state === 'stored' ? 'stored' : 'superseded';
+  }
+
+  #refuseDead(letter: DeadLetter | undefined): void {
+    if (letter?.state === 'dead' || letter?.state === 'discarded') throw rejection(this.context.settings.name, letter);
+  }
+
+  /** A letter of the lane was redriven here. */
+  lettersChanged(lane: number): void {
+    this.#flusher?.lettersChanged(lane);
+  }
+
+  /** How many letters the store has; undefined when it keeps none, is not well, or does not answer soon. */
+  async letterCounts(): Promise<LetterCounts | undefined> {
+    // Statistics are no probe.
+    if (this.breaker.state !== 'closed') return undefined;
+    return this.within(this.context.store.deadLetters?.count().catch(() => undefined), LETTER_COUNTS_MS);
+  }
+
+  /** What `work` resolves with, or undefined once `ms` have passed. */
+  async within<T>(work: T | Promise<T>, ms: number): Promise<T | undefined> {
+    let timer: Timer | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = this.context.clock.after(ms, () => resolve(undefined), true);
+    });
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      timer?.cancel();
+    }
   }
 
   /** Resolves when all that was asked for before the call is stored (or refused, or known to be lost). */
@@ -265,7 +311,7 @@ export class Engine {
   /** Drains until `deadlineMs` from now, gives the lanes back and lets go of front and store. */
   async close(deadlineMs: number): Promise<{ stored: number; remaining: number; dead: number }> {
     const { clock, counts, front, store } = this.context;
-    const before = { stored: counts.stored, dead: counts.dead };
+    const before = { stored: counts.stored, rejected: counts.rejected };
     let timer: Timer | undefined;
     const deadline = new Promise<'deadline'>((resolve) => {
       timer = clock.after(deadlineMs, () => resolve('deadline'), true);
@@ -280,8 +326,9 @@ export class Engine {
     const remaining = headers.reduce((sum, header) => sum + (header === undefined ? 0 : entriesOf(header)), 0);
     const closed = new MillraceError('MILLRACE_CLOSED', 'The cache was closed before the write was stored. It stays in the front and is stored by the next process that flushes.', { cache: this.context.settings.name });
     for (const watermark of this.#watermarks) watermark.close(closed);
+    this.#letters.close(closed);
     await Promise.all([front.close(), store.close()].map((closing) => closing.catch((error: unknown) => this.#report(error))));
-    return { stored: counts.stored - before.stored, remaining, dead: counts.dead - before.dead };
+    return { stored: counts.stored - before.stored, remaining, dead: counts.rejected - before.rejected };
   }
 
   /** The front's connection is back: its lanes may not be as they were. */

@@ -1,5 +1,6 @@
 import type { LaneHeader } from '../core/lane.ts';
 import type { MillraceError } from '../errors.ts';
+import type { DeadLetter } from '../ports/store.ts';
 
 /**
  * A lane as its flusher sees it.
@@ -23,6 +24,18 @@ const TRANSITIONS: Readonly<Record<FlushLaneState, readonly FlushLaneState[]>> =
   stopped: ['foreign', 'taking'],
 };
 
+/** What its flusher knows of a lane's letters. */
+export interface LaneLetters {
+  /** Whether there may be any. */
+  any: boolean;
+  /** Monotonic ms at which they are to be looked at. */
+  dueAt: number;
+  /** Those that are being tried; after a fault, those of which it is not known what became of them. */
+  tried: readonly DeadLetter[];
+  /** Keys that a retry stored and the front has yet to forget. */
+  readonly stale: string[];
+}
+
 export class FlushLane {
   readonly index: number;
   #state: FlushLaneState = 'foreign';
@@ -44,6 +57,7 @@ export class FlushLane {
   /** When the lease was last taken or renewed, monotonic ms. */
   renewedAt = Number.NEGATIVE_INFINITY;
   lastError: MillraceError | undefined;
+  letters: LaneLetters = { any: false, dueAt: Number.POSITIVE_INFINITY, tried: [], stale: [] };
 
   constructor(index: number) {
     this.index = index;
@@ -76,13 +90,31 @@ export class FlushLane {
     if (header.flushSeq > header.storedSeq && (this.pending > 0 || this.hasFlight)) this.urgent = true;
   }
 
+  /** Something is pending, or left over. */
+  get hasWork(): boolean {
+    return this.pending > 0 || this.hasFlight;
+  }
+
   /** Whether it may be flushed at all now. */
   isReady(nowMonotonic: number): boolean {
-    return this.#state === 'idle' && (this.pending > 0 || this.hasFlight) && this.retryAt <= nowMonotonic;
+    return this.#state === 'idle' && (this.hasWork || this.letters.dueAt <= nowMonotonic) && this.retryAt <= nowMonotonic;
   }
 
   isDue(nowMonotonic: number): boolean {
-    return this.urgent || this.hasFlight || this.dueAt <= nowMonotonic;
+    return this.urgent || this.hasFlight || Math.min(this.dueAt, this.letters.dueAt) <= nowMonotonic;
+  }
+
+  /** Monotonic ms at which it wants to be flushed next; Infinity when nothing is to do, or something is under way. */
+  wantedAt(nowMonotonic: number): number {
+    if (this.#state !== 'idle') return Number.POSITIVE_INFINITY;
+    const flushAt = this.hasWork ? (this.isDue(nowMonotonic) ? nowMonotonic : this.dueAt) : Number.POSITIVE_INFINITY;
+    return Math.max(this.retryAt, Math.min(flushAt, this.letters.dueAt));
+  }
+
+  /** Letters were written, or redriven: they are looked at after the next generation. */
+  lettersChanged(nowMonotonic: number): void {
+    this.letters.any = true;
+    this.letters.dueAt = nowMonotonic;
   }
 
   /** Everything that was pending is in the flight now. */

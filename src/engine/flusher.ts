@@ -5,6 +5,7 @@ import type { EngineContext } from './context.ts';
 import { FlushLane } from './flush-lane.ts';
 import { GenerationFlush } from './generation-flush.ts';
 import { LaneLeases } from './lane-leases.ts';
+import { LetterRetry } from './letter-retry.ts';
 import type { Recovery } from './recovery.ts';
 import type { FlushSettings } from './settings.ts';
 import type { Watermark } from './watermark.ts';
@@ -43,8 +44,9 @@ export class Flusher {
     this.#flush = flush;
     this.#lanes = watermarks.map((_, index) => new FlushLane(index));
     this.#writersBusy = writersBusy;
-    this.#leases = new LaneLeases(context, flush, this.#lanes, watermarks, recovery, () => this.#run());
-    this.#generations = new GenerationFlush(context, flush, this.#lanes, watermarks, this.#leases);
+    const letters = new LetterRetry(context, flush);
+    this.#leases = new LaneLeases(context, flush, this.#lanes, watermarks, recovery, letters, () => this.#run());
+    this.#generations = new GenerationFlush(context, flush, this.#lanes, watermarks, this.#leases, letters);
   }
 
   /** Takes every lane that is free. Resolves when each is taken, found in other hands, or has failed. */
@@ -70,6 +72,12 @@ export class Flusher {
   /** Flushes a lane as soon as possible. */
   hurry(index: number): void {
     this.lane(index).urgent = true;
+    this.#run();
+  }
+
+  /** A letter of the lane was redriven: if the lane is ours, it is seen to at once. */
+  lettersChanged(index: number): void {
+    this.lane(index).lettersChanged(this.#context.clock.monotonic());
     this.#run();
   }
 
@@ -183,14 +191,12 @@ export class Flusher {
     this.#wakeTimer?.cancel();
     this.#wakeTimer = undefined;
     let at = this.#fullSince + BURST_MS;
-    for (const lane of this.#lanes) {
-      if (lane.state !== 'idle' || (lane.pending === 0 && !lane.hasFlight)) continue;
-      at = Math.min(at, Math.max(lane.retryAt, lane.isDue(now) ? now : lane.dueAt));
-    }
-    // A lane that is due now waits for a free connection, and is seen to when one is.
+    for (const lane of this.#lanes) at = Math.min(at, lane.wantedAt(now));
+    // A lane that is due now waits for a free connection, and is seen to when one is. Letters are safe in the store, and
+    // keep no process alive.
     const { width, nextAtMs } = this.#context.breaker;
     if (width === 0) at = Math.max(at, nextAtMs);
-    if (at > now && at !== Number.POSITIVE_INFINITY) this.#wakeTimer = this.#context.clock.after(at - now, () => this.#run(), true);
+    if (at > now && at !== Number.POSITIVE_INFINITY) this.#wakeTimer = this.#context.clock.after(at - now, () => this.#run(), this.#lanes.some((lane) => lane.state === 'idle' && lane.hasWork));
   }
 
   #tellRoom(): void {

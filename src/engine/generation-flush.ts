@@ -2,14 +2,15 @@ import { isSyncLevel } from '../core/acks.ts';
 import { backoffMs } from '../core/backoff.ts';
 import type { Flight } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
-import type { ApplyResult, DeadMutation } from '../ports/store.ts';
+import type { ApplyResult, DeadLetter, RefusedMutation } from '../ports/store.ts';
 import type { EngineContext } from './context.ts';
 import type { FlushLane } from './flush-lane.ts';
 import { GenerationReader, LaneTaken } from './generation-reader.ts';
 import { faultOf, type LaneLeases } from './lane-leases.ts';
+import type { LetterRetry } from './letter-retry.ts';
 import { ACKNOWLEDGE_KEYS_MAX, type FlushSettings } from './settings.ts';
 import { StoreHeldBack } from './store-breaker.ts';
-import { rejection, type Watermark } from './watermark.ts';
+import type { Watermark } from './watermark.ts';
 
 /** A lane with the generation that it brings into a flush. */
 interface Cut {
@@ -19,7 +20,7 @@ interface Cut {
 
 /**
  * One flush after the other of the lanes that it is given: cuts their generations, applies them in one transaction,
- * acknowledges them. After a fault the lanes keep their flight and say when it may be tried again.
+ * acknowledges them, and tries letters again that are due. After a fault the lanes keep their flight and say when it may be tried again.
  */
 export class GenerationFlush {
   readonly #context: EngineContext;
@@ -27,13 +28,15 @@ export class GenerationFlush {
   readonly #lanes: readonly FlushLane[];
   readonly #watermarks: readonly Watermark[];
   readonly #leases: LaneLeases;
+  readonly #letters: LetterRetry;
 
-  constructor(context: EngineContext, flush: FlushSettings, lanes: readonly FlushLane[], watermarks: readonly Watermark[], leases: LaneLeases) {
+  constructor(context: EngineContext, flush: FlushSettings, lanes: readonly FlushLane[], watermarks: readonly Watermark[], leases: LaneLeases, letters: LetterRetry) {
     this.#context = context;
     this.#flush = flush;
     this.#lanes = lanes;
     this.#watermarks = watermarks;
     this.#leases = leases;
+    this.#letters = letters;
   }
 
   /** Flushes lanes that are idle. Cuts are sent before it returns; never rejects. */
@@ -42,15 +45,32 @@ export class GenerationFlush {
     for (const lane of lanes) lane.become('flushing');
     const startedAt = clock.monotonic();
     try {
-      const cuts = await this.#cut(lanes);
+      const cuts = await this.#cut(lanes.filter(({ hasWork }) => hasWork));
       const unstored = cuts.filter(({ flight }) => flight.state === 'cut');
       const stored = cuts.filter(({ flight }) => flight.state === 'stored');
       await Promise.all(stored.map((cut) => this.#acknowledgeOther(cut)));
       if (unstored.length > 0) await this.#store(unstored, startedAt);
+      await this.#retryLetters(lanes);
     } catch (error) {
       this.#failed(lanes, error);
     } finally {
       for (const lane of lanes) if (lane.state === 'flushing') lane.become('idle');
+    }
+  }
+
+  /** Lanes without letters that are due do not wait for those that have some. */
+  async #retryLetters(lanes: readonly FlushLane[]): Promise<void> {
+    const now = this.#context.clock.monotonic();
+    const flushing = lanes.filter(({ state }) => state === 'flushing');
+    for (const lane of flushing) if (lane.hasFlight || lane.letters.dueAt > now) lane.become('idle');
+    for (const lane of flushing) {
+      if (lane.state !== 'flushing') continue;
+      try {
+        if (!(await this.#letters.retry(lane))) this.#leases.disown(lane);
+      } catch (error) {
+        this.#failed([lane], error);
+      }
+      if (lane.state === 'flushing') lane.become('idle');
     }
   }
 
@@ -99,15 +119,16 @@ export class GenerationFlush {
       fromSeq: lane.storedSeq + 1,
       cutSeq: flight.cutSeq,
       digest: flight.digest,
+      letters: lane.letters.any,
     }));
     const batches = new GenerationReader(this.#context, generations, this.#flush.batchSize);
-    const result = await store.apply({ lanes: generations, batches });
+    const result = await store.apply({ lanes: generations, batches, judge: this.#letters.judge });
     if (result.kind === 'fenced') {
       await this.#fenced(cuts, result);
       return;
     }
     this.#stored(cuts, result, batches.missing, clock.monotonic() - startedAt);
-    await Promise.all(cuts.map((cut) => this.#acknowledge(cut, result.dead.filter(({ lane }) => lane === cut.lane.index))));
+    await Promise.all(cuts.map((cut) => this.#acknowledge(cut, result.refused.filter(({ lane }) => lane === cut.lane.index))));
   }
 
   /** Tells listeners and counters of a commit. */
@@ -116,27 +137,40 @@ export class GenerationFlush {
     counts.flushes++;
     counts.statements += result.statements;
     counts.stored += result.rows;
-    counts.dead += result.dead.length;
+    counts.coalesced += result.superseded;
     let sinceMs = Number.POSITIVE_INFINITY;
     for (const { lane, flight } of cuts) {
       const lost = missing.get(lane.index) ?? 0;
-      // Each seq between two cuts is a mutation; what is not an entry of the generation was replaced by a later one.
-      counts.coalesced += Math.max(0, flight.cutSeq - 1 - lane.storedSeq - flight.entries);
+      counts.coalesced += coalescedIn(lane, flight);
       if (lost > 0) {
         counts.lost += lost;
         events.emit('loss', { lane: lane.index, count: lost, cause: 'value-removed' });
       }
       sinceMs = Math.min(sinceMs, flight.sinceMs);
     }
-    for (const { lane, key, code, message } of result.dead) events.emit('dead-letter', { lane, key, code, message });
+    this.#refused(result.refused);
+    const dead = result.refused.filter(({ state }) => state === 'dead').length;
     events.emit('flush', {
       lanes: cuts.map(({ lane }) => lane.index),
       rows: result.rows,
       statements: result.statements,
-      dead: result.dead.length,
+      dead,
+      waiting: result.refused.length - dead,
       durationMs,
       lagMs: Math.max(0, clock.now() - sinceMs),
     });
+  }
+
+  /** Tells of rows that have letters now. */
+  #refused(refused: readonly (RefusedMutation | DeadLetter)[]): void {
+    const { counts, events, clock } = this.#context;
+    counts.rejected += refused.length;
+    for (const { lane, key, code, message, state } of refused) {
+      (this.#lanes[lane] as FlushLane).lettersChanged(clock.monotonic());
+      if (state !== 'dead') continue;
+      counts.dead++;
+      events.emit('dead-letter', { lane, key, code, message });
+    }
   }
 
   async #fenced(cuts: readonly Cut[], result: Extract<ApplyResult, { kind: 'fenced' }>): Promise<void> {
@@ -144,22 +178,38 @@ export class GenerationFlush {
       const cut = cuts.find(({ lane }) => lane.index === index);
       if (cut === undefined) continue;
       // Applied: an earlier attempt was committed although its answer was lost.
-      if (verdict === 'applied') await this.#acknowledgeOther(cut);
+      if (verdict === 'applied') await this.#acknowledgeUnanswered(cut);
       else this.#leases.disown(cut.lane);
     }
   }
 
-  /** Acknowledges a generation whose commit was answered to somebody else, or to nobody: the letters tell what was refused. */
+  /** Acknowledges a generation of this process whose commit was answered to nobody, so that nobody has counted it. */
+  async #acknowledgeUnanswered(cut: Cut): Promise<void> {
+    const { counts } = this.#context;
+    const { lane, flight } = cut;
+    const refused = await this.#lettersOf(cut);
+    counts.stored += Math.max(0, flight.entries - refused.length);
+    counts.coalesced += coalescedIn(lane, flight);
+    this.#refused(refused);
+    await this.#acknowledge(cut, refused);
+  }
+
+  /** Acknowledges a generation whose commit was answered to somebody else. */
   async #acknowledgeOther(cut: Cut): Promise<void> {
-    await this.#acknowledge(cut, (await this.#context.store.deadLetters?.ofGeneration(cut.lane.index, cut.flight.generation)) ?? []);
+    await this.#acknowledge(cut, await this.#lettersOf(cut));
+  }
+
+  /** What was refused of a generation: its letters tell. */
+  async #lettersOf({ lane, flight }: Cut): Promise<DeadLetter[]> {
+    return (await this.#context.store.deadLetters?.ofGeneration(lane.index, flight.generation)) ?? [];
   }
 
   /** Cleans a stored generation in bounded steps; its waiters learn of it after the first. */
-  async #acknowledge({ lane, flight }: Cut, dead: readonly DeadMutation[]): Promise<void> {
+  async #acknowledge({ lane, flight }: Cut, refused: readonly (RefusedMutation | DeadLetter)[]): Promise<void> {
     const { front, settings } = this.#context;
     const watermark = this.#watermark(lane);
-    watermark.judge(lane.storedSeq + 1, flight.cutSeq, new Map(dead.map((row) => [row.key, this.#rejected(row)])));
-    let deadKeys = dead.map(({ key }) => key);
+    watermark.judge(lane.storedSeq + 1, flight.cutSeq, refused);
+    let deadKeys = refused.map(({ key }) => key);
     for (;;) {
       const result = await front.acknowledge(lane.index, {
         epoch: lane.epoch,
@@ -182,10 +232,6 @@ export class GenerationFlush {
         return;
       }
     }
-  }
-
-  #rejected(row: DeadMutation): MillraceError {
-    return rejection(this.#context.settings.name, row);
   }
 
   #failed(lanes: readonly FlushLane[], error: unknown): void {
@@ -226,6 +272,9 @@ export class GenerationFlush {
     return this.#watermarks[lane.index] as Watermark;
   }
 }
+
+/** Each seq between two cuts is a mutation; what is not an entry of the generation was replaced by a later one. */
+const coalescedIn = (lane: FlushLane, flight: Flight): number => Math.max(0, flight.cutSeq - 1 - lane.storedSeq - flight.entries);
 
 /** The store passes on what its source of rows threw, as a cause. */
 function laneTaken(error: unknown): LaneTaken | undefined {

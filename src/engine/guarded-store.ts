@@ -19,6 +19,7 @@ export function guardedStore(store: LaneStore, breaker: StoreBreaker, onClose: (
       // A front that did not deliver says nothing about the store, however the store wraps its error.
       return breaker.run(() => store.apply({ ...flush, batches }), (error) => (batches.failed ? 'unknown' : outcomeOf(error)));
     },
+    retry: (lane, epoch, letters, judge) => ask(() => store.retry(lane, epoch, letters, judge)),
     deadLetters: store.deadLetters && guardedLetters(store.deadLetters, ask),
     close: () => store.close().finally(onClose),
   };
@@ -29,10 +30,14 @@ function guardedLetters(letters: DeadLetterStore, ask: <T>(call: () => Promise<T
     list: (page) => ask(() => letters.list(page)),
     get: (id) => ask(() => letters.get(id)),
     ofKey: (key) => ask(() => letters.ofKey(key)),
+    count: () => ask(() => letters.count()),
+    find: (ids) => ask(() => letters.find(ids)),
     ofWrite: (key, seq) => ask(() => letters.ofWrite(key, seq)),
     ofGeneration: (lane, generation) => ask(() => letters.ofGeneration(lane, generation)),
-    remove: (ids) => ask(() => letters.remove(ids)),
-    count: () => ask(() => letters.count()),
+    due: (lane, limit) => ask(() => letters.due(lane, limit)),
+    storedKeys: (lane) => ask(() => letters.storedKeys(lane)),
+    redrive: (id) => ask(() => letters.redrive(id)),
+    discard: (id) => ask(() => letters.discard(id)),
   };
 }
 

@@ -3,6 +3,7 @@ import type { LaneHeader } from '../core/lane.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { EngineContext } from './context.ts';
 import type { FlushLane } from './flush-lane.ts';
+import type { LetterRetry } from './letter-retry.ts';
 import type { Recovery } from './recovery.ts';
 import type { FlushSettings } from './settings.ts';
 import { StoreHeldBack } from './store-breaker.ts';
@@ -19,18 +20,20 @@ export class LaneLeases {
   readonly #lanes: readonly FlushLane[];
   readonly #watermarks: readonly Watermark[];
   readonly #recovery: Recovery;
+  readonly #letters: LetterRetry;
   /** Called when there may be something to flush. */
   readonly #onWork: () => void;
   readonly #tickMs: number;
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(context: EngineContext, flush: FlushSettings, lanes: readonly FlushLane[], watermarks: readonly Watermark[], recovery: Recovery, onWork: () => void) {
+  constructor(context: EngineContext, flush: FlushSettings, lanes: readonly FlushLane[], watermarks: readonly Watermark[], recovery: Recovery, letters: LetterRetry, onWork: () => void) {
     this.#context = context;
     this.#flush = flush;
     this.#lanes = lanes;
     this.#watermarks = watermarks;
     this.#recovery = recovery;
+    this.#letters = letters;
     this.#onWork = onWork;
     // Often enough that what other processes write is seen within half its delay, and that a lease is kept.
     const pollMs = context.frontIsShared ? Math.min(500, Math.max(20, flush.maxDelayMs / 2)) : Number.POSITIVE_INFINITY;
@@ -143,6 +146,7 @@ export class LaneLeases {
     lane.become('taking');
     try {
       const header = await this.#recovery.recover(lane.index);
+      if (header.owner === this.#context.owner) await this.#letters.taken(lane);
       lane.become(header.owner === this.#context.owner ? 'idle' : 'foreign');
       lane.epoch = header.epoch;
       lane.renewedAt = this.#context.clock.monotonic();

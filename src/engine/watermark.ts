@@ -1,4 +1,5 @@
 import { bytesOf, entriesOf, EPOCHS_KEPT, type LaneHeader } from '../core/lane.ts';
+import type { LetterState } from '../core/letter.ts';
 import { MillraceError } from '../errors.ts';
 import type { LossCause } from '../events.ts';
 import { defer, type Deferred } from '../core/deferred.ts';
@@ -14,13 +15,23 @@ interface Waiter {
   readonly position: Position;
   /** The key waited for, or undefined for a barrier, which dead letters do not concern. */
   readonly key: string | undefined;
-  readonly done: Deferred<void>;
+  readonly done: Deferred<string | undefined>;
+}
+
+/** A row that was refused and has a letter. */
+export interface RefusedWrite {
+  readonly id: string;
+  readonly key: string;
+  readonly lane: number;
+  readonly code: string;
+  readonly message: string;
+  readonly state: LetterState;
 }
 
 interface Refusal {
   readonly fromSeq: number;
   readonly toSeq: number;
-  readonly error: MillraceError;
+  readonly write: RefusedWrite;
 }
 
 /** Refusals remembered for receipts that ask late; older ones are looked up in the dead letters. */
@@ -88,12 +99,12 @@ export class Watermark {
   }
 
   /** What the store refused of the generation with these seqs; to be told before {@link observe}. */
-  judge(fromSeq: number, cutSeq: number, refused: ReadonlyMap<string, MillraceError>): void {
+  judge(fromSeq: number, cutSeq: number, refused: readonly RefusedWrite[]): void {
     if (fromSeq !== this.#judgedToSeq + 1) this.#judgedFromSeq = fromSeq;
     this.#judgedToSeq = cutSeq;
-    for (const [key, error] of refused) {
-      this.#refusals.delete(key);
-      this.#refusals.set(key, { fromSeq, toSeq: cutSeq, error });
+    for (const write of refused) {
+      this.#refusals.delete(write.key);
+      this.#refusals.set(write.key, { fromSeq, toSeq: cutSeq, write });
     }
     for (const [key, { toSeq }] of this.#refusals) {
       if (this.#refusals.size <= REFUSALS_KEPT) break;
@@ -129,9 +140,12 @@ export class Watermark {
     this.#onLoss(seqs, 'store-rolled-back');
   }
 
-  /** Resolves when the position is stored; rejects when it was refused by the store or is lost. */
-  wait(position: Position, key: string | undefined): Promise<void> {
-    const waiter: Waiter = { position, key, done: defer<void>() };
+  /**
+   * Resolves when the position is stored, with the id of a letter if the store refused it and it waits for another
+   * attempt. Rejects when it is dead or lost.
+   */
+  wait(position: Position, key: string | undefined): Promise<string | undefined> {
+    const waiter: Waiter = { position, key, done: defer<string | undefined>() };
     if (!this.#settle(waiter)) {
       if (this.#closed === undefined) this.#waiters.push(waiter);
       else waiter.done.reject(this.#closed);
@@ -171,8 +185,9 @@ export class Watermark {
     }
     if (position.epoch > this.#epoch || position.seq > this.#storedSeq) return false;
     const refusal = key === undefined ? undefined : this.#refusals.get(key);
-    if (refusal !== undefined && position.seq >= refusal.fromSeq && position.seq <= refusal.toSeq) done.reject(refusal.error);
-    else done.resolve();
+    if (refusal === undefined || position.seq < refusal.fromSeq || position.seq > refusal.toSeq) done.resolve(undefined);
+    else if (refusal.write.state === 'waiting') done.resolve(refusal.write.id);
+    else done.reject(rejection(this.#cache, refusal.write));
     return true;
   }
 
@@ -212,6 +227,7 @@ export class Watermark {
 const describe = (key: string | undefined): string => (key === undefined ? 'this barrier' : `key "${key}"`);
 
 /** What a waiter for a refused write is told. */
-export function rejection(cache: string, { key, lane, code, message }: { readonly key: string; readonly lane: number; readonly code: string; readonly message: string }): MillraceError {
-  return new MillraceError('MILLRACE_REJECTED', `The store refused key "${key}" (${code}: ${message}). It is kept as a dead letter.`, { cache, key, lane });
+export function rejection(cache: string, { key, lane, code, message, state }: Omit<RefusedWrite, 'id'>): MillraceError {
+  const end = state === 'discarded' ? 'It was discarded by an operator.' : 'It is kept as a dead letter.';
+  return new MillraceError('MILLRACE_REJECTED', `The store refused key "${key}" (${code}: ${message}). ${end}`, { cache, key, lane });
 }

@@ -6,13 +6,14 @@ import type { DeadLetter } from '../ports/store.ts';
 /**
  * Where one key's value is. `state` is the short answer:
  * `pending` the front has it, the store not yet; `in-flight` a flush is bringing it there now; `stored` both have it
- * (or the front has let go of it); `dead` the store refused its last write; `writing` a write-through is under way;
+ * (or the front has let go of it); `waiting` the store refused its last write, which is tried again; `dead` it is not
+ * any more; `writing` a write-through is under way;
  * `absent` neither has it; `cached` a value of a cache without write-behind.
  */
 export interface Inspection {
   readonly key: string;
   readonly lane: number;
-  readonly state: 'pending' | 'in-flight' | 'stored' | 'dead' | 'writing' | 'absent' | 'cached';
+  readonly state: 'pending' | 'in-flight' | 'stored' | 'waiting' | 'dead' | 'writing' | 'absent' | 'cached';
   /** What the front's slot holds. */
   readonly front: 'value' | 'tombstone' | 'filling' | 'refreshing' | 'intent' | 'empty';
   /** Milliseconds until the front lets go of it; undefined when it does not expire. */
@@ -23,7 +24,19 @@ export interface Inspection {
   /** Failed attempts in a row to flush its lane, and the last error, as this process knows them. */
   readonly attempts: number;
   readonly lastError: { readonly code: string; readonly message: string } | undefined;
-  readonly deadLetter: { readonly id: string; readonly code: string; readonly message: string; readonly attempts: number; readonly createdAt: Date } | undefined;
+  /** The letter of its last refused write, with the reason; not one that a later write of the key has superseded. */
+  readonly deadLetter:
+    | {
+        readonly id: string;
+        readonly state: 'waiting' | 'dead';
+        readonly code: string;
+        readonly message: string;
+        readonly attempts: number;
+        /** When a waiting one is tried again. */
+        readonly retryAt: Date | undefined;
+        readonly createdAt: Date;
+      }
+    | undefined;
   readonly lanes: { readonly epoch: number; readonly generation: number; readonly owner: string; readonly stopped: string } | undefined;
 }
 
@@ -40,29 +53,37 @@ export interface Findings {
 }
 
 export function describeFindings(findings: Findings): Inspection {
-  const { slot, deadLetter } = findings;
+  const { slot } = findings;
+  const letter = lastWord(findings.deadLetter);
   const front = readSlot(slot.raw).kind;
   const waiting = slot.pending || slot.inFlight;
   return {
     key: findings.key,
     lane: findings.lane,
-    state: stateOf(findings, front),
+    state: stateOf(findings, letter, front),
     front,
     frontTtlMs: slot.ttlMs,
     inStore: findings.inStore,
     waitingSince: waiting && slot.header !== undefined ? since(slot.header, slot.inFlight) : undefined,
     attempts: findings.attempts,
     lastError: findings.lastError,
-    deadLetter: deadLetter && { id: deadLetter.id, code: deadLetter.code, message: deadLetter.message, attempts: deadLetter.attempts, createdAt: deadLetter.createdAt },
+    deadLetter: letter,
     lanes: slot.header && { epoch: slot.header.epoch, generation: slot.header.generation, owner: slot.header.owner, stopped: slot.header.stopped },
   };
 }
 
-function stateOf({ slot, inStore, deadLetter, writeBehind }: Findings, front: Inspection['front']): Inspection['state'] {
+/** The letter, if no later write of its key is stored. */
+function lastWord(letter: DeadLetter | undefined): Inspection['deadLetter'] {
+  if (letter === undefined || letter.supersededAt !== undefined || (letter.state !== 'waiting' && letter.state !== 'dead')) return undefined;
+  const { id, state, code, message, attempts, retryAt, createdAt } = letter;
+  return { id, state, code, message, attempts, retryAt, createdAt };
+}
+
+function stateOf({ slot, inStore, writeBehind }: Findings, letter: Inspection['deadLetter'], front: Inspection['front']): Inspection['state'] {
   if (front === 'intent') return 'writing';
   if (slot.inFlight) return 'in-flight';
   if (slot.pending) return 'pending';
-  if (deadLetter !== undefined) return 'dead';
+  if (letter !== undefined) return letter.state;
   if (inStore) return 'stored';
   if (front === 'value' || front === 'refreshing') return writeBehind ? 'stored' : 'cached';
   return 'absent';

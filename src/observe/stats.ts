@@ -1,11 +1,21 @@
 import type { BreakerStats } from '../core/breaker.ts';
+import type { LetterCounts } from '../ports/store.ts';
 import { bytesOf, entriesOf, oldestSinceMs, type LaneHeader } from '../core/lane.ts';
 
-/** Counters of one process since it made the cache, and what is pending in the front for all processes. */
+/**
+ * Counters of one process since it made the cache, and what is pending in the front, and waits in the store, for all
+ * processes. When nothing is under way, and no loss was reported, the counters of all processes together satisfy
+ * `accepted = coalesced + stored + dead + pending.entries + letters.waiting`.
+ */
 export interface CacheStats {
+  /** Mutations acknowledged by the front, and dead letters that were redriven. */
   readonly accepted: number;
+  /** Replaced by a later mutation of their key before the store had them; letters that waited included. */
   readonly coalesced: number;
   readonly stored: number;
+  /** Rows that the store refused in their generation; each has a letter, and is tried again or dead. */
+  readonly rejected: number;
+  /** Given up: became dead letters, or were discarded while they waited. */
   readonly dead: number;
   readonly lost: number;
   readonly refused: number;
@@ -17,7 +27,9 @@ export interface CacheStats {
   readonly flushFailures: number;
   /** Entries and estimated bytes that the store does not have yet. */
   readonly pending: { readonly entries: number; readonly bytes: number };
-  /** Age of the oldest of them in ms; 0 when there is none. */
+  /** Letters in the store; undefined when it keeps none or does not answer. */
+  readonly letters: LetterCounts | undefined;
+  /** Age of the oldest pending entry in ms; 0 when there is none. */
   readonly lagMs: number;
   readonly lanes: readonly LaneStats[];
   readonly breaker: BreakerStats;
@@ -35,9 +47,9 @@ export interface LaneStats {
   readonly stopped: string;
 }
 
-type Counters = Omit<CacheStats, 'pending' | 'lagMs' | 'lanes' | 'breaker'>;
+type Counters = Omit<CacheStats, 'pending' | 'letters' | 'lagMs' | 'lanes' | 'breaker'>;
 
-export function describeStats(counts: Counters, breaker: BreakerStats, headers: readonly (LaneHeader | undefined)[], nowMs: number): CacheStats {
+export function describeStats(counts: Counters, breaker: BreakerStats, headers: readonly (LaneHeader | undefined)[], letters: LetterCounts | undefined, nowMs: number): CacheStats {
   let entries = 0;
   let bytes = 0;
   let oldestMs = Number.POSITIVE_INFINITY;
@@ -60,5 +72,5 @@ export function describeStats(counts: Counters, breaker: BreakerStats, headers: 
       stopped: header.stopped,
     });
   });
-  return { ...counts, pending: { entries, bytes }, lagMs: oldestMs === Number.POSITIVE_INFINITY ? 0 : Math.max(0, nowMs - oldestMs), lanes, breaker };
+  return { ...counts, pending: { entries, bytes }, letters, lagMs: oldestMs === Number.POSITIVE_INFINITY ? 0 : Math.max(0, nowMs - oldestMs), lanes, breaker };
 }

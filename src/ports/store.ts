@@ -1,4 +1,5 @@
 import type { EpochStart, Fence } from '../core/lane.ts';
+import type { Judge, LetterState } from '../core/letter.ts';
 import type { Clock } from './clock.ts';
 
 /** What `postgresStore` returns, and what a custom store is wrapped into. It opens nothing until a cache attaches. */
@@ -54,6 +55,8 @@ export interface LaneGeneration {
   readonly fromSeq: number;
   readonly cutSeq: number;
   readonly digest: string;
+  /** Whether the lane may have letters: those of the generation's keys are superseded by it. Costs nothing when false. */
+  readonly letters: boolean;
 }
 
 /** Generations of one or more lanes that are committed together. */
@@ -61,19 +64,28 @@ export interface Flush {
   readonly lanes: readonly LaneGeneration[];
   /** Rows of one statement each, sorted by key, a key at most once in the whole flush. Can be read once. */
   readonly batches: AsyncIterable<readonly Mutation[]>;
+  /** Decides what becomes of a row that is refused. */
+  readonly judge: Judge;
 }
 
-export interface DeadMutation {
+/** A row that was refused and has a letter now. */
+export interface RefusedMutation {
+  /** Of its letter. */
+  readonly id: string;
   readonly lane: number;
   readonly key: string;
   /** The store's code (an SQLSTATE) and a message without row values. */
   readonly code: string;
   readonly message: string;
+  readonly state: 'waiting' | 'dead';
 }
 
 export type ApplyResult =
-  /** Committed. `rows` were written or deleted in `statements` statements; `dead` were refused and kept. */
-  | { readonly kind: 'applied'; readonly rows: number; readonly statements: number; readonly dead: readonly DeadMutation[] }
+  /**
+   * Committed. `rows` were written or deleted in `statements` statements; `refused` are kept as letters; `superseded`
+   * letters that waited gave way to a later write of their key.
+   */
+  | { readonly kind: 'applied'; readonly rows: number; readonly statements: number; readonly refused: readonly RefusedMutation[]; readonly superseded: number }
   /** Nothing was committed, because these lanes' fences are not where the flush expected them. */
   | { readonly kind: 'fenced'; readonly lanes: readonly FencedLane[] };
 
@@ -87,6 +99,9 @@ export interface FencedLane {
   readonly fence: Fence | undefined;
 }
 
+/** The letters as they are after a retry; `fenced`: nothing was committed, because another epoch has the lane. */
+export type RetryResult = { readonly kind: 'retried'; readonly letters: readonly DeadLetter[] } | { readonly kind: 'fenced' };
+
 /**
  * One cache's part of a store. Methods reject with a `MillraceError` whose code is the class of the fault:
  * MILLRACE_STORE_UNAVAILABLE (transient, or the outcome of a commit is not known: try again, the fence decides),
@@ -99,7 +114,7 @@ export interface LaneStore {
 
   /** JSON text by key; keys without a row are missing. */
   load(keys: readonly string[]): Promise<Map<string, string>>;
-  /** Writes rows of distinct keys in one atomic statement each for puts and deletes, outside any lane. */
+  /** Writes rows of distinct keys in one atomic statement each for puts and deletes, outside any lane; supersedes letters. */
   commit(mutations: readonly Mutation[]): Promise<void>;
 
   /**
@@ -117,7 +132,17 @@ export interface LaneStore {
    * issued meanwhile. {@link raiseEpoch} gives them back in the fence.
    */
   beginEpoch(lane: number, epoch: number, epochs: readonly EpochStart[]): Promise<boolean>;
+  /**
+   * Commits generations with their fences, all or none. A row that is refused becomes a letter in the same commit and
+   * does not take its neighbours along. Where more are refused than can be told apart in a bounded time, whole batches
+   * become waiting letters without an attempt used up, due at once.
+   */
   apply(flush: Flush): Promise<ApplyResult>;
+  /**
+   * Writes the rows of waiting letters of a lane, distinct keys, in one transaction, if `epoch` is still the lane's last.
+   * Letters that do not wait any more are left alone.
+   */
+  retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): Promise<RetryResult>;
 
   readonly deadLetters: DeadLetterStore | undefined;
   /** Lets go of what this cache holds; a pool or client that was passed in stays open. */
@@ -130,11 +155,17 @@ export interface DeadLetter {
   readonly lane: number;
   readonly key: string;
   readonly kind: 'put' | 'delete';
-  /** The refused value as JSON text; undefined for a delete. */
+  readonly state: LetterState;
+  /** The refused value as JSON text; undefined for a delete, and for a letter that is finished. */
   readonly json: string | undefined;
   readonly code: string;
   readonly message: string;
+  /** Attempts used up. */
   readonly attempts: number;
+  /** When it is tried again, by the store's clock; undefined unless it waits. */
+  readonly retryAt: Date | undefined;
+  /** Since when the store has a later write of the key; undefined when it has none. */
+  readonly supersededAt: Date | undefined;
   /** The generation that it was in, and the seqs of that. */
   readonly generation: number;
   readonly fromSeq: number;
@@ -142,16 +173,50 @@ export interface DeadLetter {
   readonly createdAt: Date;
 }
 
+/** Letters of a lane that are due, at most as many as were asked for. */
+export interface DueLetters {
+  /** Oldest due first, distinct keys. */
+  readonly letters: readonly DeadLetter[];
+  /** Until the next is due that waits, by the store's clock; 0 or less when one is; undefined when none waits. */
+  readonly nextInMs: number | undefined;
+  /** Whether the lane has letters at all, finished ones included. */
+  readonly any: boolean;
+}
+
+export interface LetterCounts {
+  readonly waiting: number;
+  /** Dead, and the latest word on their key. */
+  readonly dead: number;
+  /** Dead, with a later write of their key in the store. */
+  readonly superseded: number;
+}
+
+/** `revived`: it was dead. `superseded`: the store has a later write of its key, or a later letter; it was removed. */
+export type RedriveResult = { readonly kind: 'waiting'; readonly lane: number; readonly revived: boolean } | { readonly kind: 'superseded' };
+
+/**
+ * The letters of a cache. `list`, `get`, `ofKey` and `count` know those that wait or are dead. A finished one is kept
+ * for `FINISHED_KEPT_MS` (`core/letter.ts`) at least, and until a generation of its lane is committed, for those who wait for it.
+ */
 export interface DeadLetterStore {
-  list(page: { readonly limit: number; readonly after?: string | undefined }): Promise<DeadLetter[]>;
+  list(page: { readonly limit: number; readonly after?: string | undefined; readonly state?: 'waiting' | 'dead' | undefined }): Promise<DeadLetter[]>;
   get(id: string): Promise<DeadLetter | undefined>;
   /** The latest of the key. */
   ofKey(key: string): Promise<DeadLetter | undefined>;
-  /** The one of the key in the generation that holds `seq`. */
+  count(): Promise<LetterCounts>;
+
+  /** Those of the given ids that there are, in any state. */
+  find(ids: readonly string[]): Promise<DeadLetter[]>;
+  /** The one of the key in the generation that holds `seq`, in any state. */
   ofWrite(key: string, seq: number): Promise<DeadLetter | undefined>;
-  /** What was refused of a generation whose answer somebody else got, or nobody. */
+  /** What was refused of a generation whose answer somebody else got, or nobody; in any state. */
   ofGeneration(lane: number, generation: number): Promise<DeadLetter[]>;
-  /** Removes letters; returns how many there were. */
-  remove(ids: readonly string[]): Promise<number>;
-  count(): Promise<number>;
+  due(lane: number, limit: number): Promise<DueLetters>;
+  /** Keys of the lane that retries stored lately: what the front has of them may be older. */
+  storedKeys(lane: number): Promise<string[]>;
+
+  /** Makes a letter wait and due at once, with all attempts before it. Undefined: there is no such letter. */
+  redrive(id: string): Promise<RedriveResult | undefined>;
+  /** Removes the value of a letter for good; returns the state that it was in. Undefined: there is no such letter. */
+  discard(id: string): Promise<'waiting' | 'dead' | undefined>;
 }

@@ -125,7 +125,11 @@ class CustomLaneStore<V> implements LaneStore {
       rows += mutations.length;
       statements += 1;
     }
-    return { kind: 'applied', rows, statements, dead: [] };
+    return { kind: 'applied', rows, statements, refused: [], superseded: 0 };
+  }
+
+  retry(): Promise<never> {
+    return Promise.reject(new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no letters that could be tried again', { cache: this.#cache }));
   }
 
   close(): Promise<void> {

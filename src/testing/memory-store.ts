@@ -1,7 +1,10 @@
 import { NO_FENCE } from '../core/lane-recover.ts';
 import type { EpochStart, Fence } from '../core/lane.ts';
+import type { Judge } from '../core/letter.ts';
 import { MillraceError } from '../errors.ts';
-import type { ApplyResult, DeadLetter, DeadLetterStore, DeadMutation, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, Store } from '../ports/store.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { ApplyResult, DeadLetter, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, RefusedMutation, RetryResult, Store } from '../ports/store.ts';
+import { MemoryLetters } from './memory-letters.ts';
 
 /** Where a test can make the store slow, make it fail, or look on. A hook that throws is a fault of the server. */
 export interface MemoryStoreHooks {
@@ -36,25 +39,33 @@ export class MemoryStore implements Store {
   readonly batches: CommittedBatch[] = [];
   readonly versions = new Map<string, (string | undefined)[]>();
   readonly fences = new Map<string, Fence>();
-  readonly letters: DeadLetter[] = [];
+  readonly #letters = new Map<string, MemoryLetters>();
 
   constructor(hooks: MemoryStoreHooks = {}) {
     this.hooks = hooks;
   }
 
-  attach({ cache }: { readonly cache: string }): Promise<LaneStore> {
+  attach({ cache, clock }: { readonly cache: string; readonly clock: Clock }): Promise<LaneStore> {
+    const letters = this.#letters.get(cache) ?? new MemoryLetters(cache, () => clock.now());
+    this.#letters.set(cache, letters);
     return Promise.resolve({
       checkKey: () => undefined,
       checkValue: () => undefined,
       load: (keys) => this.#load(keys),
-      commit: (mutations) => this.#commitDirectly(mutations),
+      commit: (mutations) => this.#commitDirectly(letters, mutations),
       raiseEpoch: (lane, above = 0) => Promise.resolve(this.#raise(cache, lane, above)),
       moveFence: (lane, epoch, to) => Promise.resolve(this.#move(cache, lane, epoch, to)),
       beginEpoch: (lane, epoch, epochs) => Promise.resolve(this.#begin(cache, lane, epoch, epochs)),
-      apply: (flush) => this.#apply(cache, flush),
-      deadLetters: this.#letterStore(cache),
+      apply: (flush) => this.#apply(cache, letters, flush),
+      retry: (lane, epoch, due, judge) => this.#retry(letters, () => this.fences.get(`${cache}:${lane}`), epoch, due, judge),
+      deadLetters: letters.store,
       close: () => Promise.resolve(),
     });
+  }
+
+  /** Every letter of all caches, finished ones included. */
+  get letters(): readonly DeadLetter[] {
+    return [...this.#letters.values()].flatMap(({ all }) => all);
   }
 
   async #load(keys: readonly string[]): Promise<Map<string, string>> {
@@ -68,13 +79,14 @@ export class MemoryStore implements Store {
     return found;
   }
 
-  async #commitDirectly(mutations: readonly Mutation[]): Promise<void> {
+  async #commitDirectly(letters: MemoryLetters, mutations: readonly Mutation[]): Promise<void> {
     await this.hooks.beforeApply?.();
     for (const row of mutations) {
       const code = this.hooks.refuse?.(row);
       if (code !== undefined) throw new MillraceError('MILLRACE_REJECTED', `the row was refused (${code})`, { key: row.key });
     }
     await this.hooks.beforeCommit?.();
+    letters.supersede(new Set(mutations.map(({ key }) => key)));
     this.#write(mutations);
     await this.hooks.afterCommit?.();
   }
@@ -100,29 +112,52 @@ export class MemoryStore implements Store {
     return true;
   }
 
-  async #apply(cache: string, flush: Flush): Promise<ApplyResult> {
+  async #apply(cache: string, letters: MemoryLetters, flush: Flush): Promise<ApplyResult> {
     await this.hooks.beforeApply?.();
     const batches: Mutation[][] = [];
-    const dead: (DeadMutation & { readonly row: Mutation })[] = [];
+    const bad: { readonly row: Mutation; readonly code: string }[] = [];
     for await (const batch of flush.batches) {
       batches.push(
         batch.filter((row) => {
           const code = this.hooks.refuse?.(row);
-          if (code !== undefined) dead.push({ lane: row.lane, key: row.key, code, message: 'refused', row });
+          if (code !== undefined) bad.push({ row, code });
           return code === undefined;
         }),
       );
     }
     await this.hooks.beforeCommit?.();
-    // From here on nothing waits: fence and rows are one atomic step.
+    // From here on nothing waits: fence, rows and letters are one atomic step.
     const fenced = flush.lanes.map((generation) => this.#judge(cache, generation)).filter((verdict) => verdict !== undefined);
     if (fenced.length > 0) return { kind: 'fenced', lanes: fenced };
+    const lanes = new Map(flush.lanes.map((generation) => [generation.lane, generation]));
     for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences.set(`${cache}:${lane}`, { ...this.fences.get(`${cache}:${lane}`), epoch, generation, seq: cutSeq, digest });
     for (const rows of batches) this.#write(rows);
-    for (const { row, code, message } of dead) this.#bury(cache, row, code, message, flush);
+    const mayHaveLetters = [...batches.flat(), ...bad.map(({ row }) => row)].filter(({ lane }) => lanes.get(lane)?.letters === true);
+    const superseded = letters.supersede(new Set(mayHaveLetters.map(({ key }) => key)));
+    for (const { lane, letters: lettered } of flush.lanes) if (lettered) letters.sweep(lane);
+    const refused = bad.map(({ row, code }): RefusedMutation => {
+      const verdict = flush.judge({ code, attempts: undefined });
+      const id = letters.insert(row, lanes.get(row.lane) as LaneGeneration, code, verdict);
+      return { id, lane: row.lane, key: row.key, code, message: 'refused', state: verdict.state };
+    });
     await this.hooks.afterCommit?.();
     const written = batches.filter((rows) => rows.length > 0);
-    return { kind: 'applied', rows: written.reduce((sum, rows) => sum + rows.length, 0), statements: written.length, dead: dead.map(({ lane, key, code, message }) => ({ lane, key, code, message })) };
+    return { kind: 'applied', rows: written.reduce((sum, rows) => sum + rows.length, 0), statements: written.length, refused, superseded };
+  }
+
+  async #retry(letters: MemoryLetters, fence: () => Fence | undefined, epoch: number, due: readonly DeadLetter[], judge: Judge): Promise<RetryResult> {
+    await this.hooks.beforeApply?.();
+    await this.hooks.beforeCommit?.();
+    if (fence()?.epoch !== epoch) return { kind: 'fenced' };
+    const written: Mutation[] = [];
+    const after = letters.retry(due, judge, (row) => {
+      const code = this.hooks.refuse?.(row);
+      if (code === undefined) written.push(row);
+      return code;
+    });
+    this.#write(written);
+    await this.hooks.afterCommit?.();
+    return { kind: 'retried', letters: after };
   }
 
   #judge(cache: string, generation: LaneGeneration): FencedLane | undefined {
@@ -143,41 +178,5 @@ export class MemoryStore implements Store {
       if (versions === undefined) this.versions.set(key, [json]);
       else versions.push(json);
     }
-  }
-
-  #bury(cache: string, row: Mutation, code: string, message: string, flush: Flush): void {
-    const generation = flush.lanes.find(({ lane }) => lane === row.lane) as LaneGeneration;
-    this.letters.push({
-      id: String(this.letters.length + 1),
-      cache,
-      lane: row.lane,
-      key: row.key,
-      kind: row.json === undefined ? 'delete' : 'put',
-      json: row.json,
-      code,
-      message,
-      attempts: 1,
-      generation: generation.generation,
-      fromSeq: generation.fromSeq,
-      cutSeq: generation.cutSeq,
-      createdAt: new Date(0),
-    });
-  }
-
-  #letterStore(cache: string): DeadLetterStore {
-    const own = (): DeadLetter[] => this.letters.filter((letter) => letter.cache === cache);
-    return {
-      list: ({ limit, after }) => Promise.resolve(own().filter(({ id }) => after === undefined || Number(id) > Number(after)).slice(0, limit)),
-      get: (id) => Promise.resolve(own().find((letter) => letter.id === id)),
-      ofKey: (key) => Promise.resolve(own().findLast((letter) => letter.key === key)),
-      ofWrite: (key, seq) => Promise.resolve(own().find((letter) => letter.key === key && letter.fromSeq <= seq && seq <= letter.cutSeq)),
-      ofGeneration: (lane, generation) => Promise.resolve(own().filter((letter) => letter.lane === lane && letter.generation === generation)),
-      remove: (ids) => {
-        const removed = own().filter(({ id }) => ids.includes(id));
-        for (const letter of removed) this.letters.splice(this.letters.indexOf(letter), 1);
-        return Promise.resolve(removed.length);
-      },
-      count: () => Promise.resolve(own().length),
-    };
   }
 }

@@ -87,7 +87,7 @@ function testRows(register: Register, capabilities: StoreConformance['capabiliti
     if (capabilities.transactions) await bench.lanes.raiseEpoch(0);
     await bench.lanes.commit([bench.put('gone', '1')]);
     const result = await bench.apply({}, [bench.put('a', '1'), bench.put('b', '1')], [bench.put('c', '1')], [bench.remove('gone')]);
-    assert.deepEqual(result, { kind: 'applied', rows: 4, statements: 3, dead: [] });
+    assert.deepEqual(result, { kind: 'applied', rows: 4, statements: 3, refused: [], superseded: 0 });
     for (const key of ['a', 'b', 'c']) await bench.expectText(key, '1');
     await bench.expectText('gone', undefined);
   });
@@ -115,7 +115,7 @@ function testRows(register: Register, capabilities: StoreConformance['capabiliti
     if (capabilities.transactions) await bench.lanes.raiseEpoch(0);
     const keys = Array.from({ length: 10_000 }, (_, at) => `key-${`${at}`.padStart(5, '0')}`);
     const result = await bench.apply({}, ...cut(keys.map((key, at) => bench.put(key, `${at}`)), 500));
-    assert.deepEqual(result, { kind: 'applied', rows: 10_000, statements: 20, dead: [] });
+    assert.deepEqual(result, { kind: 'applied', rows: 10_000, statements: 20, refused: [], superseded: 0 });
     const found = await bench.lanes.load(keys);
     assert.equal(found.size, 10_000);
     await bench.expectText('key-09999', '9999');

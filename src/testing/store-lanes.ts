@@ -1,16 +1,17 @@
 import { strict as assert } from 'node:assert';
 import type { Mutation } from '../ports/store.ts';
-import { attach, cut, failsWith, flushOf, LANES, type Bench, type Register, type StoreConformance } from './store-subject.ts';
+import { testLetters } from './store-letters.ts';
+import { attach, failsWith, flushOf, LANES, type Bench, type Register, type StoreConformance } from './store-subject.ts';
 
 /** Fences, and what is committed with them. */
 export function testLanes(register: Register, capabilities: StoreConformance['capabilities']): void {
   if (!capabilities.transactions) return;
   testFences(register);
   testConcurrency(register);
-  if (capabilities.deadLetters) testDeadLetters(register);
+  if (capabilities.deadLetters) testLetters(register);
 }
 
-const NOTHING = { kind: 'applied', rows: 0, statements: 0, dead: [] };
+const NOTHING = { kind: 'applied', rows: 0, statements: 0, refused: [], superseded: 0 };
 
 async function expectFence(bench: Bench, lane: number, expected: { generation: number; seq: number; digest: string }): Promise<void> {
   const { epoch: _, ...fence } = await bench.lanes.raiseEpoch(lane);
@@ -101,7 +102,7 @@ function testFences(register: Register): void {
     assert.deepEqual(fenced.lanes, [{ lane: 1, verdict: 'superseded', fence: { epoch: 2, generation: 0, seq: 0, digest: '' } }]);
     assert.equal((await bench.lanes.load(['a', 'b', 'c'])).size, 0);
     const applied = await bench.lanes.apply(flushOf([{ lane: 2 }, { lane: 0 }, { lane: 1, epoch: 2 }], [rows]));
-    assert.deepEqual(applied, { kind: 'applied', rows: 3, statements: 1, dead: [] });
+    assert.deepEqual(applied, { kind: 'applied', rows: 3, statements: 1, refused: [], superseded: 0 });
     for (const lane of [0, 1, 2]) await expectFence(bench, lane, { generation: 1, seq: 10, digest: 'a' });
   });
 
@@ -160,87 +161,5 @@ function testConcurrency(register: Register): void {
     assert.equal(fence?.epoch, 2);
     assert.equal(fence.generation, result.kind === 'applied' ? 1 : 0);
     assert.equal((await bench.lanes.load(['a', 'b'])).size, result.kind === 'applied' ? 2 : 0);
-  });
-}
-
-function testDeadLetters(register: Register): void {
-  for (const [where, at] of Object.entries({ first: 0, 'in the middle': 499, last: 999 })) {
-    register(`a bad row is kept as a dead letter and its neighbours are stored (${where})`, async (bench) => {
-      const { badValue } = bench.subject;
-      if (badValue === undefined) return;
-      await bench.lanes.raiseEpoch(2);
-      const rows = Array.from({ length: 1_000 }, (_, at) => bench.put(`key-${`${at}`.padStart(4, '0')}`, `${at}`, 2));
-      const key = rows[at]?.key as string;
-      rows[at] = { lane: 2, key, json: badValue };
-      const result = await bench.lanes.apply(flushOf([{ lane: 2 }], cut(rows, 100)));
-      assert.ok(result.kind === 'applied');
-      assert.equal(result.rows, 999);
-      assert.deepEqual(result.dead.map(({ lane, key }) => ({ lane, key })), [{ lane: 2, key }]);
-      const found = await bench.lanes.load(rows.map(({ key }) => key));
-      assert.equal(found.size, 999);
-      assert.ok(!found.has(key));
-      const letter = await bench.lanes.deadLetters?.ofKey(key);
-      assert.ok(letter !== undefined);
-      const { id: _, createdAt, attempts, json, ...rest } = letter;
-      assert.deepEqual(JSON.parse(json as string), JSON.parse(badValue));
-      assert.deepEqual(rest, { cache: 'conformance', lane: 2, key, kind: 'put', generation: 1, fromSeq: 1, cutSeq: 10, code: result.dead[0]?.code, message: result.dead[0]?.message });
-      assert.ok(attempts >= 1);
-      assert.ok(Math.abs(createdAt.getTime() - Date.now()) < 60_000);
-    });
-  }
-
-  register('several bad rows, and a batch of nothing else', async (bench) => {
-    const { badValue } = bench.subject;
-    if (badValue === undefined) return;
-    await bench.lanes.raiseEpoch(0);
-    const bad = new Set([1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 25, 30]);
-    const rows = Array.from({ length: 31 }, (_, at) => (bad.has(at) ? { lane: 0, key: `k${at}`, json: badValue } : bench.put(`k${at}`, `${at}`)));
-    const result = await bench.lanes.apply(flushOf([{}], cut(rows, 10)));
-    assert.ok(result.kind === 'applied');
-    assert.equal(result.rows, 31 - bad.size);
-    assert.deepEqual(result.dead.map(({ key }) => key), [...bad].map((at) => `k${at}`));
-    for (const [at, { key }] of rows.entries()) await bench.expectText(key, bad.has(at) ? undefined : `${at}`);
-    assert.equal(await bench.lanes.deadLetters?.count(), bad.size);
-  });
-
-  register('dead letters are listed, read and removed', async (bench) => {
-    const letters = bench.lanes.deadLetters;
-    const { badValue } = bench.subject;
-    if (badValue === undefined || letters === undefined) return;
-    assert.deepEqual(await letters.list({ limit: 10 }), []);
-    assert.equal(await letters.get('1'), undefined);
-    assert.equal(await letters.ofKey('k0'), undefined);
-    await bench.lanes.raiseEpoch(0);
-    const rows = Array.from({ length: 5 }, (_, at) => ({ lane: 0, key: `k${at}`, json: badValue }));
-    await bench.apply({ generation: 1 }, rows);
-    await bench.apply({ generation: 2 }, [{ lane: 0, key: 'k0', json: badValue }]);
-    const first = await letters.list({ limit: 4 });
-    const second = await letters.list({ limit: 4, after: first.at(-1)?.id });
-    const all = [...first, ...second];
-    assert.deepEqual(all.map(({ key }) => key), ['k0', 'k1', 'k2', 'k3', 'k4', 'k0']);
-    assert.equal(new Set(all.map(({ id }) => id)).size, 6);
-    assert.deepEqual(await letters.get(all[5]?.id as string), all[5]);
-    assert.deepEqual(await letters.ofKey('k0'), all[5], 'the latest of the key');
-    assert.equal(await letters.get('no such id'), undefined);
-    assert.deepEqual(await letters.ofGeneration(0, 2), [all[5]]);
-    assert.deepEqual(await letters.ofGeneration(1, 2), []);
-    assert.equal(await letters.ofWrite('k1', 11), undefined, 'no generation of it has this seq');
-    assert.deepEqual(await letters.ofWrite('k1', 10), all[1]);
-    assert.equal(await letters.remove([all[0]?.id as string, all[1]?.id as string, '999999999', 'no such id']), 2);
-    assert.equal(await letters.remove([]), 0);
-    assert.equal(await letters.count(), 4);
-    const others = (await attach(bench.subject.store, LANES, 'another')).deadLetters;
-    assert.deepEqual([await others?.count(), await others?.list({ limit: 9 }), await others?.ofKey('k0')], [0, [], undefined]);
-    assert.equal(await others?.remove([all[2]?.id as string]), 0);
-    assert.equal(await others?.get(all[2]?.id as string), undefined);
-  });
-
-  register('a generation that is fenced off leaves no dead letter', async (bench) => {
-    const { badValue } = bench.subject;
-    if (badValue === undefined) return;
-    await bench.lanes.raiseEpoch(0);
-    await bench.lanes.raiseEpoch(0);
-    await bench.apply({ epoch: 1 }, [{ lane: 0, key: 'bad', json: badValue }]);
-    assert.equal(await bench.lanes.deadLetters?.count(), 0);
   });
 }

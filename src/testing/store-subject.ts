@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import type { Judge } from '../core/letter.ts';
 import type { ApplyResult, Flush, LaneGeneration, LaneStore, Mutation, Store } from '../ports/store.ts';
 import { systemClock } from '../system.ts';
 
@@ -70,9 +71,15 @@ export function attach(store: Store, lanes: number, cache = CACHE): Promise<Lane
   return store.attach({ cache, lanes, clock: systemClock, writeBehind: true, onWarning: () => undefined });
 }
 
-export function flushOf(lanes: readonly Partial<LaneGeneration>[], batches: Iterable<readonly Mutation[]> | AsyncIterable<readonly Mutation[]>): Flush {
+/** Two attempts, without a wait between them. */
+export const judgeTwice: Judge = ({ attempts = 0 }) => (attempts + 1 < 2 ? { state: 'waiting', attempts: attempts + 1, retryInMs: 0 } : { state: 'dead', attempts: attempts + 1 });
+/** One attempt. */
+export const judgeOnce: Judge = ({ attempts = 0 }) => ({ state: 'dead', attempts: attempts + 1 });
+
+export function flushOf(lanes: readonly Partial<LaneGeneration>[], batches: Iterable<readonly Mutation[]> | AsyncIterable<readonly Mutation[]>, judge: Judge = judgeOnce): Flush {
   return {
-    lanes: lanes.map((lane) => ({ lane: 0, epoch: 1, generation: 1, fromSeq: 1, cutSeq: 10, digest: 'a', ...lane })),
+    lanes: lanes.map((lane) => ({ lane: 0, epoch: 1, generation: 1, fromSeq: 1, cutSeq: 10, digest: 'a', letters: false, ...lane })),
+    judge,
     batches: (async function* () {
       yield* batches;
     })(),

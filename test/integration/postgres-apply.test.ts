@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/system.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
 import type { PgClientLike, PgPoolLike } from '../../src/stores/postgres/index.ts';
-import { attach, batches, errorOf, generation, put, Schema } from './postgres-fixture.ts';
+import { attach, batches, errorOf, generation, judge, put, Schema } from './postgres-fixture.ts';
 
 const rowsOf = (count: number, value: unknown = 1) => Array.from({ length: count }, (_, at) => put(`k${`${at}`.padStart(6, '0')}`, value));
 const inBatches = (rows: ReturnType<typeof rowsOf>, size: number) => Array.from({ length: Math.ceil(rows.length / size) }, (_, at) => rows.slice(at * size, (at + 1) * size));
@@ -40,8 +40,8 @@ describe('an apply', () => {
     await using opened = await open(`create table audit (k text, v jsonb, n bigint); create function note() returns trigger language plpgsql as $$ begin insert into audit values (new.k, new.v, new.n); return new; end $$;
       create trigger note after insert or update on t for each row execute function note()`);
     const { schema, store } = opened;
-    await store.apply({ lanes: [generation(1)], batches: batches([put('a', 1), put('b', 1)]) });
-    await store.apply({ lanes: [generation(2)], batches: batches([put('a', 2)], [put('c', null)]) });
+    await store.apply({ lanes: [generation(1)], judge, batches: batches([put('a', 1), put('b', 1)]) });
+    await store.apply({ lanes: [generation(2)], judge, batches: batches([put('a', 2)], [put('c', null)]) });
     expect(await schema.rows('select k, v::text, n::int from audit')).toEqual([
       { k: 'a', v: '1', n: 1 },
       { k: 'b', v: '1', n: 1 },
@@ -55,7 +55,7 @@ describe('an apply', () => {
     await using opened = await open(`create sequence upserts; create function count_it() returns trigger language plpgsql as $$ begin perform nextval('upserts'); return null; end $$;
       create trigger count_it after insert on t for each statement execute function count_it()`);
     const { schema, store } = opened;
-    expect(await store.apply({ lanes: [generation(1)], batches: batches(...inBatches(rowsOf(1_000), 100)) })).toMatchObject({ rows: 1_000, statements: 10 });
+    expect(await store.apply({ lanes: [generation(1)], judge, batches: batches(...inBatches(rowsOf(1_000), 100)) })).toMatchObject({ rows: 1_000, statements: 10 });
     expect(await schema.rows('select last_value::int as upserts from upserts')).toEqual([{ upserts: 10 }]);
   });
 
@@ -64,14 +64,14 @@ describe('an apply', () => {
     const texts: string[] = [];
     const store = await attach(postgresStore({ pool: tapped(opened.schema.pool, (text, run) => (texts.push(text), run())), table: 't', key: 'k', value: 'v' }));
     texts.length = 0;
-    await store.apply({ lanes: [generation(1)], batches: batches(rowsOf(100)) });
+    await store.apply({ lanes: [generation(1)], judge, batches: batches(rowsOf(100)) });
     expect(texts.map((text) => text.slice(0, 6))).toEqual(['begin;', 'insert', 'commit']);
   });
 
   test('cuts a batch of large values into statements', async () => {
     await using opened = await open();
     const { schema, store } = opened;
-    const result = await store.apply({ lanes: [generation(1)], batches: batches(rowsOf(20, 'x'.repeat(2 ** 20 - 2))) });
+    const result = await store.apply({ lanes: [generation(1)], judge, batches: batches(rowsOf(20, 'x'.repeat(2 ** 20 - 2))) });
     expect(result).toMatchObject({ kind: 'applied', rows: 20, statements: 3 });
     expect(await schema.rows('select count(*)::int as n, min(length(v::text)) as length from t')).toEqual([{ n: 20, length: 2 ** 20 }]);
   });
@@ -87,8 +87,8 @@ describe('a refused row', () => {
       const rows = rowsOf(10_000, number);
       rows[at] = put(rows[at]!.key, 666);
       upserts = 0;
-      const result = await store.apply({ lanes: [generation(number)], batches: batches(...inBatches(rows, 500)) });
-      expect(result).toMatchObject({ kind: 'applied', rows: 9_999, dead: [{ key: rows[at]!.key, code: '23514' }] });
+      const result = await store.apply({ lanes: [generation(number)], judge, batches: batches(...inBatches(rows, 500)) });
+      expect(result).toMatchObject({ kind: 'applied', rows: 9_999, refused: [{ key: rows[at]!.key, code: '23514' }] });
       expect(upserts).toBeLessThanOrEqual(20 + 7 + 2 * Math.ceil(Math.log2(500)));
     }
   });
@@ -96,8 +96,8 @@ describe('a refused row', () => {
   test('may be a delete', async () => {
     await using opened = await open(`create table child (k text references t); insert into t values ('parent', '1'), ('x', '1'); insert into child values ('parent')`);
     const { schema, store } = opened;
-    const result = await store.apply({ lanes: [generation(1)], batches: batches([put('a', 1), { lane: 0, key: 'parent', json: undefined }, { lane: 0, key: 'x', json: undefined }]) });
-    expect(result).toMatchObject({ rows: 2, dead: [{ key: 'parent', code: '23503' }] });
+    const result = await store.apply({ lanes: [generation(1)], judge, batches: batches([put('a', 1), { lane: 0, key: 'parent', json: undefined }, { lane: 0, key: 'x', json: undefined }]) });
+    expect(result).toMatchObject({ rows: 2, refused: [{ key: 'parent', code: '23503' }] });
     expect(await store.deadLetters?.ofKey('parent')).toMatchObject({ kind: 'delete', json: undefined });
     expect(await schema.rows('select k from t order by 1')).toEqual([{ k: 'a' }, { k: 'parent' }]);
   });
@@ -107,15 +107,15 @@ describe('a refused row', () => {
       create function flaky() returns trigger language plpgsql as $$ begin if nextval('seen') = 2 then raise exception 'not again'; end if; return new; end $$;
       create trigger flaky before insert on t for each row when (new.k = 'flaky') execute function flaky()`);
     const { schema, store } = opened;
-    const result = await store.apply({ lanes: [generation(1)], batches: batches([put('a', 1)], [put('b', 1), put('flaky', 1)], [put('c', 1)], [put('bad', 666), put('d', 1)]) });
-    expect(result).toMatchObject({ kind: 'applied', rows: 5, dead: [{ key: 'bad' }] });
+    const result = await store.apply({ lanes: [generation(1)], judge, batches: batches([put('a', 1)], [put('b', 1), put('flaky', 1)], [put('c', 1)], [put('bad', 666), put('d', 1)]) });
+    expect(result).toMatchObject({ kind: 'applied', rows: 5, refused: [{ key: 'bad' }] });
     expect(await schema.rows('select k from t order by 1')).toEqual(['a', 'b', 'c', 'd', 'flaky'].map((k) => ({ k })));
   });
 
   test('is found also where its constraint is deferred to the commit', async () => {
     await using opened = await open(`create table parent (p text primary key); insert into parent values ('1'); alter table t add p text generated always as (v->>'p') stored references parent deferrable initially deferred`);
-    const result = await opened.store.apply({ lanes: [generation(1)], batches: batches([put('a', { p: '1' }), put('b', { p: 'none' }), put('c', { p: '1' })]) });
-    expect(result).toMatchObject({ rows: 2, dead: [{ key: 'b', code: '23503' }] });
+    const result = await opened.store.apply({ lanes: [generation(1)], judge, batches: batches([put('a', { p: '1' }), put('b', { p: 'none' }), put('c', { p: '1' })]) });
+    expect(result).toMatchObject({ rows: 2, refused: [{ key: 'b', code: '23503' }] });
   });
 
   test('never tells its values', async () => {
@@ -123,8 +123,8 @@ describe('a refused row', () => {
       create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no % here', new.v; end $$; create trigger refuse before insert on t for each row when (new.v->>'raise' is not null) execute function refuse()`);
     const { store } = opened;
     const bad = [put('a', { email: 's3cret' }), put('b', { email: 's3cret' }), put('c', { age: 's3cret' }), put('d', { raise: 's3cret' })];
-    const result = await store.apply({ lanes: [generation(1)], batches: batches(bad) });
-    expect(result).toMatchObject({ rows: 1, dead: [{ key: 'b', code: '23505' }, { key: 'c', code: '22P02' }, { key: 'd', code: 'P0001' }] });
+    const result = await store.apply({ lanes: [generation(1)], judge, batches: batches(bad) });
+    expect(result).toMatchObject({ rows: 1, refused: [{ key: 'b', code: '23505' }, { key: 'c', code: '22P02' }, { key: 'd', code: 'P0001' }] });
     const letters = await store.deadLetters!.list({ limit: 10 });
     expect(letters.map(({ json }) => json)).toEqual(bad.slice(1).map(({ json }) => json));
     const errors = await Promise.all(bad.slice(1).map((row) => errorOf(store.commit([row]))));
@@ -147,7 +147,7 @@ describe('a store that fails', () => {
     });
     const store = await attach(postgresStore({ pool, table: 't', key: 'k', value: 'v' }));
     for (const [number, when, then] of [[1, 'before', { kind: 'applied' }], [2, 'after', { kind: 'fenced', lanes: [{ verdict: 'applied' }] }]] as const) {
-      const flush = () => ({ lanes: [generation(number)], batches: batches([put('k', number)]) });
+      const flush = () => ({ lanes: [generation(number)], judge, batches: batches([put('k', number)]) });
       cut = when;
       expect((await errorOf(store.apply(flush()))).code).toBe('MILLRACE_STORE_UNAVAILABLE');
       cut = undefined;
@@ -163,7 +163,7 @@ describe('a store that fails', () => {
       return run();
     });
     const store = await attach(postgresStore({ pool, table: 't', key: 'k', value: 'v' }));
-    expect((await errorOf(store.apply({ lanes: [generation(1)], batches: batches([put('k', 1)]) }))).code).toBe('MILLRACE_STORE_UNAVAILABLE');
+    expect((await errorOf(store.apply({ lanes: [generation(1)], judge, batches: batches([put('k', 1)]) }))).code).toBe('MILLRACE_STORE_UNAVAILABLE');
     expect(await store.load(['k'])).toEqual(new Map());
   });
 
@@ -175,9 +175,9 @@ describe('a store that fails', () => {
       await schema.pool.query(`select pg_terminate_backend(pid) from pg_locks where relation = '${schema.name}.millrace_fence'::regclass and pid <> pg_backend_pid()`);
       yield [put('b', 1)];
     };
-    expect((await errorOf(store.apply({ lanes: [generation(1)], batches: source() }))).code).toBe('MILLRACE_STORE_UNAVAILABLE');
+    expect((await errorOf(store.apply({ lanes: [generation(1)], judge, batches: source() }))).code).toBe('MILLRACE_STORE_UNAVAILABLE');
     expect(await store.load(['a', 'b'])).toEqual(new Map());
-    expect(await store.apply({ lanes: [generation(1)], batches: batches([put('a', 1)]) })).toMatchObject({ kind: 'applied' });
+    expect(await store.apply({ lanes: [generation(1)], judge, batches: batches([put('a', 1)]) })).toMatchObject({ kind: 'applied' });
   });
 
   test('with a lock that somebody else holds is waited for, but not for ever', async () => {
@@ -185,13 +185,13 @@ describe('a store that fails', () => {
     const { schema, store } = opened;
     const other = await schema.pool.connect();
     await other.query(`begin; select * from t for update; select * from millrace_fence where lane = 1 for update`);
-    for (const attempt of [() => store.apply({ lanes: [generation(1)], batches: batches([put('k', 1)]) }), () => store.raiseEpoch(1)]) {
+    for (const attempt of [() => store.apply({ lanes: [generation(1)], judge, batches: batches([put('k', 1)]) }), () => store.raiseEpoch(1)]) {
       const error = await errorOf(attempt());
       expect(error).toMatchObject({ code: 'MILLRACE_STORE_UNAVAILABLE', message: expect.stringContaining('55P03') });
     }
     await other.query('rollback');
     other.release();
-    expect(await store.apply({ lanes: [generation(1)], batches: batches([put('k', 1)]) })).toMatchObject({ kind: 'applied' });
+    expect(await store.apply({ lanes: [generation(1)], judge, batches: batches([put('k', 1)]) })).toMatchObject({ kind: 'applied' });
   });
 
   test('without a word is given up, with its connection', async () => {
@@ -213,10 +213,10 @@ describe('a store that fails', () => {
     await using opened = await open();
     const { schema, store } = opened;
     await schema.pool.query('alter table t rename v to w');
-    const error = await errorOf(store.apply({ lanes: [generation(1)], batches: batches([put('k', 1)]) }));
+    const error = await errorOf(store.apply({ lanes: [generation(1)], judge, batches: batches([put('k', 1)]) }));
     expect(error).toMatchObject({ code: 'MILLRACE_STORE_SCHEMA', message: expect.stringContaining('42703') });
     await schema.pool.query('alter table t rename w to v');
-    expect(await store.apply({ lanes: [generation(1)], batches: batches([put('k', 1)]) })).toMatchObject({ kind: 'applied', dead: [] });
+    expect(await store.apply({ lanes: [generation(1)], judge, batches: batches([put('k', 1)]) })).toMatchObject({ kind: 'applied', refused: [] });
   });
 
   test('gives its connection back clean', async () => {
@@ -226,9 +226,9 @@ describe('a store that fails', () => {
       yield [put('a', 1)];
       throw new Error('the front is gone');
     };
-    await errorOf(store.apply({ lanes: [generation(1)], batches: source() }));
-    await store.apply({ lanes: [generation(9)], batches: batches([put('a', 1)]) });
-    await store.apply({ lanes: [generation(1)], batches: batches([put('a', 666)]) });
+    await errorOf(store.apply({ lanes: [generation(1)], judge, batches: source() }));
+    await store.apply({ lanes: [generation(9)], judge, batches: batches([put('a', 1)]) });
+    await store.apply({ lanes: [generation(1)], judge, batches: batches([put('a', 666)]) });
     expect(await schema.rows(`select count(*)::int as open from pg_stat_activity where state like 'idle in transaction%' and query like '%${schema.name}%'`)).toEqual([{ open: 0 }]);
     expect(await schema.rows('show lock_timeout')).toEqual([{ lock_timeout: '0' }]);
   });

@@ -1,7 +1,7 @@
 import { PGlite } from '@electric-sql/pglite';
 import { describe, expect, test } from 'vitest';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
-import { attach, errorOf, put, Schema } from './postgres-fixture.ts';
+import { attach, errorOf, judge, put, Schema } from './postgres-fixture.ts';
 
 describe('mapped columns', () => {
   const types = {
@@ -83,7 +83,7 @@ describe('keys, of which each row has one', () => {
     expect(bad.filter((key) => store.checkKey(key) === undefined)).toEqual([]);
     await store.raiseEpoch(0);
     const rows = good.map((key) => put(key, key));
-    await store.apply({ lanes: [{ lane: 0, epoch: 1, generation: 1, fromSeq: 1, cutSeq: 1, digest: 'd' }], batches: (async function* () { yield rows; })() });
+    await store.apply({ lanes: [{ lane: 0, epoch: 1, generation: 1, fromSeq: 1, cutSeq: 1, digest: 'd', letters: false }], judge, batches: (async function* () { yield rows; })() });
     expect(await store.load([...good, ...bad])).toEqual(new Map(rows.map(({ key, json }) => [key, json])));
     await store.commit(good.map((key) => ({ lane: 0, key, json: undefined })));
     expect(await schema.rows('select * from t')).toEqual([]);

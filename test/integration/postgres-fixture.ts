@@ -1,5 +1,6 @@
 import { Pool, type PoolConfig } from 'pg';
 import type { LaneStore, Mutation, Store } from '../../src/ports/store.ts';
+import type { Judge } from '../../src/core/letter.ts';
 import { systemClock } from '../../src/system.ts';
 import { postgresUrl } from '../servers/index.ts';
 
@@ -46,7 +47,10 @@ export async function attach(store: Store, { cache = 'c', lanes = 2, writeBehind
 
 export const put = (key: string, value: unknown, lane = 0): Mutation => ({ lane, key, json: JSON.stringify(value) });
 
-export const generation = (number = 1, more = {}) => ({ lane: 0, epoch: 1, generation: number, fromSeq: number, cutSeq: number, digest: `digest ${number}`, ...more });
+export const generation = (number = 1, more = {}) => ({ lane: 0, epoch: 1, generation: number, fromSeq: number, cutSeq: number, digest: `digest ${number}`, letters: false, ...more });
+
+/** One attempt. */
+export const judge: Judge = ({ attempts = 0 }) => ({ state: 'dead', attempts: attempts + 1 });
 
 export async function* batches(...list: readonly (readonly Mutation[])[]): AsyncGenerator<readonly Mutation[]> {
   yield* list;

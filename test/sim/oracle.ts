@@ -87,6 +87,8 @@ export class Oracle {
       last.set(entry.key, entry);
     }
     for (const [key, entry] of last) {
+      // A refused write that waited, or is dead, has a later one now.
+      for (const earlier of this.#all[lane] as Entry[]) if (earlier.key === key && earlier.fate === 'dead') earlier.fate = 'superseded';
       if (dead.has(key)) {
         if (!isPoison(entry.json)) this.#fail(`a dead letter for key ${key}, whose value is fine`);
         entry.fate = 'dead';

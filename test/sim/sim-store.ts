@@ -1,8 +1,10 @@
 import { NO_FENCE } from '../../src/core/lane-recover.ts';
 import type { Fence } from '../../src/core/lane.ts';
+import type { Judge } from '../../src/core/letter.ts';
 import { MillraceError } from '../../src/errors.ts';
-import type { ApplyResult, DeadLetter, DeadMutation, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, Store } from '../../src/ports/store.ts';
-import type { Oracle } from './oracle.ts';
+import type { ApplyResult, DeadLetter, DeadLetterStore, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, RefusedMutation, RetryResult, Store } from '../../src/ports/store.ts';
+import { MemoryLetters } from '../../src/testing/memory-letters.ts';
+import { isPoison, type Oracle } from './oracle.ts';
 import type { Prng } from './prng.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimProcess } from './sim-process.ts';
@@ -23,7 +25,7 @@ export class SimDatabase {
   readonly judge: typeof judge;
   readonly rows = new Map<string, string>();
   readonly fences: Fence[];
-  readonly letters: DeadLetter[] = [];
+  readonly letters: MemoryLetters;
   down = false;
   slowMs = 0;
   /** So many next commits are refused (deadlock), or happen without an answer. */
@@ -35,6 +37,7 @@ export class SimDatabase {
     this.prng = prng;
     this.oracle = oracle;
     this.judge = judgeFence;
+    this.letters = new MemoryLetters('sim', () => scheduler.nowMs);
     this.fences = Array.from({ length: lanes }, () => NO_FENCE);
   }
 
@@ -46,24 +49,32 @@ export class SimDatabase {
       return verdict === undefined ? [] : [{ lane: generation.lane, verdict, fence }];
     });
     if (fenced.length > 0) return { kind: 'fenced', lanes: fenced };
-    const dead: DeadMutation[] = [];
+    const refused: RefusedMutation[] = [];
     let rows = 0;
-    for (const batch of batches) {
-      for (const { lane, key, json } of batch) {
-        if (json !== undefined && json.includes('poison')) {
-          dead.push({ lane, key, code: '23514', message: 'refused' });
-          const { generation, fromSeq, cutSeq } = flush.lanes.find((other) => other.lane === lane) as LaneGeneration;
-          this.letters.push({ id: `${this.letters.length}`, cache: 'sim', lane, key, kind: 'put', json, code: '23514', message: 'refused', attempts: 1, generation, fromSeq, cutSeq, createdAt: new Date(0) });
-          continue;
-        }
-        rows++;
-        if (json === undefined) this.rows.delete(key);
-        else this.rows.set(key, json);
+    const written = batches.flat();
+    const superseded = this.letters.supersede(new Set(written.filter(({ lane }) => flush.lanes.some((other) => other.lane === lane && other.letters)).map(({ key }) => key)));
+    for (const { lane, letters } of flush.lanes) if (letters) this.letters.sweep(lane);
+    for (const mutation of written) {
+      const { lane, key, json } = mutation;
+      if (isPoison(json)) {
+        const verdict = flush.judge({ code: '23514', attempts: undefined });
+        const id = this.letters.insert(mutation, flush.lanes.find((other) => other.lane === lane) as LaneGeneration, '23514', verdict);
+        refused.push({ id, lane, key, code: '23514', message: 'refused', state: verdict.state });
+        continue;
       }
+      rows++;
+      if (json === undefined) this.rows.delete(key);
+      else this.rows.set(key, json);
     }
     for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences[lane] = { ...(this.fences[lane] as Fence), epoch, generation, seq: cutSeq, digest };
-    for (const { lane, cutSeq } of flush.lanes) this.oracle.committed(lane, cutSeq, this.rows, new Set(dead.map(({ key }) => key)), this.scheduler.nowMs);
-    return { kind: 'applied', rows, statements: batches.length, dead };
+    for (const { lane, cutSeq } of flush.lanes) this.oracle.committed(lane, cutSeq, this.rows, new Set(refused.map(({ key }) => key)), this.scheduler.nowMs);
+    return { kind: 'applied', rows, statements: batches.length, refused, superseded };
+  }
+
+  /** The moment of a retry's commit. What is poison stays so. */
+  retry(lane: number, epoch: number, letters: readonly DeadLetter[], judgeRefusal: Judge): RetryResult {
+    if (this.fences[lane]?.epoch !== epoch) return { kind: 'fenced' };
+    return { kind: 'retried', letters: this.letters.retry(letters, judgeRefusal, () => '23514') };
   }
 }
 
@@ -101,16 +112,26 @@ export class SimSession implements Store {
           return true;
         }),
       apply: (flush) => this.#apply(flush),
-      deadLetters: {
-        list: () => this.#call(() => database.letters),
-        get: (id) => this.#call(() => database.letters.find((letter) => letter.id === id)),
-        ofKey: (key) => this.#call(() => database.letters.findLast((letter) => letter.key === key)),
-        ofWrite: (key, seq) => this.#call(() => database.letters.find((letter) => letter.key === key && letter.fromSeq <= seq && seq <= letter.cutSeq)),
-        ofGeneration: (lane, generation) => this.#call(() => database.letters.filter((letter) => letter.lane === lane && letter.generation === generation)),
-        remove: () => Promise.reject(new Error('not simulated')),
-        count: () => this.#call(() => database.letters.length),
-      },
+      retry: (lane, epoch, letters, judgeRefusal) => this.#call(() => database.retry(lane, epoch, letters, judgeRefusal)),
+      deadLetters: this.#letters(),
       close: async () => undefined,
+    };
+  }
+
+  #letters(): DeadLetterStore {
+    const { store } = this.#database.letters;
+    return {
+      list: (page) => this.#call(() => store.list(page)),
+      get: (id) => this.#call(() => store.get(id)),
+      ofKey: (key) => this.#call(() => store.ofKey(key)),
+      count: () => this.#call(() => store.count()),
+      find: (ids) => this.#call(() => store.find(ids)),
+      ofWrite: (key, seq) => this.#call(() => store.ofWrite(key, seq)),
+      ofGeneration: (lane, generation) => this.#call(() => store.ofGeneration(lane, generation)),
+      due: (lane, limit) => this.#call(() => store.due(lane, limit)),
+      storedKeys: (lane) => this.#call(() => store.storedKeys(lane)),
+      redrive: (id) => this.#call(() => store.redrive(id)),
+      discard: (id) => this.#call(() => store.discard(id)),
     };
   }
 
@@ -137,7 +158,7 @@ export class SimSession implements Store {
   }
 
   /** One statement: sent, executed whatever becomes of the process, answered. */
-  #call<T>(statement: () => T): Promise<T> {
+  #call<T>(statement: () => T | Promise<T>): Promise<T> {
     const { scheduler, prng } = this.#database;
     const latency = (): number => prng.between(0, 5) + (prng.chance(0.3) ? prng.between(0, this.#database.slowMs) : 0);
     return new Promise((resolve, reject) => {

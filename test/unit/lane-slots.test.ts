@@ -152,3 +152,13 @@ test.each(['1', '~', '?t', '^t:1', '!w', undefined])('invalidate empties %s', (r
   expect(invalidate(lane.table, ENV, ['k', 'other'])).toEqual({ kind: 'done' });
   expect(see(lane)).toEqual({ raw: undefined, expiresAtMs: undefined });
 });
+
+test('invalidate leaves what is dirty, pending or in flight, as it is', () => {
+  const lane = Lane.recovered();
+  lane.write({ flown: '1', both: '1' });
+  lane.cut();
+  lane.write({ both: '2', pending: '~' });
+  lane.table.writeSlot('clean', '3');
+  expect(invalidate(lane.table, ENV, ['flown', 'both', 'pending', 'clean'])).toEqual({ kind: 'done' });
+  expect(lane.slots('flown', 'both', 'pending', 'clean')).toEqual(['1', '2', '~', undefined]);
+});

@@ -9,6 +9,9 @@ const STATEMENT_CHARS_MAX = 8 * 2 ** 20;
 /** Between savepoints. What was written since the last is kept, to be written again when a row is refused. */
 const SEGMENT_CHARS_MAX = 4 * 2 ** 20;
 const SEGMENT_STATEMENTS_MAX = 8;
+const SEGMENT_ROWS_MAX = 4_000;
+/** Statements that telling refused rows apart may take in one transaction: enough for 50 in batches of 500. */
+const ISOLATING_STATEMENTS_MAX = 1_000;
 
 export const SAVEPOINT = 'savepoint millrace';
 const MOVE_SAVEPOINT = 'release savepoint millrace; savepoint millrace';
@@ -17,8 +20,8 @@ const ROLL_BACK = 'rollback to savepoint millrace';
 export interface RefusedRow {
   readonly mutation: Mutation;
   readonly fault: StoreFault;
-  /** How often the store refused a statement with this row in it; the last time it was alone. */
-  readonly attempts: number;
+  /** Refused with others, and not tried alone: it may be fine. */
+  readonly postponed: boolean;
 }
 
 /**
@@ -27,7 +30,8 @@ export interface RefusedRow {
  * A savepoint before each batch would cost a round trip each. Instead one is set every few batches (the first comes
  * with BEGIN), and what was written since is remembered: after a refusal it is written again, and the batch that was
  * refused is bisected. So the good case costs nothing, and a bad row at most {@link SEGMENT_STATEMENTS_MAX} - 1
- * statements and 2·log2(n) of its batch.
+ * statements and 2·log2(n) of its batch. After {@link ISOLATING_STATEMENTS_MAX} a batch that is refused is postponed as
+ * it is: what a transaction takes is bounded, however many rows are bad.
  */
 export class BatchWriter {
   readonly #connection: Connection;
@@ -35,6 +39,8 @@ export class BatchWriter {
   #segment: (readonly Mutation[])[] = [];
   #segmentChars = 0;
   #segmentStatements = 0;
+  #segmentRows = 0;
+  #isolating = 0;
   readonly refused: RefusedRow[] = [];
   /** Mutations that took effect, and the statements that did it. */
   rows = 0;
@@ -51,11 +57,13 @@ export class BatchWriter {
   }
 
   async #writePart(part: readonly Mutation[]): Promise<void> {
-    if (this.#segmentStatements >= SEGMENT_STATEMENTS_MAX || this.#segmentChars >= SEGMENT_CHARS_MAX) await this.#moveSavepoint();
+    const full = this.#segmentStatements >= SEGMENT_STATEMENTS_MAX || this.#segmentChars >= SEGMENT_CHARS_MAX || this.#segmentRows + part.length > SEGMENT_ROWS_MAX;
+    if (full && this.#segment.length > 0) await this.#moveSavepoint();
     const fault = await this.#store(part);
     if (fault === undefined) {
       this.#segment.push(part);
       this.#segmentStatements += 1;
+      this.#segmentRows += part.length;
       this.#segmentChars += charsOf(part);
       return;
     }
@@ -69,6 +77,7 @@ export class BatchWriter {
     this.#segment = [];
     this.#segmentChars = 0;
     this.#segmentStatements = 0;
+    this.#segmentRows = 0;
   }
 
   /** What was rolled back along with a refused batch. It was fine a moment ago, but others may have changed that. */
@@ -88,19 +97,23 @@ export class BatchWriter {
   /** Stores the part of a refused batch that can be stored. The savepoint is right before it. */
   async #isolate(part: readonly Mutation[], fault: StoreFault): Promise<void> {
     if (part.length === 1) {
-      this.refused.push({ mutation: part[0] as Mutation, fault, attempts: 1 });
+      this.refused.push({ mutation: part[0] as Mutation, fault, postponed: false });
       return;
     }
-    const refusals = Array.from<number>({ length: part.length }).fill(1);
     const plan = bisect({ from: 0, to: part.length });
     for (let step = plan.next(true); !step.done; ) {
       const { from, to } = step.value;
+      if (this.#isolating >= ISOLATING_STATEMENTS_MAX) {
+        // Ranges come in order: everything before this one is stored or refused.
+        for (const mutation of part.slice(from)) this.refused.push({ mutation, fault, postponed: true });
+        return;
+      }
+      this.#isolating += 1;
       const refusal = await this.#store(part.slice(from, to));
       if (refusal === undefined) await this.#connection.script(MOVE_SAVEPOINT);
       else {
         await this.#connection.script(ROLL_BACK);
-        for (let row = from; row < to; row++) refusals[row] = (refusals[row] as number) + 1;
-        if (to - from === 1) this.refused.push({ mutation: part[from] as Mutation, fault: refusal, attempts: refusals[from] as number });
+        if (to - from === 1) this.refused.push({ mutation: part[from] as Mutation, fault: refusal, postponed: false });
       }
       step = plan.next(refusal === undefined);
     }

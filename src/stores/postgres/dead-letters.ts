@@ -1,18 +1,11 @@
-import type { DeadLetter, DeadLetterStore, Mutation } from '../../ports/store.ts';
-import type { Connection, Row, Statement } from './database.ts';
+import type { DeadLetter, DeadLetterStore, DueLetters, LetterCounts, RedriveResult } from '../../ports/store.ts';
+import type { Connection } from './database.ts';
 import { arrayText, quote } from './identifiers.ts';
+import { LETTER, letterOf } from './letter-rows.ts';
 
-export interface DeadRow {
-  readonly mutation: Mutation;
-  readonly code: string;
-  readonly message: string;
-  readonly attempts: number;
-  readonly generation: number;
-  readonly fromSeq: number;
-  readonly cutSeq: number;
-}
+const OPEN = `d.state in ('waiting', 'dead')`;
 
-/** Rows that the store refused. Each refusal is kept; a key that was refused twice has two letters. */
+/** Reads the letters of a cache, and does what an operator wants done with them. */
 export class DeadLetters implements DeadLetterStore {
   readonly #connection: Connection;
   readonly #cache: string;
@@ -24,28 +17,29 @@ export class DeadLetters implements DeadLetterStore {
     this.#table = `${quote(schema)}.millrace_dead_letter`;
   }
 
-  insert(rows: readonly DeadRow[]): Statement {
-    const letters = rows.map(({ mutation: { lane, key, json }, fromSeq, cutSeq, ...row }) => ({ ...row, lane, key: key.replace(UNSTORABLE, '\uFFFD'), kind: json === undefined ? 'delete' : 'put', value: json ?? null, from_seq: fromSeq, cut_seq: cutSeq }));
-    return {
-      text: `insert into ${this.#table} (cache, lane, key, kind, value, code, message, attempts, generation, from_seq, cut_seq)
-        select $1::text, r.lane, r.key, r.kind, r.value, r.code, r.message, r.attempts, r.generation, r.from_seq, r.cut_seq
-        from json_to_recordset($2::text::json) r(lane integer, key text, kind text, value text, code text, message text, attempts integer, generation bigint, from_seq bigint, cut_seq bigint)`,
-      values: [this.#cache, JSON.stringify(letters)],
-    };
-  }
-
-  async list({ limit, after = '0' }: { readonly limit: number; readonly after?: string | undefined }): Promise<DeadLetter[]> {
+  async list({ limit, after = '0', state }: Parameters<DeadLetterStore['list']>[0]): Promise<DeadLetter[]> {
     if (!ID.test(after)) return [];
-    return this.#select('d.id > $2::text::bigint order by d.id limit $3::text::bigint', [after, `${Math.max(0, Math.trunc(limit))}`]);
+    const states = arrayText(state === undefined ? ['waiting', 'dead'] : [state]);
+    return this.#select('d.id > $2::text::bigint and d.state = any($3::text::text[]) order by d.id limit $4::text::bigint', [after, states, `${Math.max(0, Math.trunc(limit))}`]);
   }
 
   async get(id: string): Promise<DeadLetter | undefined> {
-    return ID.test(id) ? (await this.#select('d.id = $2::text::bigint', [id]))[0] : undefined;
+    return ID.test(id) ? (await this.#select(`d.id = $2::text::bigint and ${OPEN}`, [id]))[0] : undefined;
   }
 
-  /** The latest of the key. */
   async ofKey(key: string): Promise<DeadLetter | undefined> {
-    return key.includes('\0') ? undefined : (await this.#select('d.key = $2::text order by d.id desc limit 1', [key]))[0];
+    return key.includes('\0') ? undefined : (await this.#select(`d.key = $2::text and ${OPEN} order by d.id desc limit 1`, [key]))[0];
+  }
+
+  async count(): Promise<LetterCounts> {
+    const text = `select count(*) filter (where d.state = 'waiting')::text as waiting, count(*) filter (where d.state = 'dead' and d.superseded_at is null)::text as dead,
+      count(*) filter (where d.state = 'dead' and d.superseded_at is not null)::text as superseded from ${this.#table} d where d.cache = $1::text and ${OPEN}`;
+    const [row] = await this.#connection.run({ text, values: [this.#cache] });
+    return { waiting: Number(row?.['waiting']), dead: Number(row?.['dead']), superseded: Number(row?.['superseded']) };
+  }
+
+  find(ids: readonly string[]): Promise<DeadLetter[]> {
+    return this.#select('d.id = any($2::text::bigint[]) order by d.id', [arrayText(ids.filter((id) => ID.test(id)))]);
   }
 
   async ofWrite(key: string, seq: number): Promise<DeadLetter | undefined> {
@@ -56,41 +50,47 @@ export class DeadLetters implements DeadLetterStore {
     return this.#select('d.lane = $2::text::integer and d.generation = $3::text::bigint order by d.id', [`${lane}`, `${generation}`]);
   }
 
-  async remove(ids: readonly string[]): Promise<number> {
-    const text = `delete from ${this.#table} d where d.cache = $1::text and d.id = any($2::text::bigint[]) returning d.id::text as id`;
-    return (await this.#connection.run({ text, values: [this.#cache, arrayText(ids.filter((id) => ID.test(id)))] })).length;
+  async due(lane: number, limit: number): Promise<DueLetters> {
+    const text = `select exists (select from ${this.#table} d where d.cache = $1::text and d.lane = $2::text::integer)::text as any,
+      (select ceil(extract(epoch from min(d.retry_at) - now()) * 1000)::text from ${this.#table} d where d.cache = $1::text and d.lane = $2::text::integer and d.state = 'waiting') as next_in_ms`;
+    const [row] = await this.#connection.run({ text, values: [this.#cache, `${lane}`] });
+    const nextInMs = typeof row?.['next_in_ms'] === 'string' ? Number(row['next_in_ms']) : undefined;
+    const any = row?.['any'] === 'true';
+    if (limit === 0 || nextInMs === undefined || nextInMs > 0) return { letters: [], nextInMs, any };
+    const due = await this.#select(`d.lane = $2::text::integer and d.state = 'waiting' and d.retry_at <= now() order by d.retry_at, d.id limit $3::text::bigint`, [`${lane}`, `${limit}`]);
+    // A key has one letter that waits; of two, which only an earlier version could leave, the later counts.
+    return { letters: [...new Map(due.toSorted((a, b) => Number(a.id) - Number(b.id)).map((letter) => [letter.key, letter])).values()], nextInMs, any };
   }
 
-  async count(): Promise<number> {
-    const text = `select count(*)::text as count from ${this.#table} d where d.cache = $1::text`;
-    return Number((await this.#connection.run({ text, values: [this.#cache] }))[0]?.['count']);
+  async storedKeys(lane: number): Promise<string[]> {
+    const text = `select distinct d.key from ${this.#table} d where d.cache = $1::text and d.lane = $2::text::integer and d.state = 'stored'`;
+    return (await this.#connection.run({ text, values: [this.#cache, `${lane}`] })).map((row) => row['key'] as string);
+  }
+
+  async redrive(id: string): Promise<RedriveResult | undefined> {
+    if (!ID.test(id)) return undefined;
+    const superseded = `(o.superseded_at is not null or exists (select from ${this.#table} l where l.cache = $1::text and l.key = o.key and l.id > o.id and l.state in ('waiting', 'dead')))`;
+    const text = `with o as materialized (select d.* from ${this.#table} d where d.cache = $1::text and d.id = $2::text::bigint and ${OPEN} for update),
+        gone as (delete from ${this.#table} d using o where d.id = o.id and ${superseded} returning d.id),
+        revived as (update ${this.#table} d set state = 'waiting', attempts = 0, retry_at = now() from o where d.id = o.id and not ${superseded} returning d.id)
+      select o.lane::text as lane, o.state, exists (select from revived)::text as revived from o where exists (select from gone) or exists (select from revived)`;
+    const [row] = await this.#connection.run({ text, values: [this.#cache, id] });
+    if (row === undefined) return undefined;
+    return row['revived'] === 'true' ? { kind: 'waiting', lane: Number(row['lane']), revived: row['state'] === 'dead' } : { kind: 'superseded' };
+  }
+
+  async discard(id: string): Promise<'waiting' | 'dead' | undefined> {
+    if (!ID.test(id)) return undefined;
+    const text = `with o as materialized (select d.id, d.state from ${this.#table} d where d.cache = $1::text and d.id = $2::text::bigint and ${OPEN} for update)
+      update ${this.#table} d set state = 'discarded', value = null, retry_at = null, finished_at = now() from o where d.id = o.id returning o.state`;
+    const [row] = await this.#connection.run({ text, values: [this.#cache, id] });
+    return row?.['state'] as 'waiting' | 'dead' | undefined;
   }
 
   async #select(where: string, values: readonly string[]): Promise<DeadLetter[]> {
-    const text = `select d.id::text as id, d.lane::text as lane, d.key, d.kind, d.value, d.code, d.message, d.attempts::text as attempts, d.generation::text as generation, d.from_seq::text as from_seq, d.cut_seq::text as cut_seq,
-      floor(extract(epoch from d.created_at) * 1000)::text as created_ms from ${this.#table} d where d.cache = $1::text and ${where}`;
-    return (await this.#connection.run({ text, values: [this.#cache, ...values] })).map((row) => this.#letterOf(row));
-  }
-
-  #letterOf(row: Row): DeadLetter {
-    return {
-      id: row['id'] as string,
-      cache: this.#cache,
-      lane: Number(row['lane']),
-      key: row['key'] as string,
-      kind: row['kind'] as 'put' | 'delete',
-      json: row['value'] ?? undefined,
-      code: row['code'] as string,
-      message: row['message'] as string,
-      attempts: Number(row['attempts']),
-      generation: Number(row['generation']),
-      fromSeq: Number(row['from_seq']),
-      cutSeq: Number(row['cut_seq']),
-      createdAt: new Date(Number(row['created_ms'])),
-    };
+    const text = `select ${LETTER} from ${this.#table} d where d.cache = $1::text and ${where}`;
+    return (await this.#connection.run({ text, values: [this.#cache, ...values] })).map((row) => letterOf(this.#cache, row));
   }
 }
 
 const ID = /^\d{1,18}$/;
-/** Such keys are refused before they are acknowledged; one that comes all the same must not hold up its lane. */
-const UNSTORABLE = /\0|\p{Surrogate}/gu;

@@ -2,6 +2,7 @@ import type { Store, StoreAttachment } from '../../ports/store.ts';
 import { readTable } from './catalogue.ts';
 import type { Database } from './database.ts';
 import { DeadLetters } from './dead-letters.ts';
+import { LetterWrites } from './letter-writes.ts';
 import { translate } from './faults.ts';
 import { quoteTable } from './identifiers.ts';
 import { PostgresLaneStore } from './lane-store.ts';
@@ -60,5 +61,5 @@ async function attach(options: ParsedOptions, { cache, lanes, clock, writeBehind
   await ensureTables(database, schema, settings);
   const fences = new Fences({ cache, lanes, schema, settings });
   await fences.pin(database);
-  return new PostgresLaneStore({ database, cache, table, settings, behind: { fences, letters: new DeadLetters(database, cache, schema) } });
+  return new PostgresLaneStore({ database, cache, table, settings, behind: { fences, letters: new DeadLetters(database, cache, schema), letterWrites: new LetterWrites(cache, schema) } });
 }

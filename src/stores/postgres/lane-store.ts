@@ -1,11 +1,14 @@
 import type { EpochStart, Fence } from '../../core/lane.ts';
+import { POSTPONED, type Judge, type Verdict } from '../../core/letter.ts';
 import { MillraceError } from '../../errors.ts';
-import type { ApplyResult, DeadLetter, DeadLetterStore, Flush, LaneStore, Mutation } from '../../ports/store.ts';
+import type { ApplyResult, DeadLetter, DeadLetterStore, Flush, LaneStore, Mutation, RetryResult } from '../../ports/store.ts';
 import { BatchWriter, SAVEPOINT, split, type RefusedRow } from './batch-writer.ts';
 import type { Table } from './catalogue.ts';
 import type { Connection, Database, TransactionResult } from './database.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { translate } from './faults.ts';
+import { mutationOf, storable } from './letter-rows.ts';
+import type { LetterWrites, RefusedLetter, RetriedLetter } from './letter-writes.ts';
 import type { Fences } from './own-tables.ts';
 import { statementsOf, type TableStatements } from './statements.ts';
 import { checkDocument, columnsCheck, type ValueCheck } from './values.ts';
@@ -17,7 +20,7 @@ export interface LaneStoreParts {
   /** `set local …` for a flush. */
   readonly settings: string;
   /** Missing unless lanes are flushed. */
-  readonly behind: { readonly fences: Fences; readonly letters: DeadLetters } | undefined;
+  readonly behind: { readonly fences: Fences; readonly letters: DeadLetters; readonly letterWrites: LetterWrites } | undefined;
 }
 
 export class PostgresLaneStore implements LaneStore {
@@ -63,11 +66,14 @@ export class PostgresLaneStore implements LaneStore {
     const statements = [...(removed.length === 0 ? [] : [this.#statements.remove(removed)]), ...(put.length === 0 ? [] : [this.#statements.upsert(put)])];
     const [only] = statements;
     if (only === undefined) return;
+    const letters = this.#behind?.letterWrites;
     await this.#try(
       'commit',
       async () => {
-        if (statements.length === 1) return void (await this.#database.run(only));
+        if (statements.length === 1 && letters === undefined) return void (await this.#database.run(only));
         return this.#database.transaction(this.#settings, async (connection) => {
+          // Letters before rows, as a retry locks them.
+          await letters?.supersede(connection, mutations.map(({ key }) => key));
           for (const statement of statements) await connection.run(statement);
           return { commit: true, value: undefined };
         });
@@ -104,26 +110,52 @@ export class PostgresLaneStore implements LaneStore {
     throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'apply: the fence changed while it was read', { cache: this.#cache });
   }
 
+  async retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): Promise<RetryResult> {
+    const { fences, letterWrites } = this.#lanes();
+    const opening = `${this.#settings}; ${fences.lock(lane, epoch)}; ${SAVEPOINT}`;
+    return this.#try('retry', () =>
+      this.#database.transaction<RetryResult>(opening, async (connection, locked) => {
+        if (locked.length === 0) return { commit: false, value: { kind: 'fenced' } };
+        const waiting = await letterWrites.lock(connection, letters.map(({ id }) => id));
+        const retried = await this.#retried(connection, letters.filter(({ id }) => waiting.has(id)), judge);
+        return { commit: true, value: { kind: 'retried', letters: await letterWrites.settle(connection, retried) } };
+      }),
+    );
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }
 
   async #write(connection: Connection, flush: Flush): Promise<ApplyResult> {
+    const { letterWrites } = this.#lanes();
+    const lettered = flush.lanes.filter(({ letters }) => letters).map(({ lane }) => lane);
+    const written: string[] = [];
     const writer = new BatchWriter(connection, this.#statements);
-    for await (const batch of readAhead(flush.batches)) await writer.write(batch);
-    await this.#bury(connection, flush, writer.refused);
-    const dead = writer.refused.map(({ mutation: { lane, key }, fault }) => ({ lane, key, code: fault.code, message: fault.reason }));
-    return { kind: 'applied', rows: writer.rows, statements: writer.statements, dead };
+    for await (const batch of readAhead(flush.batches)) {
+      await writer.write(batch);
+      for (const { lane, key } of lettered.length === 0 ? [] : batch) if (lettered.includes(lane)) written.push(key);
+    }
+    // After the rows, whose savepoints would take it back; before this generation's own letters.
+    const superseded = await letterWrites.supersede(connection, written);
+    if (lettered.length > 0) await letterWrites.sweep(connection, lettered);
+    const refused = await letterWrites.insert(connection, writer.refused.map((row) => refusedLetter(row, flush.judge)), flush.lanes);
+    return { kind: 'applied', rows: writer.rows, statements: writer.statements, refused, superseded };
   }
 
-  async #bury(connection: Connection, { lanes }: Flush, refused: readonly RefusedRow[]): Promise<void> {
-    if (refused.length === 0) return;
-    const byLane = new Map(lanes.map((lane) => [lane.lane, lane]));
-    const rows = refused.map(({ mutation, fault, attempts }) => {
-      const { generation = 0, fromSeq = 0, cutSeq = 0 } = byLane.get(mutation.lane) ?? {};
-      return { mutation, code: fault.code, message: fault.reason, attempts, generation, fromSeq, cutSeq };
+  async #retried(connection: Connection, letters: readonly DeadLetter[], judge: Judge): Promise<RetriedLetter[]> {
+    const writer = new BatchWriter(connection, this.#statements);
+    await writer.write(letters.map(mutationOf).toSorted((a, b) => (a.key < b.key ? -1 : 1)));
+    const refusals = new Map(writer.refused.map((row) => [row.mutation.key, row]));
+    return letters.flatMap((letter): RetriedLetter[] => {
+      const refusal = refusals.get(letter.key);
+      const { id, attempts, code, message } = letter;
+      if (refusal === undefined) return [{ id, state: 'stored', attempts, retryInMs: 0, code, message }];
+      // What was not tried alone stays as it is, and is due again.
+      if (refusal.postponed) return [];
+      const verdict = judge({ code: refusal.fault.code, attempts });
+      return [{ id, code: refusal.fault.code, message: refusal.fault.reason, retryInMs: 0, ...verdict }];
     });
-    await connection.run(this.#lanes().letters.insert(rows));
   }
 
   #lanes(): NonNullable<LaneStoreParts['behind']> {
@@ -141,14 +173,28 @@ export class PostgresLaneStore implements LaneStore {
 
   #translated(letters: DeadLetters): DeadLetterStore {
     return {
-      list: (page) => this.#try('list dead letters', (): Promise<DeadLetter[]> => letters.list(page)),
+      list: (page) => this.#try('list dead letters', () => letters.list(page)),
       get: (id) => this.#try('read a dead letter', () => letters.get(id)),
       ofKey: (key) => this.#try('read a dead letter', () => letters.ofKey(key)),
+      count: () => this.#try('count dead letters', () => letters.count()),
+      find: (ids) => this.#try('read dead letters', () => letters.find(ids)),
       ofWrite: (key, seq) => this.#try('read a dead letter', () => letters.ofWrite(key, seq)),
       ofGeneration: (lane, generation) => this.#try('read dead letters', () => letters.ofGeneration(lane, generation)),
-      remove: (ids) => this.#try('remove dead letters', () => letters.remove(ids)),
-      count: () => this.#try('count dead letters', () => letters.count()),
+      due: (lane, limit) => this.#try('read dead letters', () => letters.due(lane, limit)),
+      storedKeys: (lane) => this.#try('read dead letters', () => letters.storedKeys(lane)),
+      redrive: (id) => this.#try('redrive a dead letter', () => letters.redrive(id)),
+      discard: (id) => this.#try('discard a dead letter', () => letters.discard(id)),
     };
+  }
+}
+
+function refusedLetter({ mutation, fault, postponed }: RefusedRow, judge: Judge): RefusedLetter {
+  return { mutation, code: fault.code, message: fault.reason, verdict: verdictOf() };
+
+  function verdictOf(): Verdict {
+    // Under the name that the letter has, it would be another key's row.
+    if (storable(mutation.key) !== mutation.key) return { state: 'dead', attempts: 1 };
+    return postponed ? POSTPONED : judge({ code: fault.code, attempts: undefined });
   }
 }
 

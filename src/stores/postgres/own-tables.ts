@@ -18,6 +18,9 @@ interface Found {
   readonly fence: boolean;
   readonly fenceAllowed: boolean | null;
   readonly deadLetter: boolean;
+  /** Whether it has the columns of this version. */
+  readonly deadLetterCurrent: boolean;
+  readonly mayAlterDeadLetter: boolean | null;
   readonly deadLetterAllowed: boolean | null;
 }
 
@@ -27,10 +30,15 @@ export async function ensureTables(connection: Connection, schema: string, setti
   const found = JSON.parse(row?.['found'] as string) as Found;
   const quoted = quote(schema);
   if (!found.schemaExists) throw schemaError(`${quoted}.millrace_fence`, [`its schema does not exist: create schema ${quoted}`]);
-  const scripts = [...(found.fence ? [] : [fenceSql]), ...(found.deadLetter ? [] : [deadLetterSql])].map((sql) => sql.replaceAll('{{schema}}', quoted).trim());
+  const upgrades = found.deadLetter && !found.deadLetterCurrent;
+  const scripts = [...(found.fence ? [] : [fenceSql]), ...(found.deadLetter && !upgrades ? [] : [deadLetterSql])].map((sql) => sql.replaceAll('{{schema}}', quoted).trim());
   if (scripts.length > 0) {
-    if (found.mayCreate !== true || found.mayUse !== true) {
+    const creates = !found.fence || !found.deadLetter;
+    if (found.mayUse !== true || (creates && found.mayCreate !== true)) {
       throw schemaError(`${quoted}.millrace_fence`, [`this login may not create it; have someone run this, and grant the rights on it:\n${scripts.join('\n')}`]);
+    }
+    if (upgrades && found.mayAlterDeadLetter !== true) {
+      throw schemaError(`${quoted}.millrace_dead_letter`, [`it was made by an earlier version and lacks columns, which this login may not add; have its owner run this, and grant update on it:\n${scripts.join('\n')}`]);
     }
     // `if not exists` alone fails when two create at the same moment.
     await connection.script(`${settings}; select pg_advisory_xact_lock(${SETUP_LOCK}) is null as locked; ${scripts.join('\n')}`);
@@ -39,7 +47,7 @@ export async function ensureTables(connection: Connection, schema: string, setti
   const faults: string[] = [];
   if (found.mayUse !== true) faults.push(`grant usage on schema ${quoted}`);
   if (found.fenceAllowed !== true) faults.push(`grant select, insert, update on ${quoted}.millrace_fence`);
-  if (found.deadLetterAllowed !== true) faults.push(`grant select, insert, delete on ${quoted}.millrace_dead_letter`);
+  if (found.deadLetterAllowed !== true) faults.push(`grant select, insert, update, delete on ${quoted}.millrace_dead_letter`);
   if (faults.length > 0) throw schemaError(`${quoted}.millrace_fence`, faults.map((fault) => `this login lacks permissions: ${fault}`));
 }
 
@@ -105,6 +113,11 @@ export class Fences {
       where f.cache = ${literal(this.#cache)} and f.lane = ${integer(lane)} and f.epoch = ${integer(epoch)} returning f.lane::text as lane`,
     );
     return rows.length > 0;
+  }
+
+  /** Locks the row for a transaction that leaves it as it is; a row comes out if the epoch is still the last. */
+  lock(lane: number, epoch: number): string {
+    return `select f.lane::text as lane from ${this.#table} f where f.cache = ${literal(this.#cache)} and f.lane = ${integer(lane)} and f.epoch = ${integer(epoch)} for update`;
   }
 
   /** One statement, all lanes or not: returns a row per lane that was where it should be. Ints and configuration only. */

@@ -19,3 +19,12 @@ create table if not exists {{schema}}.millrace_dead_letter (
 );
 create index if not exists millrace_dead_letter_key on {{schema}}.millrace_dead_letter (cache, key, id);
 create index if not exists millrace_dead_letter_generation on {{schema}}.millrace_dead_letter (cache, lane, generation);
+-- waiting, dead, stored, superseded or discarded
+alter table {{schema}}.millrace_dead_letter add column if not exists state text not null default 'dead';
+-- when a waiting one is tried again
+alter table {{schema}}.millrace_dead_letter add column if not exists retry_at timestamptz;
+-- since when a later write of its key is stored
+alter table {{schema}}.millrace_dead_letter add column if not exists superseded_at timestamptz;
+-- since when it is stored, superseded or discarded: it is removed soon after
+alter table {{schema}}.millrace_dead_letter add column if not exists finished_at timestamptz;
+create index if not exists millrace_dead_letter_state on {{schema}}.millrace_dead_letter (cache, lane, state, retry_at);

@@ -1,0 +1,96 @@
+import { judgeRefusal, type Judge } from '../core/letter.ts';
+import type { DeadLetter } from '../ports/store.ts';
+import type { EngineContext } from './context.ts';
+import type { FlushLane } from './flush-lane.ts';
+import type { FlushSettings } from './settings.ts';
+
+/** Letters of one transaction: bounds how long a lane's writes wait for its letters. */
+const LETTERS_MAX = 100;
+/** How often a lane with letters is looked at: another process may have redriven one. */
+const LOOK_MS = 1_000;
+/** Keys of one step in the front. */
+const STALE_KEYS_MAX = 1_000;
+
+/**
+ * Tries the waiting letters of lanes again. It is done by who has the lane, between its generations and checked against
+ * its epoch, so a letter never comes after a later write of its key. A lane without letters is never looked at: only its
+ * owner's own generations can give it any.
+ */
+export class LetterRetry {
+  readonly #context: EngineContext;
+  readonly judge: Judge;
+
+  constructor(context: EngineContext, flush: FlushSettings) {
+    const { settings, random } = context;
+    this.#context = context;
+    const policy = { ...settings.retry, flushDelayMs: flush.maxDelayMs };
+    this.judge = (refusal) => judgeRefusal(refusal, policy, random.fraction());
+  }
+
+  /** The lane was taken: finds out what letters it has, and makes the front forget what they made old. */
+  async taken(lane: FlushLane): Promise<void> {
+    lane.letters = { any: false, dueAt: Number.POSITIVE_INFINITY, tried: [], stale: [] };
+    const letters = this.#context.store.deadLetters;
+    if (letters === undefined) return;
+    const { any, nextInMs } = await letters.due(lane.index, 0);
+    if (!any) return;
+    this.#lookIn(lane, nextInMs);
+    // Whoever stored them may have died, or the front may have gone back, before it heard of it.
+    lane.letters.stale.push(...(await letters.storedKeys(lane.index)));
+    await this.#forgetStale(lane);
+  }
+
+  /** Tries what is due. False: the lane is another worker's, or in need of recovery. */
+  async retry(lane: FlushLane): Promise<boolean> {
+    const { store, clock } = this.#context;
+    const letters = store.deadLetters;
+    if (letters === undefined) return true;
+    // An answer that was lost: the letters themselves tell what became of them.
+    if (lane.letters.tried.length > 0) this.#settle(lane, await letters.find(lane.letters.tried.map(({ id }) => id)));
+    if (!(await this.#forgetStale(lane))) return false;
+    const due = await letters.due(lane.index, LETTERS_MAX);
+    if (due.letters.length === 0) {
+      if (due.any) this.#lookIn(lane, due.nextInMs);
+      else lane.letters = { any: false, dueAt: Number.POSITIVE_INFINITY, tried: [], stale: [] };
+      return true;
+    }
+    lane.letters.tried = due.letters;
+    const result = await store.retry(lane.index, lane.epoch, due.letters, this.judge);
+    if (result.kind === 'fenced') return false;
+    this.#settle(lane, result.letters);
+    // There may be more; what is pending comes first.
+    lane.letters.dueAt = clock.monotonic();
+    return this.#forgetStale(lane);
+  }
+
+  #lookIn(lane: FlushLane, nextInMs: number | undefined): void {
+    lane.letters.any = true;
+    lane.letters.dueAt = this.#context.clock.monotonic() + Math.min(LOOK_MS, Math.max(0, nextInMs ?? LOOK_MS));
+  }
+
+  /** Counts and tells what became of the letters that were tried. */
+  #settle(lane: FlushLane, after: readonly DeadLetter[]): void {
+    const { counts, events } = this.#context;
+    lane.letters.tried = [];
+    for (const { key, state, code, message } of after) {
+      if (state === 'stored') {
+        counts.stored++;
+        lane.letters.stale.push(key);
+      } else if (state === 'dead') {
+        counts.dead++;
+        events.emit('dead-letter', { lane: lane.index, key, code, message });
+      }
+    }
+  }
+
+  /** A clean value of a key whose letter was stored is older than the store's. False: the front needs recovery. */
+  async #forgetStale(lane: FlushLane): Promise<boolean> {
+    const { stale } = lane.letters;
+    while (stale.length > 0) {
+      const keys = stale.slice(0, STALE_KEYS_MAX);
+      if ((await this.#context.front.invalidate(lane.index, keys)).kind === 'unrecovered') return false;
+      stale.splice(0, keys.length);
+    }
+    return true;
+  }
+}
