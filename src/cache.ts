@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { parseDuration, type Duration } from './core/duration.ts';
 import { laneOf } from './core/lane-of.ts';
 import { encodeJson } from './core/json-value.ts';
+import { aborted, untilAborted } from './engine/abort.ts';
 import type { Receipt } from './engine/receipt.ts';
 import { Engine } from './engine/engine.ts';
 import { isMillraceError, MillraceError } from './errors.ts';
@@ -10,7 +11,6 @@ import { KEY_BYTES_MAX } from './engine/settings.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { describeFindings, type Inspection } from './observe/inspect.ts';
 import { describeStats, type CacheStats } from './observe/stats.ts';
-import { aborted, untilAborted } from './until-aborted.ts';
 import { parseCacheOptions, refuseAck, type CacheOptions, type ParsedOptions, type WriteOptions } from './options.ts';
 
 /** What {@link Cache.close} did. */
@@ -285,11 +285,11 @@ export class Cache<V> implements AsyncDisposable {
     if (options.ttl !== undefined && (ttlMs === undefined || ttlMs < 1)) {
       throw new MillraceError('MILLRACE_OPTIONS', `ttl must be a positive duration such as '5m' or milliseconds, not ${String(options.ttl)}.`, { cache: this.name, key });
     }
-    if (options.signal?.aborted === true) throw aborted(options.signal, this.name, key);
+    if (options.signal?.aborted === true) throw aborted(true, options.signal.reason, this.name, key);
     const engine = await this.#attached();
     this.#refuseClosed();
     this.#checkStorable(engine, key, json);
-    return untilAborted(engine.write(key, json, ttlMs, ack), options.signal, this.name, key);
+    return engine.write(key, json, ttlMs, ack, options.signal);
   }
 
   #encode(key: string, value: V): string {

@@ -3,7 +3,7 @@ import type { Engine } from './engine/engine.ts';
 import { STORED_RECEIPT, type Receipt } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
 import type { DeadLetter as StoredLetter, DeadLetterStore } from './ports/store.ts';
-import { untilAborted } from './until-aborted.ts';
+import { untilAborted } from './engine/abort.ts';
 
 /** A write that the store refused, with the value it had: `waiting` for another attempt, or `dead`. */
 export interface DeadLetter<V> extends Omit<StoredLetter, 'json'> {

@@ -66,8 +66,20 @@ export interface BackpressureOptions {
   /** Entries and estimated bytes that may be pending. Default 100,000 and 256 MiB. */
   readonly maxEntries?: number;
   readonly maxBytes?: number;
-  /** Default 'wait'. */
+  /**
+   * What a write does that finds no room: wait for it, or reject with MILLRACE_FULL. A write of a pending key whose value
+   * does not become longer needs no room. Default 'wait'.
+   */
   readonly onFull?: 'wait' | 'reject' | 'write-through';
+  /**
+   * Writes of this process that may wait for room; one more is rejected with MILLRACE_FULL at once. 0 to 10,000,000,
+   * default 10,000.
+   */
+  readonly maxWaiters?: number;
+  /** Estimated bytes of their values, which the process holds meanwhile. Default 64 MiB. */
+  readonly maxWaitingBytes?: number;
+  /** How long a write waits for room before it is rejected with MILLRACE_FULL. 1 ms to 1 d, default '30s'. */
+  readonly maxWait?: Duration;
 }
 
 /** Options of one `set` or `delete`. */
@@ -75,7 +87,10 @@ export interface WriteOptions {
   readonly ack?: AckLevel;
   /** Expiry of this entry once it is clean; for `set` only. */
   readonly ttl?: Duration;
-  /** Gives up waiting. A write that was already sent to the front may still happen. */
+  /**
+   * Gives up waiting, with MILLRACE_ABORTED. A write that waits for room, or was not sent yet, is taken back: nothing of
+   * it is written, and the message says so. One that was sent may still happen.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -98,7 +113,7 @@ export function parseCacheOptions<V>(options: CacheOptions<V>): ParsedOptions<V>
   const store = read.store<V>();
   const flush = read.flush(policy);
   const retry = read.section('retry', ['attempts', 'minDelay', 'maxDelay']);
-  const backpressure = read.section('backpressure', ['maxEntries', 'maxBytes', 'onFull']);
+  const backpressure = read.section('backpressure', ['maxEntries', 'maxBytes', 'onFull', 'maxWaiters', 'maxWaitingBytes', 'maxWait']);
   const ttlMs = read.duration('ttl', undefined, 1, Number.MAX_SAFE_INTEGER);
   const settings: Settings = {
     name,
@@ -116,6 +131,9 @@ export function parseCacheOptions<V>(options: CacheOptions<V>): ParsedOptions<V>
       maxEntries: backpressure.integer('maxEntries', 100_000, 1, Number.MAX_SAFE_INTEGER),
       maxBytes: backpressure.integer('maxBytes', 256 * 2 ** 20, 1, Number.MAX_SAFE_INTEGER),
       onFull: backpressure.onFull(),
+      maxWaiters: backpressure.integer('maxWaiters', 10_000, 0, 10_000_000),
+      maxWaitingBytes: backpressure.integer('maxWaitingBytes', 64 * 2 ** 20, 0, Number.MAX_SAFE_INTEGER),
+      maxWaitMs: backpressure.duration('maxWait', 30_000, 1, 24 * 3_600_000) as number,
     },
     refreshAhead: read.fraction('refreshAhead'),
     maxValueBytes: read.integer('maxValueBytes', 2 ** 20, 1, 512 * 2 ** 20),

@@ -76,7 +76,7 @@ async function write(lanes: LaneFront, worker: number): Promise<number> {
     keys.push(`user:${lane}:${((at[lane] as number)++ % (KEYSPACE / LANES))}`);
     slots.push(value);
   }
-  const batch: WriteBatch = { accepted: KEYS_PER_CALL, keys, slots, bytes: KEYS_PER_CALL * value.length, ttls: undefined, maxEntries: 1e6, maxBytes: 1e9 };
+  const batch: WriteBatch = { accepted: KEYS_PER_CALL, keys, slots, ttls: undefined, maxEntries: 1e6, maxBytes: 1e9 };
   const result = await lanes.write(lane, batch);
   if (result.kind !== 'accepted') throw new Error(result.kind);
   return KEYS_PER_CALL;

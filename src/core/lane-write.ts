@@ -8,13 +8,24 @@ export interface WriteBatch {
   readonly keys: readonly string[];
   /** JSON text, or {@link TOMBSTONE}. */
   readonly slots: readonly string[];
-  /** Length of all slots together, an estimate of the bytes they take. */
-  readonly bytes: number;
   /** Expiry in ms by key index, where it differs from the cache's. */
   readonly ttls: ReadonlyMap<number, number> | undefined;
-  /** Entries and bytes above which the lane takes no new key. */
+  /** Entries and bytes up to which the lane takes new keys, and longer values for those that are pending. */
   readonly maxEntries: number;
   readonly maxBytes: number;
+}
+
+/**
+ * Nothing was written. `refused` are the places in the batch of what needs room that is not there: without them it fits.
+ * A pending key whose value does not become longer needs none.
+ */
+export interface Full {
+  readonly kind: 'full';
+  readonly entries: number;
+  readonly bytes: number;
+  readonly refused: readonly number[];
+  /** The front's server has no memory left, whatever the limits say. */
+  readonly outOfMemory?: true;
 }
 
 export type WriteResult =
@@ -29,8 +40,7 @@ export type WriteResult =
       readonly entries: number;
       readonly bytes: number;
     }
-  /** Nothing was written. `room` new keys would still fit. */
-  | { readonly kind: 'full'; readonly entries: number; readonly bytes: number; readonly room: number }
+  | Full
   | Unrecovered
   | Stopped;
 
@@ -42,16 +52,13 @@ export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteR
 
   const entries = entriesOf(header);
   const bytes = bytesOf(header);
-  if (entries + batch.keys.length > batch.maxEntries || bytes + batch.bytes > batch.maxBytes) {
-    let fresh = 0;
-    for (const key of batch.keys) if (!table.hasPending(key)) fresh++;
-    const room = bytes + batch.bytes > batch.maxBytes ? 0 : Math.max(0, batch.maxEntries - entries);
-    if (fresh > room) return { kind: 'full', entries, bytes, room };
+  const { fresh, growth, added, grown } = measure(table, batch);
+  if ((added > 0 && entries + added > batch.maxEntries) || (grown > 0 && bytes + grown > batch.maxBytes)) {
+    return { kind: 'full', entries, bytes, refused: withoutRoom(fresh, growth, batch.maxEntries - entries, batch.maxBytes - bytes) };
   }
 
   const { flight } = header;
   const ttlsBefore = table.hasTtls();
-  let added = 0;
   let tombstones = 0;
   for (let i = 0; i < batch.keys.length; i++) {
     const key = batch.keys[i] as string;
@@ -62,7 +69,7 @@ export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteR
       if (old !== undefined) table.freeze(key, old);
     }
     table.writeSlot(key, slot);
-    if (table.addPending(key)) added++;
+    table.addPending(key);
     if (slot === TOMBSTONE) tombstones++;
     const ttl = batch.ttls?.get(i);
     if (ttl !== undefined) table.writeTtl(key, ttl);
@@ -70,12 +77,11 @@ export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteR
   }
 
   const seq = header.seq + batch.accepted;
-  const newBytes = batch.keys.length === 0 ? 0 : Math.round((batch.bytes * added) / batch.keys.length);
   table.writeHeader({
     ...header,
     seq,
     pendingEntries: header.pendingEntries + added,
-    pendingBytes: header.pendingBytes + newBytes,
+    pendingBytes: header.pendingBytes + grown,
     pendingTombstones: header.pendingTombstones + tombstones,
     pendingSinceMs: header.pendingEntries === 0 ? table.nowMs : header.pendingSinceMs,
   });
@@ -85,6 +91,41 @@ export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteR
     epoch: header.epoch,
     pending: header.pendingEntries + added,
     entries: entries + added,
-    bytes: bytes + newBytes,
+    bytes: bytes + grown,
   };
+}
+
+/** What a batch adds to the lane: by key, and together. A key counts with its present value. */
+function measure(table: LaneTable, { keys, slots }: WriteBatch): { fresh: boolean[]; growth: number[]; added: number; grown: number } {
+  const fresh: boolean[] = [];
+  const growth: number[] = [];
+  let added = 0;
+  let grown = 0;
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i] as string;
+    const isFresh = !table.hasPending(key);
+    const bytes = Buffer.byteLength(slots[i] as string) - (isFresh ? 0 : Buffer.byteLength(table.readSlot(key) ?? ''));
+    fresh.push(isFresh);
+    growth.push(bytes);
+    if (isFresh) added++;
+    grown += bytes;
+  }
+  return { fresh, growth, added, grown };
+}
+
+/** What does not fit, in order: after the first that has to wait, whatever needs room waits. */
+function withoutRoom(fresh: readonly boolean[], growth: readonly number[], entries: number, bytes: number): number[] {
+  const refused: number[] = [];
+  for (let i = 0; i < fresh.length; i++) {
+    const entry = fresh[i] === true ? 1 : 0;
+    const grown = Math.max(0, growth[i] as number);
+    if (entry === 0 && grown === 0) continue;
+    if (refused.length > 0 || (entry > 0 && entry > entries) || (grown > 0 && grown > bytes)) {
+      refused.push(i);
+      continue;
+    }
+    entries -= entry;
+    bytes -= grown;
+  }
+  return refused;
 }

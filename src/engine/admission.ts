@@ -1,10 +1,13 @@
 import type { BackpressureSettings } from './settings.ts';
 import type { Watermark } from './watermark.ts';
 
-/** What one write step may fill its lane up to. */
-export interface Allowance {
+/** A write step that may begin, with what it may fill its lane up to. */
+export interface Admitted {
   readonly maxEntries: number;
   readonly maxBytes: number;
+  /** What is reserved for it, to be given back with {@link Admission.end}. */
+  readonly entries: number;
+  readonly bytes: number;
 }
 
 /**
@@ -26,22 +29,22 @@ export class Admission {
     this.#watermarks = watermarks;
   }
 
-  /** Lets a step begin, or calls `again` when it may be asked once more. Each begun step must {@link end}. */
-  begin(lane: number, entries: number, bytes: number, again: () => void): Allowance | undefined {
-    let others = 0;
-    let otherBytes = 0;
-    let own: Watermark | undefined;
-    for (let i = 0; i < this.#watermarks.length; i++) {
-      const watermark = this.#watermarks[i] as Watermark;
-      if (i === lane) own = watermark;
-      else {
-        others += watermark.entries;
-        otherBytes += watermark.bytes;
-      }
+  /** What occupies all lanes, as far as it is known here. */
+  occupied(): { entries: number; bytes: number } {
+    let entries = 0;
+    let bytes = 0;
+    for (const watermark of this.#watermarks) {
+      entries += watermark.entries;
+      bytes += watermark.bytes;
     }
+    return { entries, bytes };
+  }
+
+  /** Lets a step begin, or calls `again` when it may be asked once more. Each begun step must {@link end}. */
+  begin(lane: number, entries: number, bytes: number, again: () => void): Admitted | undefined {
+    const occupied = this.occupied();
     const fits =
-      others + (own?.entries ?? 0) + this.#entriesUnderWay + entries <= this.#limits.maxEntries &&
-      otherBytes + (own?.bytes ?? 0) + this.#bytesUnderWay + bytes <= this.#limits.maxBytes;
+      occupied.entries + this.#entriesUnderWay + entries <= this.#limits.maxEntries && occupied.bytes + this.#bytesUnderWay + bytes <= this.#limits.maxBytes;
     if (!fits && this.#steps > 0) {
       this.#waiting.push(again);
       return undefined;
@@ -49,10 +52,22 @@ export class Admission {
     this.#steps++;
     this.#entriesUnderWay += entries;
     this.#bytesUnderWay += bytes;
-    return { maxEntries: Math.max(0, this.#limits.maxEntries - others), maxBytes: Math.max(0, this.#limits.maxBytes - otherBytes) };
+    const own = this.#watermarks[lane] as Watermark;
+    return {
+      maxEntries: Math.max(0, this.#limits.maxEntries - occupied.entries + own.entries),
+      maxBytes: Math.max(0, this.#limits.maxBytes - occupied.bytes + own.bytes),
+      entries,
+      bytes,
+    };
   }
 
-  end(entries: number, bytes: number): void {
+  /** For a step that must not take room: others wait for that. */
+  beginWithoutRoom(): Admitted {
+    this.#steps++;
+    return { maxEntries: 0, maxBytes: 0, entries: 0, bytes: 0 };
+  }
+
+  end({ entries, bytes }: Admitted): void {
     this.#steps--;
     this.#entriesUnderWay -= entries;
     this.#bytesUnderWay -= bytes;

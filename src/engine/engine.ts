@@ -9,6 +9,7 @@ import type { Clock, Timer } from '../ports/clock.ts';
 import type { Front } from '../ports/front.ts';
 import type { Random } from '../ports/random.ts';
 import type { DeadLetter, LetterCounts, Store } from '../ports/store.ts';
+import { untilAborted } from './abort.ts';
 import { Admission } from './admission.ts';
 import type { EngineContext } from './context.ts';
 import { newCounts, type Counts } from './counts.ts';
@@ -22,6 +23,7 @@ import { STORED_RECEIPT, type PendingReceipt, type Receipt } from './receipt.ts'
 import { Recovery } from './recovery.ts';
 import type { Settings } from './settings.ts';
 import { StoreBreaker, type BreakerMember } from './store-breaker.ts';
+import { WaitingRoom } from './waiting-room.ts';
 import { rejection, Watermark, type Position } from './watermark.ts';
 
 /** What an engine is made of; everything that moves comes in from outside. */
@@ -38,8 +40,8 @@ export interface EngineParts {
 
 /** How often a process asks for the progress of a lane that another one flushes, while somebody waits. */
 const PROGRESS_POLL_MS = 25;
-/** How long a full buffer is left alone by a process that does not flush. */
-const ROOM_POLL_MS = 50;
+/** How often a full buffer is looked at when no flush of this process makes room. */
+const ROOM_POLL_MS = 100;
 /** How long statistics wait for the store, which may be down. */
 const LETTER_COUNTS_MS = 1_000;
 
@@ -49,11 +51,14 @@ export class Engine {
   readonly #watermarks: readonly Watermark[];
   readonly #recovery: Recovery;
   readonly #writers: readonly LaneWriter[];
+  readonly #room: WaitingRoom;
   readonly #direct: DirectWriter | undefined;
   readonly #flusher: Flusher | undefined;
   readonly #letters: LetterWaiters;
   readonly reader: Reader;
   #progressTimer: Timer | undefined;
+  /** Since when, monotonic ms, every flush of this process has failed. */
+  #failing: { readonly since: number; readonly code: string } | undefined;
   #stopped = false;
 
   /** Attaches to front and store, recovers what must be, and begins to flush. */
@@ -109,6 +114,7 @@ export class Engine {
         await laneFront.close();
         throw error;
       }
+      engine.#watchFlushes();
       return engine;
     } catch (error) {
       await laneStore.close();
@@ -129,14 +135,24 @@ export class Engine {
     this.#flusher = writeBehind && settings.flush !== undefined ? new Flusher(context, settings.flush, this.#watermarks, this.#recovery, () => this.#writers.some((writer) => writer.isBusy)) : undefined;
     const recover = (lane: number): Promise<void> => this.#recover(lane);
     const admission = new Admission(settings.backpressure, this.#watermarks);
+    const refreshOccupancy = async (): Promise<void> => void (await Promise.all(lanes.map((index) => this.#observe(index))));
+    this.#room = new WaitingRoom(context, admission, {
+      waitForRoom: async () => {
+        await this.#untilFlushed();
+        // A front that cannot be reached has no room either.
+        await refreshOccupancy().catch(() => undefined);
+      },
+      send: (index, writers) => (this.#writers[index] as LaneWriter).resume(writers),
+      ask: (index, writer) => (this.#writers[index] as LaneWriter).ask(writer),
+      trouble: () => this.#trouble(),
+    });
     this.#writers = writeBehind
-      ? lanes.map((lane) => new LaneWriter(context, lane, this.#watermarks[lane] as Watermark, admission, {
+      ? lanes.map((lane) => new LaneWriter(context, lane, this.#watermarks[lane] as Watermark, admission, this.#room, {
           stored: (position, key) => this.stored(position, key),
           accepted: (index, result) => this.#flusher?.accepted(index, result),
           recover,
           newEpoch: (index) => void this.#observe(index).catch((error: unknown) => this.#report(error)),
-          refreshOccupancy: async () => void (await Promise.all(lanes.map((index) => this.#observe(index)))),
-          waitForRoom: () => this.#flusher?.room() ?? new Promise((resolve) => context.clock.after(ROOM_POLL_MS, resolve, true)),
+          refreshOccupancy,
         }))
       : [];
     this.#direct = writeBehind ? undefined : new DirectWriter(context, recover);
@@ -156,20 +172,26 @@ export class Engine {
     await Promise.all(this.#watermarks.map((_, lane) => this.#recover(lane)));
   }
 
+  #watchFlushes(): void {
+    const { events, clock } = this.context;
+    events.on('flush-failed', ({ error: { code } }) => void (this.#failing = { since: this.#failing?.since ?? clock.monotonic(), code }));
+    events.on('flush', () => void (this.#failing = undefined));
+  }
+
   // Operations.
 
   /** Writes, and resolves as `ack` promises. `json` undefined deletes. */
-  write(key: string, json: string | undefined, ttlMs: number | undefined, ack: AckLevel): Promise<Receipt> {
-    if (this.#direct !== undefined) return this.#direct.write(key, json, ttlMs).then(() => STORED_RECEIPT);
+  write(key: string, json: string | undefined, ttlMs: number | undefined, ack: AckLevel, signal?: AbortSignal): Promise<Receipt> {
+    if (this.#direct !== undefined) return untilAborted(this.#direct.write(key, json, ttlMs).then(() => STORED_RECEIPT), signal, this.context.settings.name, key);
     const writer = this.#writers[laneOf(key, this.context.settings.lanes)] as LaneWriter;
-    const written = writer.write(key, json ?? TOMBSTONE, ttlMs, ack);
-    return ack === 'stored' ? this.#untilStored(written) : written;
+    const written = writer.write(key, json ?? TOMBSTONE, ttlMs, ack, signal);
+    return ack === 'stored' ? this.#untilStored(written, signal) : written;
   }
 
-  async #untilStored(written: Promise<PendingReceipt>): Promise<Receipt> {
+  async #untilStored(written: Promise<PendingReceipt>, signal: AbortSignal | undefined): Promise<Receipt> {
     const receipt = await written;
     this.#hurry(receipt.lane);
-    await receipt.stored();
+    await untilAborted(receipt.stored(), signal, this.context.settings.name, receipt.key);
     return STORED_RECEIPT;
   }
 
@@ -242,7 +264,28 @@ export class Engine {
 
   /** Resolves when every write that was asked for has been answered by the front. */
   async idle(): Promise<void> {
-    await Promise.all([this.#direct?.idle(), ...this.#writers.map((writer) => writer.idle())]);
+    do {
+      await Promise.all([this.#direct?.idle(), ...this.#writers.map((writer) => writer.idle()), this.#room.idle()]);
+      // What waited for room was sent when there was, and what waited behind it after that.
+    } while (!this.#room.isEmpty || this.#writers.some((writer) => !writer.isIdle));
+  }
+
+  /** Resolves after the next flush of this process, or after a while: another one may have made room. */
+  async #untilFlushed(): Promise<void> {
+    this.#watermarks.forEach((_, lane) => this.#hurry(lane));
+    let timer: Timer | undefined;
+    const poll = new Promise<void>((resolve) => {
+      timer = this.context.clock.after(ROOM_POLL_MS, resolve, true);
+    });
+    await Promise.race([poll, this.#flusher?.nextFlush() ?? poll]);
+    timer?.cancel();
+  }
+
+  /** What is wrong with flushing, for who is told that there is no room. */
+  #trouble(): string | undefined {
+    const failing = this.#failing;
+    if (failing === undefined) return this.#flusher?.paused === true ? 'Flushing is paused' : undefined;
+    return `Flushes have failed for ${Math.round(this.context.clock.monotonic() - failing.since)} ms, the last with ${failing.code}`;
   }
 
   async #barrier(lane: number): Promise<Position | undefined> {

@@ -2,6 +2,7 @@ import type { LaneHeader } from '../core/lane.ts';
 import type { WriteResult } from '../core/lane-write.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { EngineContext } from './context.ts';
+import { defer, type Deferred } from '../core/deferred.ts';
 import { FlushLane } from './flush-lane.ts';
 import { GenerationFlush } from './generation-flush.ts';
 import { LaneLeases } from './lane-leases.ts';
@@ -37,7 +38,7 @@ export class Flusher {
   readonly #active = new Set<Promise<void>>();
   #paused = false;
   #stopped = false;
-  #roomWaiters: (() => void)[] = [];
+  #nextFlush: Deferred<void> | undefined;
 
   constructor(context: EngineContext, flush: FlushSettings, watermarks: readonly Watermark[], recovery: Recovery, writersBusy: () => boolean) {
     this.#context = context;
@@ -117,17 +118,9 @@ export class Flusher {
     this.#run();
   }
 
-  /** Resolves after the next flush, or soon when another process flushes: then there may be room. */
-  room(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#context.clock.after(this.#flush.maxDelayMs, resolve, true);
-      this.#roomWaiters.push(() => {
-        timer.cancel();
-        resolve();
-      });
-      for (const lane of this.#lanes) lane.urgent = true;
-      this.#run();
-    });
+  /** Resolves after the next flush, whatever becomes of it. */
+  nextFlush(): Promise<void> {
+    return (this.#nextFlush ??= defer<void>()).promise;
   }
 
   /** Finishes what is in flight, stops, and gives the leases back. */
@@ -166,7 +159,8 @@ export class Flusher {
       const group = pending > BATCHES_PER_FLUSH * this.#flush.batchSize && free > 1 ? largestShare(ready, pending / free) : ready;
       const flushed: Promise<void> = this.#generations.flush(group).finally(() => {
         this.#active.delete(flushed);
-        this.#tellRoom();
+        this.#nextFlush?.resolve();
+        this.#nextFlush = undefined;
         this.#run();
       });
       this.#active.add(flushed);
@@ -197,12 +191,6 @@ export class Flusher {
     const { width, nextAtMs } = this.#context.breaker;
     if (width === 0) at = Math.max(at, nextAtMs);
     if (at > now && at !== Number.POSITIVE_INFINITY) this.#wakeTimer = this.#context.clock.after(at - now, () => this.#run(), this.#lanes.some((lane) => lane.state === 'idle' && lane.hasWork));
-  }
-
-  #tellRoom(): void {
-    const waiters = this.#roomWaiters;
-    this.#roomWaiters = [];
-    for (const tell of waiters) tell();
   }
 }
 

@@ -1,11 +1,14 @@
-import type { WriteResult } from '../core/lane-write.ts';
 import { isSyncLevel, type AckLevel, type SyncLevel } from '../core/acks.ts';
+import type { WriteResult } from '../core/lane-write.ts';
 import { MillraceError } from '../errors.ts';
-import type { Admission, Allowance } from './admission.ts';
+import type { Admission, Admitted } from './admission.ts';
+import { Caller } from './caller.ts';
+import { Collected, type Writer } from './collected.ts';
 import type { EngineContext } from './context.ts';
 import { PendingReceipt, type Progress } from './receipt.ts';
 import type { Position, Watermark } from './watermark.ts';
 import { WRITE_BYTES_MAX, WRITE_KEYS_MAX, WRITES_IN_FLIGHT_MAX } from './settings.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 
 /** What a writer asks of the rest of the engine. */
 export interface WriterHooks extends Progress {
@@ -15,66 +18,23 @@ export interface WriterHooks extends Progress {
   newEpoch(lane: number): void;
   /** The lane must be recovered before it takes writes; resolves when it has been. */
   recover(lane: number): Promise<void>;
-  /** The buffer is full; resolves when there may be room again. */
-  waitForRoom(): Promise<void>;
   /** Looks at all lanes: others may have flushed them. */
   refreshOccupancy(): Promise<void>;
 }
 
-interface Caller {
-  readonly key: string;
-  readonly ack: AckLevel;
-  resolve(receipt: PendingReceipt): void;
-  reject(error: unknown): void;
-}
-
-/** Writes that go to the front in one step: distinct keys, the last slot of each, everybody who waits for them. */
-class Collected {
-  readonly index = new Map<string, number>();
-  readonly keys: string[] = [];
-  readonly slots: string[] = [];
-  ttls: Map<number, number> | undefined;
-  bytes = 0;
-  readonly callers: Caller[] = [];
-  /** Place in the lane's order. */
-  readonly order: number;
-  /** Sent at least once: takes no more writes, which would overtake those sent since. */
-  closed = false;
-  /** Refused for want of room, after which all lanes were looked at. */
-  wasFull = false;
-  /** Keys that a later batch has written meanwhile: what this batch holds of them must not be written any more. */
-  superseded: Map<string, Position> | undefined;
-
-  constructor(order: number) {
-    this.order = order;
-  }
-
-  put(key: string, slot: string, ttlMs: number | undefined): void {
-    let i = this.index.get(key);
-    if (i === undefined) {
-      i = this.keys.length;
-      this.index.set(key, i);
-      this.keys.push(key);
-      this.slots.push(slot);
-      this.bytes += slot.length;
-    } else {
-      this.bytes += slot.length - (this.slots[i] as string).length;
-      this.slots[i] = slot;
-      this.ttls?.delete(i);
-    }
-    if (ttlMs !== undefined) (this.ttls ??= new Map()).set(i, ttlMs);
-  }
-}
+type Repeated = Extract<WriteResult, { kind: 'full' | 'unrecovered' }>;
 
 /**
  * Sends one lane's writes to the front: all that wait go in one step, two steps are under way at the most. Writes
- * of a key take effect in the order in which they were asked for, also when a step has to be repeated.
+ * of a key take effect in the order in which they were asked for, also when a step has to be repeated. What has no room
+ * in the front is left in the waiting room, or refused; what needs none passes.
  */
 export class LaneWriter {
   readonly #context: EngineContext;
   readonly #lane: number;
   readonly #watermark: Watermark;
   readonly #admission: Admission;
+  readonly #room: WaitingRoom;
   readonly #hooks: WriterHooks;
   /** Batches to be sent, oldest first; only the last takes more writes. */
   readonly #queue: Collected[] = [];
@@ -87,21 +47,55 @@ export class LaneWriter {
   /** Who waits for the next answer of the front. */
   #answered: (() => void)[] = [];
 
-  constructor(context: EngineContext, lane: number, watermark: Watermark, admission: Admission, hooks: WriterHooks) {
+  constructor(context: EngineContext, lane: number, watermark: Watermark, admission: Admission, room: WaitingRoom, hooks: WriterHooks) {
     this.#context = context;
     this.#lane = lane;
     this.#watermark = watermark;
     this.#admission = admission;
+    this.#room = room;
     this.#hooks = hooks;
   }
 
-  /** Resolves with the write's receipt when the front has acknowledged it at `ack` (`stored` counts as `buffered`). */
-  write(key: string, slot: string, ttlMs: number | undefined, ack: AckLevel): Promise<PendingReceipt> {
-    return new Promise<PendingReceipt>((resolve, reject) => {
-      const batch = this.#open(slot.length);
-      batch.put(key, slot, ttlMs);
-      batch.callers.push({ key, ack, resolve, reject });
-      this.#wakeUp();
+  /**
+   * Resolves with the write's receipt when the front has acknowledged it at `ack` (`stored` counts as `buffered`). A
+   * signal that is aborted before the write was sent takes it back.
+   */
+  write(key: string, slot: string, ttlMs: number | undefined, ack: AckLevel, signal?: AbortSignal): Promise<PendingReceipt> {
+    if (signal !== undefined) return this.#writeWithSignal(key, slot, ttlMs, ack, signal);
+    return new Promise((resolve, reject) => this.ask(new Caller(key, slot, ttlMs, ack, resolve, reject)));
+  }
+
+  async #writeWithSignal(key: string, slot: string, ttlMs: number | undefined, ack: AckLevel, signal: AbortSignal): Promise<PendingReceipt> {
+    let abort = (): void => undefined;
+    try {
+      return await new Promise((resolve, reject) => {
+        const writer: Writer = new Caller(key, slot, ttlMs, ack, resolve, reject);
+        abort = () => writer.abort(signal.reason, this.#context.settings.name);
+        signal.addEventListener('abort', abort);
+        if (signal.aborted) abort();
+        else this.ask(writer);
+      });
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Sends a write with the next step, unless one of its key waits for room. */
+  ask(writer: Writer): void {
+    if (!this.#room.isEmpty && this.#room.join(writer)) return;
+    this.#open(writer.slot.length).put(writer);
+    this.#wakeUp();
+  }
+
+  /** Sends writes that waited for room; resolves when they are answered, or refused again. */
+  resume(writers: readonly Writer[]): Promise<void> {
+    return new Promise((resolve) => {
+      const batch = new Collected(this.#nextOrder++);
+      for (const writer of writers) batch.put(writer);
+      batch.closed = true;
+      batch.waited = { keys: new Set(batch.keys), done: resolve };
+      this.#queue.unshift(batch);
+      this.#pump();
     });
   }
 
@@ -110,9 +104,13 @@ export class LaneWriter {
     return this.#inFlight.size > 0;
   }
 
-  /** Resolves when every write that was asked for before the call has been answered. */
+  get isIdle(): boolean {
+    return this.#queue.length === 0 && this.#inFlight.size === 0 && this.#held === 0;
+  }
+
+  /** Resolves when every write that was asked for before the call has been answered, or waits for room. */
   idle(): Promise<void> {
-    if (this.#queue.length === 0 && this.#inFlight.size === 0 && this.#held === 0) return Promise.resolve();
+    if (this.isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
@@ -142,14 +140,24 @@ export class LaneWriter {
     while (this.#held === 0 && this.#inFlight.size < WRITES_IN_FLIGHT_MAX) {
       const batch = this.#queue[0];
       if (batch === undefined) break;
-      const allowance = this.#admission.begin(this.#lane, batch.keys.length, batch.bytes, () => this.#pump());
-      if (allowance === undefined) break;
+      if (batch.callers.length === 0) {
+        this.#queue.shift();
+        this.#settle(batch);
+        continue;
+      }
+      // Who comes later takes no room before those who wait for it.
+      const admitted =
+        batch.waited === undefined && !this.#room.isEmpty
+          ? this.#admission.beginWithoutRoom()
+          : this.#admission.begin(this.#lane, batch.keys.length, batch.bytes, () => this.#pump());
+      if (admitted === undefined) break;
       this.#queue.shift();
       batch.closed = true;
+      batch.sent = true;
       this.#inFlight.add(batch);
-      void this.#send(batch, allowance);
+      void this.#send(batch, admitted);
     }
-    if (this.#queue.length === 0 && this.#inFlight.size === 0 && this.#held === 0 && this.#idle.length > 0) {
+    if (this.isIdle && this.#idle.length > 0) {
       const idle = this.#idle;
       this.#idle = [];
       for (const resolve of idle) resolve();
@@ -164,23 +172,33 @@ export class LaneWriter {
     for (const resolve of answered) resolve();
   }
 
-  async #send(batch: Collected, { maxEntries, maxBytes }: Allowance): Promise<void> {
-    const { keys, slots, ttls, bytes } = batch;
+  async #send(batch: Collected, admitted: Admitted): Promise<void> {
+    const { keys, slots, ttls } = batch;
+    const { maxEntries, maxBytes } = admitted;
     let result: WriteResult;
     try {
-      result = await this.#context.front.write(this.#lane, { accepted: batch.callers.length, keys, slots, ttls, bytes, maxEntries, maxBytes });
+      result = await this.#context.front.write(this.#lane, { accepted: batch.callers.length, keys, slots, ttls, maxEntries, maxBytes });
     } catch (error) {
       this.#leave(batch);
-      this.#admission.end(keys.length, bytes);
+      this.#admission.end(admitted);
       // Not sent again: the front may have it, and a late repetition could undo a newer write of another process.
-      for (const caller of batch.callers) caller.reject(error);
+      this.#fail(batch, error);
       this.#pump();
       return;
     }
     if (result.kind === 'accepted') this.#watermark.occupied(result, result.entries, result.bytes);
-    this.#admission.end(keys.length, bytes);
+    this.#admission.end(admitted);
     if (result.kind === 'accepted') this.#accepted(batch, result);
-    else await this.#refused(batch, result);
+    else if (result.kind === 'stopped') {
+      this.#leave(batch);
+      this.#fail(batch, new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} takes no writes: ${result.reason}.`, { cache: this.#context.settings.name, lane: this.#lane }));
+      this.#pump();
+    } else await this.#repeat(batch, result, admitted.maxEntries === 0 && admitted.maxBytes === 0);
+  }
+
+  #fail(batch: Collected, error: unknown): void {
+    for (const caller of batch.callers) caller.reject(error);
+    this.#settle(batch);
   }
 
   #accepted(batch: Collected, result: Extract<WriteResult, { kind: 'accepted' }>): void {
@@ -192,14 +210,17 @@ export class LaneWriter {
     this.#hooks.accepted(this.#lane, result);
     this.#supersede(batch, { lane: this.#lane, epoch: result.epoch, seq: result.seq });
 
+    // Who wrote a key behind one of these comes next, and before whoever writes it in answer to them.
+    this.#settle(batch);
+
     const firstSeq = result.seq - batch.callers.length + 1;
     this.#answer(batch.callers, firstSeq, 1, { lane: this.#lane, epoch: result.epoch, seq: result.seq });
     this.#pump();
   }
 
   /** Resolves callers at positions that rise by `step`: at once, or when the front holds `last` at the level that they ask for. */
-  #answer(callers: readonly Caller[], firstSeq: number, step: 0 | 1, last: Position): void {
-    const resolve = (caller: Caller, i: number): void => caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, last.epoch, firstSeq + i * step));
+  #answer(callers: readonly Writer[], firstSeq: number, step: 0 | 1, last: Position): void {
+    const resolve = (caller: Writer, i: number): void => caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, last.epoch, firstSeq + i * step));
     const levels = new Set<SyncLevel>();
     callers.forEach((caller, i) => {
       if (isSyncLevel(caller.ack)) levels.add(caller.ack);
@@ -207,7 +228,7 @@ export class LaneWriter {
     });
     // Each level by itself: what is not confirmed at one is none of the others' business.
     for (const level of levels) {
-      const each = (answer: (caller: Caller, i: number) => void): void => callers.forEach((caller, i) => caller.ack === level && answer(caller, i));
+      const each = (answer: (caller: Writer, i: number) => void): void => callers.forEach((caller, i) => caller.ack === level && answer(caller, i));
       this.#sync(level, last).then(
         () => each(resolve),
         (error: unknown) => each((caller) => caller.reject(error)),
@@ -236,69 +257,72 @@ export class LaneWriter {
     }
   }
 
-  async #refused(batch: Collected, result: Exclude<WriteResult, { kind: 'accepted' }>): Promise<void> {
-    const { settings, counts } = this.#context;
-    if (result.kind === 'stopped') {
-      this.#leave(batch);
-      const error = new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} takes no writes: ${result.reason}.`, { cache: settings.name, lane: this.#lane });
-      for (const caller of batch.callers) caller.reject(error);
-      this.#pump();
-      return;
-    }
-    if (result.kind === 'full' && settings.backpressure.onFull === 'reject' && batch.keys.length === 1 && batch.wasFull) {
-      this.#leave(batch);
-      counts.refused += batch.callers.length;
-      const { maxEntries, maxBytes } = settings.backpressure;
-      const message = `The buffer is full: ${maxEntries} entries or about ${maxBytes} bytes are pending. Slow down, raise backpressure.maxEntries or maxBytes, or use onFull: 'wait'.`;
-      for (const caller of batch.callers) caller.reject(new MillraceError('MILLRACE_FULL', message, { cache: settings.name, key: caller.key, lane: this.#lane }));
-      this.#pump();
-      return;
-    }
-    await this.#repeat(batch, result);
-  }
-
-  /** Holds the lane until the batch can be sent again, in its place before all later ones. */
-  async #repeat(batch: Collected, result: Extract<WriteResult, { kind: 'full' | 'unrecovered' }>): Promise<void> {
+  /** Holds the lane until the batch can be sent again, in its place before all later ones. Nothing of it was written. */
+  async #repeat(batch: Collected, result: Repeated, wasWithoutRoom: boolean): Promise<void> {
     this.#held++;
     this.#leave(batch);
+    const keys = result.kind === 'full' ? new Set(result.refused.map((i) => batch.keys[i] as string)) : new Set<string>();
+    batch.sent = false;
+    batch.dropGone();
     const at = this.#queue.findIndex((other) => other.order > batch.order);
     this.#queue.splice(at < 0 ? this.#queue.length : at, 0, batch);
     let failure: { readonly error: unknown } | undefined;
     try {
       if (result.kind === 'unrecovered') await this.#hooks.recover(this.#lane);
-      else if (batch.wasFull && batch.keys.length === 1) await this.#hooks.waitForRoom();
-      else if (!batch.wasFull) await this.#hooks.refreshOccupancy();
+      else if (!batch.wasFull && !wasWithoutRoom) await this.#hooks.refreshOccupancy();
       // What was sent after it is answered before it is repeated, and may have replaced some of its keys.
       while (this.#inFlight.size > 0) await new Promise<void>((resolve) => this.#answered.push(resolve));
     } catch (error) {
       failure = { error };
     }
-    batch.wasFull ||= result.kind === 'full';
-    const parts = failure === undefined ? this.#split(batch, batch.wasFull) : [];
-    if (failure !== undefined) for (const caller of batch.callers) caller.reject(failure.error);
-    this.#queue.splice(this.#queue.indexOf(batch), 1, ...parts);
-    this.#held--;
+    this.#answerSuperseded(batch);
+    if (failure !== undefined) {
+      this.#queue.splice(this.#queue.indexOf(batch), 1);
+      this.#fail(batch, failure.error);
+    } else if (result.kind === 'full') {
+      if (batch.wasFull || wasWithoutRoom) batch.withoutRoom = { keys, outOfMemory: result.outOfMemory === true };
+      batch.wasFull = true;
+    }
+    if (--this.#held > 0) return;
+    // In the order of the lane, whichever was answered first.
+    for (const held of this.#queue) this.#leaveWhatHasNoRoom(held);
     this.#pump();
   }
 
-  /** The batch without its superseded keys, in halves where it did not fit as a whole: what fits goes through. */
-  #split(batch: Collected, inHalves: boolean): Collected[] {
-    const keys = batch.keys.filter((key) => batch.superseded?.has(key) !== true);
-    for (const caller of batch.callers) {
-      const position = batch.superseded?.get(caller.key);
-      if (position !== undefined) this.#answer([caller], position.seq, 0, position);
+  #answerSuperseded(batch: Collected): void {
+    const { superseded } = batch;
+    if (superseded === undefined) return;
+    batch.superseded = undefined;
+    for (const caller of batch.extract(new Set(superseded.keys()))) {
+      const position = superseded.get(caller.key) as Position;
+      this.#answer([caller], position.seq, 0, position);
     }
-    const middle = inHalves && keys.length > 1 ? Math.ceil(keys.length / 2) : keys.length;
-    return [keys.slice(0, middle), keys.slice(middle)].filter((part) => part.length > 0).map((part) => {
-      const half = new Collected(batch.order);
-      half.closed = true;
-      half.wasFull = batch.wasFull;
-      for (const key of part) {
-        const i = batch.index.get(key) as number;
-        half.put(key, batch.slots[i] as string, batch.ttls?.get(i));
-      }
-      half.callers.push(...batch.callers.filter((caller) => half.index.has(caller.key)));
-      return half;
-    });
+  }
+
+  /** The rest of the batch fits. */
+  #leaveWhatHasNoRoom(batch: Collected): void {
+    if (batch.withoutRoom === undefined) return;
+    const { settings, counts } = this.#context;
+    const { keys, outOfMemory } = batch.withoutRoom;
+    batch.withoutRoom = undefined;
+    const writers = batch.extract(keys);
+    if (batch.waited !== undefined) {
+      for (const key of keys) batch.waited.keys.delete(key);
+      this.#room.refused(keys, outOfMemory);
+    } else if (settings.backpressure.onFull === 'reject') {
+      counts.refused += writers.length;
+      for (const writer of writers) writer.reject(this.#room.full(this.#lane, writer.key, outOfMemory, undefined));
+    } else {
+      // Whoever writes these keys after them waits behind them.
+      for (const later of this.#queue) if (later.order > batch.order) writers.push(...later.extract(keys));
+      this.#room.enter(this.#lane, writers, outOfMemory);
+    }
+  }
+
+  /** All of a batch is answered, or waits again. */
+  #settle({ waited }: Collected): void {
+    if (waited === undefined) return;
+    this.#room.answered(waited.keys);
+    waited.done();
   }
 }

@@ -32,6 +32,10 @@ export interface BackpressureSettings {
   readonly maxEntries: number;
   readonly maxBytes: number;
   readonly onFull: 'wait' | 'reject';
+  /** How many writes may wait for room, with how many bytes, and for how long. */
+  readonly maxWaiters: number;
+  readonly maxWaitingBytes: number;
+  readonly maxWaitMs: number;
 }
 
 /** Largest key, in bytes of UTF-8. LMDB's limit on keys leaves room for this and the lane's name. */

@@ -48,8 +48,7 @@ export const fenceOf = (flight: Flight, epoch = 1): Fence => ({ epoch, generatio
 export function batchOf(rows: Iterable<readonly [string, string]>, over: Partial<WriteBatch> = {}): WriteBatch {
   const entries = [...rows];
   const slots = entries.map(([, slot]) => slot);
-  const bytes = slots.reduce((sum, slot) => sum + slot.length, 0);
-  return { accepted: entries.length, keys: entries.map(([key]) => key), slots, bytes, ttls: undefined, maxEntries: 1_000_000, maxBytes: 2 ** 30, ...over };
+  return { accepted: entries.length, keys: entries.map(([key]) => key), slots, ttls: undefined, maxEntries: 1_000_000, maxBytes: 2 ** 30, ...over };
 }
 
 /** A subject with a cache attached, and short words for what the tests do with lane 0. */

@@ -22,8 +22,9 @@ export function testWrites(recovered: Register): void {
   recovered('a later write of a key replaces it and takes no room', async (bench) => {
     await bench.write({ a: '"1"', b: '22' });
     const { pendingSinceMs } = await bench.header();
-    assert.deepEqual(await bench.write({ a: '"later and longer"' }), { kind: 'accepted', seq: 3, epoch: 1, pending: 2, entries: 2, bytes: 5 });
-    await bench.expectSlot('a', '"later and longer"');
+    assert.deepEqual(await bench.write({ a: '"later and longer"' }), { kind: 'accepted', seq: 3, epoch: 1, pending: 2, entries: 2, bytes: 20 });
+    assert.equal((await bench.write({ a: '"ü"' })).bytes, 6, 'a shorter value gives room back, and bytes are those of UTF-8');
+    await bench.expectSlot('a', '"ü"');
     assert.equal((await bench.header()).pendingSinceMs, pendingSinceMs);
   });
 
@@ -43,20 +44,31 @@ export function testWrites(recovered: Register): void {
     const limit = { maxEntries: 3 };
     await bench.write({ a: '1', b: '1' }, limit);
     const before = await bench.header();
-    assert.deepEqual(await bench.lanes.write(0, batchOf(Object.entries({ b: '2', c: '2', d: '2' }), limit)), { kind: 'full', entries: 2, bytes: 2, room: 1 });
+    assert.deepEqual(await bench.lanes.write(0, batchOf(Object.entries({ b: '2', c: '2', d: '2' }), limit)), { kind: 'full', entries: 2, bytes: 2, refused: [2] });
     assert.deepEqual(await bench.header(), before);
     await bench.expectSlot('b', '1');
     await bench.write({ b: '2', c: '2' }, limit);
-    assert.deepEqual(await bench.lanes.write(0, batchOf([['d', '3']], limit)), { kind: 'full', entries: 3, bytes: 3, room: 0 });
+    assert.deepEqual(await bench.lanes.write(0, batchOf([['d', '3']], limit)), { kind: 'full', entries: 3, bytes: 3, refused: [0] });
     await bench.write({ a: '4', b: '4', c: '4' }, limit);
   });
 
   recovered('no new key gets in when there are enough bytes', async (bench) => {
     const limit = { maxBytes: 10 };
     await bench.write({ a: '123456' }, limit);
-    assert.deepEqual(await bench.lanes.write(0, batchOf([['b', '12345']], limit)), { kind: 'full', entries: 1, bytes: 6, room: 0 });
-    await bench.write({ a: '1234567890' }, limit);
+    assert.deepEqual(await bench.lanes.write(0, batchOf([['b', '12345']], limit)), { kind: 'full', entries: 1, bytes: 6, refused: [0] });
     await bench.write({ b: '1234' }, limit);
+    const before = await bench.header();
+    assert.deepEqual(await bench.lanes.write(0, batchOf(Object.entries({ a: '1234567', b: '9999' }), limit)), { kind: 'full', entries: 2, bytes: 10, refused: [0] });
+    assert.deepEqual(await bench.header(), before);
+    await bench.write({ a: '12345', b: '12345' }, limit);
+  });
+
+  recovered('what needs no room passes in a full lane, and nothing overtakes the first that waits for it', async (bench) => {
+    await bench.write({ a: '1', b: '1' });
+    const rows = Object.entries({ a: '2', c: '333', b: '2', d: '4' });
+    assert.deepEqual(await bench.lanes.write(0, batchOf(rows, { maxEntries: 9, maxBytes: 3 })), { kind: 'full', entries: 2, bytes: 2, refused: [1, 3] });
+    assert.deepEqual(await bench.lanes.write(0, batchOf(rows, { maxEntries: 0, maxBytes: 0 })), { kind: 'full', entries: 2, bytes: 2, refused: [1, 3] });
+    assert.equal((await bench.write({ a: '2', b: '~' }, { maxEntries: 0, maxBytes: 0 })).bytes, 2);
   });
 
   recovered('what is in flight takes room until the store has it', async (bench) => {

@@ -103,7 +103,7 @@ describe.each(frontKinds)('backpressure on the %s front', (kind) => {
     const cache = await stage.open<number>({ store: table.store(), flush: NEVER, backpressure: { maxEntries: 10, onFull: 'reject' } });
     for (let n = 0; n < 10; n++) await cache.set(`k${n}`, n);
     const error = await cache.set('one too many', 1).catch((error: unknown) => error);
-    expect(error).toMatchObject({ code: 'MILLRACE_FULL', key: 'one too many', message: expect.stringMatching(/10 entries or about .* are pending.*raise backpressure\.maxEntries/) as string });
+    expect(error).toMatchObject({ code: 'MILLRACE_FULL', key: 'one too many', message: expect.stringMatching(/10 of 10 entries and about .* are pending.*Nothing of the write was kept.*raise backpressure\.maxEntries/) as string });
     expect(await codeOf(cache.set('ack', 1, { ack: 'stored' }))).toBe('MILLRACE_FULL');
     await cache.set('k3', 33);
     await cache.delete('k4');

@@ -131,7 +131,7 @@ describe.each(drivers)('the Redis front over %s', (driver) => {
     await front.lanes.recover(0, recovery());
     await front.lanes.write(0, batch({ a: '1', b: '~' }));
     await command(server.url, 'CONFIG', 'SET', 'maxmemory', '1');
-    expect(await front.lanes.write(0, batch({ c: '1' }))).toMatchObject({ kind: 'full', entries: 2, room: 0 });
+    expect(await front.lanes.write(0, batch({ c: '1' }))).toMatchObject({ kind: 'full', entries: 2, refused: [0], outOfMemory: true });
     expect(await front.lanes.read(0, 'c')).toBeUndefined();
     expect(await front.lanes.beginFill(0, ['c'], 't', 1_000)).toEqual({ kind: 'slots', slots: ['?'] });
     expect(await front.lanes.claim(0, 'me', 1_000)).toMatchObject({ held: true });

@@ -87,7 +87,6 @@ export function batch(rows: Readonly<Record<string, string>>, over: Partial<Writ
     accepted: keys.length,
     keys,
     slots,
-    bytes: slots.reduce((sum, slot) => sum + slot.length, 0),
     ttls: undefined,
     maxEntries: 100_000,
     maxBytes: 2 ** 28,

@@ -34,7 +34,7 @@ export class Lane {
   tryWrite(rows: Readonly<Record<string, string>>, over: Partial<WriteBatch> = {}): WriteResult {
     const keys = Object.keys(rows);
     const slots = Object.values(rows);
-    return write(this.table, ENV, { accepted: keys.length, keys, slots, bytes: slots.join('').length, ttls: undefined, maxEntries: 100, maxBytes: 1_000, ...over });
+    return write(this.table, ENV, { accepted: keys.length, keys, slots, ttls: undefined, maxEntries: 100, maxBytes: 1_000, ...over });
   }
 
   write(rows: Readonly<Record<string, string>>, over: Partial<WriteBatch> = {}): Extract<WriteResult, { kind: 'accepted' }> {

@@ -5,7 +5,7 @@ import { Lane, T0 } from './lane-fixture.ts';
 
 describe('write', () => {
   test('refuses a lane that is not as the caller believes', () => {
-    const batch = { accepted: 1, keys: ['a'], slots: ['1'], bytes: 1, ttls: undefined, maxEntries: 9, maxBytes: 9 };
+    const batch = { accepted: 1, keys: ['a'], slots: ['1'], ttls: undefined, maxEntries: 9, maxBytes: 9 };
     const unknown = new Lane();
     expect(unknown.tryWrite({ a: '1' })).toEqual({ kind: 'unrecovered', header: undefined });
     const lane = Lane.recovered();
@@ -25,9 +25,9 @@ describe('write', () => {
     const lane = Lane.recovered();
     expect(lane.write({ a: '1', b: '22' }, { accepted: 5 })).toEqual({ kind: 'accepted', seq: 5, epoch: 1, pending: 2, entries: 2, bytes: 3 });
     lane.table.nowMs += 10;
-    expect(lane.write({ a: '333', c: '333' })).toEqual({ kind: 'accepted', seq: 7, epoch: 1, pending: 3, entries: 3, bytes: 6 });
-    expect(lane.header).toMatchObject({ pendingEntries: 3, pendingBytes: 6, pendingSinceMs: T0, pendingTombstones: 0 });
-    expect(lane.write({}, { accepted: 0 })).toMatchObject({ seq: 7, bytes: 6 });
+    expect(lane.write({ a: '333', c: '333' })).toEqual({ kind: 'accepted', seq: 7, epoch: 1, pending: 3, entries: 3, bytes: 8 });
+    expect(lane.header).toMatchObject({ pendingEntries: 3, pendingBytes: 8, pendingSinceMs: T0, pendingTombstones: 0 });
+    expect(lane.write({}, { accepted: 0 })).toMatchObject({ seq: 7, bytes: 8 });
   });
 
   test('never counts too few tombstones', () => {
@@ -39,12 +39,16 @@ describe('write', () => {
 
   test.each([
     { limit: { maxEntries: 2 }, rows: { a: '9', b: '9' }, result: { kind: 'accepted' } },
-    { limit: { maxEntries: 2 }, rows: { a: '9', c: '9' }, result: { kind: 'full', entries: 2, bytes: 2, room: 0 } },
-    { limit: { maxEntries: 3 }, rows: { c: '9', d: '9' }, result: { kind: 'full', entries: 2, bytes: 2, room: 1 } },
+    { limit: { maxEntries: 2 }, rows: { a: '9', c: '9' }, result: { kind: 'full', entries: 2, bytes: 2, refused: [1] } },
+    { limit: { maxEntries: 3 }, rows: { c: '9', d: '9' }, result: { kind: 'full', entries: 2, bytes: 2, refused: [1] } },
     { limit: { maxEntries: 3 }, rows: { a: '9', c: '9' }, result: { kind: 'accepted' } },
-    { limit: { maxEntries: 1 }, rows: { c: '9' }, result: { kind: 'full', entries: 2, bytes: 2, room: 0 } },
-    { limit: { maxBytes: 2 }, rows: { a: '99999' }, result: { kind: 'accepted' } },
-    { limit: { maxBytes: 2 }, rows: { c: '9' }, result: { kind: 'full', entries: 2, bytes: 2, room: 0 } },
+    { limit: { maxEntries: 1 }, rows: { c: '9' }, result: { kind: 'full', entries: 2, bytes: 2, refused: [0] } },
+    { limit: { maxEntries: 1 }, rows: { a: '9', b: '9' }, result: { kind: 'accepted' } },
+    { limit: { maxBytes: 2 }, rows: { a: '99' }, result: { kind: 'full', entries: 2, bytes: 2, refused: [0] } },
+    { limit: { maxBytes: 3 }, rows: { a: '99' }, result: { kind: 'accepted' } },
+    { limit: { maxBytes: 1 }, rows: { a: '9', b: '' }, result: { kind: 'accepted' } },
+    { limit: { maxBytes: 4 }, rows: { c: '99', d: '9', a: '999', b: '' }, result: { kind: 'full', entries: 2, bytes: 2, refused: [1, 2] } },
+    { limit: { maxBytes: 2 }, rows: { c: '9' }, result: { kind: 'full', entries: 2, bytes: 2, refused: [0] } },
     { limit: { maxBytes: 3 }, rows: { c: '9' }, result: { kind: 'accepted' } },
   ])('with $limit, $rows is $result.kind', ({ limit, rows, result }) => {
     const lane = Lane.recovered();

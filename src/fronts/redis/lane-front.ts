@@ -19,7 +19,12 @@ import type { ScriptName } from './scripts.ts';
 import { appendArgs, appended, deltasPage, filled, incrementArgs, incremented, logPage, totalsArgs } from './shape-steps.ts';
 
 type Raw = string | null;
-type Full = Extract<WriteResult, { kind: 'full' }>;
+interface OutOfMemory {
+  readonly kind: 'full';
+  readonly entries: number;
+  readonly bytes: number;
+  readonly room: 0;
+}
 const INCARNATION_LENGTH = 10;
 const defined = (raw: unknown): string | undefined => (raw as Raw) ?? undefined;
 const optional = (ms: number | undefined): string => (ms === undefined ? '' : String(ms));
@@ -93,7 +98,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   /** Runs a step that takes mutations in; a server without memory is a full buffer. */
-  async #accept(lane: number, script: ScriptName, args: (incarnation: string, slots: string) => string[]): Promise<Reply | Full | Unrecovered> {
+  async #accept(lane: number, script: ScriptName, args: (incarnation: string, slots: string) => string[]): Promise<Reply | OutOfMemory | Unrecovered> {
     try {
       return await this.#lane(lane).run(script, args);
     } catch (error) {
@@ -118,15 +123,18 @@ export class RedisLaneFront implements LaneFront {
 
   async write(lane: number, batch: WriteBatch): Promise<WriteResult> {
     const reply = await this.#accept(lane, 'write', (incarnation, slots) => writeArgs(batch, incarnation, slots));
-    if ('kind' in reply) return reply;
+    if ('kind' in reply) {
+      if (reply.kind === 'unrecovered') return reply;
+      return { kind: 'full', entries: reply.entries, bytes: reply.bytes, refused: batch.keys.map((_, i) => i), outOfMemory: true };
+    }
     switch (reply[0]) {
       case 'accepted': {
         const [, seq, epoch, pending, entries, bytes] = reply as readonly [string, number, number, number, number, number];
         return { kind: 'accepted', seq, epoch, pending, entries, bytes };
       }
       case 'full': {
-        const [, entries, bytes, room] = reply as readonly [string, number, number, number];
-        return { kind: 'full', entries, bytes, room };
+        const [, entries, bytes, refused] = reply as readonly [string, number, number, number[]];
+        return { kind: 'full', entries, bytes, refused };
       }
       case 'stopped':
         return { kind: 'stopped', reason: reply[1] as string };
@@ -135,8 +143,8 @@ export class RedisLaneFront implements LaneFront {
     }
   }
 
-  /** The server has no memory left: full, with no room, until what is pending is flushed and can be evicted. */
-  async #outOfMemory(lane: number): Promise<Full | Unrecovered> {
+  /** The server has no memory left: full, whatever the limits say, until something expires or is evicted. */
+  async #outOfMemory(lane: number): Promise<OutOfMemory | Unrecovered> {
     const { header } = await this.header(lane);
     if (header === undefined) return { kind: 'unrecovered', header };
     return { kind: 'full', entries: entriesOf(header), bytes: bytesOf(header), room: 0 };
@@ -349,7 +357,7 @@ function writeArgs(batch: WriteBatch, incarnation: string, slotPrefix: string): 
   const { keys, slots, ttls } = batch;
   const n = keys.length;
   const own = ttls === undefined ? [] : [...ttls].filter(([i]) => i < n);
-  const numbers = [batch.accepted, n, batch.bytes, batch.maxEntries, batch.maxBytes, slots.reduce((sum, slot) => (slot === TOMBSTONE ? sum + 1 : sum), 0), own.length];
+  const numbers = [batch.accepted, n, batch.maxEntries, batch.maxBytes, slots.reduce((sum, slot) => (slot === TOMBSTONE ? sum + 1 : sum), 0), own.length];
   const args = [incarnation, ...numbers.map(String)];
   for (let i = 0; i < n; i++) args.push(slotPrefix + (keys[i] as string), slots[i] as string);
   for (const [i, ttlMs] of own) args.push(slotPrefix + (keys[i] as string), String(ttlMs));
