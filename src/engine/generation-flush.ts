@@ -20,7 +20,8 @@ interface Cut {
 
 /**
  * One flush after the other of the lanes that it is given: cuts their generations, applies them in one transaction,
- * acknowledges them, and tries letters again that are due. After a fault the lanes keep their flight and say when it may be tried again.
+ * acknowledges them, and tries letters again that are due. After a fault the lanes keep their flight and say when it may
+ * be tried again.
  */
 export class GenerationFlush {
   readonly #context: EngineContext;
@@ -41,37 +42,38 @@ export class GenerationFlush {
 
   /** Flushes lanes that are idle. Cuts are sent before it returns; never rejects. */
   async flush(lanes: readonly FlushLane[]): Promise<void> {
-    const { clock } = this.#context;
     for (const lane of lanes) lane.become('flushing');
+    const lettered = await this.#flushGenerations(lanes);
+    for (const lane of lettered) await this.#retryLetters(lane);
+  }
+
+  /** Returns lanes whose letters are due, which are still held; the others are idle, and do not wait for them. */
+  async #flushGenerations(lanes: readonly FlushLane[]): Promise<readonly FlushLane[]> {
+    const { clock } = this.#context;
     const startedAt = clock.monotonic();
+    let lettered: readonly FlushLane[] = [];
     try {
       const cuts = await this.#cut(lanes.filter(({ hasWork }) => hasWork));
       const unstored = cuts.filter(({ flight }) => flight.state === 'cut');
       const stored = cuts.filter(({ flight }) => flight.state === 'stored');
       await Promise.all(stored.map((cut) => this.#acknowledgeOther(cut)));
       if (unstored.length > 0) await this.#store(unstored, startedAt);
-      await this.#retryLetters(lanes);
+      const now = clock.monotonic();
+      lettered = lanes.filter((lane) => lane.state === 'flushing' && !lane.hasFlight && lane.letters.dueAt <= now);
     } catch (error) {
       this.#failed(lanes, error);
-    } finally {
-      for (const lane of lanes) if (lane.state === 'flushing') lane.become('idle');
     }
+    for (const lane of lanes) if (lane.state === 'flushing' && !lettered.includes(lane)) lane.become('idle');
+    return lettered;
   }
 
-  /** Lanes without letters that are due do not wait for those that have some. */
-  async #retryLetters(lanes: readonly FlushLane[]): Promise<void> {
-    const now = this.#context.clock.monotonic();
-    const flushing = lanes.filter(({ state }) => state === 'flushing');
-    for (const lane of flushing) if (lane.hasFlight || lane.letters.dueAt > now) lane.become('idle');
-    for (const lane of flushing) {
-      if (lane.state !== 'flushing') continue;
-      try {
-        if (!(await this.#letters.retry(lane))) this.#leases.disown(lane);
-      } catch (error) {
-        this.#failed([lane], error);
-      }
-      if (lane.state === 'flushing') lane.become('idle');
+  async #retryLetters(lane: FlushLane): Promise<void> {
+    try {
+      if (!(await this.#letters.retry(lane))) this.#leases.disown(lane);
+    } catch (error) {
+      this.#failed([lane], error);
     }
+    if (lane.state === 'flushing') lane.become('idle');
   }
 
   async #cut(lanes: readonly FlushLane[]): Promise<Cut[]> {
