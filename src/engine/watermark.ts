@@ -103,14 +103,21 @@ export class Watermark {
     if (fromSeq !== this.#judgedToSeq + 1) this.#judgedFromSeq = fromSeq;
     this.#judgedToSeq = cutSeq;
     for (const write of refused) {
-      this.#refusals.delete(write.key);
+      this.#forgetRefusal(write.key);
       this.#refusals.set(write.key, { fromSeq, toSeq: cutSeq, write });
     }
-    for (const [key, { toSeq }] of this.#refusals) {
+    for (const key of this.#refusals.keys()) {
       if (this.#refusals.size <= REFUSALS_KEPT) break;
-      this.#refusals.delete(key);
-      this.#judgedFromSeq = Math.max(this.#judgedFromSeq, toSeq + 1);
+      this.#forgetRefusal(key);
     }
+  }
+
+  /** Whoever asks for a seq up to there is sent to the dead letters. */
+  #forgetRefusal(key: string): void {
+    const forgotten = this.#refusals.get(key);
+    if (forgotten === undefined) return;
+    this.#refusals.delete(key);
+    this.#judgedFromSeq = Math.max(this.#judgedFromSeq, forgotten.toSeq + 1);
   }
 
   /** Whether it is known here what became of a stored seq. If not, the dead letters know. */

@@ -1,3 +1,4 @@
+import type { FenceVerdict } from '../core/fence.ts';
 import type { EpochStart, Fence } from '../core/lane.ts';
 import type { Judge, LetterState } from '../core/letter.ts';
 import type { Clock } from './clock.ts';
@@ -89,13 +90,9 @@ export type ApplyResult =
   /** Nothing was committed, because these lanes' fences are not where the flush expected them. */
   | { readonly kind: 'fenced'; readonly lanes: readonly FencedLane[] };
 
-/**
- * `applied`: the same generation and digest is there already. `superseded`: a higher epoch, another worker has the
- * lane. `diverged`: anything else.
- */
 export interface FencedLane {
   readonly lane: number;
-  readonly verdict: 'applied' | 'superseded' | 'diverged';
+  readonly verdict: FenceVerdict;
   readonly fence: Fence | undefined;
 }
 

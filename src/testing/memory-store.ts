@@ -1,3 +1,4 @@
+import { judgeFence } from '../core/fence.ts';
 import { NO_FENCE } from '../core/lane-recover.ts';
 import type { EpochStart, Fence } from '../core/lane.ts';
 import type { Judge } from '../core/letter.ts';
@@ -162,10 +163,8 @@ export class MemoryStore implements Store {
 
   #judge(cache: string, generation: LaneGeneration): FencedLane | undefined {
     const fence = this.fences.get(`${cache}:${generation.lane}`);
-    if (fence === undefined) return { lane: generation.lane, verdict: 'diverged', fence };
-    if (fence.epoch === generation.epoch && fence.generation === generation.generation - 1) return undefined;
-    if (fence.generation === generation.generation && fence.digest === generation.digest && fence.seq === generation.cutSeq) return { lane: generation.lane, verdict: 'applied', fence };
-    return { lane: generation.lane, verdict: fence.epoch > generation.epoch ? 'superseded' : 'diverged', fence };
+    const verdict = judgeFence(generation, fence);
+    return verdict === undefined ? undefined : { lane: generation.lane, verdict, fence };
   }
 
   #write(rows: readonly Mutation[]): void {

@@ -1,11 +1,16 @@
 import type { WriteBatch } from '../../src/core/lane-write.ts';
+import { entriesOf, type LaneHeader } from '../../src/core/lane.ts';
 import { laneOf } from '../../src/core/lane-of.ts';
 import { TOMBSTONE } from '../../src/core/slot.ts';
+import type { LaneGeneration, Mutation } from '../../src/ports/store.ts';
 import type { SimTable } from './sim-table.ts';
+import { Versions } from './versions.ts';
+import { Violation } from './violation.ts';
 
-/** Something happened that must not. The message says what; the seed replays it. */
-export class Violation extends Error {
-  override readonly name = 'Violation';
+export interface Pos {
+  readonly lane: number;
+  readonly epoch: number;
+  readonly seq: number;
 }
 
 /** One mutation that the front executed. */
@@ -19,12 +24,8 @@ interface Entry {
   readonly fromSeq: number;
   readonly seq: number;
   fate: 'pending' | 'committed' | 'superseded' | 'dead' | 'lost';
-}
-
-/** A value that a key had, from `fromMs` on. */
-interface Tenure {
-  readonly fromMs: number;
-  readonly json: string | undefined;
+  /** Whether the store refused it at some time. */
+  wasRefused: boolean;
 }
 
 export const isPoison = (json: string | undefined): boolean => json !== undefined && json.includes('poison');
@@ -36,6 +37,8 @@ export const isPoison = (json: string | undefined): boolean => json !== undefine
  */
 export class Oracle {
   readonly #lanes: number;
+  readonly #maxEntries: number;
+  readonly #step: () => number;
   /** Mutations that the front has and the store does not, by lane, in the order of their execution. */
   readonly #log: Entry[][];
   /** All mutations ever executed, by lane. */
@@ -47,40 +50,54 @@ export class Oracle {
   /** Up to which seq a transaction under way reaches whose lane was rewound, by lane. */
   readonly #inFlightSeq: number[] = [];
   /** Rows as they were after the last commit. */
-  readonly #base = new Map<string, string>();
-  readonly #tenures = new Map<string, Tenure[]>();
+  #base = new Map<string, string>();
+  /** Generations that were committed, with their digests. */
+  readonly #commits = new Set<string>();
+  readonly #versions = new Versions();
+  /** Keys that can be seen with a value that was refused, and with which, until the front has forgotten it. */
+  readonly #refused = new Map<string, string>();
+  /** Keys of which the front may hold an old value, since a direct write failed half way. */
+  readonly #tainted = new Set<string>();
   /** Lanes that lost acknowledged mutations at some time. */
   readonly lossy = new Set<number>();
   /** The first finding; kept, because whoever it is thrown at may take it for a fault of a server. */
   violation: Violation | undefined;
   commits = 0;
   losses = 0;
+  refusals = 0;
 
-  constructor(lanes: number) {
+  constructor(lanes: number, maxEntries: number, step: () => number) {
     this.#lanes = lanes;
+    this.#maxEntries = maxEntries;
+    this.#step = step;
     this.#log = Array.from({ length: lanes }, () => []);
     this.#all = Array.from({ length: lanes }, () => []);
     this.#doubt = Array.from({ length: lanes }, () => []);
   }
 
-  executed(lane: number, batch: WriteBatch, epoch: number, seq: number, nowMs: number): void {
+  // What happened.
+
+  executed(lane: number, batch: WriteBatch, epoch: number, seq: number): void {
     batch.keys.forEach((key, i) => {
       const slot = batch.slots[i] as string;
       const json = slot === TOMBSTONE ? undefined : slot;
-      const entry: Entry = { lane, key, json, epoch, fromSeq: seq - batch.accepted + 1, seq, fate: 'pending' };
+      const entry: Entry = { lane, key, json, epoch, fromSeq: seq - batch.accepted + 1, seq, fate: 'pending', wasRefused: false };
       (this.#log[lane] as Entry[]).push(entry);
       (this.#all[lane] as Entry[]).push(entry);
-      this.#became(key, json, nowMs);
+      this.#versions.became(key, json, this.#step());
     });
   }
 
-  /** A generation was committed: the store must hold exactly what the lane's history says up to `cutSeq`. */
-  committed(lane: number, cutSeq: number, rows: ReadonlyMap<string, string>, dead: ReadonlySet<string>, nowMs: number): void {
+  /** A generation was committed: the store must hold exactly what the lane's history says up to its cut. */
+  committed({ lane, generation, cutSeq, digest }: LaneGeneration, rows: ReadonlyMap<string, string>, dead: ReadonlySet<string>): void {
     this.commits++;
+    this.#commits.add(nameOf(lane, generation, cutSeq, digest));
     const doubt = (this.#doubt[lane] as Entry[]).splice(0);
     const log = [...(this.#log[lane] as Entry[]), ...doubt].sort((a, b) => a.seq - b.seq);
     const last = new Map<string, Entry>();
+    const newest = new Map<string, Entry>();
     for (const entry of log) {
+      newest.set(entry.key, entry);
       if (entry.seq > cutSeq) continue;
       const earlier = last.get(entry.key);
       if (earlier !== undefined) earlier.fate = 'superseded';
@@ -90,12 +107,20 @@ export class Oracle {
       // A refused write that waited, or is dead, has a later one now.
       for (const earlier of this.#all[lane] as Entry[]) if (earlier.key === key && earlier.fate === 'dead') earlier.fate = 'superseded';
       if (dead.has(key)) {
-        if (!isPoison(entry.json)) this.#fail(`a dead letter for key ${key}, whose value is fine`);
+        if (!isPoison(entry.json)) this.#fail(9, `a dead letter for key ${key}, whose value is fine`);
+        this.refusals++;
         entry.fate = 'dead';
+        entry.wasRefused = true;
+        // What was before it comes to light, here sooner and there later.
+        if (newest.get(key) === entry) {
+          this.#versions.also(key, this.#base.get(key), this.#step());
+          this.#refused.set(key, entry.json as string);
+        }
         continue;
       }
+      if (isPoison(entry.json)) this.#fail(9, `key ${key} was stored with a value that the store refuses`);
       entry.fate = 'committed';
-      if (doubt.includes(entry)) this.#became(key, entry.json, nowMs);
+      if (doubt.includes(entry)) this.#versions.became(key, entry.json, this.#step());
       if (entry.json === undefined) this.#base.delete(key);
       else this.#base.set(key, entry.json);
     }
@@ -103,13 +128,44 @@ export class Oracle {
     for (const key of new Set([...rows.keys(), ...this.#base.keys()])) {
       if (laneOf(key, this.#lanes) !== lane) continue;
       if (rows.get(key) !== this.#base.get(key)) {
-        this.#fail(`the store is no prefix of lane ${lane} at seq ${cutSeq}: key ${key} is ${rows.get(key)}, and should be ${this.#base.get(key)}`);
+        this.#fail(4, `the store is no prefix of lane ${lane} at seq ${cutSeq}: key ${key} is ${rows.get(key)}, and should be ${this.#base.get(key)}`);
       }
     }
   }
 
+  /** A row that was refused is stored after all. Until the front is told, it may serve what was before. */
+  retried({ lane, key, json }: Mutation): void {
+    const entry = (this.#all[lane] as Entry[]).findLast((each) => each.key === key && each.json === json);
+    if (entry?.fate !== 'dead') this.#fail(9, `the refused value ${json} of key ${key} was tried again and stored; it is ${entry?.fate}`);
+    entry.fate = 'committed';
+    if (json === undefined) this.#base.delete(key);
+    else this.#base.set(key, json);
+    this.#versions.also(key, json, this.#step());
+  }
+
+  /** Write-through and cache-aside: what was before can be seen until the writer has told the front. */
+  committedDirectly(mutations: readonly Mutation[]): void {
+    this.commits++;
+    for (const { key, json } of mutations) {
+      this.#versions.also(key, json, this.#step());
+      if (json === undefined) this.#base.delete(key);
+      else this.#base.set(key, json);
+    }
+  }
+
+  /** A direct write that began at `fromStep` has succeeded: nobody sees any more what was before it. */
+  settledDirectly(key: string, json: string | undefined, fromStep: number): void {
+    this.#versions.succeeded(key, json, fromStep, this.#step());
+    this.#tainted.delete(key);
+  }
+
+  /** A direct write failed, or its process died: the front may serve what was before it until it expires or is written again. */
+  failedDirectly(key: string): void {
+    this.#tainted.add(key);
+  }
+
   /** The front's state was replaced by an earlier one, or by nothing. */
-  rewound(before: readonly SimTable[], tables: readonly SimTable[], nowMs: number): void {
+  rewound(before: readonly SimTable[], tables: readonly SimTable[]): void {
     tables.forEach((table, lane) => {
       const seq = table.header?.seq ?? 0;
       const flight = before[lane]?.header?.flight;
@@ -130,8 +186,20 @@ export class Oracle {
         if (entry.json === undefined) values.delete(entry.key);
         else values.set(entry.key, entry.json);
       }
-      for (const key of this.#tenures.keys()) if (laneOf(key, this.#lanes) === lane) this.#became(key, values.get(key), nowMs);
+      for (const key of this.#versions.keys()) {
+        if (laneOf(key, this.#lanes) !== lane) continue;
+        this.#versions.became(key, values.get(key), this.#step());
+        const raw = table.slots.get(key)?.raw;
+        if (!isPoison(raw) || raw === values.get(key)) continue;
+        this.#versions.also(key, raw, this.#step());
+        this.#refused.set(key, raw as string);
+      }
     });
+  }
+
+  /** The store is as it was some time ago, and those commits are as if they had never been. */
+  restored(rows: ReadonlyMap<string, string>): void {
+    this.#base = new Map(rows);
   }
 
   /** From now on no transaction of an earlier epoch can be committed. */
@@ -141,53 +209,79 @@ export class Oracle {
     (this.#doubt[lane] as Entry[]).length = 0;
   }
 
-  /** After each step on a lane. */
-  checkTable(lane: number, table: SimTable): void {
+  // After each step.
+
+  checkStep(lane: number, table: SimTable, before: LaneHeader | undefined): void {
     const { header } = table;
+    this.#forgetRefused(lane, table);
     if (header === undefined) return;
-    if (header.pendingEntries !== table.pending.size) this.#fail(`lane ${lane} counts ${header.pendingEntries} pending entries and has ${table.pending.size}`);
+    if (header.pendingEntries !== table.pending.size) this.#fail(11, `lane ${lane} counts ${header.pendingEntries} pending entries and has ${table.pending.size}`);
     for (const key of table.pending) {
       const slot = table.slots.get(key);
-      if (slot === undefined) this.#fail(`dirty key ${key} has no value`);
-      if (slot.expiresAtMs !== undefined) this.#fail(`dirty key ${key} has an expiry`);
-      if (table.flight.has(key)) this.#fail(`key ${key} is pending and unfrozen in flight`);
+      if (slot === undefined) this.#fail(1, `dirty key ${key} has no value`);
+      if (slot.expiresAtMs !== undefined) this.#fail(7, `dirty key ${key} has an expiry`);
+      if (table.flight.has(key)) this.#fail(4, `key ${key} is pending and unfrozen in flight`);
     }
     if (header.flight?.state === 'cut') {
-      for (const key of table.flight) if (table.slots.get(key)?.expiresAtMs !== undefined) this.#fail(`key ${key} in flight has an expiry`);
+      for (const key of table.flight) if (table.slots.get(key)?.expiresAtMs !== undefined) this.#fail(7, `key ${key} in flight has an expiry`);
     }
-    if (header.epochs.length > 32) this.#fail(`lane ${lane} remembers ${header.epochs.length} epochs`);
+    if (header.epochs.length > 32) this.#fail(7, `lane ${lane} remembers ${header.epochs.length} epochs`);
+    if (before === undefined) return;
+    if (entriesOf(header) > Math.max(this.#maxEntries, entriesOf(before))) this.#fail(7, `lane ${lane} holds ${entriesOf(header)} entries, more than its capacity`);
+    const was = before.flight;
+    const acknowledged = was?.state === 'cut' && header.flight?.state !== 'cut' && header.generation === was.generation && header.storedSeq === was.cutSeq;
+    if (acknowledged && !this.#commits.has(nameOf(lane, was.generation, was.cutSeq, was.digest))) this.#fail(5, `generation ${was.generation} of lane ${lane} was acknowledged, and the store never had it`);
+    if (header.flight === undefined && (table.flight.size > 0 || table.frozen.size > 0)) this.#fail(7, `lane ${lane} keeps marks or values of a generation that is over`);
   }
 
-  /** A read that began at `fromMs` gave `json` now: it must be a value that the key had meanwhile. */
-  checkRead(process: string, key: string, json: string | undefined, fromMs: number, nowMs: number): void {
-    const tenures = this.#tenures.get(key) ?? [{ fromMs: 0, json: undefined }];
-    const possible: (string | undefined)[] = [];
-    tenures.forEach((tenure, i) => {
-      const untilMs = tenures[i + 1]?.fromMs ?? Number.POSITIVE_INFINITY;
-      if (tenure.fromMs <= nowMs && untilMs >= fromMs) possible.push(tenure.json);
-    });
-    // A refused value is readable until its refusal, and what was before it afterwards.
-    if (possible.includes(json) || possible.some(isPoison) || tenures.some((tenure) => isPoison(tenure.json))) return;
-    this.#fail(`${process} read ${json} for key ${key} between ${fromMs} and ${nowMs}; it was ${possible.join(' or ')}`);
+  #forgetRefused(lane: number, table: SimTable): void {
+    for (const [key, json] of this.#refused) {
+      if (laneOf(key, this.#lanes) !== lane || table.slots.get(key)?.raw === json) continue;
+      this.#refused.delete(key);
+      // Unless it was tried again, and is stored.
+      if (this.#base.get(key) !== json) this.#versions.ended(key, json, this.#step());
+    }
+  }
+
+  /** A read that began at `fromStep` gave `json` now: it must be a value that the key had meanwhile. */
+  checkRead(process: string, key: string, json: string | undefined, fromStep: number): void {
+    if (this.#tainted.has(key)) return;
+    const possible = this.#versions.between(key, fromStep, this.#step());
+    if (!possible.includes(json)) this.#fail(6, `${process} read ${json} for key ${key} since step ${fromStep}; it was ${possible.join(' or ')}`);
+  }
+
+  checkHas(process: string, key: string, has: boolean, fromStep: number): void {
+    if (this.#tainted.has(key)) return;
+    const possible = this.#versions.between(key, fromStep, this.#step());
+    if (!possible.some((json) => (json !== undefined) === has)) this.#fail(6, `${process} found ${has ? 'a' : 'no'} value for key ${key} since step ${fromStep}; it was ${possible.join(' or ')}`);
   }
 
   /** `stored()` resolved for a write: then the store has it, or has a later write of its key. */
   checkStored(process: string, position: Pos, key: string): void {
     const entry = this.#find(position, key);
     if (entry === undefined || entry.fate === 'committed' || entry.fate === 'superseded') return;
-    this.#fail(`${process} was told that its write of ${key} at ${position.epoch}/${position.seq} is stored; it is ${entry.fate}`);
+    this.#fail(1, `${process} was told that its write of ${key} at ${position.epoch}/${position.seq} is stored; it is ${entry.fate}`);
   }
 
   /** `stored()` rejected as lost: then it is. */
   checkLost(process: string, position: Pos, key: string): void {
     const entry = this.#find(position, key);
     if (entry === undefined || entry.fate === 'lost') return;
-    this.#fail(`${process} was told that its write of ${key} at ${position.epoch}/${position.seq} is lost; it is ${entry.fate}`);
+    this.#fail(1, `${process} was told that its write of ${key} at ${position.epoch}/${position.seq} is lost; it is ${entry.fate}`);
+  }
+
+  /** `stored()` rejected as refused: then it was, or a later one of its key in the same generation. */
+  checkRefused(process: string, position: Pos, key: string): void {
+    const entry = this.#find(position, key);
+    if (entry === undefined || entry.wasRefused) return;
+    // A later one of its key in the same batch was.
+    if (entry.fate === 'superseded' && (this.#all[position.lane] as Entry[]).some((other) => other.key === key && other.wasRefused)) return;
+    this.#fail(9, `${process} was told that its write of ${key} at ${position.epoch}/${position.seq} was refused; it is ${entry.fate}`);
   }
 
   /** A write was acknowledged: the front has executed it (or a later one of its key in the same batch). */
   checkAcknowledged(process: string, position: Pos, key: string): void {
-    if (this.#find(position, key) === undefined) this.#fail(`${process} was given ${position.epoch}/${position.seq} for key ${key}, which the front never executed`);
+    if (this.#find(position, key) === undefined) this.#fail(1, `${process} was given ${position.epoch}/${position.seq} for key ${key}, which the front never executed`);
   }
 
   fateOf(position: Pos, key: string): Entry['fate'] | undefined {
@@ -195,15 +289,16 @@ export class Oracle {
   }
 
   /** When everything is drained: nothing is left, and the store is what the history says. */
-  checkDrained(tables: readonly SimTable[], rows: ReadonlyMap<string, string>): void {
+  checkDrained(tables: readonly SimTable[], rows: ReadonlyMap<string, string>, letters: number | undefined): void {
     tables.forEach((table, lane) => {
       const left = (this.#log[lane] as Entry[]).length;
-      if (left > 0) this.#fail(`lane ${lane} is drained, and ${left} mutations are not in the store`);
-      if (table.pending.size > 0 || table.header?.flight?.state === 'cut') this.#fail(`lane ${lane} is not drained`);
+      if (left > 0) this.#fail(8, `lane ${lane} is drained, and ${left} mutations are not in the store`);
+      if (table.pending.size > 0 || table.header?.flight?.state === 'cut') this.#fail(8, `lane ${lane} is not drained`);
     });
     for (const key of new Set([...rows.keys(), ...this.#base.keys()])) {
-      if (rows.get(key) !== this.#base.get(key)) this.#fail(`at the end key ${key} is ${rows.get(key)}, and should be ${this.#base.get(key)}`);
+      if (rows.get(key) !== this.#base.get(key)) this.#fail(1, `at the end key ${key} is ${rows.get(key)}, and should be ${this.#base.get(key)}`);
     }
+    if (letters !== undefined && letters !== this.refusals) this.#fail(9, `${this.refusals} rows were refused, and there are ${letters} dead letters`);
   }
 
   #find(position: Pos, key: string): Entry | undefined {
@@ -212,24 +307,15 @@ export class Oracle {
     );
   }
 
-  #fail(message: string): never {
-    this.violation ??= new Violation(message);
+  #fail(invariant: number, message: string): never {
+    this.violation ??= new Violation(invariant, message);
     throw this.violation;
   }
 
-  tenuresOf(key: string): unknown {
-    return { tenures: this.#tenures.get(key)?.slice(-6), entries: (this.#all[laneOf(key, this.#lanes)] as Entry[]).filter((entry) => entry.key === key).slice(-6) };
-  }
-
-  #became(key: string, json: string | undefined, nowMs: number): void {
-    const tenures = this.#tenures.get(key);
-    if (tenures === undefined) this.#tenures.set(key, [{ fromMs: 0, json: undefined }, { fromMs: nowMs, json }]);
-    else tenures.push({ fromMs: nowMs, json });
+  /** What a failure is looked into with. */
+  historyOf(key: string): unknown {
+    return { versions: this.#versions.last(key, 6), entries: (this.#all[laneOf(key, this.#lanes)] as Entry[]).filter((entry) => entry.key === key).slice(-6) };
   }
 }
 
-export interface Pos {
-  readonly lane: number;
-  readonly epoch: number;
-  readonly seq: number;
-}
+const nameOf = (lane: number, generation: number, cutSeq: number, digest: string): string => `${lane}/${generation}/${cutSeq}/${digest}`;

@@ -9,7 +9,7 @@ const TASK_SEEDS = 25;
 export interface Finding {
   readonly seed: number;
   readonly message: string;
-  readonly stack: string;
+  readonly lines: readonly string[];
 }
 
 export interface Outcome {
@@ -25,11 +25,13 @@ export interface Run {
   readonly schedules: number;
   /** Threads; as many as there are cores unless it is given. */
   readonly threads?: number;
+  /** What happened before a finding, in so many lines; none unless it is given. */
+  readonly linesMax?: number;
   onProgress?(report: Report): void;
 }
 
 /** Runs schedules on all cores until one breaks a promise. */
-export async function runSchedules({ file, firstSeed, schedules, threads = availableParallelism(), onProgress }: Run): Promise<Outcome> {
+export async function runSchedules({ file, firstSeed, schedules, threads = availableParallelism(), linesMax = 0, onProgress }: Run): Promise<Outcome> {
   const endSeed = firstSeed + schedules;
   let nextSeed = firstSeed;
   let report = NO_REPORT;
@@ -39,7 +41,7 @@ export async function runSchedules({ file, firstSeed, schedules, threads = avail
     if (nextSeed >= (finding === undefined ? endSeed : Math.min(endSeed, finding.seed))) return undefined;
     const from = nextSeed;
     nextSeed = Math.min(endSeed, from + TASK_SEEDS);
-    return { from, to: nextSeed };
+    return { from, to: nextSeed, linesMax };
   };
   const work = (): Promise<void> =>
     new Promise((resolve, reject) => {

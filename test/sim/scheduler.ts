@@ -26,6 +26,10 @@ export class Scheduler {
     };
   }
 
+  get isEmpty(): boolean {
+    return this.#heap.length === 0;
+  }
+
   /** Lets events happen until the condition holds (true) or the time is up (false). */
   until(done: () => boolean, limitMs: number): boolean {
     const endMs = this.nowMs + limitMs;

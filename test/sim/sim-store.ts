@@ -1,80 +1,115 @@
+import { judgeFence } from '../../src/core/fence.ts';
 import { NO_FENCE } from '../../src/core/lane-recover.ts';
 import type { Fence } from '../../src/core/lane.ts';
 import type { Judge } from '../../src/core/letter.ts';
 import { MillraceError } from '../../src/errors.ts';
 import type { ApplyResult, DeadLetter, DeadLetterStore, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, RefusedMutation, RetryResult, Store } from '../../src/ports/store.ts';
 import { MemoryLetters } from '../../src/testing/memory-letters.ts';
-import { isPoison, type Oracle } from './oracle.ts';
-import type { Prng } from './prng.ts';
-import type { Scheduler } from './scheduler.ts';
+import { isPoison } from './oracle.ts';
 import type { SimProcess } from './sim-process.ts';
+import type { Surroundings } from './surroundings.ts';
 
-/** How a fence is judged; a mutant replaces it. */
-export function judge(fence: Fence | undefined, generation: LaneGeneration): FencedLane['verdict'] | undefined {
-  if (fence === undefined) return 'diverged';
-  if (fence.epoch === generation.epoch && fence.generation === generation.generation - 1) return undefined;
-  if (fence.generation === generation.generation && fence.digest === generation.digest) return 'applied';
-  return fence.epoch > generation.epoch ? 'superseded' : 'diverged';
-}
+/** What a row is refused with. */
+const REFUSAL = '23514';
 
-/** The simulated database: rows and fences, committed together; slow, down, or silent about a commit when told to be. */
+/** What the database says of an answer that will never come. */
+type CommitFault = 'deadlock' | 'silent' | 'lost' | 'late';
+
+/** The simulated database: rows, fences and letters, committed together; slow, down, or silent about a commit when told to be. */
 export class SimDatabase {
-  readonly scheduler: Scheduler;
-  readonly prng: Prng;
-  readonly oracle: Oracle;
-  readonly judge: typeof judge;
-  readonly rows = new Map<string, string>();
-  readonly fences: Fence[];
+  readonly #world: Surroundings;
+  rows = new Map<string, string>();
+  fences: Fence[];
   readonly letters: MemoryLetters;
   down = false;
   slowMs = 0;
-  /** So many next commits are refused (deadlock), or happen without an answer. */
-  deadlocks = 0;
-  silentCommits = 0;
+  /** What becomes of the next commits. */
+  readonly commitFaults: CommitFault[] = [];
 
-  constructor(lanes: number, scheduler: Scheduler, prng: Prng, oracle: Oracle, judgeFence: typeof judge) {
-    this.scheduler = scheduler;
-    this.prng = prng;
-    this.oracle = oracle;
-    this.judge = judgeFence;
-    this.letters = new MemoryLetters('sim', () => scheduler.nowMs);
+  constructor(world: Surroundings, lanes: number) {
+    this.#world = world;
     this.fences = Array.from({ length: lanes }, () => NO_FENCE);
+    this.letters = new MemoryLetters('sim', () => world.scheduler.nowMs);
+  }
+
+  load(keys: readonly string[]): Map<string, string> {
+    return new Map(keys.flatMap((key) => (this.rows.has(key) ? [[key, this.rows.get(key) as string]] : [])));
+  }
+
+  raiseEpoch(lane: number, above = 0): Fence {
+    const fence = this.fences[lane] as Fence;
+    const epoch = Math.max(fence.epoch, above) + 1;
+    this.#world.oracle.epochRaised(lane, epoch);
+    return (this.fences[lane] = { ...fence, epoch });
+  }
+
+  moveFence(lane: number, epoch: number, to: Pick<Fence, 'generation' | 'seq'>): boolean {
+    const fence = this.fences[lane] as Fence;
+    if (fence.epoch !== epoch) return false;
+    this.fences[lane] = { ...fence, ...to, digest: '' };
+    return true;
+  }
+
+  beginEpoch(lane: number, epoch: number, epochs: Fence['epochs']): boolean {
+    const fence = this.fences[lane] as Fence;
+    if (fence.epoch !== epoch) return false;
+    this.fences[lane] = { ...fence, ...(epochs === undefined ? {} : { epochs }) };
+    return true;
+  }
+
+  /** Writes outside any lane: all or nothing. */
+  commitDirectly(mutations: readonly Mutation[]): void {
+    const refused = mutations.find(({ json }) => isPoison(json));
+    if (refused !== undefined) throw new MillraceError('MILLRACE_REJECTED', 'refused', { key: refused.key, lane: refused.lane });
+    for (const { key, json } of mutations) this.#write(key, json);
+    this.letters.supersede(new Set(mutations.map(({ key }) => key)));
+    this.#world.oracle.committedDirectly(mutations);
   }
 
   /** The moment of a commit: fences and rows in one step. */
   commit(flush: Flush, batches: readonly (readonly Mutation[])[]): ApplyResult {
     const fenced = flush.lanes.flatMap((generation): FencedLane[] => {
       const fence = this.fences[generation.lane];
-      const verdict = this.judge(fence, generation);
+      const verdict = judgeFence(generation, fence);
       return verdict === undefined ? [] : [{ lane: generation.lane, verdict, fence }];
     });
     if (fenced.length > 0) return { kind: 'fenced', lanes: fenced };
     const refused: RefusedMutation[] = [];
-    let rows = 0;
     const written = batches.flat();
     const superseded = this.letters.supersede(new Set(written.filter(({ lane }) => flush.lanes.some((other) => other.lane === lane && other.letters)).map(({ key }) => key)));
     for (const { lane, letters } of flush.lanes) if (letters) this.letters.sweep(lane);
     for (const mutation of written) {
       const { lane, key, json } = mutation;
-      if (isPoison(json)) {
-        const verdict = flush.judge({ code: '23514', attempts: undefined });
-        const id = this.letters.insert(mutation, flush.lanes.find((other) => other.lane === lane) as LaneGeneration, '23514', verdict);
-        refused.push({ id, lane, key, code: '23514', message: 'refused', state: verdict.state });
+      if (!isPoison(json)) {
+        this.#write(key, json);
         continue;
       }
-      rows++;
-      if (json === undefined) this.rows.delete(key);
-      else this.rows.set(key, json);
+      const verdict = flush.judge({ code: REFUSAL, attempts: undefined });
+      const id = this.letters.insert(mutation, flush.lanes.find((other) => other.lane === lane) as LaneGeneration, REFUSAL, verdict);
+      refused.push({ id, lane, key, code: REFUSAL, message: 'refused', state: verdict.state });
     }
     for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences[lane] = { ...(this.fences[lane] as Fence), epoch, generation, seq: cutSeq, digest };
-    for (const { lane, cutSeq } of flush.lanes) this.oracle.committed(lane, cutSeq, this.rows, new Set(refused.map(({ key }) => key)), this.scheduler.nowMs);
-    return { kind: 'applied', rows, statements: batches.length, refused, superseded };
+    for (const generation of flush.lanes) this.#world.oracle.committed(generation, this.rows, new Set(refused.map(({ key }) => key)));
+    return { kind: 'applied', rows: written.length - refused.length, statements: batches.length, refused, superseded };
   }
 
-  /** The moment of a retry's commit. What is poison stays so. */
-  retry(lane: number, epoch: number, letters: readonly DeadLetter[], judgeRefusal: Judge): RetryResult {
+  /** The moment of a retry's commit: the store has changed its mind about some rows. */
+  retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): RetryResult {
     if (this.fences[lane]?.epoch !== epoch) return { kind: 'fenced' };
-    return { kind: 'retried', letters: this.letters.retry(letters, judgeRefusal, () => '23514') };
+    const stored: Mutation[] = [];
+    const after = this.letters.retry(letters, judge, (row) => {
+      if (this.#world.prng.chance(0.6)) return REFUSAL;
+      stored.push(row);
+      return undefined;
+    });
+    for (const { key, json } of stored) this.#write(key, json);
+    for (const row of stored) this.#world.oracle.retried(row);
+    return { kind: 'retried', letters: after };
+  }
+
+  #write(key: string, json: string | undefined): void {
+    if (json === undefined) this.rows.delete(key);
+    else this.rows.set(key, json);
   }
 }
 
@@ -82,10 +117,12 @@ export class SimDatabase {
 export class SimSession implements Store {
   readonly kind = 'simulated';
   readonly capabilities = { transactions: true, deadLetters: true };
+  readonly #world: Surroundings;
   readonly #database: SimDatabase;
   readonly #process: SimProcess;
 
-  constructor(database: SimDatabase, process: SimProcess) {
+  constructor(world: Surroundings, database: SimDatabase, process: SimProcess) {
+    this.#world = world;
     this.#database = database;
     this.#process = process;
   }
@@ -95,24 +132,13 @@ export class SimSession implements Store {
     return {
       checkKey: () => undefined,
       checkValue: () => undefined,
-      load: (keys) => this.#call(() => new Map(keys.flatMap((key) => (database.rows.has(key) ? [[key, database.rows.get(key) as string]] : [])))),
-      commit: () => Promise.reject(new Error('not simulated')),
-      raiseEpoch: (lane) =>
-        this.#call(() => {
-          const fence = database.fences[lane] as Fence;
-          database.oracle.epochRaised(lane, fence.epoch + 1);
-          return (database.fences[lane] = { ...fence, epoch: fence.epoch + 1 });
-        }),
-      moveFence: () => Promise.reject(new Error('not simulated')),
-      beginEpoch: (lane, epoch, epochs) =>
-        this.#call(() => {
-          const fence = database.fences[lane] as Fence;
-          if (fence.epoch !== epoch) return false;
-          database.fences[lane] = { ...fence, epochs };
-          return true;
-        }),
+      load: (keys) => this.#call('load', () => database.load(keys)),
+      commit: (mutations) => this.#commit('commit directly', () => database.commitDirectly(mutations)),
+      raiseEpoch: (lane, above) => this.#call('raiseEpoch', () => database.raiseEpoch(lane, above)),
+      moveFence: (lane, epoch, to) => this.#call('moveFence', () => database.moveFence(lane, epoch, to)),
+      beginEpoch: (lane, epoch, epochs) => this.#call('beginEpoch', () => database.beginEpoch(lane, epoch, epochs)),
       apply: (flush) => this.#apply(flush),
-      retry: (lane, epoch, letters, judgeRefusal) => this.#call(() => database.retry(lane, epoch, letters, judgeRefusal)),
+      retry: (lane, epoch, letters, judge) => this.#commit('retry', () => database.retry(lane, epoch, letters, judge)),
       deadLetters: this.#letters(),
       close: async () => undefined,
     };
@@ -121,56 +147,74 @@ export class SimSession implements Store {
   #letters(): DeadLetterStore {
     const { store } = this.#database.letters;
     return {
-      list: (page) => this.#call(() => store.list(page)),
-      get: (id) => this.#call(() => store.get(id)),
-      ofKey: (key) => this.#call(() => store.ofKey(key)),
-      count: () => this.#call(() => store.count()),
-      find: (ids) => this.#call(() => store.find(ids)),
-      ofWrite: (key, seq) => this.#call(() => store.ofWrite(key, seq)),
-      ofGeneration: (lane, generation) => this.#call(() => store.ofGeneration(lane, generation)),
-      due: (lane, limit) => this.#call(() => store.due(lane, limit)),
-      storedKeys: (lane) => this.#call(() => store.storedKeys(lane)),
-      redrive: (id) => this.#call(() => store.redrive(id)),
-      discard: (id) => this.#call(() => store.discard(id)),
+      list: (page) => this.#call('letters', () => store.list(page)),
+      get: (id) => this.#call('letters', () => store.get(id)),
+      ofKey: (key) => this.#call('letters', () => store.ofKey(key)),
+      count: () => this.#call('letters', () => store.count()),
+      find: (ids) => this.#call('letters', () => store.find(ids)),
+      ofWrite: (key, seq) => this.#call('letters', () => store.ofWrite(key, seq)),
+      ofGeneration: (lane, generation) => this.#call('letters', () => store.ofGeneration(lane, generation)),
+      due: (lane, limit) => this.#call('letters', () => store.due(lane, limit)),
+      storedKeys: (lane) => this.#call('letters', () => store.storedKeys(lane)),
+      redrive: (id) => this.#call('letters', () => store.redrive(id)),
+      discard: (id) => this.#call('letters', () => store.discard(id)),
     };
   }
 
   async #apply(flush: Flush): Promise<ApplyResult> {
     const database = this.#database;
-    await this.#call(() => undefined);
+    await this.#call('begin', () => undefined);
     const batches: (readonly Mutation[])[] = [];
     for await (const batch of flush.batches) {
       batches.push(batch);
-      await this.#call(() => undefined);
+      await this.#call('statement', () => undefined);
     }
-    return this.#call(() => {
-      if (database.deadlocks > 0) {
-        database.deadlocks--;
-        throw unavailable('deadlock');
-      }
-      const result = database.commit(flush, batches);
-      if (database.silentCommits > 0) {
-        database.silentCommits--;
-        throw unavailable('the connection was lost at COMMIT');
-      }
-      return result;
+    return this.#commit('commit', () => database.commit(flush, batches));
+  }
+
+  /**
+   * A commit, whose answer can be lost: before it happened, after it, or while it has still to happen, because it was
+   * on its way to the server, or waits there for a lock, when the connection broke.
+   */
+  #commit<T>(name: string, commit: () => T): Promise<T> {
+    const { scheduler, prng } = this.#world;
+    const database = this.#database;
+    return this.#call(name, () => {
+      const fault = database.commitFaults.shift();
+      if (fault === 'deadlock' || fault === 'lost') throw unavailable(fault);
+      if (fault === undefined) return commit();
+      const happen = (): void => {
+        try {
+          commit();
+        } catch {
+          // Nobody hears of a refusal.
+        }
+      };
+      if (fault === 'silent') happen();
+      else scheduler.after(prng.between(1, 300), happen);
+      throw unavailable('the connection was lost at COMMIT');
     });
   }
 
   /** One statement: sent, executed whatever becomes of the process, answered. */
-  #call<T>(statement: () => T | Promise<T>): Promise<T> {
-    const { scheduler, prng } = this.#database;
-    const latency = (): number => prng.between(0, 5) + (prng.chance(0.3) ? prng.between(0, this.#database.slowMs) : 0);
+  #call<T>(name: string, statement: () => T | Promise<T>): Promise<T> {
+    const { scheduler, prng } = this.#world;
+    const database = this.#database;
+    const latency = (): number => prng.between(0, 5) + (database.slowMs > 0 && prng.chance(0.3) ? prng.between(0, database.slowMs) : 0);
     return new Promise((resolve, reject) => {
       scheduler.after(latency(), () => {
         let settle: () => void;
+        let result: unknown;
         try {
-          if (this.#database.down) throw unavailable('down');
-          const result = statement();
-          settle = () => resolve(result);
+          if (database.down) throw unavailable('down');
+          const value = statement();
+          result = value;
+          settle = () => resolve(value);
         } catch (error) {
+          result = { kind: 'failed', reason: (error as Error).message };
           settle = () => reject(error as Error);
         }
+        this.#world.reached(name, result, this.#process);
         scheduler.after(latency(), () => this.#process.deliver(settle));
       });
     });

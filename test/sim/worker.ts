@@ -1,18 +1,17 @@
 /** Runs the schedules that it is sent, in a thread of its own. */
 import { parentPort } from 'node:worker_threads';
 import { addReports, NO_REPORT, type Report } from './report.ts';
-import { simulate } from './world.ts';
+import { simulate, type Broken } from './world.ts';
 
 /** Seeds `from` up to, not including, `to`. */
 export interface Task {
   readonly from: number;
   readonly to: number;
+  /** How much to tell of what happened before a promise was broken. */
+  readonly linesMax: number;
 }
 
-export type Answer = { readonly kind: 'done'; readonly task: Task; readonly report: Report } | { readonly kind: 'found'; readonly seed: number; readonly message: string; readonly stack: string };
-
-// Every refusal is an error, and none of their stacks is looked at.
-Error.stackTraceLimit = 0;
+export type Answer = { readonly kind: 'done'; readonly report: Report } | { readonly kind: 'found'; readonly seed: number; readonly message: string; readonly lines: readonly string[] };
 
 parentPort?.on('message', (task: Task) => void run(task).then(tell));
 
@@ -20,14 +19,16 @@ parentPort?.on('message', (task: Task) => void run(task).then(tell));
 const tell = (answer: Answer): void => parentPort?.postMessage(answer);
 
 async function run(task: Task): Promise<Answer> {
+  // Every refusal is an error, and of most of them nobody looks at the stack.
+  Error.stackTraceLimit = task.linesMax === 0 ? 0 : 20;
   let report = NO_REPORT;
   for (let seed = task.from; seed < task.to; seed++) {
     try {
-      report = addReports(report, await simulate(seed));
+      report = addReports(report, await simulate(seed, task.linesMax));
     } catch (error) {
-      const { message, stack = '' } = error as Error;
-      return { kind: 'found', seed, message, stack };
+      const { message, lines, cause } = error as Broken;
+      return { kind: 'found', seed, message, lines: task.linesMax === 0 ? [] : [...lines, (cause as Error).stack ?? ''] };
     }
   }
-  return { kind: 'done', task, report };
+  return { kind: 'done', report };
 }

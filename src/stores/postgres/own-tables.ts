@@ -1,3 +1,4 @@
+import { judgeFence } from '../../core/fence.ts';
 import { MillraceError } from '../../errors.ts';
 import type { EpochStart, Fence } from '../../core/lane.ts';
 import type { FencedLane, LaneGeneration } from '../../ports/store.ts';
@@ -139,7 +140,7 @@ export class Fences {
     const fences = new Map(rows.map((row) => [Number(row['lane']), fenceOf(row)]));
     return lanes.flatMap((expected) => {
       const fence = fences.get(expected.lane);
-      const verdict = verdictOf(expected, fence);
+      const verdict = judgeFence(expected, fence);
       return verdict === undefined ? [] : [{ lane: expected.lane, verdict, fence }];
     });
   }
@@ -153,14 +154,6 @@ function epochsOf(list: string): Pick<Fence, 'epochs'> {
   if (list === '') return {};
   const starts = list.split(',').map((start) => start.split(':').map(Number));
   return { epochs: starts.map(([epoch = 0, seq = 0]) => ({ epoch, seq })) };
-}
-
-/** Applied comes first: it is a fact, whoever has the lane by now. */
-function verdictOf({ epoch, generation, cutSeq, digest }: LaneGeneration, fence: Fence | undefined): FencedLane['verdict'] | undefined {
-  if (fence === undefined) return 'diverged';
-  if (fence.generation === generation && fence.digest === digest && fence.seq === cutSeq) return 'applied';
-  if (fence.epoch > epoch) return 'superseded';
-  return fence.epoch === epoch && fence.generation === generation - 1 ? undefined : 'diverged';
 }
 
 function integer(value: number): string {
