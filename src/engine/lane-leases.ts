@@ -115,10 +115,11 @@ export class LaneLeases {
         }
         return;
       }
-      if (!lane.isOurs && this.#context.breaker.width === 0) {
-        // A lane cannot be taken now: it takes the store to raise its epoch.
+      if (this.#isCutOff(lane)) {
         const { header, current } = await front.header(lane.index);
-        if (header !== undefined && current) this.#watermark(lane).observe(header);
+        if (header === undefined || !current) return;
+        this.#watermark(lane).observe(header);
+        if (lane.state === 'idle') this.learn(lane, header);
         return;
       }
       const claimed = await front.claim(lane.index, owner, this.#flush.leaseMs);
@@ -138,6 +139,15 @@ export class LaneLeases {
     } catch (error) {
       this.#report(lane, error);
     }
+  }
+
+  /**
+   * Whether the store cannot be reached from here, so that leases are neither taken, because that needs a new epoch, nor
+   * kept for longer than one runs: another worker may still reach the store.
+   */
+  #isCutOff(lane: FlushLane): boolean {
+    const { breaker } = this.#context;
+    return lane.isOurs ? breaker.downForMs > this.#flush.leaseMs : breaker.width === 0;
   }
 
   async #take(lane: FlushLane): Promise<void> {

@@ -38,6 +38,8 @@ export class StoreBreaker {
   #timer: Timer | undefined;
   #seen: BreakerState = 'closed';
   #announced: BreakerEvent['state'] = 'closed';
+  /** When that was announced. */
+  #announcedAtMs = 0;
   /** Kept until the next success. */
   #lastFailure: unknown;
   #attempts = 0;
@@ -82,6 +84,11 @@ export class StoreBreaker {
     const { state, failures } = this.#breaker;
     const retryInMs = this.width > 0 ? 0 : Math.max(0, Math.ceil(this.nextAtMs - this.#clock.monotonic()));
     return { state, failures, retryInMs, reason: reasonOf(this.#lastFailure), attempts: this.#attempts, retries: this.#retries, refused: this.#refused };
+  }
+
+  /** How long the store has been held to be down; 0 when it is not. */
+  get downForMs(): number {
+    return this.#announced === 'open' ? this.#clock.monotonic() - this.#announcedAtMs : 0;
   }
 
   /** Throws what {@link run} would reject with now, for who would otherwise prepare a call in vain. */
@@ -149,6 +156,7 @@ export class StoreBreaker {
     const { state, failures, retryInMs, reason } = this.stats;
     if (state === 'half-open' || state === this.#announced) return;
     this.#announced = state;
+    this.#announcedAtMs = this.#clock.monotonic();
     for (const member of this.#members) member.announce({ state, failures, retryInMs, reason });
   }
 
