@@ -12,7 +12,7 @@ export const CONSTRAINT = 'no_bad_rows';
 const tables = (schema: string): string => `
   create schema ${schema};
   create table ${schema}.docs (id text primary key, doc jsonb not null, constraint ${CONSTRAINT} check (doc ->> 'bad' is null));
-  create table ${schema}.versions (at bigserial primary key, id text not null, doc jsonb);
+  create table ${schema}.versions (at bigserial primary key, id text not null, doc jsonb, transaction text not null default pg_current_xact_id()::text);
   create table ${schema}.statements (at bigserial primary key, operation text not null);
   create function ${schema}.note_row() returns trigger language plpgsql as $$ begin
     insert into ${schema}.versions (id, doc) values (coalesce(new.id, old.id), new.doc); return null;

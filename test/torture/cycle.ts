@@ -23,7 +23,7 @@ export async function runCycle(plan: Plan, ground: Ground, runFolder: string): P
   const startedAt = performance.now();
   const folder = join(runFolder, `${plan.kind.name}-${plan.seed}`);
   mkdirSync(folder);
-  const evidence = await perform(plan, ground, folder);
+  const { evidence, audit } = await perform(plan, ground, folder);
   const history = historyOf(ledgersIn(folder), plan.kind.late === true);
   const verdict = judge(history, evidence, { survives: new Set(plan.kind.survives) });
   const report = { ...verdict, plan, ms: performance.now() - startedAt };
@@ -31,12 +31,12 @@ export async function runCycle(plan: Plan, ground: Ground, runFolder: string): P
     rmSync(folder, { recursive: true });
     return report;
   }
-  const found = { plan, verdict, stored: Object.fromEntries(evidence.stored), versions: Object.fromEntries(evidence.versions) };
-  writeFileSync(join(folder, 'evidence.json'), JSON.stringify(found, undefined, 1));
+  writeFileSync(join(folder, 'verdict.json'), JSON.stringify({ plan, verdict }, undefined, 1));
+  writeFileSync(join(folder, 'audit'), audit.map((row) => JSON.stringify(row)).join('\n'));
   return { ...report, folder };
 }
 
-async function perform(plan: Plan, ground: Ground, folder: string): Promise<Evidence> {
+async function perform(plan: Plan, ground: Ground, folder: string): Promise<Findings> {
   await using arena = await Arena.open(plan, ground, folder);
   const random = new Prng(plan.seed + 1);
   await arena.startMembers();
@@ -49,7 +49,7 @@ async function perform(plan: Plan, ground: Ground, folder: string): Promise<Evid
   if (plan.endsByKill) await Promise.all(arena.members.map((member) => member.kill9()));
   else await endAll(arena);
   await arena.drainer().ends(END_LIMIT_MS);
-  return await evidenceIn(arena.table);
+  return await findingsIn(arena.table);
 }
 
 /** Writers first: who flushes for them stays until they are done. */
@@ -71,13 +71,20 @@ function ledgersIn(folder: string): Map<string, Line[]> {
   return new Map(files.map((file) => [file.slice(0, -'.ledger'.length), parseLedger(readFileSync(join(folder, file), 'utf8'))]));
 }
 
-async function evidenceIn(table: AuditedTable): Promise<Evidence> {
+interface Findings {
+  readonly evidence: Evidence;
+  /** The audit as it is, for who looks into a failure. */
+  readonly audit: readonly Record<string, unknown>[];
+}
+
+async function findingsIn(table: AuditedTable): Promise<Findings> {
+  const audit = await table.query("select at, transaction, id, doc ->> 'id' as version from {{schema}}.versions order by at");
   const versions = new Map<string, (string | null)[]>();
-  for (const { id, version } of await table.query("select id, doc ->> 'id' as version from {{schema}}.versions order by at")) {
+  for (const { id, version } of audit) {
     const known = versions.get(id as string);
     if (known === undefined) versions.set(id as string, [version as string | null]);
     else known.push(version as string | null);
   }
   const rows = await table.query("select id, doc ->> 'id' as version from {{schema}}.docs");
-  return { versions, stored: new Map(rows.map(({ id, version }) => [id as string, version as string])) };
+  return { evidence: { versions, stored: new Map(rows.map(({ id, version }) => [id as string, version as string])) }, audit };
 }

@@ -10,7 +10,6 @@ import { Prng } from '../sim/prng.ts';
 import { SETTLE_MS } from './history.ts';
 import { Ledger, now, type Level } from './ledger.ts';
 import { millrace } from './millrace.ts';
-import { naiveWriteBehind } from './naive.ts';
 import type { Acknowledged, SubjectEvents, SubjectSpec } from './subject.ts';
 
 export interface MemberSpec extends SubjectSpec {
@@ -46,7 +45,7 @@ const events: SubjectEvents = {
 };
 const pool = new pg.Pool({ connectionString: spec.postgres, max: 4, connectionTimeoutMillis: 2_000 });
 pool.on('error', () => undefined);
-const subject = spec.subject === 'naive' ? naiveWriteBehind(spec, pool) : millrace(spec, pool, spec.flushes, events);
+const subject = spec.subject === 'naive' ? (await import('./naive.ts')).naiveWriteBehind(spec, pool) : await millrace(spec, pool, spec.flushes, events);
 
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());

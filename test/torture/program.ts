@@ -18,6 +18,8 @@ export async function buildProgram(): Promise<{ readonly path: string; remove():
     format: 'esm',
     platform: 'node',
     target: 'node20',
+    // Fewer files to find and read at each start.
+    deps: { alwaysBundle: [/^(redis|@redis|ioredis|@ioredis|pg)\b/], onlyBundle: false },
     dts: false,
     loader: { '.lua': 'text', '.sql': 'text' },
     clean: false,
