@@ -5,7 +5,7 @@ import type { FlushLane } from './flush-lane.ts';
 import type { FlushSettings } from './settings.ts';
 
 /** Letters of one transaction: bounds how long a lane's writes wait for its letters. */
-const LETTERS_MAX = 100;
+const LETTERS_MAX = 32;
 /** How often a lane with letters is looked at: another process may have redriven one. */
 const LOOK_MS = 1_000;
 /** Keys of one step in the front. */

@@ -10,8 +10,8 @@ const STATEMENT_CHARS_MAX = 8 * 2 ** 20;
 const SEGMENT_CHARS_MAX = 4 * 2 ** 20;
 const SEGMENT_STATEMENTS_MAX = 8;
 const SEGMENT_ROWS_MAX = 4_000;
-/** Statements that telling refused rows apart may take in one transaction: enough for 50 in batches of 500. */
-const ISOLATING_STATEMENTS_MAX = 1_000;
+/** Statements that telling refused rows apart may take in one transaction: enough for 27 in batches of 500, wherever they are. */
+const ISOLATING_STATEMENTS_MAX = 500;
 
 export const SAVEPOINT = 'savepoint millrace';
 const MOVE_SAVEPOINT = 'release savepoint millrace; savepoint millrace';

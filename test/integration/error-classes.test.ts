@@ -1,0 +1,133 @@
+import { Pool } from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { isMillraceError, type Cache } from '../../src/index.ts';
+import { postgresUrl } from '../servers/index.ts';
+import { AuditedTable } from '../support/audited-table.ts';
+import { NEVER, Stage } from '../support/stage.ts';
+
+type Effect = 'passes' | 'letter' | 'stops';
+
+let table: AuditedTable;
+beforeAll(async () => {
+  table = await AuditedTable.onPostgres();
+  await table.query(`create table {{schema}}.fault (code text)`);
+  // What the server itself would report, with the code that is in the table.
+  await table.query(`create function {{schema}}.fail() returns trigger language plpgsql as $$ declare wanted text; begin
+    select code into wanted from {{schema}}.fault; if found then raise exception 'with the value s3cret' using errcode = wanted; end if; return new; end $$`);
+  await table.query('create trigger fail before insert on {{schema}}.docs for each row execute function {{schema}}.fail()');
+});
+afterAll(() => table[Symbol.asyncDispose]());
+beforeEach(async () => {
+  await table.query('delete from {{schema}}.fault');
+  await table.query('drop table if exists {{schema}}.millrace_dead_letter, {{schema}}.millrace_fence');
+  await table.reset();
+});
+
+interface Seen {
+  readonly failed: string[];
+  readonly stopped: string[];
+}
+
+async function open(stage: Stage, options: Parameters<AuditedTable['store']>[0] = {}): Promise<{ cache: Cache<unknown>; seen: Seen }> {
+  const cache = await stage.open<unknown>({ store: table.store(options), flush: NEVER, lanes: 1, retry: { attempts: 1, minDelay: 20, maxDelay: 100 } });
+  const seen: Seen = { failed: [], stopped: [] };
+  cache.on('flush-failed', ({ error }) => seen.failed.push(error.message));
+  cache.on('stopped', ({ error }) => seen.stopped.push(error.message));
+  return { cache, seen };
+}
+
+/** Breaks the store, writes a row, sees what becomes of it, and mends the store. */
+async function expectEffect({ cache, seen }: { cache: Cache<unknown>; seen: Seen }, effect: Effect, code: string, mend: () => Promise<unknown>): Promise<void> {
+  const receipt = await cache.set('k', { n: 1 });
+  const flushed = cache.flush().catch(() => undefined);
+  if (effect === 'letter') {
+    await flushed;
+    expect(await cache.deadLetters.list()).toMatchObject([{ key: 'k', state: 'dead', code, attempts: 1 }]);
+    await mend();
+    return;
+  }
+  const { [effect === 'stops' ? 'stopped' : 'failed']: told } = seen;
+  await vi.waitFor(() => expect(told.join()).toContain(code), { timeout: 15_000 });
+  expect(told.join()).not.toContain('s3cret');
+  if (effect === 'passes') expect(seen.stopped).toEqual([]);
+  await mend();
+  if (effect === 'stops') await cache.resume();
+  await Promise.all([flushed, cache.flush()]);
+  await receipt.stored().catch((error: unknown) => {
+    // Who waited when the lane stopped was told; the write is stored all the same.
+    if (effect !== 'stops' || !isMillraceError(error) || error.code !== 'MILLRACE_STORE_SCHEMA') throw error;
+  });
+  await vi.waitFor(async () => expect(await table.stored()).toEqual({ k: { n: 1 } }), { timeout: 15_000 });
+  expect(await cache.deadLetters.list()).toEqual([]);
+}
+
+describe('an error of the class', () => {
+  const cases: [code: string, effect: Effect][] = [
+    ['08006', 'passes'], ['40001', 'passes'], ['40P01', 'passes'], ['40003', 'passes'], ['53100', 'passes'], ['53200', 'passes'], ['55P03', 'passes'],
+    ['57014', 'passes'], ['57P01', 'passes'], ['58030', 'passes'], ['25006', 'passes'], ['XX000', 'passes'],
+    ['22003', 'letter'], ['22P02', 'letter'], ['23505', 'letter'], ['23514', 'letter'], ['P0001', 'letter'],
+    ['42501', 'stops'], ['42P01', 'stops'], ['42703', 'stops'], ['28000', 'stops'], ['3D000', 'stops'], ['3F000', 'stops'],
+  ];
+  test.each(cases)('%s %s', async (code, effect) => {
+    await using stage = await Stage.on('memory');
+    const opened = await open(stage);
+    await table.query('insert into {{schema}}.fault values ($1)', [code]);
+    await expectEffect(opened, effect, code, () => table.query('delete from {{schema}}.fault'));
+  });
+});
+
+describe('what the server does by itself', () => {
+  test('a row that is locked for too long passes', async () => {
+    await using stage = await Stage.on('memory');
+    const opened = await open(stage, { lockTimeout: '50ms' });
+    const pool = new Pool({ connectionString: postgresUrl() });
+    const client = await pool.connect();
+    await client.query(`begin; lock table ${table.schema}.docs`);
+    await expectEffect(opened, 'passes', '55P03', () => client.query('commit'));
+    client.release();
+    await pool.end();
+  });
+
+  test('a statement that takes too long passes', async () => {
+    await using stage = await Stage.on('memory');
+    const opened = await open(stage, { statementTimeout: '100ms' });
+    await table.query(`create or replace function {{schema}}.dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(1); return new; end $$`);
+    await table.query('create trigger dawdle before insert on {{schema}}.docs for each row execute function {{schema}}.dawdle()');
+    await expectEffect(opened, 'passes', '57014', () => table.query('drop trigger dawdle on {{schema}}.docs'));
+  });
+
+  test.each([
+    ['a role that is read-only for a while', 'passes', '25006', (role: string) => `alter role ${role} set default_transaction_read_only = on`, (role: string) => `alter role ${role} reset default_transaction_read_only`],
+    ['a role that has too many connections', 'passes', '53300', (role: string) => `alter role ${role} connection limit 0`, (role: string) => `alter role ${role} connection limit -1`],
+    ['a role that may not log in', 'stops', '28000', (role: string) => `alter role ${role} nologin`, (role: string) => `alter role ${role} login`],
+    ['a permission that was taken away', 'stops', '42501', (role: string) => `revoke insert on {{schema}}.docs from ${role}`, (role: string) => `grant insert on {{schema}}.docs to ${role}`],
+  ] as const)('%s %s', async (_, effect, code, breaking, mending) => {
+    await using stage = await Stage.on('memory');
+    const role = `${table.schema}_role`;
+    await table.query(`create role ${role} login password 'p'`);
+    await table.query(`grant usage, create on schema {{schema}} to ${role}`);
+    await table.query(`grant select, insert, update, delete on all tables in schema {{schema}} to ${role}`);
+    await table.query(`grant usage on all sequences in schema {{schema}} to ${role}`);
+    const url = new URL(postgresUrl());
+    url.username = role;
+    url.password = 'p';
+    const pool = new Pool({ connectionString: url.href });
+    pool.on('error', () => undefined);
+    try {
+      const opened = await open(stage, { pool });
+      await table.query(breaking(role));
+      // What was so at login stays so for the session.
+      const endSessions = (): Promise<unknown> => table.query(`select pg_terminate_backend(pid) from pg_stat_activity where usename = $1`, [role]);
+      await endSessions();
+      await expectEffect(opened, effect, code, async () => {
+        await table.query(mending(role));
+        await endSessions();
+      });
+      await opened.cache.close();
+    } finally {
+      await pool.end();
+      await table.query(`drop owned by ${role}`);
+      await table.query(`drop role ${role}`);
+    }
+  });
+});
