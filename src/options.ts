@@ -55,9 +55,9 @@ export interface FlushOptions {
 }
 
 export interface RetryOptions {
-  /** How often a rejected row is tried before it is a dead letter. Default 3. */
+  /** How often a row may be refused before it is a dead letter. 1 to 1,000, default 3. */
   readonly attempts?: number;
-  /** Bounds of the wait after a transient fault, which doubles with each fault in a row. Default '100ms', '30s'. */
+  /** Bounds of the wait after a transient fault or a refusal, which doubles with each in a row. Default '100ms', '30s'. */
   readonly minDelay?: Duration;
   readonly maxDelay?: Duration;
 }
