@@ -25,7 +25,7 @@ const AT_A_TIME = 100;
 const REDRIVE_TIMEOUT = '10s';
 const CONFIG = ['--config <file>', 'default: millrace.config.ts, .js or .mjs in the working directory'] as const;
 const JSON_OPTION = ['--json', 'prints one JSON document and nothing else'] as const;
-const COLUMNS: readonly Column[] = ['id', 'key', 'write', 'state', 'attempts', 'next attempt', 'code', 'since', 'message'].map((title) => ({
+const COLUMNS: readonly Column[] = ['id', 'key', 'write', 'code', 'state', 'attempts', 'next attempt', 'since', 'message'].map((title) => ({
   title,
   align: title === 'attempts' ? 'right' : 'left',
 }));
@@ -165,5 +165,5 @@ function withoutValue(letter: Letter): Omit<Letter, 'value'> {
 }
 
 function cells({ id, key, kind, state, code, attempts, retryAt, supersededAt, createdAt, message }: Letter): string[] {
-  return [id, key, kind, supersededAt === undefined ? state : `${state}, superseded`, String(attempts), retryAt?.toISOString() ?? NOTHING, code, createdAt.toISOString(), message];
+  return [id, key, kind, code, supersededAt === undefined ? state : `${state}, superseded`, String(attempts), retryAt?.toISOString() ?? NOTHING, createdAt.toISOString(), message];
 }

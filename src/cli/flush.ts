@@ -13,6 +13,7 @@ interface Flushed {
   readonly ok: boolean;
   /** What this process stored; other workers may have stored more. */
   readonly rows: number;
+  /** Rows that were refused, and are letters now: dead, or waiting for another attempt. */
   readonly dead: number;
   /** Entries that are pending after it: not 0 after a failure, or when others go on writing. */
   readonly pending: number | undefined;
@@ -66,7 +67,7 @@ async function flushOne(cache: AnyCache, signal: AbortSignal, acceptStoreRollbac
   let dead = 0;
   cache.on('flush', (event) => {
     rows += event.rows;
-    dead += event.dead;
+    dead += event.dead + event.waiting;
   });
   let givenUp = 0;
   cache.on('loss', ({ count, cause }) => {
