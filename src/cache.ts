@@ -3,6 +3,7 @@ import { parseDuration, type Duration } from './core/duration.ts';
 import { laneOf } from './core/lane-of.ts';
 import { encodeJson } from './core/json-value.ts';
 import { aborted, untilAborted } from './engine/abort.ts';
+import { Deadline } from './engine/deadline.ts';
 import type { Receipt } from './engine/receipt.ts';
 import { Engine } from './engine/engine.ts';
 import { isMillraceError, MillraceError } from './errors.ts';
@@ -31,6 +32,8 @@ export const FLUSH_HERE: unique symbol = Symbol.for('millrace.flush-here');
 
 /** How long {@link Cache.close} drains when it is not told. */
 const CLOSE_TIMEOUT_MS = 30_000;
+/** What timers can count to. */
+const CLOSE_TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
 /**
  * A cache in front of a store, kept in step by one policy. Made by {@link createCache}.
@@ -225,17 +228,34 @@ export class Cache<V> implements AsyncDisposable {
   }
 
   /**
-   * Refuses new operations, drains until the deadline (default 30 s), and gives the lanes to whoever wants them. What
-   * remains stays in the front. Never rejects; a second call returns the same report.
+   * Refuses new operations at once, drains until the deadline (default 30 s), and gives the lanes to whoever wants them.
+   * Writes that wait for room are drained too; at the deadline they reject with MILLRACE_CLOSED. What remains stays in
+   * the front. Takes a second longer at the most, where front or store do not answer. Rejects with MILLRACE_OPTIONS, and
+   * closes nothing, when `timeout` is no duration; with nothing else. A second call returns the same report.
    */
   close(options: { readonly timeout?: Duration } = {}): Promise<CloseReport> {
-    this.#closing ??= this.#close(parseDuration(options.timeout ?? CLOSE_TIMEOUT_MS) ?? CLOSE_TIMEOUT_MS);
+    if (this.#closing !== undefined) return this.#closing;
+    const timeoutMs = options.timeout === undefined ? CLOSE_TIMEOUT_MS : parseDuration(options.timeout);
+    if (timeoutMs === undefined) {
+      const message = `close: timeout must be milliseconds or a string like '10s', not ${String(options.timeout)}. The cache was not closed.`;
+      return Promise.reject(new MillraceError('MILLRACE_OPTIONS', message, { cache: this.name }));
+    }
+    this.#closing = this.#close(Math.min(timeoutMs, CLOSE_TIMEOUT_MS_MAX));
     return this.#closing;
   }
 
   async #close(timeoutMs: number): Promise<CloseReport> {
-    const engine = this.#engine ?? (await this.#starting?.catch(() => undefined));
-    return engine === undefined ? { stored: 0, remaining: 0, dead: 0 } : engine.close(timeoutMs);
+    const { clock } = this.#options;
+    const startedAt = clock.monotonic();
+    const deadline = new Deadline(clock, timeoutMs);
+    const starting = this.#starting;
+    const engine = this.#engine ?? (await deadline.wait(starting?.catch(() => undefined)));
+    deadline.cancel();
+    // Nothing was written through a cache that has not started; it lets go of front and store when it has.
+    if (engine === undefined) void starting?.then((late) => late.close(0)).catch(() => undefined);
+    const report = (await engine?.close(Math.max(0, timeoutMs - (clock.monotonic() - startedAt)))) ?? { stored: 0, remaining: 0, dead: 0 };
+    this.#events.emit('closed', report);
+    return report;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,6 +16,8 @@ export interface CacheEvents {
   recovered: { readonly lane: number; readonly epoch: number; readonly outcome: 'created' | 'current' | 'behind'; readonly dropped: number };
   /** A lane takes no writes and does not flush until an operator acts. */
   stopped: { readonly lane: number; readonly error: MillraceError };
+  /** The cache was closed: what `close` reports. */
+  closed: { readonly stored: number; readonly remaining: number; readonly dead: number };
   /** A setting or a situation that weakens a promise; the message says what to do. */
   warning: { readonly message: string };
   /** A fault in the background that has no other event. */

@@ -13,5 +13,6 @@ export type { BackpressureOptions, CacheOptions, FlushOptions, Policy, RetryOpti
 export type { Clock, Timer } from './ports/clock.ts';
 export type { Front } from './ports/front.ts';
 export type { Random } from './ports/random.ts';
+export { closeOnSignals, type Closable, type CloseOnSignalsOptions, type EndSignal } from './signals.ts';
 export type { Store } from './ports/store.ts';
 export type { CustomStore } from './stores/custom.ts';

@@ -1,7 +1,6 @@
-import { once } from 'node:events';
 import type { Command } from 'commander';
 import { FLUSH_HERE } from '../cache.ts';
-import type { CacheEventName, CacheEvents } from '../index.ts';
+import { closeOnSignals, type CacheEventName, type CacheEvents, type CloseReport } from '../index.ts';
 import { withCaches, type AnyCache } from './config.ts';
 import { EXIT } from './failure.ts';
 import { formatMs, plural } from './format.ts';
@@ -23,6 +22,8 @@ const LINES: { readonly [N in CacheEventName]: (event: CacheEvents[N]) => string
   recovered: ({ lane, outcome, dropped }) => `lane ${lane} recovered (${outcome})${dropped === 0 ? '' : `, ${plural(dropped, 'entry', 'entries')} dropped`}`,
   stopped: ({ lane, error }) => `lane ${lane} STOPPED: ${error.message} (${error.code})`,
   warning: ({ message }) => `warning: ${message}`,
+  closed: ({ stored, remaining, dead }) =>
+    `closed: ${plural(stored, 'row')} stored while draining, ${plural(remaining, 'entry', 'entries')} remaining${dead === 0 ? '' : `, ${plural(dead, 'row')} refused`}`,
   error: ({ error }) => `error: ${error.message} (${error.code})`,
 };
 
@@ -52,23 +53,16 @@ async function work(caches: readonly AnyCache[], drainTimeoutMs: number, { termi
     cache[FLUSH_HERE]();
     for (const name of Object.keys(LINES) as CacheEventName[]) listen(cache, name, tell);
   }
+  const closed = new Promise<ReadonlyMap<string, CloseReport>>((resolve) => closeOnSignals(caches, { timeout: drainTimeoutMs, onClosed: resolve, exit: false }));
+  if (signal.aborted) return EXIT.interrupted;
   await Promise.all(caches.map((cache) => cache.ready()));
   for (const { name } of caches) tell(name, 'ready', {}, 'ready');
 
-  if (!signal.aborted) {
-    const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
-    await once(signal, 'abort');
-    clearInterval(alive);
-  }
-  const reports = await Promise.all(
-    caches.map(async (cache) => {
-      const report = await cache.close({ timeout: drainTimeoutMs });
-      const refused = report.dead === 0 ? '' : `, ${plural(report.dead, 'row')} refused`;
-      tell(cache.name, 'closed', report, `closed: ${plural(report.stored, 'row')} stored while draining, ${plural(report.remaining, 'entry', 'entries')} remaining${refused}`);
-      return report;
-    }),
-  );
-  return reports.every(({ remaining }) => remaining === 0) ? EXIT.ok : EXIT.failed;
+  const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
+  // Its second signal ends the process in `runCommand`.
+  const reports = await closed;
+  clearInterval(alive);
+  return [...reports.values()].every(({ remaining }) => remaining === 0) ? EXIT.ok : EXIT.failed;
 }
 
 function listen<N extends CacheEventName>(cache: AnyCache, name: N, tell: (cache: string, event: string, data: object, text: string) => void): void {

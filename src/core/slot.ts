@@ -52,6 +52,8 @@ export function readSlot(raw: string | undefined): Slot {
   }
 }
 
+/** Given for a slot that is empty, by a front that has no memory for a token: load, and fill nothing. */
+export const NO_FILL = '?';
 export const fillSlot = (token: string): string => `?${token}`;
 export const refreshSlot = (token: string, json: string): string => `^${token}:${json}`;
 export const intentSlot = (tokens: readonly string[], contended: boolean): string => `${contended ? '!!' : '!'}${tokens.join(',')}`;

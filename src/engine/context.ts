@@ -17,6 +17,8 @@ export interface EngineContext {
   readonly storeCapabilities: StoreCapabilities;
   /** Whether other processes can write to the front. */
   readonly frontIsShared: boolean;
+  /** Whether what it holds outlives the process. */
+  readonly frontIsDurable: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Emitter;

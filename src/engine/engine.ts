@@ -13,6 +13,7 @@ import { untilAborted } from './abort.ts';
 import { Admission } from './admission.ts';
 import type { EngineContext } from './context.ts';
 import { newCounts, type Counts } from './counts.ts';
+import { Deadline } from './deadline.ts';
 import { DirectWriter } from './direct-writer.ts';
 import { Flusher } from './flusher.ts';
 import { guardedStore, outcomeOf } from './guarded-store.ts';
@@ -42,6 +43,8 @@ export interface EngineParts {
 const PROGRESS_POLL_MS = 25;
 /** How often a full buffer is looked at when no flush of this process makes room. */
 const ROOM_POLL_MS = 100;
+/** How long closing may take after its deadline, when front or store do not answer. */
+const CLOSE_GRACE_MS = 1_000;
 /** How long statistics wait for the store, which may be down. */
 const LETTER_COUNTS_MS = 1_000;
 
@@ -99,6 +102,7 @@ export class Engine {
         breaker,
         storeCapabilities: store.capabilities,
         frontIsShared: front.capabilities.shared,
+        frontIsDurable: front.capabilities.durable,
         clock,
         random,
         events,
@@ -111,6 +115,7 @@ export class Engine {
         await engine.#start();
       } catch (error) {
         await engine.#flusher?.stop();
+        await engine.#flusher?.giveBack();
         await laneFront.close();
         throw error;
       }
@@ -351,27 +356,54 @@ export class Engine {
 
   // Life cycle.
 
-  /** Drains until `deadlineMs` from now, gives the lanes back and lets go of front and store. */
-  async close(deadlineMs: number): Promise<{ stored: number; remaining: number; dead: number }> {
-    const { clock, counts, front, store } = this.context;
+  /**
+   * Drains until `timeoutMs` from now, gives the lanes back and lets go of front and store. Writes that wait for room
+   * are drained too, and turned away at the deadline.
+   */
+  async close(timeoutMs: number): Promise<{ stored: number; remaining: number; dead: number }> {
+    const { clock, counts, front, store, settings, events } = this.context;
     const before = { stored: counts.stored, rejected: counts.rejected };
-    let timer: Timer | undefined;
-    const deadline = new Promise<'deadline'>((resolve) => {
-      timer = clock.after(deadlineMs, () => resolve('deadline'), true);
-    });
-    // What is paused is not drained: somebody wants the store left alone.
-    await Promise.race([deadline, this.#flusher === undefined || this.#flusher.paused ? this.idle() : this.flush()]).catch((error: unknown) => this.#report(error));
+    const turnedAway = new MillraceError('MILLRACE_CLOSED', 'The cache was closed while the write waited for room. Nothing of it was kept.', { cache: settings.name });
+    const drained = new Deadline(clock, timeoutMs);
+    // Nothing makes room while flushing is paused.
+    if (this.#flusher?.paused === true) this.#room.close(turnedAway);
+    await drained.wait(this.#drain()).catch((error: unknown) => this.#report(error));
+    this.#room.close(turnedAway);
     this.#stopped = true;
     this.#progressTimer?.cancel();
-    await Promise.race([deadline, this.#flusher?.stop()]);
-    timer?.cancel();
-    const headers = await this.headers().catch(() => []);
-    const remaining = headers.reduce((sum, header) => sum + (header === undefined ? 0 : entriesOf(header)), 0);
-    const closed = new MillraceError('MILLRACE_CLOSED', 'The cache was closed before the write was stored. It stays in the front and is stored by the next process that flushes.', { cache: this.context.settings.name });
+    await drained.wait(this.#flusher?.stop());
+    drained.cancel();
+    // What is left is quick, where the front answers.
+    const left = new Deadline(clock, CLOSE_GRACE_MS);
+    // Who was sent on when the deadline passed is answered before the front is let go of.
+    await left.wait(Promise.all([this.#flusher?.giveBack(), ...this.#writers.map((writer) => writer.idle())]));
+    const remaining = (await left.wait(this.#remaining().catch(() => undefined))) ?? this.#watermarks.reduce((sum, { entries }) => sum + entries, 0);
+    if (remaining > 0 && !this.context.frontIsDurable) {
+      events.emit('warning', { message: `${remaining} entries of cache "${settings.name}" remain in a front that dies with this process. They are lost unless another cache of this name uses the same front object.` });
+    }
+    const closed = new MillraceError('MILLRACE_CLOSED', 'The cache was closed before the write was stored. It stays in the front and is stored by the next process that flushes.', { cache: settings.name });
     for (const watermark of this.#watermarks) watermark.close(closed);
     this.#letters.close(closed);
-    await Promise.all([front.close(), store.close()].map((closing) => closing.catch((error: unknown) => this.#report(error))));
+    await left.wait(Promise.all([front.close(), store.close()].map((closing) => closing.catch((error: unknown) => this.#report(error)))));
+    left.cancel();
     return { stored: counts.stored - before.stored, remaining, dead: counts.rejected - before.rejected };
+  }
+
+  /** What is paused is not drained: somebody wants the store left alone. A lane that cannot be drained keeps no other from it. */
+  async #drain(): Promise<void> {
+    await this.idle();
+    if (this.#flusher === undefined || this.#flusher.paused) return;
+    const drained = await Promise.allSettled(this.#watermarks.map(async (_, lane) => {
+      const position = await this.#barrier(lane);
+      if (position !== undefined) await this.stored(position, undefined);
+    }));
+    for (const outcome of drained) {
+      if (outcome.status === 'rejected' && !(outcome.reason instanceof MillraceError && outcome.reason.code === 'MILLRACE_LOST')) this.#report(outcome.reason);
+    }
+  }
+
+  async #remaining(): Promise<number> {
+    return (await this.headers()).reduce((sum, header) => sum + (header === undefined ? 0 : entriesOf(header)), 0);
   }
 
   /** The front's connection is back: its lanes may not be as they were. */

@@ -123,13 +123,17 @@ export class Flusher {
     return (this.#nextFlush ??= defer<void>()).promise;
   }
 
-  /** Finishes what is in flight, stops, and gives the leases back. */
+  /** Begins nothing more; resolves when what is in flight has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#leases.stop();
     this.#wakeTimer?.cancel();
     await Promise.all(this.#active);
-    await this.#leases.release();
+  }
+
+  /** Gives the leases back, also those of flushes that hang: whoever takes a lane fences them out. */
+  giveBack(): Promise<void> {
+    return this.#leases.release();
   }
 
   /**

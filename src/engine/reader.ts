@@ -1,4 +1,4 @@
-import { isValue, readSlot } from '../core/slot.ts';
+import { isValue, NO_FILL, readSlot } from '../core/slot.ts';
 import { laneOf } from '../core/lane-of.ts';
 import { UNRECOVERED } from '../ports/front.ts';
 import type { EngineContext } from './context.ts';
@@ -182,7 +182,8 @@ export class Reader {
           return;
         }
         group.forEach((load, i) => {
-          if (result.slots[i] === undefined) granted.add(load);
+          const slot = result.slots[i];
+          if (slot === undefined || slot === NO_FILL) granted.add(load);
         });
       }),
     );

@@ -84,6 +84,7 @@ export class WaitingRoom implements Holder<Writer> {
       for (const writer of place.writers) writer.holder = this;
       for (const writer of place.writers.filter(({ isGone }) => isGone)) this.remove(writer);
     }
+    if (this.#closed !== undefined) this.close(this.#closed);
   }
 
   /** Writes that were sent from here are answered; who came to wait behind them asks anew. */

@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { laneOf } from '../../src/core/lane-of.ts';
 import { isMillraceError, MillraceError, type BackpressureOptions, type Cache } from '../../src/index.ts';
+import { createClient } from 'redis';
+import { redisFront } from '../../src/fronts/redis/index.ts';
+import { startRedis } from '../servers/index.ts';
 import { AuditedTable, watched } from '../support/audited-table.ts';
 import { eventually, Gate } from '../support/gate.ts';
 import { frontKinds, NEVER, Stage, type FrontKind } from '../support/stage.ts';
@@ -211,4 +214,28 @@ test('a thousand waiting writes of many keys come through, in the order of their
     const ofLane = order.filter((n) => laneOf(`k${n}`, 4) === lane);
     expect(ofLane).toEqual(ofLane.toSorted((a, b) => a - b));
   }
+});
+
+test.each(['reject', 'wait'] as const)("a Redis server at maxmemory, with onFull '%s', refuses writes cleanly while reads and flushes go on", async (onFull) => {
+  await using server = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] });
+  const admin = createClient({ url: server.url });
+  await admin.connect();
+  await using stage = await Stage.on('memory');
+  const cache = await stage.open<number>({ front: redisFront({ client: createClient({ url: server.url }) }), store: table.store(), ttl: '1h', flush: NEVER, backpressure: { onFull, maxWait: 300 } });
+  await cache.setMany(Array.from({ length: 50 }, (_, n) => [`k${n}`, n]));
+  await cache.delete('k0');
+  await admin.configSet('maxmemory', '1');
+  expect(await outcome(cache.set('a', 1))).toMatch(/^MILLRACE_FULL .*The server of the front is out of memory \(maxmemory\)\. .*Nothing of the write was kept/);
+  expect(await outcome(cache.set('k1', 9))).toMatch(/^MILLRACE_FULL/);
+  expect([await cache.get('k1'), await cache.get('a')]).toEqual([1, undefined]);
+  await cache.flush();
+  expect(await table.count()).toBe(49);
+  expect((await cache.stats()).pending).toEqual({ entries: 0, bytes: 0 });
+  const last = onFull === 'wait' ? outcome(cache.set('a', 2)) : undefined;
+  await admin.configSet('maxmemory', '0');
+  expect(await (last ?? outcome(cache.set('a', 2)))).toBe('written');
+  await cache.set('k1', 10);
+  await cache.flush();
+  expect(await table.stored()).toMatchObject({ a: 2, k1: 10 });
+  admin.destroy();
 });

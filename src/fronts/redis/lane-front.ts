@@ -7,7 +7,7 @@ import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
 import { bytesOf, entriesOf, type LaneHeader, type Unrecovered } from '../../core/lane.ts';
-import { fillSlot, TOMBSTONE } from '../../core/slot.ts';
+import { NO_FILL, TOMBSTONE } from '../../core/slot.ts';
 import { MillraceError } from '../../errors.ts';
 import { UNRECOVERED, type Attachment, type LaneFront, type SlotReport } from '../../ports/front.ts';
 import type { Acks } from './acks.ts';
@@ -151,8 +151,8 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): Promise<SlotsResult> {
-    // Out of memory every slot is as if another reader were filling it: this one goes to the store and fills nothing.
-    return this.#slots(lane, 'beginFill', fillSlot(''), keys, (incarnation, slots) => [incarnation, token, String(tokenMs), ...named(slots, keys)]);
+    // Out of memory the reader goes to the store and fills nothing.
+    return this.#slots(lane, 'beginFill', NO_FILL, keys, (incarnation, slots) => [incarnation, token, String(tokenMs), ...named(slots, keys)]);
   }
 
   async beginRefresh(lane: number, keys: readonly string[], token: string): Promise<SlotsResult> {
