@@ -13,6 +13,7 @@ const suites: Record<string, Suite> = {
   property: { testTimeoutMs: 60_000, servers: true },
   integration: { testTimeoutMs: 20_000, servers: true },
   sim: { testTimeoutMs: 120_000, servers: false },
+  model: { testTimeoutMs: 300_000, servers: false },
   chaos: { testTimeoutMs: 120_000, servers: true },
   dist: { testTimeoutMs: 60_000, servers: true },
   e2e: { testTimeoutMs: 60_000, servers: true },
