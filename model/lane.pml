@@ -148,10 +148,12 @@ inline beginEpoch(at) {
 /* What a reader is given: the slot, and what the store has when the slot is empty. */
 #define VISIBLE(key) (front.slot[key] != 0 -> front.slot[key] : row[key])
 
-/* Invariants 6 and 7, after each step: a read of an open lane gives the last mutation; a dirty key has its value. */
+/* Invariants 12, 6 and 7, after each step: nothing stops the lane; a read of an open lane gives the last mutation; a
+   dirty key has its value. */
 #define SOUND(key) (VISIBLE(key) == LAST(front.log, key) && (!(front.pending & (1 << key)) || front.slot[key] != 0))
 inline check() {
-  assert(!CURRENT || (SOUND(0) && SOUND(1) && !front.stopped))
+  assert(!CURRENT || !front.stopped);
+  assert(!CURRENT || (SOUND(0) && SOUND(1)))
 }
 
 /* A page of marks: `readGeneration` reads the slot of a key that is marked. */
