@@ -4,7 +4,7 @@ import { complaintOf, rowOf } from '../torture/report.ts';
 import { torture } from '../torture/torture.ts';
 
 const CYCLES = 60;
-const TEST_MS = 900_000;
+const TEST_MS = 1_200_000;
 
 test(`${CYCLES} cycles of faults lose, repeat, reorder, revive and misread nothing that was promised`, async () => {
   const kinds = KINDS.filter((kind) => refusal(kind) === undefined);

@@ -29,13 +29,13 @@ function ackedIn(history: History, member: string, lane: number, t: number): Wri
 
 /**
  * Reports of losses that were none: a lane that loses something loses its last write, so a report is false if the last
- * write that the process was given in each epoch until then has been stored. A report also counts writes that wait for
- * the store; their callers are told each, so the lane's last may be one of them.
+ * write that the process was given in each epoch until then has been stored. A report also counts writes that the
+ * front took and could not acknowledge at their level; their callers are told each, and the lane's last may be one of them.
  */
 export function falseAlarms(history: History, stored: ReadonlySet<string>): Loss[] {
-  const waiting = [...history.writes.values()].filter((write) => write.toldLost && write.acked === undefined);
+  const taken = [...history.writes.values()].filter((write) => write.acked === undefined && (write.toldLost || write.level === 'fsynced' || write.level === 'replicated'));
   return history.losses.filter((loss) => {
-    if (loss.cause === 'value-removed' || waiting.some((write) => write.member === loss.member && write.asked < loss.t)) return false;
+    if (loss.cause === 'value-removed' || taken.some((write) => write.member === loss.member && write.asked < loss.t)) return false;
     const last = new Map<number, Write>();
     for (const write of ackedIn(history, loss.member, loss.lane, loss.t)) {
       if (write.seq > (last.get(write.epoch)?.seq ?? -1)) last.set(write.epoch, write);
