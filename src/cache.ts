@@ -6,12 +6,14 @@ import { aborted, untilAborted } from './engine/abort.ts';
 import { Deadline } from './engine/deadline.ts';
 import type { Receipt } from './engine/receipt.ts';
 import { Engine } from './engine/engine.ts';
+import { examineCache } from './examine.ts';
 import { isMillraceError, MillraceError } from './errors.ts';
 import { Emitter, type CacheEventName, type CacheListener } from './events.ts';
 import { KEY_BYTES_MAX } from './engine/settings.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { describeFindings, type Inspection } from './observe/inspect.ts';
 import { describeStats, type CacheStats } from './observe/stats.ts';
+import type { Finding } from './ports/finding.ts';
 import { parseCacheOptions, refuseAck, type CacheOptions, type ParsedOptions, type WriteOptions } from './options.ts';
 
 /** What {@link Cache.close} did. */
@@ -217,6 +219,16 @@ export class Cache<V> implements AsyncDisposable {
     const { error, failures } = engine.lastError(lane);
     const lastError = error && { code: error.code, message: error.message };
     return describeFindings({ key, lane, slot, inStore: rows.has(key), deadLetter, attempts: failures, lastError, writeBehind: settings.policy === 'write-behind' });
+  }
+
+  /**
+   * What is there of the settings on which this cache's promises depend, the gravest first: what `millrace doctor` prints.
+   * Changes nothing and takes no lanes; also tells why a cache cannot start. What cannot be reached is a finding.
+   */
+  async examine(): Promise<Finding[]> {
+    this.#refuseClosed();
+    const { settings, front, store, clock } = this.#options;
+    return examineCache(settings, front, store, clock);
   }
 
   /** Counters of this process, and what is pending in the front for all of them. */

@@ -11,6 +11,7 @@ export type { Inspection } from './observe/inspect.ts';
 export type { CacheStats, LaneStats } from './observe/stats.ts';
 export type { BackpressureOptions, CacheOptions, FlushOptions, Policy, RetryOptions, WriteOptions } from './options.ts';
 export type { Clock, Timer } from './ports/clock.ts';
+export type { Finding } from './ports/finding.ts';
 export type { Front } from './ports/front.ts';
 export type { Random } from './ports/random.ts';
 export { closeOnSignals, type Closable, type CloseOnSignalsOptions, type EndSignal } from './signals.ts';

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { addDead } from './dead.ts';
 import { addDemo } from './demo/command.ts';
+import { addDoctor } from './doctor.ts';
 import { EXIT } from './failure.ts';
 import { addFlush } from './flush.ts';
 import { addInspect } from './inspect.ts';
@@ -19,7 +20,7 @@ const program = new Command('millrace')
   .showHelpAfterError('(--help shows what can be given)')
   .configureHelp({ showGlobalOptions: true })
   .exitOverride();
-for (const add of [addDemo, addStatus, addInspect, addFlush, addDead, addWorker]) add(program);
+for (const add of [addDemo, addDoctor, addStatus, addInspect, addFlush, addDead, addWorker]) add(program);
 
 // A reader that has seen enough (`millrace demo | head`) is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -7,6 +7,7 @@ import type { SlotsDone, SlotsResult } from '../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
 import type { Fence, LaneHeader, Shape, Unrecovered } from '../core/lane.ts';
 import type { Clock } from './clock.ts';
+import type { Examination, Finding } from './finding.ts';
 import type { Random } from './random.ts';
 
 /** What `redisFront`, `lmdbFront` and `memoryFront` return. It opens nothing until a cache attaches. */
@@ -18,6 +19,8 @@ export interface Front {
    * Rejects with a `MillraceError`: MILLRACE_FRONT_UNAVAILABLE, MILLRACE_FRONT_SETTINGS, MILLRACE_LANES or MILLRACE_ACK.
    */
   attach(attachment: Attachment): Promise<LaneFront>;
+  /** Looks at everything on which its promises depend, also where a cache could not attach. Rejects with what {@link attach} rejects with where it cannot be reached. */
+  examine?(examination: Examination): Promise<Finding[]>;
 }
 
 export interface FrontCapabilities {

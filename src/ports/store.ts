@@ -2,6 +2,7 @@ import type { FenceVerdict } from '../core/fence.ts';
 import type { EpochStart, Fence } from '../core/lane.ts';
 import type { Judge, LetterState } from '../core/letter.ts';
 import type { Clock } from './clock.ts';
+import type { Examination, Finding } from './finding.ts';
 
 /** What `postgresStore` returns, and what a custom store is wrapped into. It opens nothing until a cache attaches. */
 export interface Store {
@@ -17,6 +18,8 @@ export interface Store {
    * MILLRACE_STORE_UNAVAILABLE, MILLRACE_STORE_SCHEMA or MILLRACE_LANES.
    */
   attach(attachment: StoreAttachment): Promise<LaneStore>;
+  /** Looks at everything on which its promises depend, also where a cache could not attach. Rejects with what {@link attach} rejects with where it cannot be reached. */
+  examine?(examination: Examination): Promise<Finding[]>;
 }
 
 export interface StoreCapabilities {

@@ -99,6 +99,36 @@ async function removeKeys(): Promise<void> {
   client.destroy();
 }
 
+describe('the doctor', () => {
+  test('says what is wrong, what it means and what to change, and its exit code is for scripts', async () => {
+    const plain = await millrace('doctor');
+    expect(plain).toMatchObject({ code: 0, stderr: '' });
+    // The tests' Redis keeps nothing on disk.
+    expect(plain.stdout).toMatch(/warning {2}redis\.appendonly +appendonly no/);
+    expect(plain.stdout).toMatch(/change: CONFIG SET appendonly yes/);
+    expect(plain.stdout).toMatch(/0 errors, \d+ warnings?, \d+ fine\n$/);
+    expect(plain.stdout).not.toContain('\u001b');
+    expect((await millrace('doctor', '--strict')).code).toBe(1);
+
+    await admin.query(`ALTER TABLE ${schema}.carts DROP CONSTRAINT carts_pkey`);
+    const json = await millrace('doctor', '--json', name);
+    expect(json).toMatchObject({ code: 1, stderr: '' });
+    const [cache] = (JSON.parse(json.stdout) as { caches: [{ name: string; ok: boolean; findings: object[] }] }).caches;
+    expect(cache).toMatchObject({ name, ok: false });
+    expect(cache.findings[0]).toMatchObject({ severity: 'error', check: 'postgres.table', found: expect.stringMatching(/add unique/) });
+    expect((await millrace('doctor', 'nobody')).code).toBe(2);
+  });
+
+  test('never repeats a password', async () => {
+    const away = { REDIS_URL: `redis://user:${secret}@127.0.0.1:1`, POSTGRES_URL: `postgres://user:${secret}@127.0.0.1:1/db` };
+    const { code, stdout, stderr } = await startMillrace(['doctor'], { cwd: folder, env: { ...env, ...away } }).ended;
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/MILLRACE_FRONT_UNAVAILABLE/);
+    expect(stdout).toMatch(/MILLRACE_STORE_UNAVAILABLE/);
+    expect(stdout + stderr).not.toContain(secret);
+  });
+});
+
 describe('what is pending', () => {
   test('is counted by status, found by inspect and stored by flush', async () => {
     await withApplication((carts) => carts.setMany([['a', { items: 1 }], ['b', { items: 2 }]]));

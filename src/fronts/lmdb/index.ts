@@ -6,6 +6,7 @@ import { checkAcks, checkLanes } from '../embedded/checks.ts';
 import { EmbeddedLaneFront } from '../embedded/lane-front.ts';
 import type { EmbeddedLanes, EmbeddedTable } from '../embedded/lanes.ts';
 import { shareEnvironment, type Environment } from './environment.ts';
+import { examineFolder } from './examine.ts';
 import { LmdbTable } from './lmdb-table.ts';
 import { makeFolder } from './open.ts';
 
@@ -30,7 +31,7 @@ export function lmdbFront(options: LmdbFrontOptions): Front {
   const { path } = options;
   if (typeof path !== 'string' || path === '') throw new MillraceError('MILLRACE_OPTIONS', 'lmdbFront: `path` is the name of a folder');
   const absolute = resolve(path);
-  return { kind: 'lmdb', capabilities: CAPABILITIES, attach: (attachment) => attach(absolute, attachment) };
+  return { kind: 'lmdb', capabilities: CAPABILITIES, attach: (attachment) => attach(absolute, attachment), examine: (examination) => examineFolder(absolute, examination) };
 }
 
 async function attach(path: string, attachment: Attachment): Promise<LaneFront> {

@@ -38,7 +38,7 @@ async function checkServer(server: RedisServer, acks: Acks, { cache, acks: level
 }
 
 /** Refuses a cache that is there with another number of lanes, or with something else in them. */
-export async function checkLanes(lanes: readonly LaneSteps[], { cache, shape = '' }: Attachment): Promise<void> {
+export async function checkLanes(lanes: readonly LaneSteps[], { cache, shape = '' }: Pick<Attachment, 'cache' | 'shape'>): Promise<void> {
   const headers = await Promise.all(lanes.map((lane) => lane.run('header', () => [])));
   headers.forEach((reply, lane) => {
     const header = headerOf(reply);

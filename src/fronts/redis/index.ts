@@ -1,7 +1,9 @@
 import { MillraceError } from '../../errors.ts';
 import type { Attachment, Front, LaneFront } from '../../ports/front.ts';
+import { fine, wrong, type Examination, type Finding } from '../../ports/finding.ts';
 import { Acks } from './acks.ts';
 import { checkLanes, checkServers } from './checks.ts';
+import { examineServer } from './examine.ts';
 import { replyCode, unavailable, withoutCommand } from './faults.ts';
 import { RedisLaneFront } from './lane-front.ts';
 import { LaneSteps } from './lane-steps.ts';
@@ -54,14 +56,43 @@ export function redisFront(options: RedisFrontOptions): Front {
     kind: 'redis',
     capabilities: { acks: ['buffered', 'fsynced', 'replicated'], defaultAck: 'buffered', durable: true, shared: true },
     attach: (attachment) => attach(shared, acks, prefix, attachment),
+    examine: (examination) => examine(shared, acks, prefix, examination),
   };
 }
+
+async function examine(shared: SharedServers, acks: Acks, prefix: string, examination: Examination): Promise<Finding[]> {
+    const { servers, release } = await shared.take();
+  try {
+    const lanes = lanesOf(servers, prefix, examination.cache, examination.lanes);
+    const all = servers.all();
+    const found = await Promise.all(all.map((server) => examineServer(server, acks, `${lanes.find((lane) => lane.server === server)?.prefix ?? lanes[0]?.prefix}sync`, examination)));
+    const findings = found.flatMap((each, at) => (all.length === 1 ? each : each.map((finding) => ({ ...finding, found: `${all[at]?.address}: ${finding.found}` }))));
+    return [...findings, await examineLanes(lanes, examination)];
+  } catch (error) {
+    throw error instanceof MillraceError ? error : unavailable('the Redis server refused to be examined', error);
+  } finally {
+    release();
+  }
+}
+
+async function examineLanes(lanes: readonly LaneSteps[], examination: Examination): Promise<Finding> {
+  try {
+    await checkLanes(lanes, examination);
+    return fine('redis.lanes', `${lanes.length}, as configured`);
+  } catch (error) {
+    if (!(error instanceof MillraceError)) return wrong('redis.lanes', `they cannot be read (${replyCode(error)})`, 'the cache does not start', 'see the findings above');
+    return wrong('redis.lanes', error.message, 'the cache refuses to start', 'configure that number, or drain the cache and use a new name');
+  }
+}
+
+const lanesOf = (servers: RedisServers, prefix: string, cache: string, lanes: number): LaneSteps[] =>
+  Array.from({ length: lanes }, (_, lane) => new LaneSteps(servers, `${prefix}${cache}:${lane}`));
 
 async function attach(shared: SharedServers, acks: Acks, prefix: string, attachment: Attachment): Promise<LaneFront> {
   const { servers, release } = await shared.take();
   try {
     await checkServers(servers, acks, attachment);
-    const lanes = Array.from({ length: attachment.lanes }, (_, lane) => new LaneSteps(servers, `${prefix}${attachment.cache}:${lane}`));
+    const lanes = lanesOf(servers, prefix, attachment.cache, attachment.lanes);
     await checkLanes(lanes, attachment);
     const stopListening = servers.onReconnect(attachment.onReconnect);
     return new RedisLaneFront(acks, attachment, lanes, () => {

@@ -1,7 +1,9 @@
+import type { Clock } from '../../ports/clock.ts';
 import type { Store, StoreAttachment } from '../../ports/store.ts';
 import { readTable } from './catalogue.ts';
 import type { Database } from './database.ts';
 import { DeadLetters } from './dead-letters.ts';
+import { examineDatabase } from './examine.ts';
 import { LetterWrites } from './letter-writes.ts';
 import { translate } from './faults.ts';
 import { quoteTable } from './identifiers.ts';
@@ -33,6 +35,7 @@ export function postgresStore(options: PostgresStoreOptions): Store {
     kind: isPGlite(parsed.pool) ? 'pglite' : 'postgres',
     capabilities: { transactions: true, deadLetters: true },
     origin: parsed.pool,
+    examine: (examination) => examineDatabase(databaseOf(parsed, examination.clock), parsed, poolMax(parsed.pool), examination),
     async attach(attachment) {
       try {
         return await attach(parsed, attachment);
@@ -43,9 +46,16 @@ export function postgresStore(options: PostgresStoreOptions): Store {
   };
 }
 
+function databaseOf({ pool, prepare, statementTimeoutMs }: ParsedOptions, clock: Clock): Database {
+  return isPGlite(pool) ? new PGliteDatabase(pool) : new PoolDatabase(pool as PgPoolLike, clock, { prepare, silenceMs: statementTimeoutMs + SILENCE_MARGIN_MS });
+}
+
+/** Most connections that a `pg.Pool` opens. */
+const poolMax = (pool: unknown): number | undefined => (pool as { readonly options?: { readonly max?: number } }).options?.max;
+
 async function attach(options: ParsedOptions, { cache, lanes, clock, writeBehind, onWarning }: StoreAttachment): Promise<PostgresLaneStore> {
-  const { pool, prepare, lockTimeoutMs, statementTimeoutMs, idleTimeoutMs } = options;
-  const database: Database = isPGlite(pool) ? new PGliteDatabase(pool) : new PoolDatabase(pool as PgPoolLike, clock, { prepare, silenceMs: statementTimeoutMs + SILENCE_MARGIN_MS });
+  const { lockTimeoutMs, statementTimeoutMs, idleTimeoutMs } = options;
+  const database = databaseOf(options, clock);
   const table = await readTable(database, options, onWarning);
   const settings = [
     // Read committed, so that the fence sees what committed while it waited for the row. Deferred constraints are

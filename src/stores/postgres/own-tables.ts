@@ -25,31 +25,47 @@ interface Found {
   readonly deadLetterAllowed: boolean | null;
 }
 
-/** Makes sure of the fence and dead letter tables. Rejects with MILLRACE_STORE_SCHEMA, with the SQL to run. */
-export async function ensureTables(connection: Connection, schema: string, settings: string): Promise<void> {
+/** The SQL that makes or upgrades the tables, and why this login can neither use nor make them. */
+export interface OwnTables {
+  readonly scripts: readonly string[];
+  readonly refusal: MillraceError | undefined;
+}
+
+export async function readOwnTables(connection: Connection, schema: string): Promise<OwnTables> {
   const [row] = await connection.run({ text: tablesSql, values: [schema] });
   const found = JSON.parse(row?.['found'] as string) as Found;
   const quoted = quote(schema);
-  if (!found.schemaExists) throw schemaError(`${quoted}.millrace_fence`, [`its schema does not exist: create schema ${quoted}`]);
   const upgrades = found.deadLetter && !found.deadLetterCurrent;
   const scripts = [...(found.fence ? [] : [fenceSql]), ...(found.deadLetter && !upgrades ? [] : [deadLetterSql])].map((sql) => sql.replaceAll('{{schema}}', quoted).trim());
+  return { scripts, refusal: refusalOf(found, quoted, scripts) };
+}
+
+function refusalOf(found: Found, quoted: string, scripts: readonly string[]): MillraceError | undefined {
+  const fence = `${quoted}.millrace_fence`;
+  if (!found.schemaExists) return schemaError(fence, [`its schema does not exist: create schema ${quoted}`]);
   if (scripts.length > 0) {
     const creates = !found.fence || !found.deadLetter;
     if (found.mayUse !== true || (creates && found.mayCreate !== true)) {
-      throw schemaError(`${quoted}.millrace_fence`, [`this login may not create it; have someone run this, and grant the rights on it:\n${scripts.join('\n')}`]);
+      return schemaError(fence, [`this login may not create it; have someone run this, and grant the rights on it:\n${scripts.join('\n')}`]);
     }
-    if (upgrades && found.mayAlterDeadLetter !== true) {
-      throw schemaError(`${quoted}.millrace_dead_letter`, [`it was made by an earlier version and lacks columns, which this login may not add; have its owner run this, and grant update on it:\n${scripts.join('\n')}`]);
+    if (found.deadLetter && !found.deadLetterCurrent && found.mayAlterDeadLetter !== true) {
+      return schemaError(`${quoted}.millrace_dead_letter`, [`it was made by an earlier version and lacks columns, which this login may not add; have its owner run this, and grant update on it:\n${scripts.join('\n')}`]);
     }
-    // `if not exists` alone fails when two create at the same moment.
-    await connection.script(`${settings}; select pg_advisory_xact_lock(${SETUP_LOCK}) is null as locked; ${scripts.join('\n')}`);
-    return;
+    return undefined;
   }
   const faults: string[] = [];
   if (found.mayUse !== true) faults.push(`grant usage on schema ${quoted}`);
-  if (found.fenceAllowed !== true) faults.push(`grant select, insert, update on ${quoted}.millrace_fence`);
+  if (found.fenceAllowed !== true) faults.push(`grant select, insert, update on ${fence}`);
   if (found.deadLetterAllowed !== true) faults.push(`grant select, insert, update, delete on ${quoted}.millrace_dead_letter`);
-  if (faults.length > 0) throw schemaError(`${quoted}.millrace_fence`, faults.map((fault) => `this login lacks permissions: ${fault}`));
+  return faults.length === 0 ? undefined : schemaError(fence, faults.map((fault) => `this login lacks permissions: ${fault}`));
+}
+
+/** Makes sure of the fence and dead letter tables. Rejects with MILLRACE_STORE_SCHEMA, with the SQL to run. */
+export async function ensureTables(connection: Connection, schema: string, settings: string): Promise<void> {
+  const { scripts, refusal } = await readOwnTables(connection, schema);
+  if (refusal !== undefined) throw refusal;
+  // `if not exists` alone fails when two create at the same moment.
+  if (scripts.length > 0) await connection.script(`${settings}; select pg_advisory_xact_lock(${SETUP_LOCK}) is null as locked; ${scripts.join('\n')}`);
 }
 
 export interface FenceOptions {
