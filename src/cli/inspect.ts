@@ -24,7 +24,7 @@ export function addInspect(program: Command): void {
     .argument('<key>')
     .option('--config <file>', 'default: millrace.config.ts, .js or .mjs in the working directory')
     .option('--json', 'prints one JSON document and nothing else')
-    .addHelpText('after', '\nExit code: 0 the value is where it should be or on its way (also by another attempt), 1 it is dead or nowhere, 2 usage.')
+    .addHelpText('after', '\nExit code: 0 the value is where it should be or on its way, 1 it was refused or is nowhere, 2 usage.')
     .action((name: string, key: string, flags: { config?: string }, command: Command) =>
       runCommand(command, (context) => withCaches(flags.config, [name], ([cache]) => inspect(cache as AnyCache, key, context))),
     );
@@ -38,7 +38,7 @@ async function inspect(cache: AnyCache, key: string, { terminal, json }: Command
   const { colors } = terminal;
   terminal.line(`${colors.bold(key)} in ${cache.name}: ${colors.bold(found.state)}, ${MEANING[found.state]}`);
   for (const [name, text] of details(found)) terminal.line(`  ${name.padEnd(13)} ${text}`);
-  return found.state === 'dead' || found.state === 'absent' ? EXIT.failed : EXIT.ok;
+  return ['waiting', 'dead', 'absent'].includes(found.state) ? EXIT.failed : EXIT.ok;
 }
 
 function details(found: Inspection): [name: string, text: string][] {
