@@ -130,11 +130,11 @@ export class GenerationFlush {
       return;
     }
     this.#stored(cuts, result, batches.missing, clock.monotonic() - startedAt);
-    await Promise.all(cuts.map((cut) => this.#acknowledge(cut, result.refused.filter(({ lane }) => lane === cut.lane.index))));
+    await Promise.all(cuts.map((cut) => this.#acknowledge(cut, result.refused.filter(({ lane }) => lane === cut.lane.index), batches.missing.get(cut.lane.index))));
   }
 
   /** Tells listeners and counters of a commit. */
-  #stored(cuts: readonly Cut[], result: Extract<ApplyResult, { kind: 'applied' }>, missing: ReadonlyMap<number, number>, durationMs: number): void {
+  #stored(cuts: readonly Cut[], result: Extract<ApplyResult, { kind: 'applied' }>, missing: ReadonlyMap<number, readonly string[]>, durationMs: number): void {
     const { counts, events, clock } = this.#context;
     counts.flushes++;
     counts.statements += result.statements;
@@ -142,7 +142,7 @@ export class GenerationFlush {
     counts.coalesced += result.superseded;
     let sinceMs = Number.POSITIVE_INFINITY;
     for (const { lane, flight } of cuts) {
-      const lost = missing.get(lane.index) ?? 0;
+      const lost = missing.get(lane.index)?.length ?? 0;
       counts.coalesced += coalescedIn(lane, flight);
       if (lost > 0) {
         counts.lost += lost;
@@ -207,10 +207,10 @@ export class GenerationFlush {
   }
 
   /** Cleans a stored generation in bounded steps; its waiters learn of it after the first. */
-  async #acknowledge({ lane, flight }: Cut, refused: readonly (RefusedMutation | DeadLetter)[]): Promise<void> {
+  async #acknowledge({ lane, flight }: Cut, refused: readonly (RefusedMutation | DeadLetter)[], missing: readonly string[] = []): Promise<void> {
     const { front, settings } = this.#context;
     const watermark = this.#watermark(lane);
-    watermark.judge(lane.storedSeq + 1, flight.cutSeq, refused);
+    watermark.judge(lane.storedSeq + 1, flight.cutSeq, refused, missing);
     let deadKeys = refused.map(({ key }) => key);
     for (;;) {
       const result = await front.acknowledge(lane.index, {

@@ -22,14 +22,14 @@ export class LaneTaken extends Error {
 
 /**
  * Reads generations out of the front as batches of exactly `batchSize` rows (the last may be smaller), sorted by key.
- * The next page is on its way while the store works on a batch. `missing` counts keys whose value was removed behind
- * the lane's back.
+ * The next page is on its way while the store works on a batch. `missing` has, by lane, the keys whose value was removed
+ * behind the lane's back.
  */
 export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
   readonly #context: EngineContext;
   readonly #generations: readonly ReadableGeneration[];
   readonly #batchSize: number;
-  readonly missing = new Map<number, number>();
+  readonly missing = new Map<number, string[]>();
 
   constructor(context: EngineContext, generations: readonly ReadableGeneration[], batchSize: number) {
     this.#context = context;
@@ -81,7 +81,9 @@ export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
 
   #mutation(lane: number, row: GenerationRow): Mutation | undefined {
     if (row.raw === undefined) {
-      this.missing.set(lane, (this.missing.get(lane) ?? 0) + 1);
+      const keys = this.missing.get(lane);
+      if (keys === undefined) this.missing.set(lane, [row.key]);
+      else keys.push(row.key);
       return undefined;
     }
     return { lane, key: row.key, json: row.raw === TOMBSTONE ? undefined : row.raw };

@@ -28,10 +28,12 @@ export interface RefusedWrite {
   readonly state: LetterState;
 }
 
+/** What became of a key's write in a generation that is stored, if it is not stored itself. */
 interface Refusal {
   readonly fromSeq: number;
   readonly toSeq: number;
-  readonly write: RefusedWrite;
+  /** Undefined when the value was removed from the front before the store was given it. */
+  readonly write: RefusedWrite | undefined;
 }
 
 /** Refusals remembered for receipts that ask late; older ones are looked up in the dead letters. */
@@ -98,18 +100,24 @@ export class Watermark {
     return epoch !== this.#epoch;
   }
 
-  /** What the store refused of the generation with these seqs; to be told before {@link observe}. */
-  judge(fromSeq: number, cutSeq: number, refused: readonly RefusedWrite[]): void {
+  /**
+   * What the store refused of the generation with these seqs, and which keys' values were gone; to be told before
+   * {@link observe}.
+   */
+  judge(fromSeq: number, cutSeq: number, refused: readonly RefusedWrite[], missing: readonly string[] = []): void {
     if (fromSeq !== this.#judgedToSeq + 1) this.#judgedFromSeq = fromSeq;
     this.#judgedToSeq = cutSeq;
-    for (const write of refused) {
-      this.#forgetRefusal(write.key);
-      this.#refusals.set(write.key, { fromSeq, toSeq: cutSeq, write });
-    }
+    for (const write of refused) this.#refuse(write.key, { fromSeq, toSeq: cutSeq, write });
+    for (const key of missing) this.#refuse(key, { fromSeq, toSeq: cutSeq, write: undefined });
     for (const key of this.#refusals.keys()) {
       if (this.#refusals.size <= REFUSALS_KEPT) break;
       this.#forgetRefusal(key);
     }
+  }
+
+  #refuse(key: string, refusal: Refusal): void {
+    this.#forgetRefusal(key);
+    this.#refusals.set(key, refusal);
   }
 
   /** Whoever asks for a seq up to there is sent to the dead letters. */
@@ -181,21 +189,20 @@ export class Watermark {
   #settle(waiter: Waiter): boolean {
     const { position, key, done } = waiter;
     if (!this.survived(position)) {
-      done.reject(
-        new MillraceError('MILLRACE_LOST', `The write of ${describe(key)} was acknowledged by the front, which then lost it. Write it again.`, {
-          cache: this.#cache,
-          key,
-          lane: this.#lane,
-        }),
-      );
+      done.reject(this.#lost(key, 'was acknowledged by the front, which then lost it'));
       return true;
     }
     if (position.epoch > this.#epoch || position.seq > this.#storedSeq) return false;
     const refusal = key === undefined ? undefined : this.#refusals.get(key);
     if (refusal === undefined || position.seq < refusal.fromSeq || position.seq > refusal.toSeq) done.resolve(undefined);
+    else if (refusal.write === undefined) done.reject(this.#lost(key, 'was removed from the front by somebody else before it was stored'));
     else if (refusal.write.state === 'waiting') done.resolve(refusal.write.id);
     else done.reject(rejection(this.#cache, refusal.write));
     return true;
+  }
+
+  #lost(key: string | undefined, how: string): MillraceError {
+    return new MillraceError('MILLRACE_LOST', `The write of ${describe(key)} ${how}. Write it again.`, { cache: this.#cache, key, lane: this.#lane });
   }
 
   /** Whether a write outlived the epochs since, as far as it is known here. */
