@@ -205,7 +205,7 @@ export class LaneWriter {
     const { counts } = this.#context;
     this.#leave(batch);
     counts.accepted += batch.callers.length;
-    if (this.#watermark.gave(result.epoch, result.seq)) this.#hooks.newEpoch(this.#lane);
+    if (this.#watermark.gave(result.epoch, result.seq, batch.callers.length)) this.#hooks.newEpoch(this.#lane);
     // The flusher hears of it first: a cut that it asks for now comes before any write that a caller makes next.
     this.#hooks.accepted(this.#lane, result);
     this.#supersede(batch, { lane: this.#lane, epoch: result.epoch, seq: result.seq });

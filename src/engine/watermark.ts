@@ -92,12 +92,28 @@ export class Watermark {
     this.bytes = bytes;
   }
 
-  /** Notes a write of this process. True when its epoch is new here, so that a header should be looked at. */
-  gave(epoch: number, seq: number): boolean {
-    const last = this.#given.at(-1);
-    if (last === undefined || epoch > last.epoch) this.#given.push({ epoch, seq });
-    else if (epoch === last.epoch && seq > last.seq) last.seq = seq;
+  /**
+   * Notes a batch of this process: the seq of its last mutation, and how many they are. True when its epoch is new here, so
+   * that a header should be looked at.
+   */
+  gave(epoch: number, seq: number, accepted: number): boolean {
+    if (epoch < this.#epoch) {
+      this.#gaveLate(epoch, seq, accepted);
+      return false;
+    }
+    const at = this.#given.findLastIndex((given) => given.epoch <= epoch);
+    const given = this.#given[at];
+    if (given?.epoch === epoch) given.seq = Math.max(given.seq, seq);
+    else this.#given.splice(at + 1, 0, { epoch, seq });
     return epoch !== this.#epoch;
+  }
+
+  /** An answer that is looked at after a later epoch was seen: what did not outlive that is lost, and nobody counts it later. */
+  #gaveLate(epoch: number, seq: number, accepted: number): void {
+    const survived = Math.min(seq, this.#survivedSeq(epoch));
+    if (seq - accepted < survived) this.gave(this.#epoch, survived, 0);
+    const lost = Math.min(accepted, seq - survived);
+    if (lost > 0) this.#onLoss(lost, 'front-lost-tail');
   }
 
   /**

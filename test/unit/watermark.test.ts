@@ -39,3 +39,31 @@ test('what occupies a lane is not forgotten for an answer that is older', () => 
   watermark.observe(header({ epoch: 2, epochs: [{ epoch: 2, seq: 5 }], seq: 5, storedSeq: 5 }));
   expect([watermark.entries, watermark.bytes]).toEqual([0, 0]);
 });
+
+test('an answer that is looked at after a later epoch was seen is counted by what outlived that epoch', () => {
+  const losses: number[] = [];
+  const watermark = new Watermark('c', 0, (count) => losses.push(count));
+  watermark.observe(header({ seq: 4 }));
+  expect(watermark.gave(1, 4, 4)).toBe(false);
+  // The front lost what came after seq 5, and another process took the lane in its next run.
+  watermark.observe(header({ epoch: 2, epochs: [{ epoch: 2, seq: 5 }], seq: 5 }));
+  expect(losses).toEqual([]);
+  // Seqs 5 to 7 were given before that: 5 is there, 6 and 7 are not.
+  expect(watermark.gave(1, 7, 3)).toBe(false);
+  expect(losses).toEqual([2]);
+  // All of a batch that is wholly above, once.
+  watermark.gave(1, 9, 2);
+  expect(losses).toEqual([2, 2]);
+  // Seq 5 is part of the epoch that outlived, and can still be lost with it.
+  watermark.observe(header({ epoch: 3, epochs: [{ epoch: 2, seq: 5 }, { epoch: 3, seq: 3 }], seq: 3 }));
+  expect(losses).toEqual([2, 2, 2]);
+});
+
+test('answers of two epochs that arrive in the wrong order are both remembered', () => {
+  const losses: number[] = [];
+  const watermark = new Watermark('c', 0, (count) => losses.push(count));
+  expect(watermark.gave(2, 3, 1)).toBe(true);
+  expect(watermark.gave(1, 8, 8)).toBe(true);
+  watermark.observe(header({ epoch: 2, epochs: [{ epoch: 2, seq: 2 }], seq: 3 }));
+  expect(losses).toEqual([6]);
+});
