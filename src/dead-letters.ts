@@ -31,22 +31,24 @@ const REDRIVE_TIMEOUT_MS = 5_000;
 export class DeadLetters<V> {
   readonly #cache: string;
   readonly #engine: () => Promise<Engine>;
+  readonly #read: (json: string) => V;
 
   /** @internal */
-  constructor(cache: string, engine: () => Promise<Engine>) {
+  constructor(cache: string, engine: () => Promise<Engine>, read: (json: string) => V) {
     this.#cache = cache;
     this.#engine = engine;
+    this.#read = read;
   }
 
   /** A page of letters, oldest first; `after` is the id of the last one seen. Default limit 100, and both states. */
   async list(page: { readonly limit?: number; readonly after?: string; readonly state?: 'waiting' | 'dead' } = {}): Promise<DeadLetter<V>[]> {
     const letters = await (await this.#letters()).list({ limit: page.limit ?? 100, after: page.after, state: page.state });
-    return letters.map((letter) => reveal<V>(letter));
+    return letters.map((letter) => this.#reveal(letter));
   }
 
   async get(id: string): Promise<DeadLetter<V> | undefined> {
     const letter = await (await this.#letters()).get(id);
-    return letter === undefined ? undefined : reveal<V>(letter);
+    return letter === undefined ? undefined : this.#reveal(letter);
   }
 
   /**
@@ -90,8 +92,8 @@ export class DeadLetters<V> {
   #missing(id: string): MillraceError {
     return new MillraceError('MILLRACE_KEY', `Cache "${this.#cache}" has no dead letter ${id}; list them to see which there are.`, { cache: this.#cache });
   }
-}
 
-function reveal<V>({ json, ...letter }: StoredLetter): DeadLetter<V> {
-  return { ...letter, value: json === undefined ? undefined : (JSON.parse(json) as V) };
+  #reveal({ json, ...letter }: StoredLetter): DeadLetter<V> {
+    return { ...letter, value: json === undefined ? undefined : this.#read(json) };
+  }
 }

@@ -1,4 +1,9 @@
-export { createCache, type Cache, type CloseReport } from './cache.ts';
+export { createCache, type Cache } from './cache.ts';
+export { createCounters, type Counters } from './counters.ts';
+export { createLog, type Log } from './log.ts';
+export type { CloseReport } from './life-cycle.ts';
+export type { CountersOptions, IncrementOptions } from './counters-options.ts';
+export type { AppendOptions, LogOptions } from './log-options.ts';
 export { defineConfig, type Config } from './config.ts';
 export type { AckLevel } from './core/acks.ts';
 export type { Duration } from './core/duration.ts';

@@ -94,14 +94,18 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Options that were read, with what only the facade needs of them. */
-export interface ParsedOptions<V> {
+/** Options that were read: what an engine is made of. */
+export interface ParsedParts {
   readonly settings: Settings;
   readonly front: Front;
   readonly store: Store;
-  readonly schema: StandardSchemaV1<unknown, V> | undefined;
   readonly clock: Clock;
   readonly random: Random;
+}
+
+/** With what only the facade needs of them. */
+export interface ParsedOptions<V> extends ParsedParts {
+  readonly schema: StandardSchemaV1<unknown, V> | undefined;
 }
 
 /** Reads options once. Throws one MILLRACE_OPTIONS error that lists every fault. */
@@ -111,15 +115,29 @@ export function parseCacheOptions<V>(options: CacheOptions<V>): ParsedOptions<V>
   const policy = read.oneOf('policy', ['write-behind', 'write-through', 'cache-aside'] as const, 'write-behind');
   const front = read.front();
   const store = read.store<V>();
+  const settings = readSettings(read, name, policy, front);
+  if (settings.refreshAhead !== undefined && settings.ttlMs === undefined) read.fault('refreshAhead needs a ttl: without one nothing expires.');
+  read.known([
+    'name', 'policy', 'front', 'store', 'ttl', 'flush', 'retry', 'backpressure', 'ack', 'lanes', 'schema', 'refreshAhead', 'maxValueBytes', 'clock', 'random',
+  ]);
+  const schema = options?.schema;
+  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') read.fault('schema is not a Standard Schema (it has no "~standard".validate).');
+  read.finish();
+  return { settings, front: front as Front, store: store as Store, schema, clock: options.clock ?? systemClock, random: options.random ?? systemRandom };
+}
+
+/** What every kind of cache has. */
+export function readSettings(read: OptionReader, name: string, policy: Policy, front: Front | undefined): Settings {
   const flush = read.flush(policy);
   const retry = read.section('retry', ['attempts', 'minDelay', 'maxDelay']);
   const backpressure = read.section('backpressure', ['maxEntries', 'maxBytes', 'onFull', 'maxWaiters', 'maxWaitingBytes', 'maxWait']);
-  const ttlMs = read.duration('ttl', undefined, 1, Number.MAX_SAFE_INTEGER);
   const settings: Settings = {
     name,
     policy,
     lanes: read.integer('lanes', 4, 1, 256),
-    ttlMs,
+    shape: '',
+    sumMax: 0n,
+    ttlMs: read.duration('ttl', undefined, 1, Number.MAX_SAFE_INTEGER),
     ack: read.ack(policy, front),
     flush,
     retry: {
@@ -138,19 +156,12 @@ export function parseCacheOptions<V>(options: CacheOptions<V>): ParsedOptions<V>
     refreshAhead: read.fraction('refreshAhead'),
     maxValueBytes: read.integer('maxValueBytes', 2 ** 20, 1, 512 * 2 ** 20),
   };
-  if (settings.refreshAhead !== undefined && ttlMs === undefined) read.fault('refreshAhead needs a ttl: without one nothing expires.');
   if (settings.retry.minDelayMs > settings.retry.maxDelayMs) read.fault('retry.minDelay is longer than retry.maxDelay.');
-  read.known([
-    'name', 'policy', 'front', 'store', 'ttl', 'flush', 'retry', 'backpressure', 'ack', 'lanes', 'schema', 'refreshAhead', 'maxValueBytes', 'clock', 'random',
-  ]);
-  const schema = options?.schema;
-  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') read.fault('schema is not a Standard Schema (it has no "~standard".validate).');
-  read.finish();
-  return { settings, front: front as Front, store: store as Store, schema, clock: options.clock ?? systemClock, random: options.random ?? systemRandom };
+  return settings;
 }
 
 /** Reads the properties of one options object and collects faults; nested sections share the list. */
-class OptionReader {
+export class OptionReader {
   readonly #options: Record<string, unknown>;
   readonly #where: string;
   readonly #prefix: string;
@@ -238,7 +249,10 @@ class OptionReader {
 
   store<V>(): Store | undefined {
     const store = this.#options['store'] as Store | CustomStore<V> | undefined;
-    if (isStore(store)) return store;
+    if (isStore(store)) {
+      if (store.holds !== undefined) this.fault(`the store holds ${store.holds === 'log' ? 'a log' : store.holds}: use postgresStore({ pool, table, key, value }).`);
+      return store;
+    }
     if (typeof (store as CustomStore<V> | undefined)?.loadMany === 'function' && typeof (store as CustomStore<V>).apply === 'function') {
       try {
         return customStore(store as CustomStore<V>);
@@ -251,6 +265,22 @@ class OptionReader {
     }
     this.fault("store is missing: use postgresStore({ pool, table, key, value }) from 'millrace/postgres', or an object with loadMany(keys) and apply(batch).");
     return undefined;
+  }
+
+  /** A store of counters or of a log. One without transactions could count twice, so none of those is taken. */
+  storeOf(holds: 'counters' | 'log', example: string): Store | undefined {
+    const store = this.#options['store'] as Store | undefined;
+    if (isStore(store) && store.holds === holds) return store;
+    const isCustom = typeof (store as unknown as Partial<CustomStore<unknown>> | undefined)?.loadMany === 'function';
+    this.fault(isCustom ? `a custom store has no transactions, and ${holds === 'log' ? 'events' : 'increments'} would be applied twice after a crash: use ${example} from 'millrace/postgres'.` : `store is missing: use ${example} from 'millrace/postgres'.`);
+    return undefined;
+  }
+
+  boolean(name: string): boolean {
+    const value = this.#options[name] ?? false;
+    if (typeof value === 'boolean') return value;
+    this.fault(`${this.#prefix}${name} must be true or false, not ${show(value)}.`);
+    return false;
   }
 
   flush(policy: Policy): Settings['flush'] {

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import type { CloseReport } from './cache.ts';
+import type { CloseReport } from './life-cycle.ts';
 import { parseDuration, type Duration } from './core/duration.ts';
 import { MillraceError } from './errors.ts';
 import type { CacheListener } from './events.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { FLUSH_HERE } from '../cache.ts';
+import { FLUSH_HERE } from '../life-cycle.ts';
 import { closeOnSignals, type CacheEventName, type CacheEvents, type CloseReport } from '../index.ts';
 import { withCaches, type AnyCache } from './config.ts';
 import { EXIT } from './failure.ts';

@@ -14,11 +14,14 @@
  */
 export type Shape = '' | 'log' | 'counters' | `counters.${number}`;
 
-function describeShape(shape: Shape): string {
+export function describeShape(shape: Shape): string {
   if (shape === '') return 'documents';
   if (shape === 'log') return 'a log';
-  return shape === 'counters' ? 'counters' : `counters with ${shape.slice('counters.'.length)} decimals`;
+  return shape === 'counters' ? 'counters' : `counters with ${scaleOf(shape)} decimals`;
 }
+
+/** Digits behind the point that counters of this shape have. */
+export const scaleOf = (shape: Shape): number => Number(shape.split('.')[1] ?? 0);
 
 /** Why a lane that was found to have one shape takes nothing of another, or ''. */
 export function misshapen(found: Shape, shape: Shape): string {

@@ -17,12 +17,14 @@ import { Deadline } from './deadline.ts';
 import { DirectWriter } from './direct-writer.ts';
 import { Flusher } from './flusher.ts';
 import { guardedStore, outcomeOf } from './guarded-store.ts';
-import { LaneWriter } from './lane-writer.ts';
+import { LaneWriter, type WriterHooks } from './lane-writer.ts';
 import { LetterWaiters } from './letter-waiters.ts';
 import { Reader } from './reader.ts';
 import { STORED_RECEIPT, type PendingReceipt, type Receipt } from './receipt.ts';
 import { Recovery } from './recovery.ts';
 import type { Settings } from './settings.ts';
+import { CounterWriters, LogWriters } from './shapes.ts';
+import type { StepHooks } from './step-writer.ts';
 import { StoreBreaker, type BreakerMember } from './store-breaker.ts';
 import { WaitingRoom } from './waiting-room.ts';
 import { rejection, Watermark, type Position } from './watermark.ts';
@@ -56,6 +58,9 @@ export class Engine {
   readonly #writers: readonly LaneWriter[];
   readonly #room: WaitingRoom;
   readonly #direct: DirectWriter | undefined;
+  /** Of a cache that holds counters, or a log. */
+  readonly counters: CounterWriters | undefined;
+  readonly log: LogWriters | undefined;
   readonly #flusher: Flusher | undefined;
   readonly #letters: LetterWaiters;
   readonly reader: Reader;
@@ -78,7 +83,7 @@ export class Engine {
     };
     breaker.join(member);
     const leaveBreaker = (): void => breaker.leave(member);
-    const attached = await breaker.run(() => store.attach({ cache: settings.name, lanes: settings.lanes, clock, writeBehind, onWarning }), outcomeOf).catch((error: unknown) => {
+    const attached = await breaker.run(() => store.attach({ cache: settings.name, lanes: settings.lanes, shape: settings.shape, clock, writeBehind, onWarning }), outcomeOf).catch((error: unknown) => {
       leaveBreaker();
       throw error;
     });
@@ -87,6 +92,7 @@ export class Engine {
       const laneFront = await front.attach({
         cache: settings.name,
         lanes: settings.lanes,
+        shape: settings.shape,
         acks: writeBehind ? [settings.ack] : [],
         clock,
         random,
@@ -137,29 +143,33 @@ export class Engine {
       context.events.emit('loss', { lane, count, cause });
     }));
     this.#recovery = new Recovery(context, this.#watermarks);
-    this.#flusher = writeBehind && settings.flush !== undefined ? new Flusher(context, settings.flush, this.#watermarks, this.#recovery, () => this.#writers.some((writer) => writer.isBusy)) : undefined;
+    this.#flusher = writeBehind && settings.flush !== undefined ? new Flusher(context, settings.flush, this.#watermarks, this.#recovery, () => this.#isBusy) : undefined;
     const recover = (lane: number): Promise<void> => this.#recover(lane);
     const admission = new Admission(settings.backpressure, this.#watermarks);
     const refreshOccupancy = async (): Promise<void> => void (await Promise.all(lanes.map((index) => this.#observe(index))));
+    const waitForRoom = async (): Promise<void> => {
+      await this.#untilFlushed();
+      // A front that cannot be reached has no room either.
+      await refreshOccupancy().catch(() => undefined);
+    };
     this.#room = new WaitingRoom(context, admission, {
-      waitForRoom: async () => {
-        await this.#untilFlushed();
-        // A front that cannot be reached has no room either.
-        await refreshOccupancy().catch(() => undefined);
-      },
+      waitForRoom,
       send: (index, writers) => (this.#writers[index] as LaneWriter).resume(writers),
       ask: (index, writer) => (this.#writers[index] as LaneWriter).ask(writer),
       trouble: () => this.#trouble(),
     });
-    this.#writers = writeBehind
-      ? lanes.map((lane) => new LaneWriter(context, lane, this.#watermarks[lane] as Watermark, admission, this.#room, {
-          stored: (position, key) => this.stored(position, key),
-          accepted: (index, result) => this.#flusher?.accepted(index, result),
-          recover,
-          newEpoch: (index) => void this.#observe(index).catch((error: unknown) => this.#report(error)),
-          refreshOccupancy,
-        }))
-      : [];
+    const hooks: WriterHooks = {
+      stored: (position, key) => this.stored(position, key),
+      accepted: (index, result) => this.#flusher?.accepted(index, result),
+      recover,
+      newEpoch: (index) => void this.#observe(index).catch((error: unknown) => this.#report(error)),
+      refreshOccupancy,
+    };
+    const { shape } = settings;
+    this.#writers = writeBehind && shape === '' ? lanes.map((lane) => new LaneWriter(context, lane, this.#watermarks[lane] as Watermark, admission, this.#room, hooks)) : [];
+    const stepHooks: StepHooks = { ...hooks, waitForRoom, full: (lane, key, why) => this.#room.full(lane, key, false, why) };
+    this.log = shape === 'log' ? new LogWriters(context, this.#watermarks, admission, stepHooks) : undefined;
+    this.counters = shape === '' || shape === 'log' ? undefined : new CounterWriters(context, this.#watermarks, admission, stepHooks);
     this.#direct = writeBehind ? undefined : new DirectWriter(context, recover);
     this.#letters = new LetterWaiters(context);
     this.reader = new Reader(context, recover);
@@ -194,10 +204,19 @@ export class Engine {
   }
 
   async #untilStored(written: Promise<PendingReceipt>, signal: AbortSignal | undefined): Promise<Receipt> {
-    const receipt = await written;
+    await this.untilStored(await written, signal);
+    return STORED_RECEIPT;
+  }
+
+  /** Resolves when the store has what the front acknowledged, as soon as can be. */
+  async untilStored(receipt: PendingReceipt, signal: AbortSignal | undefined): Promise<void> {
     this.#hurry(receipt.lane);
     await untilAborted(receipt.stored(), signal, this.context.settings.name, receipt.key);
-    return STORED_RECEIPT;
+  }
+
+  /** Whether writes of this process are on their way to the front. */
+  get #isBusy(): boolean {
+    return this.#writers.some((writer) => writer.isBusy) || this.counters?.isBusy === true || this.log?.isBusy === true;
   }
 
   /**
@@ -270,7 +289,7 @@ export class Engine {
   /** Resolves when every write that was asked for has been answered by the front. */
   async idle(): Promise<void> {
     do {
-      await Promise.all([this.#direct?.idle(), ...this.#writers.map((writer) => writer.idle()), this.#room.idle()]);
+      await Promise.all([this.#direct?.idle(), this.counters?.idle(), this.log?.idle(), ...this.#writers.map((writer) => writer.idle()), this.#room.idle()]);
       // What waited for room was sent when there was, and what waited behind it after that.
     } while (!this.#room.isEmpty || this.#writers.some((writer) => !writer.isIdle));
   }

@@ -5,9 +5,10 @@ import { MillraceError } from '../errors.ts';
 import type { ApplyResult, DeadLetter, RefusedMutation } from '../ports/store.ts';
 import type { EngineContext } from './context.ts';
 import type { FlushLane } from './flush-lane.ts';
-import { GenerationReader, LaneTaken } from './generation-reader.ts';
+import { GenerationReader } from './generation-reader.ts';
 import { faultOf, type LaneLeases } from './lane-leases.ts';
 import type { LetterRetry } from './letter-retry.ts';
+import { LaneTaken } from './readable-generation.ts';
 import { ACKNOWLEDGE_KEYS_MAX, type FlushSettings } from './settings.ts';
 import { StoreHeldBack } from './store-breaker.ts';
 import type { Watermark } from './watermark.ts';
@@ -122,6 +123,7 @@ export class GenerationFlush {
       cutSeq: flight.cutSeq,
       digest: flight.digest,
       letters: lane.letters.any,
+      entries: flight.entries,
     }));
     const batches = new GenerationReader(this.#context, generations, this.#flush.batchSize);
     const result = await store.apply({ lanes: generations, batches, judge: this.#letters.judge });

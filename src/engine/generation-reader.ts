@@ -2,23 +2,8 @@ import type { GenerationRow } from '../core/lane-flush.ts';
 import { TOMBSTONE } from '../core/slot.ts';
 import type { Mutation } from '../ports/store.ts';
 import type { EngineContext } from './context.ts';
-
-/** A generation to be read: whose it is and which. */
-export interface ReadableGeneration {
-  readonly lane: number;
-  readonly epoch: number;
-  readonly generation: number;
-}
-
-/** The front answered that the generation is not this worker's any more. */
-export class LaneTaken extends Error {
-  readonly lane: number;
-
-  constructor(lane: number) {
-    super(`lane ${lane} was taken over`);
-    this.lane = lane;
-  }
-}
+import { LaneTaken, type ReadableGeneration } from './readable-generation.ts';
+import { deltaPages, eventPages } from './shape-pages.ts';
 
 /**
  * Reads generations out of the front as batches of exactly `batchSize` rows (the last may be smaller), sorted by key.
@@ -38,24 +23,45 @@ export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<readonly Mutation[]> {
+    const { shape } = this.#context.settings;
+    const ordered = shape === 'log' ? (batch: Mutation[]) => batch : sorted;
     let rows: Mutation[] = [];
     for (const generation of this.#generations) {
-      // A key can come twice: when it was frozen while it was read, or by the way the front scans. Its value is the same.
-      const seen = new Set<string>();
-      for await (const page of this.#pages(generation)) {
-        for (const row of page) {
-          if (seen.has(row.key)) continue;
-          seen.add(row.key);
-          const mutation = this.#mutation(generation.lane, row);
-          if (mutation !== undefined) rows.push(mutation);
-        }
+      for await (const page of shape === '' ? this.#documents(generation) : this.#others(generation)) {
+        rows.push(...page);
         while (rows.length >= this.#batchSize) {
-          yield sorted(rows.slice(0, this.#batchSize));
+          yield ordered(rows.slice(0, this.#batchSize));
           rows = rows.slice(this.#batchSize);
         }
       }
     }
-    if (rows.length > 0) yield sorted(rows);
+    if (rows.length > 0) yield ordered(rows);
+  }
+
+  async *#documents(generation: ReadableGeneration): AsyncGenerator<Mutation[]> {
+    // A key can come twice: when it was frozen while it was read, or by the way the front scans. Its value is the same.
+    const seen = new Set<string>();
+    for await (const page of this.#pages(generation)) {
+      const rows: Mutation[] = [];
+      for (const row of page) {
+        if (seen.has(row.key)) continue;
+        seen.add(row.key);
+        const mutation = this.#mutation(generation.lane, row);
+        if (mutation !== undefined) rows.push(mutation);
+      }
+      yield rows;
+    }
+  }
+
+  /** Increments and events: what was cut and is not there any more is missing. */
+  async *#others(generation: ReadableGeneration): AsyncGenerator<Mutation[]> {
+    const limit = Math.max(this.#batchSize, 500);
+    let missing = generation.entries;
+    for await (const page of (this.#context.settings.shape === 'log' ? eventPages : deltaPages)(this.#context, generation, limit)) {
+      missing -= page.length;
+      yield page;
+    }
+    if (missing > 0) this.missing.set(generation.lane, missing);
   }
 
   async *#pages(generation: ReadableGeneration): AsyncGenerator<readonly GenerationRow[]> {

@@ -1,10 +1,15 @@
 import type { AckLevel } from '../core/acks.ts';
+import type { Shape } from '../core/lane.ts';
 
 /** A cache's options, parsed: every default filled in, every span in milliseconds. */
 export interface Settings {
   readonly name: string;
   readonly policy: 'write-behind' | 'write-through' | 'cache-aside';
   readonly lanes: number;
+  /** What the cache holds; its policy is write-behind unless it holds documents. */
+  readonly shape: Shape;
+  /** Largest total of a counter, in its smallest unit. */
+  readonly sumMax: bigint;
   readonly ttlMs: number | undefined;
   readonly ack: AckLevel;
   /** undefined: other processes flush. */
@@ -45,6 +50,8 @@ export const WRITE_KEYS_MAX = 1_000;
 export const WRITE_BYTES_MAX = 1 << 20;
 /** Write steps of a lane on their way at once: one is served while the next is collected and sent. */
 export const WRITES_IN_FLIGHT_MAX = 2;
+/** Keys of one load of totals. */
+export const LOAD_KEYS_MAX = 1_000;
 /** Keys that one acknowledge step cleans; keeps a step near a millisecond. */
 export const ACKNOWLEDGE_KEYS_MAX = 1_000;
 /** How long a fill token holds a slot: longer than any load should take. */

@@ -1,5 +1,5 @@
 import type { FenceVerdict } from '../core/fence.ts';
-import type { EpochStart, Fence } from '../core/lane.ts';
+import type { EpochStart, Fence, Shape } from '../core/lane.ts';
 import type { Judge, LetterState } from '../core/letter.ts';
 import type { Clock } from './clock.ts';
 import type { Examination, Finding } from './finding.ts';
@@ -8,6 +8,8 @@ import type { Examination, Finding } from './finding.ts';
 export interface Store {
   readonly kind: string;
   readonly capabilities: StoreCapabilities;
+  /** What it can be the store of; default documents. */
+  readonly holds?: 'counters' | 'log';
   /**
    * What it shares with stores that are down when it is down, such as a connection pool: their caches have one breaker in
    * a process. Default: the store itself.
@@ -36,17 +38,30 @@ export interface StoreCapabilities {
 export interface StoreAttachment {
   readonly cache: string;
   readonly lanes: number;
+  /** What the cache holds; default documents. */
+  readonly shape?: Shape;
   readonly clock: Clock;
   /** Whether lanes are flushed into it: fences and dead letters are needed. */
   readonly writeBehind: boolean;
   readonly onWarning: (message: string) => void;
 }
 
-/** One key's new value; `json` undefined deletes the row. */
+/**
+ * One key's new value; `json` undefined deletes the row. With a `kind` it is what a counter goes up by, as decimal text, or an
+ * event of a log, as `[order, event]`; `key` then names the event by its seq.
+ */
 export interface Mutation {
   readonly lane: number;
   readonly key: string;
   readonly json: string | undefined;
+  readonly kind?: 'delta' | 'append';
+}
+
+/** What the store has of counters, with the generations of their lanes' fences in the same snapshot. */
+export interface StoredTotals {
+  /** Decimal text by key; keys without a row are missing. */
+  readonly totals: ReadonlyMap<string, string>;
+  readonly generations: ReadonlyMap<number, number>;
 }
 
 /** One lane's generation in a flush, with the fence that it moves from and to. */
@@ -114,6 +129,8 @@ export interface LaneStore {
 
   /** JSON text by key; keys without a row are missing. */
   load(keys: readonly string[]): Promise<Map<string, string>>;
+  /** Of counters in these lanes. Only stores of counters have it. */
+  loadTotals?(lanes: readonly number[], keys: readonly string[]): Promise<StoredTotals>;
   /** Writes rows of distinct keys in one atomic statement each for puts and deletes, outside any lane; supersedes letters. */
   commit(mutations: readonly Mutation[]): Promise<void>;
 
@@ -154,7 +171,7 @@ export interface DeadLetter {
   readonly cache: string;
   readonly lane: number;
   readonly key: string;
-  readonly kind: 'put' | 'delete';
+  readonly kind: 'put' | 'delete' | 'delta' | 'append';
   readonly state: LetterState;
   /** The refused value as JSON text; undefined for a delete, and for a letter that is finished. */
   readonly json: string | undefined;

@@ -94,7 +94,12 @@ async function observe(front: LaneFront): Promise<unknown> {
     header: comparable(header),
     current,
     totals: await front.readMany(KEYS.map(() => 0), KEYS),
-    ttls: await Promise.all(KEYS.map(async (key) => ((await front.inspect(0, key)).ttlMs ?? 0) > 0)),
+    keys: await Promise.all(
+      KEYS.map(async (key) => {
+        const { ttlMs = 0, pending, inFlight } = await front.inspect(0, key);
+        return { expires: ttlMs > 0, pending, inFlight };
+      }),
+    ),
     deltas: await deltasOf(front, of),
     log: [await front.readLog(0, of.epoch, of.generation, 0, 3), await front.readLog(0, of.epoch, of.generation, 3, 1_000)],
   };

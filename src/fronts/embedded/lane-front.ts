@@ -160,8 +160,8 @@ export class EmbeddedLaneFront implements LaneFront {
     return this.#view(lane, (table) => ({
       raw: table.readSlot(key),
       ttlMs: ttlOf(table, key),
-      pending: table.hasPending(key),
-      inFlight: table.hasFlight(key),
+      pending: table.hasPending(key) || table.readDelta(key) !== undefined,
+      inFlight: table.hasFlight(key) || table.readFlightDelta(key) !== undefined,
       header: table.readHeader(),
     }));
   }

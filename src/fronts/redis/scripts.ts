@@ -64,7 +64,7 @@ const SCRIPTS = {
   mark: ['allow-oom', mark],
   header: ['no-writes', header],
   readWithTtl: ['no-writes', readWithTtl],
-  inspect: ['no-writes', inspect],
+  inspect: ['no-writes', shape + inspect],
 } as const satisfies Record<string, readonly [Flags, string]>;
 
 export type ScriptName = keyof typeof SCRIPTS;

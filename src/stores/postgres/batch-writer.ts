@@ -119,37 +119,24 @@ export class BatchWriter {
     }
   }
 
-  /** One statement for deletes and one for puts, deletes first: a row may take over a unique value of one that goes. */
   async #store(part: readonly Mutation[]): Promise<StoreFault | undefined> {
-    const { removed, put } = split(part);
+    const statements = this.#statements.write(part);
     try {
-      if (removed.length > 0) await this.#connection.run(this.#statements.remove(removed));
-      if (put.length > 0) await this.#connection.run(this.#statements.upsert(put));
+      for (const statement of statements) await this.#connection.run(statement);
     } catch (error) {
       const fault = error instanceof DriverError ? storeFault(error.cause) : undefined;
       if (fault?.outcome !== 'rejected') throw error;
       return fault;
     }
     this.rows += part.length;
-    this.statements += Math.sign(removed.length) + Math.sign(put.length);
+    this.statements += statements.length;
     return undefined;
   }
 
   #uncount(part: readonly Mutation[]): void {
-    const { removed, put } = split(part);
     this.rows -= part.length;
-    this.statements -= Math.sign(removed.length) + Math.sign(put.length);
+    this.statements -= this.#statements.write(part).length;
   }
-}
-
-export function split(part: readonly Mutation[]): { removed: string[]; put: { key: string; json: string }[] } {
-  const removed: string[] = [];
-  const put: { key: string; json: string }[] = [];
-  for (const { key, json } of part) {
-    if (json === undefined) removed.push(key);
-    else put.push({ key, json });
-  }
-  return { removed, put };
 }
 
 function* parts(batch: readonly Mutation[]): Generator<readonly Mutation[]> {

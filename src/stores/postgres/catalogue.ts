@@ -46,18 +46,7 @@ export interface Table {
 
 /** Reads the table from the catalogue. Rejects with MILLRACE_STORE_SCHEMA, all faults together. */
 export async function readTable(database: Database, options: TableOptions, onWarning: (message: string) => void): Promise<Table> {
-  const [row] = await database.run({ text: catalogueSql, values: [quoteTable(options.table)] });
-  if (row === undefined) throw await missing(database, options.table);
-  const found = JSON.parse(row['found'] as string) as Found;
-  const sql = quoteTable(found);
-  const faults: string[] = [];
-  if (found.kind !== 'r' && found.kind !== 'p') throw schemaError(sql, ['it is not a table, and only a table can be written to with an upsert']);
-
-  const column = (name: string, use: string) => {
-    const column = found.columns.find((column) => column.name === name);
-    if (column === undefined) faults.push(`the ${use} column ${quote(name)} does not exist; there are ${found.columns.map(({ name }) => quote(name)).join(', ')}`);
-    return column;
-  };
+  const { found, sql, faults, column } = await find(database, options.table);
   const key = column(options.key, 'key');
   const value = options.value === undefined ? undefined : column(options.value, 'value');
   const columns = options.columns.map((name) => column(name, 'mapped')).filter((column) => column !== undefined);
@@ -68,15 +57,70 @@ export async function readTable(database: Database, options: TableOptions, onWar
   if (value !== undefined) faults.push(...valueFaults(value, sql));
   for (const mapped of columns) faults.push(...mappedFaults(mapped));
   if (version !== undefined && !['int2', 'int4', 'int8', 'numeric'].includes(version.base)) faults.push(`the version column ${quote(version.name)} is ${version.type}; it must be bigint`);
-  for (const touched of touch) {
-    if (!['timestamptz', 'timestamp', 'date'].includes(touched.base)) faults.push(`the touch column ${quote(touched.name)} is ${touched.type}; it must be timestamptz`);
-  }
+  for (const touched of touch) faults.push(...timeFaults(touched, 'touch'));
   const written = [key, value, ...columns, version, ...touch].filter((column) => column !== undefined);
   faults.push(...unmappedFaults(found, written), ...permissionFaults(found, written, key, sql));
   if (faults.length > 0) throw schemaError(sql, faults);
   warn(found, sql, database.kind, onWarning);
   const checkedKey = key as Column;
   return { schema: found.schema, sql, key: checkedKey, keyType: keyTypeOf(checkedKey) as KeyType, value, columns, version, touch };
+}
+
+/** A table of events: nothing is looked up in it, so it needs no key. */
+export interface LogTable {
+  readonly schema: string;
+  readonly sql: string;
+  readonly value: Column | undefined;
+  readonly columns: readonly Column[];
+  readonly at: Column | undefined;
+  readonly order: Column | undefined;
+}
+
+export interface LogTableOptions {
+  readonly table: TableName;
+  readonly value: string | undefined;
+  readonly columns: readonly string[];
+  readonly at: string | undefined;
+  readonly order: string | undefined;
+}
+
+/** {@link readTable} for a log. */
+export async function readLogTable(database: Database, options: LogTableOptions, onWarning: (message: string) => void): Promise<LogTable> {
+  const { found, sql, faults, column } = await find(database, options.table);
+  const value = options.value === undefined ? undefined : column(options.value, 'value');
+  const columns = options.columns.map((name) => column(name, 'mapped')).filter((mapped) => mapped !== undefined);
+  const at = options.at === undefined ? undefined : column(options.at, 'at');
+  const order = options.order === undefined ? undefined : column(options.order, 'order');
+  if (value !== undefined) faults.push(...valueFaults(value, sql));
+  for (const mapped of columns) faults.push(...mappedFaults(mapped));
+  if (at !== undefined) faults.push(...timeFaults(at, 'at'));
+  if (order !== undefined && order.base !== 'int8' && order.base !== 'numeric') faults.push(`the order column ${quote(order.name)} is ${order.type}; it must be bigint`);
+  const written = [value, ...columns, at, order].filter((used) => used !== undefined);
+  faults.push(...unmappedFaults(found, written));
+  if (written.some(({ mayInsert }) => !mayInsert)) faults.push(`this login lacks permissions: grant insert on ${sql} to ${quote(found.user)}`);
+  if (faults.length > 0) throw schemaError(sql, faults);
+  warn(found, sql, database.kind, onWarning);
+  return { schema: found.schema, sql, value, columns, at, order };
+}
+
+/** The table, with a list for what is wrong with it. */
+async function find(database: Database, table: TableName) {
+  const [row] = await database.run({ text: catalogueSql, values: [quoteTable(table)] });
+  if (row === undefined) throw await missing(database, table);
+  const found = JSON.parse(row['found'] as string) as Found;
+  const sql = quoteTable(found);
+  const faults: string[] = [];
+  if (found.kind !== 'r' && found.kind !== 'p') throw schemaError(sql, ['it is not a table, and only a table can be written to']);
+  const column = (name: string, use: string): Column | undefined => {
+    const named = found.columns.find((one) => one.name === name);
+    if (named === undefined) faults.push(`the ${use} column ${quote(name)} does not exist; there are ${found.columns.map((one) => quote(one.name)).join(', ')}`);
+    return named;
+  };
+  return { found, sql, faults, column };
+}
+
+function timeFaults({ name, base, type }: Column, use: string): string[] {
+  return ['timestamptz', 'timestamp', 'date'].includes(base) ? [] : [`the ${use} column ${quote(name)} is ${type}; it must be timestamptz`];
 }
 
 export function schemaError(table: string, faults: readonly string[]): MillraceError {

@@ -1,22 +1,27 @@
 import type { EpochStart, Fence } from '../../core/lane.ts';
 import { POSTPONED, type Judge, type Verdict } from '../../core/letter.ts';
 import { MillraceError } from '../../errors.ts';
-import type { ApplyResult, DeadLetter, DeadLetterStore, Flush, LaneStore, Mutation, RetryResult } from '../../ports/store.ts';
-import { BatchWriter, SAVEPOINT, split, type RefusedRow } from './batch-writer.ts';
-import type { Table } from './catalogue.ts';
-import type { Connection, Database, TransactionResult } from './database.ts';
+import type { ApplyResult, DeadLetter, DeadLetterStore, Flush, LaneStore, Mutation, RetryResult, StoredTotals } from '../../ports/store.ts';
+import { BatchWriter, SAVEPOINT, type RefusedRow } from './batch-writer.ts';
+import type { Connection, Database, Statement, TransactionResult } from './database.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { translate } from './faults.ts';
 import { mutationOf, storable } from './letter-rows.ts';
 import type { LetterWrites, RefusedLetter, RetriedLetter } from './letter-writes.ts';
 import type { Fences } from './own-tables.ts';
-import { statementsOf, type TableStatements } from './statements.ts';
-import { checkDocument, columnsCheck, type ValueCheck } from './values.ts';
+import type { TableStatements } from './statements.ts';
+import type { ValueCheck } from './values.ts';
 
 export interface LaneStoreParts {
   readonly database: Database;
   readonly cache: string;
-  readonly table: Table;
+  /** The table, quoted, for messages. */
+  readonly sql: string;
+  readonly statements: TableStatements;
+  readonly checkKey: (key: string) => string | undefined;
+  readonly checkValue: ValueCheck;
+  /** Only of counters: rows with `key` and `value`, with `lane` and `value` of the lanes' fences, in one snapshot. */
+  readonly totals: ((lanes: readonly number[], keys: readonly string[]) => Statement) | undefined;
   /** `set local …` for a flush. */
   readonly settings: string;
   /** Missing unless lanes are flushed. */
@@ -26,44 +31,50 @@ export interface LaneStoreParts {
 export class PostgresLaneStore implements LaneStore {
   readonly #database: Database;
   readonly #cache: string;
-  readonly #table: Table;
+  readonly #table: string;
   readonly #settings: string;
   readonly #behind: LaneStoreParts['behind'];
   readonly #statements: TableStatements;
-  readonly #checkValue: ValueCheck;
+  readonly checkKey: (key: string) => string | undefined;
+  readonly checkValue: ValueCheck;
+  readonly loadTotals?: NonNullable<LaneStore['loadTotals']>;
   readonly deadLetters: DeadLetterStore | undefined;
 
-  constructor({ database, cache, table, settings, behind }: LaneStoreParts) {
+  constructor({ database, cache, sql, statements, checkKey, checkValue, totals, settings, behind }: LaneStoreParts) {
     this.#database = database;
     this.#cache = cache;
-    this.#table = table;
+    this.#table = sql;
     this.#settings = settings;
     this.#behind = behind;
-    this.#statements = statementsOf(table);
-    this.#checkValue = table.value === undefined ? columnsCheck(table.columns) : checkDocument;
+    this.#statements = statements;
+    this.checkKey = checkKey;
+    this.checkValue = checkValue;
+    if (totals !== undefined) this.loadTotals = (lanes, keys) => this.#loadTotals(totals(lanes, keys));
     this.deadLetters = behind === undefined ? undefined : this.#translated(behind.letters);
-  }
-
-  checkKey(key: string): string | undefined {
-    return this.#table.keyType.check(key);
-  }
-
-  checkValue(json: string): string | undefined {
-    return this.#checkValue(json);
   }
 
   async load(keys: readonly string[]): Promise<Map<string, string>> {
     // A key that the column cannot hold has no row, and the server would refuse the statement for it.
     const possible = keys.filter((key) => this.checkKey(key) === undefined);
-    if (possible.length === 0) return new Map();
-    const rows = await this.#try('load', () => this.#database.run(this.#statements.load(possible)));
+    const statement = possible.length === 0 ? undefined : this.#statements.load(possible);
+    if (statement === undefined) return new Map();
+    const rows = await this.#try('load', () => this.#database.run(statement));
     return new Map(rows.map((row) => [row['key'] as string, row['value'] as string]));
+  }
+
+  async #loadTotals(statement: Statement): Promise<StoredTotals> {
+    const totals = new Map<string, string>();
+    const generations = new Map<number, number>();
+    for (const { lane, key, value } of await this.#try('load', () => this.#database.run(statement))) {
+      if (lane === null || lane === undefined) totals.set(key as string, value as string);
+      else generations.set(Number(lane), Number(value));
+    }
+    return { totals, generations };
   }
 
   async commit(mutations: readonly Mutation[]): Promise<void> {
     // Sorted, so that two writers of the same keys do not lock each other out.
-    const { removed, put } = split(mutations.toSorted((a, b) => (a.key < b.key ? -1 : 1)));
-    const statements = [...(removed.length === 0 ? [] : [this.#statements.remove(removed)]), ...(put.length === 0 ? [] : [this.#statements.upsert(put)])];
+    const statements = this.#statements.write(mutations.toSorted((a, b) => (a.key < b.key ? -1 : 1)));
     const [only] = statements;
     if (only === undefined) return;
     const letters = this.#behind?.letterWrites;
@@ -134,7 +145,8 @@ export class PostgresLaneStore implements LaneStore {
     const writer = new BatchWriter(connection, this.#statements);
     for await (const batch of readAhead(flush.batches)) {
       await writer.write(batch);
-      for (const { lane, key } of lettered.length === 0 ? [] : batch) if (lettered.includes(lane)) written.push(key);
+      // Only a value replaces what was refused before it: increments and events each count.
+      for (const { lane, key, kind } of lettered.length === 0 ? [] : batch) if (kind === undefined && lettered.includes(lane)) written.push(key);
     }
     // After the rows, whose savepoints would take it back; before this generation's own letters.
     const superseded = await letterWrites.supersede(connection, written);
@@ -145,7 +157,9 @@ export class PostgresLaneStore implements LaneStore {
 
   async #retried(connection: Connection, letters: readonly DeadLetter[], judge: Judge): Promise<RetriedLetter[]> {
     const writer = new BatchWriter(connection, this.#statements);
-    await writer.write(letters.map(mutationOf).toSorted((a, b) => (a.key < b.key ? -1 : 1)));
+    const mutations = letters.map(mutationOf);
+    // Events stay in their order.
+    await writer.write(mutations[0]?.kind === 'append' ? mutations : mutations.toSorted((a, b) => (a.key < b.key ? -1 : 1)));
     const refusals = new Map(writer.refused.map((row) => [row.mutation.key, row]));
     return letters.flatMap((letter): RetriedLetter[] => {
       const refusal = refusals.get(letter.key);
@@ -167,7 +181,7 @@ export class PostgresLaneStore implements LaneStore {
     try {
       return await action();
     } catch (error) {
-      throw translate(error, `${this.#table.sql}: ${doing}`, { cache: this.#cache, key: mutation?.key, lane: mutation?.lane });
+      throw translate(error, `${this.#table}: ${doing}`, { cache: this.#cache, key: mutation?.key, lane: mutation?.lane });
     }
   }
 

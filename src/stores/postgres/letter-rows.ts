@@ -16,7 +16,7 @@ export function letterOf(cache: string, row: Row): DeadLetter {
     cache,
     lane: Number(row['lane']),
     key: row['key'] as string,
-    kind: row['kind'] as 'put' | 'delete',
+    kind: row['kind'] as DeadLetter['kind'],
     state: row['state'] as LetterState,
     json: row['value'] ?? undefined,
     code: row['code'] as string,
@@ -34,6 +34,7 @@ export function letterOf(cache: string, row: Row): DeadLetter {
 const dateOf = (ms: string | null | undefined): Date | undefined => (typeof ms === 'string' ? new Date(Number(ms)) : undefined);
 
 export function mutationOf({ lane, key, kind, json }: DeadLetter): Mutation {
+  if (kind === 'delta' || kind === 'append') return { lane, key, json, kind };
   return { lane, key, json: kind === 'delete' ? undefined : json };
 }
 

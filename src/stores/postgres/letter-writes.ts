@@ -39,9 +39,9 @@ export class LetterWrites {
   async insert(connection: Connection, refused: readonly RefusedLetter[], generations: readonly LaneGeneration[]): Promise<RefusedMutation[]> {
     if (refused.length === 0) return [];
     const byLane = new Map(generations.map((generation) => [generation.lane, generation]));
-    const rows = refused.map(({ mutation: { lane, key, json }, code, message, verdict }) => {
+    const rows = refused.map(({ mutation: { lane, key, json, kind }, code, message, verdict }) => {
       const { generation = 0, fromSeq = 0, cutSeq = 0 } = byLane.get(lane) ?? {};
-      return { lane, key: storable(key), kind: json === undefined ? 'delete' : 'put', value: json ?? null, code, message, ...outcomeOf(verdict), generation, from_seq: fromSeq, cut_seq: cutSeq };
+      return { lane, key: storable(key), kind: kind ?? (json === undefined ? 'delete' : 'put'), value: json ?? null, code, message, ...outcomeOf(verdict), generation, from_seq: fromSeq, cut_seq: cutSeq };
     });
     const inserted = await connection.run({
       text: `insert into ${this.#table} (cache, lane, key, kind, value, code, message, state, attempts, retry_at, generation, from_seq, cut_seq)

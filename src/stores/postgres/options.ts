@@ -4,18 +4,12 @@ import { parseTableName, type TableName } from './identifiers.ts';
 import { isPGlite, type PGliteLike } from './pglite-database.ts';
 import { isPgPool, type PgPoolLike } from './pool-database.ts';
 
-interface CommonOptions {
+/** What all stores on a table in PostgreSQL take. */
+export interface TableStoreOptions {
   /** A `pg.Pool`, or a PGlite instance. It stays yours: the cache never ends it. */
   readonly pool: PgPoolLike | PGliteLike;
   /** `table` or `schema.table`, as in SQL: a name with capitals or blanks is written in double quotes. */
   readonly table: string;
-  /**
-   * The column with the key: text, varchar, char, smallint, integer, bigint or uuid, with a unique constraint of its own.
-   * Column names are taken as they are, without quotes.
-   */
-  readonly key: string;
-  /** An integer column that counts the writes of a row: 1 at insert, one more with each update. */
-  readonly version?: string;
   /** Timestamp columns that are set to now() with each write. */
   readonly touch?: string | readonly string[];
   /** Where the tables `millrace_fence` and `millrace_dead_letter` are. Default: the schema of the table. */
@@ -28,6 +22,16 @@ interface CommonOptions {
   readonly statementTimeout?: Duration;
   /** How long a flush may sit in its transaction without a statement. 10 ms to 1 h, default '30s'. */
   readonly idleTimeout?: Duration;
+}
+
+interface CommonOptions extends TableStoreOptions {
+  /**
+   * The column with the key: text, varchar, char, smallint, integer, bigint or uuid, with a unique constraint of its own.
+   * Column names are taken as they are, without quotes.
+   */
+  readonly key: string;
+  /** An integer column that counts the writes of a row: 1 at insert, one more with each update. */
+  readonly version?: string;
 }
 
 /** The value is one JSON document in one column, jsonb or json. */
@@ -60,8 +64,11 @@ export interface TableOptions {
   readonly touch: readonly string[];
 }
 
-export interface ParsedOptions extends TableOptions {
+/** {@link TableStoreOptions}, parsed. */
+export interface ParsedTable {
   readonly pool: PgPoolLike | PGliteLike;
+  readonly table: TableName;
+  readonly touch: readonly string[];
   readonly schema: string | undefined;
   readonly prepare: boolean;
   readonly lockTimeoutMs: number;
@@ -69,63 +76,100 @@ export interface ParsedOptions extends TableOptions {
   readonly idleTimeoutMs: number;
 }
 
-const KNOWN = new Set(['pool', 'table', 'key', 'value', 'columns', 'version', 'touch', 'schema', 'prepare', 'lockTimeout', 'statementTimeout', 'idleTimeout']);
+export interface ParsedOptions extends ParsedTable, TableOptions {}
+
+const COMMON = ['pool', 'table', 'touch', 'schema', 'prepare', 'lockTimeout', 'statementTimeout', 'idleTimeout'] as const;
 const TIMEOUT_MS_MIN = 10;
 const TIMEOUT_MS_MAX = 3_600_000;
 
 /** Throws MILLRACE_OPTIONS with all faults. */
 export function parseOptions(options: PostgresStoreOptions): ParsedOptions {
-  const given = (typeof options === 'object' && options !== null ? options : {}) as Readonly<Record<string, unknown>>;
-  const faults = Object.keys(given).filter((name) => !KNOWN.has(name)).map((name) => `unknown option ${name}`);
-  const name = (option: string, required: boolean): string | undefined => {
-    const value = given[option];
+  const read = new TableOptionReader('postgresStore', options, ['key', 'value', 'columns', 'version']);
+  const key = read.name('key', true);
+  const value = read.name('value', false);
+  const columns = read.names('columns');
+  read.oneOf(value, columns);
+  const version = read.name('version', false);
+  const common = read.common();
+  read.distinct([key, value, ...columns, version, ...common.touch]);
+  read.finish();
+  return { ...common, key: key as string, value, columns, version };
+}
+
+/** Reads the options of one store on a table and collects faults. */
+export class TableOptionReader {
+  readonly #where: string;
+  readonly #given: Readonly<Record<string, unknown>>;
+  readonly #faults: string[];
+
+  /** `own` are the options beside the common ones. */
+  constructor(where: string, options: unknown, own: readonly string[]) {
+    this.#where = where;
+    this.#given = (typeof options === 'object' && options !== null ? options : {}) as Readonly<Record<string, unknown>>;
+    const known = new Set<string>([...COMMON, ...own]);
+    this.#faults = Object.keys(this.#given).filter((name) => !known.has(name)).map((name) => `unknown option ${name}`);
+  }
+
+  name(option: string, required: boolean): string | undefined {
+    const value = this.#given[option];
     if (value === undefined && !required) return undefined;
     if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value;
-    faults.push(`${option}: the name of a column is needed`);
+    this.#faults.push(`${option}: the name of a column is needed`);
     return undefined;
-  };
-  const names = (option: string): string[] => {
-    const value = given[option];
+  }
+
+  names(option: string): string[] {
+    const value = this.#given[option];
     const list = value === undefined ? [] : Array.isArray(value) ? value : [value];
     if (list.every((item) => typeof item === 'string' && item !== '' && !item.includes('\0'))) return list as string[];
-    faults.push(`${option}: names of columns are needed`);
+    this.#faults.push(`${option}: names of columns are needed`);
     return [];
-  };
-  const timeoutMs = (option: string, defaultMs: number): number => {
-    const ms = given[option] === undefined ? defaultMs : parseDuration(given[option]);
-    if (ms !== undefined && ms >= TIMEOUT_MS_MIN && ms <= TIMEOUT_MS_MAX) return Math.ceil(ms);
-    faults.push(`${option}: a duration from ${TIMEOUT_MS_MIN} ms to 1 h is needed`);
-    return defaultMs;
-  };
+  }
 
-  const table = typeof given['table'] === 'string' ? parseTableName(given['table']) : undefined;
-  if (table === undefined) faults.push('table: `table` or `schema.table` is needed, with other than plain names in double quotes');
-  if (!isPGlite(given['pool']) && !isPgPool(given['pool'])) faults.push('pool: a pg.Pool or a PGlite instance is needed (a pg.Client has no connections to share)');
-  const key = name('key', true);
-  const value = name('value', false);
-  const columns = names('columns');
-  if ((value === undefined) === (given['columns'] === undefined)) faults.push('either value (one JSON column) or columns (of an object) is needed');
-  else if (value === undefined && columns.length === 0) faults.push('columns: at least one is needed');
-  const version = name('version', false);
-  const touch = names('touch');
-  const used = [key, value, ...columns, version, ...touch].filter((column) => column !== undefined);
-  for (const column of new Set(used.filter((column, at) => used.indexOf(column) !== at))) faults.push(`the column ${column} is used twice`);
-  const schema = given['schema'];
-  if (schema !== undefined && (typeof schema !== 'string' || schema === '' || schema.includes('\0'))) faults.push('schema: a name is needed');
-  const prepare = given['prepare'] ?? true;
-  if (typeof prepare !== 'boolean') faults.push('prepare: true or false is needed');
-  const timeouts = { lockTimeoutMs: timeoutMs('lockTimeout', 5_000), statementTimeoutMs: timeoutMs('statementTimeout', 30_000), idleTimeoutMs: timeoutMs('idleTimeout', 30_000) };
-  if (faults.length > 0) throw new MillraceError('MILLRACE_OPTIONS', `postgresStore: ${faults.join('; ')}`);
-  return {
-    pool: options.pool,
-    table: table as TableName,
-    key: key as string,
-    value,
-    columns,
-    version,
-    touch,
-    schema: schema as string | undefined,
-    prepare: prepare as boolean,
-    ...timeouts,
-  };
+  /** One of the common options that this store does not take. */
+  unknown(option: string): void {
+    if (this.#given[option] !== undefined) this.#faults.push(`unknown option ${option}`);
+  }
+
+  oneOf(value: string | undefined, columns: readonly string[]): void {
+    if ((value === undefined) === (this.#given['columns'] === undefined)) this.#faults.push('either value (one JSON column) or columns (of an object) is needed');
+    else if (value === undefined && columns.length === 0) this.#faults.push('columns: at least one is needed');
+  }
+
+  distinct(columns: readonly (string | undefined)[]): void {
+    const used = columns.filter((column) => column !== undefined);
+    for (const column of new Set(used.filter((column, at) => used.indexOf(column) !== at))) this.#faults.push(`the column ${column} is used twice`);
+  }
+
+  common(): ParsedTable {
+    const given = this.#given;
+    const table = typeof given['table'] === 'string' ? parseTableName(given['table']) : undefined;
+    if (table === undefined) this.#faults.push('table: `table` or `schema.table` is needed, with other than plain names in double quotes');
+    if (!isPGlite(given['pool']) && !isPgPool(given['pool'])) this.#faults.push('pool: a pg.Pool or a PGlite instance is needed (a pg.Client has no connections to share)');
+    const schema = given['schema'];
+    if (schema !== undefined && (typeof schema !== 'string' || schema === '' || schema.includes('\0'))) this.#faults.push('schema: a name is needed');
+    const prepare = given['prepare'] ?? true;
+    if (typeof prepare !== 'boolean') this.#faults.push('prepare: true or false is needed');
+    return {
+      pool: given['pool'] as PgPoolLike | PGliteLike,
+      table: table as TableName,
+      touch: this.names('touch'),
+      schema: schema as string | undefined,
+      prepare: prepare as boolean,
+      lockTimeoutMs: this.#timeoutMs('lockTimeout', 5_000),
+      statementTimeoutMs: this.#timeoutMs('statementTimeout', 30_000),
+      idleTimeoutMs: this.#timeoutMs('idleTimeout', 30_000),
+    };
+  }
+
+  #timeoutMs(option: string, defaultMs: number): number {
+    const ms = this.#given[option] === undefined ? defaultMs : parseDuration(this.#given[option]);
+    if (ms !== undefined && ms >= TIMEOUT_MS_MIN && ms <= TIMEOUT_MS_MAX) return Math.ceil(ms);
+    this.#faults.push(`${option}: a duration from ${TIMEOUT_MS_MIN} ms to 1 h is needed`);
+    return defaultMs;
+  }
+
+  finish(): void {
+    if (this.#faults.length > 0) throw new MillraceError('MILLRACE_OPTIONS', `${this.#where}: ${this.#faults.join('; ')}`);
+  }
 }

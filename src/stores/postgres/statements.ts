@@ -1,19 +1,21 @@
+import { MillraceError } from '../../errors.ts';
+import type { Mutation } from '../../ports/store.ts';
 import type { Table } from './catalogue.ts';
 import type { Column } from './column.ts';
 import type { Statement } from './database.ts';
 import { arrayText, quote } from './identifiers.ts';
 
-export interface PutRow {
+interface PutRow {
   readonly key: string;
   readonly json: string;
 }
 
 /** The statements on the user's table. Their texts depend on the table only, so each is prepared once. */
 export interface TableStatements {
-  /** Rows with `key` and `value`, the value as JSON text. */
-  load(keys: readonly string[]): Statement;
-  upsert(rows: readonly PutRow[]): Statement;
-  remove(keys: readonly string[]): Statement;
+  /** Rows with `key` and `value`, the value as JSON text; undefined where there is nothing to be read by key. */
+  load(keys: readonly string[]): Statement | undefined;
+  /** Writes distinct keys, in as few statements as can be. */
+  write(mutations: readonly Mutation[]): Statement[];
 }
 
 export function statementsOf(table: Table): TableStatements {
@@ -25,9 +27,26 @@ export function statementsOf(table: Table): TableStatements {
   const removeText = `delete from ${table.sql} t using ${given} where t.${key} = given.key`;
   return {
     load: (keys) => ({ text: loadText, values: [arrayText(keys)] }),
-    upsert: (rows) => ({ text: upsertText, values: [JSON.stringify(rows.map(({ key }) => key)), `[${rows.map(({ json }) => json).join(',')}]`] }),
-    remove: (keys) => ({ text: removeText, values: [arrayText(keys)] }),
+    // Deletes first: a row may take over a unique value of one that goes.
+    write(mutations) {
+      const { removed, put } = split(mutations);
+      return [
+        ...(removed.length === 0 ? [] : [{ text: removeText, values: [arrayText(removed)] }]),
+        ...(put.length === 0 ? [] : [{ text: upsertText, values: [JSON.stringify(put.map(({ key }) => key)), `[${put.map(({ json }) => json).join(',')}]`] }]),
+      ];
+    },
   };
+}
+
+function split(mutations: readonly Mutation[]): { removed: string[]; put: PutRow[] } {
+  const removed: string[] = [];
+  const put: PutRow[] = [];
+  for (const { key, json, kind } of mutations) {
+    if (kind !== undefined) throw new MillraceError('MILLRACE_STORE_SCHEMA', `a table of documents cannot take a ${kind}`);
+    if (json === undefined) removed.push(key);
+    else put.push({ key, json });
+  }
+  return { removed, put };
 }
 
 /** SQL NULL, which others may have written, is the JSON null: the row is there. */

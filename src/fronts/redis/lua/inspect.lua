@@ -4,5 +4,7 @@
 -- Gives { 'report', slot or nil, ms or negative, 1 when pending, 1 when in flight, header }
 -- Cost  O(1)
 local name = PREFIX .. (redis.call('HGET', HEADER, 'inc') or '') .. ':' .. ARGV[1]
-return { 'report', redis.call('GET', name), redis.call('PTTL', name), redis.call('SISMEMBER', PENDING, name),
-  redis.call('SISMEMBER', FLIGHT, name), redis.call('HGETALL', HEADER) }
+local function either(marks, deltas)
+  return math.max(redis.call('SISMEMBER', marks, name), redis.call('HEXISTS', deltas, name))
+end
+return { 'report', redis.call('GET', name), redis.call('PTTL', name), either(PENDING, DELTAS), either(FLIGHT, FDELTAS), redis.call('HGETALL', HEADER) }

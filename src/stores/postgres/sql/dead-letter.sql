@@ -5,7 +5,8 @@ create table if not exists {{schema}}.millrace_dead_letter (
   cache text not null,
   lane integer not null,
   key text not null,
-  kind text not null check (kind in ('put', 'delete')),
+  -- put, delete, delta or append
+  kind text not null,
   value text,
   -- SQLSTATE
   code text not null,
@@ -19,6 +20,7 @@ create table if not exists {{schema}}.millrace_dead_letter (
 );
 create index if not exists millrace_dead_letter_key on {{schema}}.millrace_dead_letter (cache, key, id);
 create index if not exists millrace_dead_letter_generation on {{schema}}.millrace_dead_letter (cache, lane, generation);
+alter table {{schema}}.millrace_dead_letter drop constraint if exists millrace_dead_letter_kind_check;
 -- waiting, dead, stored, superseded or discarded
 alter table {{schema}}.millrace_dead_letter add column if not exists state text not null default 'dead';
 -- when a waiting one is tried again

@@ -1,0 +1,75 @@
+import type { AckLevel } from './core/acks.ts';
+import type { Duration } from './core/duration.ts';
+import { SCALE_MAX } from './core/decimal.ts';
+import { SUM_MAX } from './core/lane-deltas.ts';
+import { OptionReader, readSettings, type BackpressureOptions, type FlushOptions, type ParsedParts, type RetryOptions } from './options.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Front } from './ports/front.ts';
+import type { Random } from './ports/random.ts';
+import type { Store } from './ports/store.ts';
+import { systemClock, systemRandom } from './system.ts';
+
+/** Options of `createCounters`. */
+export interface CountersOptions {
+  /** Names the counters in the front, the store's fence, metrics and messages: 1 to 64 of `A-Z a-z 0-9 _ . -`. */
+  readonly name: string;
+  /** `redisFront`, `lmdbFront` or `memoryFront`. */
+  readonly front: Front;
+  /** `postgresCounters`. */
+  readonly store: Store;
+  /** Totals are bigints, exact up to ±9.2·10^18. Default: numbers, exact up to ±(2^53 - 1); beyond is refused. */
+  readonly bigint?: boolean;
+  /** Totals are decimals with so many digits behind the point, as strings: 1 to 18. Pinned when the counters are first used. */
+  readonly scale?: number;
+  /** How long the front keeps a total after it was loaded. Default: for ever. Increments that are pending never expire. */
+  readonly ttl?: Duration;
+  /** `false` leaves flushing to other processes. */
+  readonly flush?: false | FlushOptions;
+  readonly retry?: RetryOptions;
+  /** An entry is a key with increments that are pending, however many. */
+  readonly backpressure?: BackpressureOptions;
+  /** What `increment` and `add` wait for. Default: what the front does best without waiting for the store. */
+  readonly ack?: AckLevel;
+  /** Ordered sequences that keys are hashed to; pinned when the counters are first used. 1 to 256, default 4. */
+  readonly lanes?: number;
+  /** Time and chance, for tests and simulation. */
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** Options of one `increment` or `add`. */
+export interface IncrementOptions {
+  readonly ack?: AckLevel;
+  /** Gives up waiting. The increment may still happen. */
+  readonly signal?: AbortSignal;
+}
+
+/** Which numbers the totals are. */
+export interface ParsedCounters extends ParsedParts {
+  readonly numbers: 'number' | 'bigint' | 'decimal';
+  readonly scale: number;
+}
+
+/** Throws one MILLRACE_OPTIONS error that lists every fault. */
+export function parseCountersOptions(options: CountersOptions): ParsedCounters {
+  const read = new OptionReader(options, 'createCounters');
+  const name = read.name();
+  const front = read.front();
+  const store = read.storeOf('counters', 'postgresCounters({ pool, table, key, count })');
+  const settings = readSettings(read, name, 'write-behind', front);
+  const isBigint = read.boolean('bigint');
+  const scale = options?.scale === undefined ? 0 : read.integer('scale', 0, 1, SCALE_MAX);
+  if (isBigint && scale > 0) read.fault('bigint and scale exclude each other: decimals are strings.');
+  read.known(['name', 'front', 'store', 'bigint', 'scale', 'ttl', 'flush', 'retry', 'backpressure', 'ack', 'lanes', 'clock', 'random']);
+  read.finish();
+  const numbers = scale > 0 ? 'decimal' : isBigint ? 'bigint' : 'number';
+  return {
+    settings: { ...settings, shape: scale > 0 ? `counters.${scale}` : 'counters', sumMax: numbers === 'number' ? BigInt(Number.MAX_SAFE_INTEGER) : SUM_MAX },
+    front: front as Front,
+    store: store as Store,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    numbers,
+    scale,
+  };
+}

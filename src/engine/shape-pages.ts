@@ -1,0 +1,43 @@
+import { fromScaled } from '../core/decimal.ts';
+import { scaleOf } from '../core/lane.ts';
+import type { Mutation } from '../ports/store.ts';
+import { eventName } from './appends.ts';
+import type { EngineContext } from './context.ts';
+import { LaneTaken, type ReadableGeneration } from './readable-generation.ts';
+
+/** The deltas of a generation, in pages. */
+export async function* deltaPages({ front, settings }: EngineContext, { lane, epoch, generation }: ReadableGeneration, limit: number): AsyncGenerator<Mutation[]> {
+  const scale = scaleOf(settings.shape);
+  // A page can bring a key again.
+  const seen = new Set<string>();
+  for (let cursor = ''; ; ) {
+    const page = await front.readDeltas(lane, epoch, generation, cursor, limit);
+    if (page.kind === 'refused') throw new LaneTaken(lane);
+    const rows: Mutation[] = [];
+    for (const [key, sum] of page.rows) {
+      if (seen.has(key)) continue;
+      seen.add(key);
+      rows.push({ lane, key, json: fromScaled(sum, scale), kind: 'delta' });
+    }
+    yield rows;
+    cursor = page.next;
+    if (cursor === '') return;
+  }
+}
+
+/** The events of a generation in their order, in pages; the next is on its way while one is worked on. */
+export async function* eventPages({ front }: EngineContext, { lane, epoch, generation, fromSeq }: ReadableGeneration, limit: number): AsyncGenerator<Mutation[]> {
+  let next = front.readLog(lane, epoch, generation, 0, limit);
+  for (let from = 0; ; from += limit) {
+    const page = await next;
+    if (page.kind === 'refused') throw new LaneTaken(lane);
+    const isLast = page.entries.length < limit;
+    if (!isLast) {
+      next = front.readLog(lane, epoch, generation, from + limit, limit);
+      // If nobody comes back for it, its rejection is nobody's.
+      next.catch(() => undefined);
+    }
+    yield page.entries.map((entry, i) => ({ lane, key: eventName(fromSeq + from + i), json: entry, kind: 'append' as const }));
+    if (isLast) return;
+  }
+}

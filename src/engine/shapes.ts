@@ -1,0 +1,72 @@
+import type { AckLevel } from '../core/acks.ts';
+import { laneOf } from '../core/lane-of.ts';
+import type { Admission } from './admission.ts';
+import { AppendSteps, type AskedAppend } from './appends.ts';
+import type { EngineContext } from './context.ts';
+import { IncrementSteps, type AskedIncrement } from './increments.ts';
+import type { PendingReceipt } from './receipt.ts';
+import { StepWriter, type StepHooks } from './step-writer.ts';
+import { Totals } from './totals.ts';
+import type { Watermark } from './watermark.ts';
+
+/** Beside its key, what a delta is estimated to take. */
+const DELTA_BYTES = 24;
+
+export interface Incremented {
+  readonly receipt: PendingReceipt;
+  /** After this very increment; undefined when it was not wanted. */
+  readonly total: bigint | undefined;
+}
+
+/** The writers of a cache of counters. */
+export class CounterWriters {
+  readonly totals: Totals;
+  readonly #lanes: readonly StepWriter<AskedIncrement>[];
+
+  constructor(context: EngineContext, watermarks: readonly Watermark[], admission: Admission, hooks: StepHooks) {
+    this.totals = new Totals(context, (lane) => hooks.recover(lane));
+    const steps = new IncrementSteps(context, this.totals);
+    this.#lanes = watermarks.map((watermark, lane) => new StepWriter(context, lane, watermark, admission, hooks, steps));
+  }
+
+  /** Resolves when the front has acknowledged the increment at `ack` (`stored` counts as `buffered`). */
+  increment(key: string, by: bigint, isWanted: boolean, ack: AckLevel): Promise<Incremented> {
+    const writer = this.#lanes[laneOf(key, this.#lanes.length)] as StepWriter<AskedIncrement>;
+    return new Promise((resolve, reject) => {
+      writer.push({ key, by, isWanted, ack, bytes: key.length + DELTA_BYTES, resolve: (receipt, total) => resolve({ receipt, total }), reject });
+    });
+  }
+
+  get isBusy(): boolean {
+    return this.#lanes.some((writer) => writer.isBusy);
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all(this.#lanes.map((writer) => writer.idle()));
+  }
+}
+
+/** The writers of a log. */
+export class LogWriters {
+  readonly #lanes: readonly StepWriter<AskedAppend>[];
+
+  constructor(context: EngineContext, watermarks: readonly Watermark[], admission: Admission, hooks: StepHooks) {
+    const steps = new AppendSteps(context);
+    this.#lanes = watermarks.map((watermark, lane) => new StepWriter(context, lane, watermark, admission, hooks, steps));
+  }
+
+  /** Resolves when the front has acknowledged the event at `ack` (`stored` counts as `buffered`). */
+  append(lane: number, entry: string, ack: AckLevel): Promise<PendingReceipt> {
+    return new Promise((resolve, reject) => {
+      (this.#lanes[lane] as StepWriter<AskedAppend>).push({ key: '', entry, ack, bytes: entry.length, resolve, reject });
+    });
+  }
+
+  get isBusy(): boolean {
+    return this.#lanes.some((writer) => writer.isBusy);
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all(this.#lanes.map((writer) => writer.idle()));
+  }
+}

@@ -1,0 +1,302 @@
+import { isSyncLevel, type AckLevel, type SyncLevel } from '../core/acks.ts';
+import type { Stopped, Unrecovered } from '../core/lane.ts';
+import { MillraceError } from '../errors.ts';
+import type { Admission, Admitted } from './admission.ts';
+import type { EngineContext } from './context.ts';
+import type { WriterHooks } from './lane-writer.ts';
+import { PendingReceipt } from './receipt.ts';
+import { WRITE_BYTES_MAX } from './settings.ts';
+import type { Position, Watermark } from './watermark.ts';
+
+/** What a step writer asks of the rest of the engine. */
+export interface StepHooks extends WriterHooks {
+  /** Resolves when there may be room, or after a short while; what occupies the lanes has been looked at by then. */
+  waitForRoom(): Promise<void>;
+  /** What a mutation is told for which there is no room. */
+  full(lane: number, key: string, why: string | undefined): MillraceError;
+}
+
+/** One mutation that was asked for, until it is answered. */
+export interface Asked {
+  readonly key: string;
+  readonly bytes: number;
+  readonly ack: AckLevel;
+  /** Until when it may wait for room, monotonic ms; set when it begins to wait. */
+  waitsUntil?: number;
+  resolve(receipt: PendingReceipt, total: bigint | undefined): void;
+  reject(error: unknown): void;
+}
+
+/** Where each mutation of an accepted batch stands, and the total that it made. */
+export interface Accepted {
+  readonly kind: 'accepted';
+  readonly seq: number;
+  readonly epoch: number;
+  readonly pending: number;
+  readonly entries: number;
+  readonly bytes: number;
+  readonly places: readonly { readonly key: string; readonly seq: number; readonly total: bigint | undefined }[];
+}
+
+/** `again`: nothing was taken in. `rejected` are answered; of the rest, `later` wait until `ready`, and the others go at once. */
+export interface Again<A> {
+  readonly kind: 'again';
+  readonly rejected: readonly { readonly asked: A; readonly error: MillraceError }[];
+  readonly later: readonly A[];
+  readonly ready: Promise<void>;
+}
+
+export type StepResult<A> = Accepted | Again<A> | { readonly kind: 'full'; readonly entries: number; readonly bytes: number } | Unrecovered | Stopped;
+
+/** What a shape makes of the mutations that wait for a lane. */
+export interface Steps<A extends Asked> {
+  /** How many steps of a lane may be under way; one where their order matters. */
+  readonly inFlightMax: number;
+  /** How many mutations go in one step. */
+  readonly sizeMax: number;
+  /** Entries that these take at the most. */
+  entriesOf(batch: readonly A[]): number;
+  send(lane: number, batch: readonly A[], bytes: number, allowance: Admitted): Promise<StepResult<A>>;
+}
+
+/**
+ * Sends one lane's increments or appends to the front: all that wait go in one step. What is not taken in goes back to
+ * the head of the queue, so with one step under way at a time their order is kept. A step whose answer is lost is not
+ * repeated: it may have taken effect.
+ */
+export class StepWriter<A extends Asked> {
+  readonly #context: EngineContext;
+  readonly #lane: number;
+  readonly #watermark: Watermark;
+  readonly #admission: Admission;
+  readonly #hooks: StepHooks;
+  readonly #steps: Steps<A>;
+  #queue: A[] = [];
+  #inFlight = 0;
+  /** Batches that wait until they can be repeated: nothing may overtake them. */
+  #held = 0;
+  /** Mutations that wait for something of their own. */
+  #later = 0;
+  /** Mutations of one step; fewer when more did not fit. */
+  #sizeMax: number;
+  /** The buffer was full, and is still after all lanes were looked at. */
+  #looked = false;
+  #wakeUpSet = false;
+  #idle: (() => void)[] = [];
+
+  constructor(context: EngineContext, lane: number, watermark: Watermark, admission: Admission, hooks: StepHooks, steps: Steps<A>) {
+    this.#context = context;
+    this.#lane = lane;
+    this.#watermark = watermark;
+    this.#admission = admission;
+    this.#hooks = hooks;
+    this.#steps = steps;
+    this.#sizeMax = steps.sizeMax;
+  }
+
+  push(asked: A): void {
+    if (this.#looked && this.#queue.length >= this.#waitersMax) {
+      asked.reject(this.#full(asked, `${this.#queue.length} of its lane wait for room already`));
+      return;
+    }
+    this.#queue.push(asked);
+    this.#wakeUp();
+  }
+
+  /** Each lane's part of those who may wait. */
+  get #waitersMax(): number {
+    const { backpressure, lanes } = this.#context.settings;
+    return Math.max(1, Math.floor(backpressure.maxWaiters / lanes));
+  }
+
+  get isBusy(): boolean {
+    return this.#inFlight > 0;
+  }
+
+  /** Resolves when everything that was asked for before the call has been answered. */
+  idle(): Promise<void> {
+    if (this.#isIdle()) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #isIdle(): boolean {
+    return this.#queue.length === 0 && this.#inFlight === 0 && this.#held === 0 && this.#later === 0;
+  }
+
+  #wakeUp(): void {
+    if (this.#wakeUpSet || this.#held > 0 || this.#inFlight >= this.#steps.inFlightMax) return;
+    this.#wakeUpSet = true;
+    this.#context.clock.soon(() => {
+      this.#wakeUpSet = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    while (this.#held === 0 && this.#inFlight < this.#steps.inFlightMax && this.#queue.length > 0) {
+      const { count, bytes } = this.#next();
+      const entries = this.#steps.entriesOf(count === this.#queue.length ? this.#queue : this.#queue.slice(0, count));
+      const admitted = this.#admission.begin(this.#lane, entries, bytes, () => this.#pump());
+      if (admitted === undefined) break;
+      const batch = this.#queue.splice(0, count);
+      this.#inFlight++;
+      void this.#send(batch, bytes, admitted);
+    }
+    if (this.#idle.length > 0 && this.#isIdle()) {
+      const idle = this.#idle;
+      this.#idle = [];
+      for (const resolve of idle) resolve();
+    }
+  }
+
+  /** How many of those that wait go in the next step. */
+  #next(): { count: number; bytes: number } {
+    let bytes = 0;
+    let count = 0;
+    for (const asked of this.#queue) {
+      if (count >= this.#sizeMax || (count > 0 && bytes + asked.bytes > WRITE_BYTES_MAX)) break;
+      bytes += asked.bytes;
+      count++;
+    }
+    return { count, bytes };
+  }
+
+  async #send(batch: readonly A[], bytes: number, admitted: Admitted): Promise<void> {
+    let result: StepResult<A>;
+    try {
+      result = await this.#steps.send(this.#lane, batch, bytes, admitted);
+    } catch (error) {
+      this.#inFlight--;
+      this.#admission.end(admitted);
+      for (const asked of batch) asked.reject(error);
+      this.#pump();
+      return;
+    }
+    if (result.kind === 'accepted') this.#watermark.occupied(result, result.entries, result.bytes);
+    this.#inFlight--;
+    this.#admission.end(admitted);
+    switch (result.kind) {
+      case 'accepted':
+        this.#accepted(batch, result);
+        break;
+      case 'again':
+        this.#again(batch, result);
+        break;
+      case 'stopped': {
+        const error = new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} takes no writes: ${result.reason}.`, { cache: this.#context.settings.name, lane: this.#lane });
+        for (const asked of batch) asked.reject(error);
+        break;
+      }
+      default:
+        await this.#repeat(batch, result.kind);
+    }
+    this.#pump();
+  }
+
+  #accepted(batch: readonly A[], result: Accepted): void {
+    this.#context.counts.accepted += batch.length;
+    this.#sizeMax = Math.min(this.#steps.sizeMax, 2 * this.#sizeMax);
+    this.#looked = false;
+    if (this.#watermark.gave(result.epoch, result.seq)) this.#hooks.newEpoch(this.#lane);
+    // The flusher hears of it first: a cut that it asks for now comes before any write that a caller makes next.
+    this.#hooks.accepted(this.#lane, result);
+    this.#answer(batch, result);
+  }
+
+  /** Resolves at once, or when the front holds the batch at the level that is asked for; each level by itself. */
+  #answer(batch: readonly A[], { epoch, seq, places }: Accepted): void {
+    const resolve = (asked: A, i: number): void => {
+      const place = places[i] as Accepted['places'][number];
+      asked.resolve(new PendingReceipt(this.#hooks, place.key, this.#lane, epoch, place.seq), place.total);
+    };
+    const levels = new Set<SyncLevel>();
+    batch.forEach((asked, i) => {
+      if (isSyncLevel(asked.ack)) levels.add(asked.ack);
+      else resolve(asked, i);
+    });
+    for (const level of levels) {
+      const each = (answer: (asked: A, i: number) => void): void => batch.forEach((asked, i) => asked.ack === level && answer(asked, i));
+      this.#sync(level, { lane: this.#lane, epoch, seq }).then(
+        () => each(resolve),
+        (error: unknown) => each((asked) => asked.reject(error)),
+      );
+    }
+  }
+
+  /** A front that was restarted since the write confirms what it has, which may not be the write. */
+  async #sync(level: SyncLevel, last: Position): Promise<void> {
+    const { front, settings } = this.#context;
+    await front.sync(level, this.#lane);
+    const { header, current } = await front.header(this.#lane);
+    if (header !== undefined && current) {
+      this.#watermark.observe(header);
+      if (this.#watermark.survived(last)) return;
+    }
+    throw new MillraceError('MILLRACE_LOST', `The front was restarted before it could confirm the write as '${level}'. The write may be lost; write it again.`, { cache: settings.name, lane: this.#lane });
+  }
+
+  #again(batch: readonly A[], { rejected, later, ready }: Again<A>): void {
+    const gone = new Set<A>(later);
+    for (const { asked, error } of rejected) {
+      gone.add(asked);
+      asked.reject(error);
+    }
+    this.#queue.unshift(...batch.filter((asked) => !gone.has(asked)));
+    if (later.length === 0) return;
+    this.#later += later.length;
+    ready
+      .then(
+        () => this.#queue.unshift(...later),
+        (error: unknown) => {
+          for (const asked of later) asked.reject(error);
+        },
+      )
+      .finally(() => {
+        this.#later -= later.length;
+        this.#pump();
+      });
+  }
+
+  /** Puts a batch back, and lets nothing go before what it waits for has come. */
+  async #repeat(batch: readonly A[], why: 'full' | 'unrecovered'): Promise<void> {
+    if (why === 'full' && this.#looked && batch.length === 1 && this.#context.settings.backpressure.onFull === 'reject') {
+      const [asked] = batch as readonly [A];
+      asked.reject(this.#full(asked));
+      return;
+    }
+    this.#held++;
+    this.#queue.unshift(...batch);
+    try {
+      if (why === 'unrecovered') await this.#hooks.recover(this.#lane);
+      else if (!this.#looked) await this.#hooks.refreshOccupancy();
+      else if (batch.length === 1) await this.#hooks.waitForRoom();
+      if (why === 'full') {
+        // In halves until what fits is in.
+        if (this.#looked) this.#sizeMax = Math.max(1, Math.floor(batch.length / 2));
+        this.#looked = true;
+        this.#giveUp();
+      }
+    } catch (error) {
+      this.#queue = this.#queue.filter((asked) => !batch.includes(asked));
+      for (const asked of batch) asked.reject(error);
+    }
+    this.#held--;
+  }
+
+  /** Nobody waits for room for longer than may be. */
+  #giveUp(): void {
+    const { clock, settings } = this.#context;
+    const now = clock.monotonic();
+    this.#queue = this.#queue.filter((asked) => {
+      asked.waitsUntil ??= now + settings.backpressure.maxWaitMs;
+      if (now < asked.waitsUntil) return true;
+      asked.reject(this.#full(asked, `There was no room for ${settings.backpressure.maxWaitMs} ms`));
+      return false;
+    });
+  }
+
+  #full({ key }: A, why?: string): MillraceError {
+    this.#context.counts.refused++;
+    return this.#hooks.full(this.#lane, key, why);
+  }
+}

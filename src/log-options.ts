@@ -1,0 +1,67 @@
+import type { AckLevel } from './core/acks.ts';
+import { OptionReader, readSettings, type BackpressureOptions, type FlushOptions, type ParsedParts, type RetryOptions } from './options.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Front } from './ports/front.ts';
+import type { Random } from './ports/random.ts';
+import type { Store } from './ports/store.ts';
+import { systemClock, systemRandom } from './system.ts';
+
+/** Options of `createLog`. */
+export interface LogOptions<E> {
+  /** Names the log in the front, the store's fence, metrics and messages: 1 to 64 of `A-Z a-z 0-9 _ . -`. */
+  readonly name: string;
+  /** `redisFront`, `lmdbFront` or `memoryFront`. */
+  readonly front: Front;
+  /** `postgresLog`. */
+  readonly store: Store;
+  /**
+   * Events of one key are stored in their order, whoever appends them. Default: those of one process are in their order,
+   * and all go through one of the lanes.
+   */
+  readonly key?: (event: E) => string;
+  /** `false` leaves flushing to other processes. */
+  readonly flush?: false | FlushOptions;
+  readonly retry?: RetryOptions;
+  /** An entry is an event that is pending. */
+  readonly backpressure?: BackpressureOptions;
+  /** What `append` waits for. Default: what the front does best without waiting for the store. */
+  readonly ack?: AckLevel;
+  /** Ordered sequences that keys are hashed to; pinned when the log is first used. 1 to 256, default 4. */
+  readonly lanes?: number;
+  /** Largest event as JSON text, in bytes. Default 1 MiB. */
+  readonly maxValueBytes?: number;
+  /** Time and chance, for tests and simulation. */
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** Options of one `append` or `appendMany`. */
+export interface AppendOptions {
+  readonly ack?: AckLevel;
+  /** Gives up waiting. The event may still be appended. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ParsedLog<E> extends ParsedParts {
+  readonly key: ((event: E) => string) | undefined;
+}
+
+/** Throws one MILLRACE_OPTIONS error that lists every fault. */
+export function parseLogOptions<E>(options: LogOptions<E>): ParsedLog<E> {
+  const read = new OptionReader(options, 'createLog');
+  const name = read.name();
+  const front = read.front();
+  const store = read.storeOf('log', 'postgresLog({ pool, table, value })');
+  const settings = readSettings(read, name, 'write-behind', front);
+  if (options?.key !== undefined && typeof options.key !== 'function') read.fault('key must be a function of an event.');
+  read.known(['name', 'front', 'store', 'key', 'flush', 'retry', 'backpressure', 'ack', 'lanes', 'maxValueBytes', 'clock', 'random']);
+  read.finish();
+  return {
+    settings: { ...settings, shape: 'log' },
+    front: front as Front,
+    store: store as Store,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    key: options.key,
+  };
+}

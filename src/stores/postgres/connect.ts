@@ -1,0 +1,71 @@
+import { describeShape } from '../../core/lane.ts';
+import { MillraceError } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { LaneStore, Store, StoreAttachment } from '../../ports/store.ts';
+import type { Database } from './database.ts';
+import { DeadLetters } from './dead-letters.ts';
+import { translate } from './faults.ts';
+import { quoteTable } from './identifiers.ts';
+import { PostgresLaneStore, type LaneStoreParts } from './lane-store.ts';
+import { LetterWrites } from './letter-writes.ts';
+import type { ParsedTable } from './options.ts';
+import { ensureTables, Fences } from './own-tables.ts';
+import { isPGlite, PGliteDatabase } from './pglite-database.ts';
+import { PoolDatabase, type PgPoolLike } from './pool-database.ts';
+
+/** More than the server's own timeouts take, so that this is only for servers that are gone. */
+const SILENCE_MARGIN_MS = 5_000;
+
+/** What a kind of store makes of its table, once it is read from the catalogue. */
+export type OpenedTable = Pick<LaneStoreParts, 'sql' | 'statements' | 'checkKey' | 'checkValue' | 'totals'> & {
+  /** Where the table is. */
+  readonly schema: string;
+};
+
+/** Reads the table; `fences` is the quoted table of fences, which need not be there yet. */
+type OpenTable = (database: Database, attachment: StoreAttachment) => Promise<OpenedTable>;
+
+/** A store on a table. `open` is called when a cache attaches. */
+export function tableStore(options: ParsedTable, holds: Store['holds'], open: OpenTable): Store {
+  return {
+    kind: isPGlite(options.pool) ? 'pglite' : 'postgres',
+    capabilities: { transactions: true, deadLetters: true },
+    ...(holds === undefined ? {} : { holds }),
+    origin: options.pool,
+    async attach(attachment) {
+      const { cache, shape = '' } = attachment;
+      if ((shape.split('.')[0] || undefined) !== holds) throw new MillraceError('MILLRACE_OPTIONS', `the cache holds ${describeShape(shape)}, and its store cannot`, { cache });
+      try {
+        return await attach(options, attachment, open);
+      } catch (error) {
+        throw translate(error, `${quoteTable(options.table)}: connect`, { cache });
+      }
+    },
+  };
+}
+
+export function databaseOf({ pool, prepare, statementTimeoutMs }: ParsedTable, clock: Clock): Database {
+  return isPGlite(pool) ? new PGliteDatabase(pool) : new PoolDatabase(pool as PgPoolLike, clock, { prepare, silenceMs: statementTimeoutMs + SILENCE_MARGIN_MS });
+}
+
+async function attach(options: ParsedTable, attachment: StoreAttachment, open: OpenTable): Promise<LaneStore> {
+  const { lockTimeoutMs, statementTimeoutMs, idleTimeoutMs } = options;
+  const { cache, lanes, clock, writeBehind } = attachment;
+  const database = databaseOf(options, clock);
+  const table = await open(database, attachment);
+  const settings = [
+    // Read committed, so that the fence sees what committed while it waited for the row. Deferred constraints are
+    // checked with their statement, where a row that breaks one can still be told from its neighbours.
+    'set transaction isolation level read committed',
+    `set local lock_timeout = ${lockTimeoutMs}`,
+    `set local statement_timeout = ${statementTimeoutMs}`,
+    `set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
+    'set constraints all immediate',
+  ].join('; ');
+  if (!writeBehind) return new PostgresLaneStore({ database, cache, ...table, settings, behind: undefined });
+  const schema = options.schema ?? table.schema;
+  await ensureTables(database, schema, settings);
+  const fences = new Fences({ cache, lanes, schema, settings });
+  await fences.pin(database);
+  return new PostgresLaneStore({ database, cache, ...table, settings, behind: { fences, letters: new DeadLetters(database, cache, schema), letterWrites: new LetterWrites(cache, schema) } });
+}

@@ -1,0 +1,93 @@
+import type { Shape } from '../../core/lane.ts';
+import { scaleOf } from '../../core/lane.ts';
+import type { Store } from '../../ports/store.ts';
+import { readTable, schemaError, type Table } from './catalogue.ts';
+import type { Column } from './column.ts';
+import { tableStore } from './connect.ts';
+import { arrayText, literal, quote } from './identifiers.ts';
+import { TableOptionReader, type TableStoreOptions } from './options.ts';
+import type { TableStatements } from './statements.ts';
+
+/** Options of {@link postgresCounters}. */
+export interface PostgresCountersOptions extends TableStoreOptions {
+  /**
+   * The column with the key: text, varchar, char, smallint, integer, bigint or uuid, with a unique constraint of its own.
+   * Column names are taken as they are, without quotes.
+   */
+  readonly key: string;
+  /** The column with the sum: smallint, integer or bigint; numeric for counters with decimals. Null counts as 0. */
+  readonly count: string;
+}
+
+/**
+ * A table of counters in PostgreSQL or PGlite: one row per key, to whose count increments are added. Missing rows are
+ * inserted. Others may change counts too; the front finds out when a total expires.
+ *
+ * @throws MillraceError MILLRACE_OPTIONS, with all faults of the options
+ */
+export function postgresCounters(options: PostgresCountersOptions): Store {
+  const read = new TableOptionReader('postgresCounters', options, ['key', 'count']);
+  const key = read.name('key', true);
+  const count = read.name('count', true);
+  const common = read.common();
+  read.distinct([key, count, ...common.touch]);
+  read.finish();
+  const columns = { ...common, key: key as string, value: undefined, columns: [count as string], version: undefined };
+  return tableStore(common, 'counters', async (database, { cache, shape = 'counters', onWarning }) => {
+    const table = await readTable(database, columns, onWarning);
+    const column = table.columns[0] as Column;
+    const faults = countFaults(table, column, shape);
+    if (faults.length > 0) throw schemaError(table.sql, faults);
+    return {
+      schema: table.schema,
+      sql: table.sql,
+      statements: countersStatements(table, column),
+      checkKey: (text) => table.keyType.check(text),
+      checkValue: () => undefined,
+      totals: totalsOf(table, column, cache, common.schema ?? table.schema),
+    };
+  });
+}
+
+function countFaults({ sql }: Table, { name, base, type, modifier }: Column, shape: Shape): string[] {
+  const scale = scaleOf(shape);
+  const quoted = quote(name);
+  if (base === 'numeric') {
+    // (precision << 16 | scale) + 4, or -1 where neither is given.
+    const places = modifier < 0 ? Number.POSITIVE_INFINITY : (modifier - 4) & 0x7_ff;
+    if (places >= scale) return [];
+    return [`the count column ${quoted} is ${type}, and would round the ${scale} decimals of the counters: alter table ${sql} alter column ${quoted} type numeric`];
+  }
+  if (scale > 0) return [`the count column ${quoted} is ${type}, and the counters have ${scale} decimals: alter table ${sql} alter column ${quoted} type numeric`];
+  if (base === 'int2' || base === 'int4' || base === 'int8') return [];
+  return [`the count column ${quoted} is ${type}; it must be bigint: alter table ${sql} alter column ${quoted} type bigint using ${quoted}::bigint`];
+}
+
+/**
+ * Rows that are there are updated, and only missing ones inserted: an upsert would take a value from the sequence of a
+ * serial column for every row of every flush, until the sequence is used up.
+ */
+function countersStatements(table: Table, count: Column): TableStatements {
+  const [key, sum] = [quote(table.key.name), quote(count.name)];
+  const load = `select t.${key}::text as key, coalesce(t.${sum}, 0)::text as value from unnest($1::text::${table.keyType.sql}[]) given(key) join ${table.sql} t on t.${key} = given.key`;
+  const touched = table.touch.map(({ name }) => `, ${quote(name)} = now()`).join('');
+  const names = [key, sum, ...table.touch.map(({ name }) => quote(name))].join(', ');
+  const type = count.base === 'numeric' ? 'numeric' : 'int8';
+  const write = `with given as (select key, by from unnest($1::text::${table.keyType.sql}[], $2::text::${type}[]) g(key, by)),
+    updated as (update ${table.sql} t set ${sum} = coalesce(t.${sum}, 0) + given.by${touched} from given where t.${key} = given.key returning given.key)
+    insert into ${table.sql} as t (${names}) select given.key, given.by${table.touch.map(() => ', now()').join('')} from given
+    where not exists (select from updated u where u.key = given.key)
+    on conflict (${key}) do update set ${sum} = coalesce(t.${sum}, 0) + excluded.${sum}${touched}`;
+  return {
+    load: (keys) => ({ text: load, values: [arrayText(keys)] }),
+    write: (mutations) => [{ text: write, values: [arrayText(mutations.map(({ key: text }) => text)), arrayText(mutations.map(({ json }) => json as string))] }],
+  };
+}
+
+/** One statement, and so one snapshot: what it finds of a row belongs to the generation that it finds in the fence. */
+function totalsOf(table: Table, count: Column, cache: string, schema: string) {
+  const [key, sum] = [quote(table.key.name), quote(count.name)];
+  const text = `select null as lane, t.${key}::text as key, coalesce(t.${sum}, 0)::text as value from unnest($1::text::${table.keyType.sql}[]) given(key) join ${table.sql} t on t.${key} = given.key
+    union all select f.lane::text, null, f.generation::text from ${quote(schema)}.millrace_fence f where f.cache = ${literal(cache)} and f.lane = any($2::text::integer[])`;
+  return (lanes: readonly number[], keys: readonly string[]) => ({ text, values: [arrayText(keys), arrayText(lanes.map(String))] });
+}

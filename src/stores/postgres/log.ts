@@ -1,0 +1,80 @@
+import type { Store } from '../../ports/store.ts';
+import { readLogTable, type LogTable } from './catalogue.ts';
+import { tableStore } from './connect.ts';
+import { quote } from './identifiers.ts';
+import { TableOptionReader, type TableStoreOptions } from './options.ts';
+import type { TableStatements } from './statements.ts';
+import { checkDocument, columnsCheck } from './values.ts';
+
+interface CommonOptions extends Omit<TableStoreOptions, 'touch'> {
+  /** A timestamp column for when the event was appended, by the clock of who appended it, to the microsecond. */
+  readonly at?: string;
+  /** A bigint column that orders events: microseconds since the epoch, and at least one more with each event of a process. */
+  readonly order?: string;
+}
+
+/** The event is one JSON document in one column, jsonb or json. */
+interface ValueMapping {
+  readonly value: string;
+  readonly columns?: undefined;
+}
+
+/** The event is an object whose properties are columns of the same names, as with `postgresStore`. */
+interface ColumnsMapping {
+  readonly columns: readonly string[];
+  readonly value?: undefined;
+}
+
+/** Options of {@link postgresLog}. */
+export type PostgresLogOptions = CommonOptions & (ValueMapping | ColumnsMapping);
+
+/**
+ * A table of events in PostgreSQL or PGlite: one row per event, inserted and never updated. It needs no key, and may be
+ * partitioned: that each event is there once is seen to by the fence in the same transaction.
+ *
+ * @throws MillraceError MILLRACE_OPTIONS, with all faults of the options
+ */
+export function postgresLog(options: PostgresLogOptions): Store {
+  const read = new TableOptionReader('postgresLog', options, ['value', 'columns', 'at', 'order']);
+  const value = read.name('value', false);
+  const columns = read.names('columns');
+  read.oneOf(value, columns);
+  const at = read.name('at', false);
+  const order = read.name('order', false);
+  const common = read.common();
+  read.unknown('touch');
+  read.distinct([value, ...columns, at, order]);
+  read.finish();
+  return tableStore(common, 'log', async (database, { onWarning }) => {
+    const table = await readLogTable(database, { table: common.table, value, columns, at, order }, onWarning);
+    return {
+      schema: table.schema,
+      sql: table.sql,
+      statements: logStatements(table),
+      checkKey: () => undefined,
+      checkValue: table.value === undefined ? columnsCheck(table.columns) : checkDocument,
+      totals: undefined,
+    };
+  });
+}
+
+/** The rows of a statement are inserted in their order. An event comes as `[order, event]`. */
+function logStatements(table: LogTable): TableStatements {
+  const mapped = table.value === undefined ? table.columns : [table.value];
+  const names = [...mapped, ...(table.at === undefined ? [] : [table.at]), ...(table.order === undefined ? [] : [table.order])];
+  const json = table.value?.base === 'jsonb' ? 'jsonb' : 'json';
+  const micros = '(e.v ->> 0)::bigint';
+  const selected = [
+    ...(table.value === undefined ? table.columns.map(({ name }) => `r.${quote(name)}`) : ['e.v -> 1']),
+    // In two parts: a double would not hold both.
+    ...(table.at === undefined ? [] : [`timestamptz 'epoch' + (${micros} / 1000000) * interval '1 second' + (${micros} % 1000000) * interval '1 microsecond'`]),
+    ...(table.order === undefined ? [] : [micros]),
+  ];
+  const record = table.columns.map(({ name, type }) => `${quote(name)} ${type}`).join(', ');
+  const source = `${json}_array_elements($1::text::${json}) e(v)${table.value === undefined ? ` cross join lateral json_to_record(e.v -> 1) r(${record})` : ''}`;
+  const text = `insert into ${table.sql} (${names.map(({ name }) => quote(name)).join(', ')}) select ${selected.join(', ')} from ${source}`;
+  return {
+    load: () => undefined,
+    write: (mutations) => [{ text, values: [`[${mutations.map(({ json: event }) => event).join(',')}]`] }],
+  };
+}
