@@ -27,9 +27,9 @@ export interface PostgresCountersOptions extends TableStoreOptions {
  */
 export function postgresCounters(options: PostgresCountersOptions): Store {
   const read = new TableOptionReader('postgresCounters', options, ['key', 'count']);
+  const common = read.common();
   const key = read.name('key', true);
   const count = read.name('count', true);
-  const common = read.common();
   read.distinct([key, count, ...common.touch]);
   read.finish();
   const columns = { ...common, key: key as string, value: undefined, columns: [count as string], version: undefined };

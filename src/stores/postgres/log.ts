@@ -36,12 +36,12 @@ export type PostgresLogOptions = CommonOptions & (ValueMapping | ColumnsMapping)
  */
 export function postgresLog(options: PostgresLogOptions): Store {
   const read = new TableOptionReader('postgresLog', options, ['value', 'columns', 'at', 'order']);
+  const common = read.common();
   const value = read.name('value', false);
   const columns = read.names('columns');
   read.oneOf(value, columns);
   const at = read.name('at', false);
   const order = read.name('order', false);
-  const common = read.common();
   read.unknown('touch');
   read.distinct([value, ...columns, at, order]);
   read.finish();

@@ -85,12 +85,12 @@ const TIMEOUT_MS_MAX = 3_600_000;
 /** Throws MILLRACE_OPTIONS with all faults. */
 export function parseOptions(options: PostgresStoreOptions): ParsedOptions {
   const read = new TableOptionReader('postgresStore', options, ['key', 'value', 'columns', 'version']);
+  const common = read.common();
   const key = read.name('key', true);
   const value = read.name('value', false);
   const columns = read.names('columns');
   read.oneOf(value, columns);
   const version = read.name('version', false);
-  const common = read.common();
   read.distinct([key, value, ...columns, version, ...common.touch]);
   read.finish();
   return { ...common, key: key as string, value, columns, version };
