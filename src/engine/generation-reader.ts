@@ -1,6 +1,7 @@
 import type { GenerationRow } from '../core/lane-flush.ts';
 import { TOMBSTONE } from '../core/slot.ts';
 import type { Mutation } from '../ports/store.ts';
+import { eventName } from './appends.ts';
 import type { EngineContext } from './context.ts';
 import { LaneTaken, type ReadableGeneration } from './readable-generation.ts';
 import { deltaPages, eventPages } from './shape-pages.ts';
@@ -56,12 +57,15 @@ export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
   /** Increments and events: what was cut and is not there any more is missing. */
   async *#others(generation: ReadableGeneration): AsyncGenerator<Mutation[]> {
     const limit = Math.max(this.#batchSize, 500);
-    let missing = generation.entries;
+    const { lane, entries, fromSeq } = generation;
+    let found = 0;
     for await (const page of (this.#context.settings.shape === 'log' ? eventPages : deltaPages)(this.#context, generation, limit)) {
-      missing -= page.length;
+      found += page.length;
       yield page;
     }
-    if (missing > 0) this.missing.set(generation.lane, missing);
+    // Which events are gone is taken to be the last ones; which keys had increments nobody knows any more.
+    const name = this.#context.settings.shape === 'log' ? (i: number) => eventName(fromSeq + i) : () => '';
+    if (found < entries) this.missing.set(lane, Array.from({ length: entries - found }, (_, i) => name(found + i)));
   }
 
   async *#pages(generation: ReadableGeneration): AsyncGenerator<readonly GenerationRow[]> {

@@ -197,7 +197,7 @@ export class StepWriter<A extends Asked> {
     this.#context.counts.accepted += batch.length;
     this.#sizeMax = Math.min(this.#steps.sizeMax, 2 * this.#sizeMax);
     this.#looked = false;
-    if (this.#watermark.gave(result.epoch, result.seq)) this.#hooks.newEpoch(this.#lane);
+    if (this.#watermark.gave(result.epoch, result.seq, batch.length)) this.#hooks.newEpoch(this.#lane);
     // The flusher hears of it first: a cut that it asks for now comes before any write that a caller makes next.
     this.#hooks.accepted(this.#lane, result);
     this.#answer(batch, result);

@@ -4,7 +4,6 @@ import type { LogOptions } from '../../src/log-options.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { postgresLog, type PostgresLogOptions } from '../../src/stores/postgres/index.ts';
 import { frontPlaces } from '../support/fronts.ts';
-import { eventually } from '../support/gate.ts';
 import { errorOf, Schema } from './postgres-fixture.ts';
 
 interface Reading {
@@ -104,19 +103,19 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a log on the %s 
       },
     ));
 
-  test('a commit whose answer is lost is not repeated', () =>
+  test('a connection that is lost at the commit costs no event, and doubles none', () =>
     on(async (name, open) => {
-      const log = open({ flush: { maxDelay: 50, batchSize: 100 }, retry: { minDelay: 10 } });
+      const log = open({ flush: { maxDelay: 50, batchSize: 100 }, retry: { minDelay: 5, maxDelay: 50 } });
       await log.ready();
-      // The backend is ended while it commits: the answer is lost, whatever became of the commit.
-      await schema.pool.query(`create or replace function ${schema.name}.end_me() returns trigger language plpgsql as $$ begin if random() < 0.3 then perform pg_terminate_backend(pg_backend_pid()); end if; return null; end $$;
-        create constraint trigger ends after insert on ${name} deferrable initially deferred for each row when ((new.event ->> 'n')::int % 50 = 0) execute function ${schema.name}.end_me()`);
+      // The backend is ended in its first three commits: a sequence is not rolled back with them.
+      await schema.pool.query(`create sequence ${name}_commits; create function ${name}_end() returns trigger language plpgsql as $$ begin if nextval('${name}_commits') <= 3 then perform pg_terminate_backend(pg_backend_pid()); end if; return null; end $$;
+        create constraint trigger ends after insert on ${name} deferrable initially deferred for each row execute function ${name}_end()`);
       for (let n = 0; n < 400; n += 10) await log.appendMany(upTo(10).map((i) => reading(n + i)));
       await log.flush();
-      await eventually('all is stored', async () => (await log.stats()).pending.entries === 0);
+      expect((await log.stats()).flushFailures).toBeGreaterThan(0);
       // Where a rolled back attempt left free pages, rows need not lie in their order.
       expect(await numbersOf(name)).toEqual(upTo(400));
-    }), 60_000);
+    }));
 });
 
 describe('tables of events', () => {
