@@ -164,6 +164,8 @@ export class Watermark {
       this.#storedSeq = header.storedSeq;
     }
     this.#settleWaiters();
+    // Whoever has the lane found out; who waits for another process to flush it would wait until an operator acts.
+    if (header.stopped !== '') this.abandon(new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} does not flush: ${header.stopped}.`, { cache: this.#cache, lane: this.#lane }));
   }
 
   /** Acknowledged as stored, and given up since: the store lost them. */

@@ -49,7 +49,7 @@ export async function bundle(mutant?: Mutant): Promise<Bundle> {
 }
 
 /** The text with the bug in it. */
-export function plant(code: string, { name, file, find, replace }: Mutant): string {
+function plant(code: string, { name, file, find, replace }: Mutant): string {
   const parts = code.split(find);
   if (parts.length !== 2) throw new Error(`mutant "${name}": its text is ${parts.length - 1} times in ${file}, and must be there once`);
   return parts.join(replace);

@@ -51,8 +51,8 @@ export class Client {
       front: connection,
       store: session,
       lanes: setup.lanes,
-      ttl: prng.pick([20, 200, 2_000]),
-      ...(prng.chance(0.3) ? { refreshAhead: 0.5 } : {}),
+      ...(setup.ttlMs === undefined ? {} : { ttl: setup.ttlMs }),
+      ...(setup.ttlMs !== undefined && prng.chance(0.3) ? { refreshAhead: 0.5 } : {}),
       ...(writeBehind
         ? {
             ack: prng.chance(0.2) ? 'fsynced' : 'buffered',
@@ -135,7 +135,9 @@ export class Client {
     const values = Array.from({ length: burst }, (_, i) => (i === burst - 1 ? value : this.#world.value()));
     const writes = this.#tracked(key, values.at(-1), () => values.map((each) => (each === undefined ? this.cache.delete(key, options) : this.cache.set(key, each, options))));
     const [last] = (await writes).slice(-1);
-    if (last !== undefined) await this.#acknowledge(key, last, options.ack);
+    if (last === undefined) return;
+    if (!this.#policyIsDirect && options.ack !== 'stored') this.#world.oracle.checkLast(this.process.name, last as unknown as Pos, key, values.slice(0, -1).map(jsonOf));
+    await this.#acknowledge(key, last, options.ack);
   }
 
   async #writeMany(keys: readonly string[]): Promise<void> {
@@ -244,6 +246,20 @@ export class Client {
     const [value] = await this.#tracked(key, made, () => [this.cache.getOrLoad(key, load)], () => loads.count > 0);
     // What somebody else's call has loaded meanwhile is as good.
     if (loads.count === 0) this.#world.oracle.checkRead(this.process.name, key, jsonOf(value), fromStep);
+  }
+
+  /** When nothing changes any more, what is read is what is stored. */
+  async readSettled(): Promise<void> {
+    for (const key of KEYS) {
+      const before = this.#world.oracle.storedValue(key);
+      const value = await this.cache.get(key).catch((error: unknown) => this.#world.expect(error));
+      this.#world.oracle.checkSettled(key, jsonOf(value), before);
+    }
+  }
+
+  /** Writes every key once more. */
+  async touchAll(): Promise<void> {
+    for (const key of KEYS) await this.cache.set(key, { n: 'last' }).catch((error: unknown) => this.#world.expect(error));
   }
 
   /** Everybody reads at the end, and flushes until nothing is left. */

@@ -5,7 +5,7 @@ import type { Surroundings } from './surroundings.ts';
 
 /** How long a process or the store is away, ms. */
 const AWAY_MS_MIN = 20;
-const AWAY_MS_MAX = 1_500;
+const AWAY_MS_MAX = 900;
 
 /** What faults change. */
 export interface Stage extends Surroundings {

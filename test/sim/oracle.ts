@@ -1,5 +1,5 @@
 import type { WriteBatch } from '../../src/core/lane-write.ts';
-import { entriesOf, type LaneHeader } from '../../src/core/lane.ts';
+import { entriesOf, type Fence, type LaneHeader } from '../../src/core/lane.ts';
 import { laneOf } from '../../src/core/lane-of.ts';
 import { TOMBSTONE } from '../../src/core/slot.ts';
 import type { LaneGeneration, Mutation } from '../../src/ports/store.ts';
@@ -197,9 +197,12 @@ export class Oracle {
     });
   }
 
-  /** The store is as it was some time ago, and those commits are as if they had never been. */
-  restored(rows: ReadonlyMap<string, string>): void {
+  /** The store is as it was some time ago: everything was drained, and what was committed since is lost. */
+  rolledBack(rows: ReadonlyMap<string, string>, fences: readonly Fence[]): void {
     this.#base = new Map(rows);
+    fences.forEach(({ seq }, lane) => {
+      for (const entry of this.#all[lane] as Entry[]) if (entry.seq > seq && entry.fate !== 'lost') entry.fate = 'lost';
+    });
   }
 
   /** From now on no transaction of an earlier epoch can be committed. */
@@ -211,7 +214,7 @@ export class Oracle {
 
   // After each step.
 
-  checkStep(lane: number, table: SimTable, before: LaneHeader | undefined): void {
+  checkStep(lane: number, table: SimTable, before: LaneHeader | undefined, isCurrent: boolean): void {
     const { header } = table;
     this.#forgetRefused(lane, table);
     if (header === undefined) return;
@@ -231,6 +234,7 @@ export class Oracle {
     const was = before.flight;
     const acknowledged = was?.state === 'cut' && header.flight?.state !== 'cut' && header.generation === was.generation && header.storedSeq === was.cutSeq;
     if (acknowledged && !this.#commits.has(nameOf(lane, was.generation, was.cutSeq, was.digest))) this.#fail(5, `generation ${was.generation} of lane ${lane} was acknowledged, and the store never had it`);
+    if (header.flight === undefined && isCurrent) for (const [key, json] of this.#refused) if (!table.pending.has(key) && table.slots.get(key)?.raw === json) this.#fail(9, `key ${key} can be read with a value that was refused, and its generation is over`);
     if (header.flight === undefined && (table.flight.size > 0 || table.frozen.size > 0)) this.#fail(7, `lane ${lane} keeps marks or values of a generation that is over`);
   }
 
@@ -248,6 +252,13 @@ export class Oracle {
     if (this.#tainted.has(key)) return;
     const possible = this.#versions.between(key, fromStep, this.#step());
     if (!possible.includes(json)) this.#fail(6, `${process} read ${json} for key ${key} since step ${fromStep}; it was ${possible.join(' or ')}`);
+  }
+
+  /** What the port promises a store about the rows of a flush. */
+  checkBatches(batches: readonly (readonly Mutation[])[]): void {
+    const keys = batches.flat().map(({ key }) => key);
+    if (new Set(keys).size < keys.length) this.#fail(9, `a key comes twice in a flush: ${keys.join(', ')}`);
+    for (const batch of batches) if (batch.some(({ key }, i) => i > 0 && key < (batch[i - 1] as Mutation).key)) this.#fail(9, `the rows of a batch are not sorted: ${batch.map(({ key }) => key).join(', ')}`);
   }
 
   checkHas(process: string, key: string, has: boolean, fromStep: number): void {
@@ -284,21 +295,43 @@ export class Oracle {
     if (this.#find(position, key) === undefined) this.#fail(1, `${process} was given ${position.epoch}/${position.seq} for key ${key}, which the front never executed`);
   }
 
+  /** Several writes of a key at the same time: the last of them is the one that counts. */
+  checkLast(process: string, position: Pos, key: string, earlier: readonly (string | undefined)[]): void {
+    const entry = this.#find(position, key);
+    if (entry?.json !== undefined && earlier.includes(entry.json)) this.#fail(6, `${process} wrote key ${key} several times at once, and an earlier value took the place of the last: ${entry.json}`);
+  }
+
   fateOf(position: Pos, key: string): Entry['fate'] | undefined {
     return this.#find(position, key)?.fate;
   }
 
   /** When everything is drained: nothing is left, and the store is what the history says. */
-  checkDrained(tables: readonly SimTable[], rows: ReadonlyMap<string, string>, letters: number | undefined): void {
+  checkDrained(tables: readonly SimTable[], expires: boolean, rows: ReadonlyMap<string, string>, letters: number | undefined): void {
     tables.forEach((table, lane) => {
       const left = (this.#log[lane] as Entry[]).length;
       if (left > 0) this.#fail(8, `lane ${lane} is drained, and ${left} mutations are not in the store`);
       if (table.pending.size > 0 || table.header?.flight?.state === 'cut') this.#fail(8, `lane ${lane} is not drained`);
+      for (const [key, { raw, expiresAtMs }] of table.slots) {
+        // Its generation is stored, and yet to be cleaned.
+        if (table.flight.has(key)) continue;
+        if (raw === TOMBSTONE) this.#fail(7, `lane ${lane} is drained, and keeps a tombstone of key ${key}`);
+        if (expires && expiresAtMs === undefined) this.#fail(7, `lane ${lane} is drained, and key ${key} never expires`);
+      }
     });
     for (const key of new Set([...rows.keys(), ...this.#base.keys()])) {
       if (rows.get(key) !== this.#base.get(key)) this.#fail(1, `at the end key ${key} is ${rows.get(key)}, and should be ${this.#base.get(key)}`);
     }
     if (letters !== undefined && letters !== this.refusals) this.#fail(9, `${this.refusals} rows were refused, and there are ${letters} dead letters`);
+  }
+
+  storedValue(key: string): string | undefined {
+    return this.#base.get(key);
+  }
+
+  /** Nothing is written any more: a read gives what the store has, now or when it began. */
+  checkSettled(key: string, json: string | undefined, before: string | undefined): void {
+    const stored = this.#base.get(key);
+    if (json !== stored && json !== before && !this.#tainted.has(key)) this.#fail(6, `at the end key ${key} is read as ${json}, and stored as ${stored}`);
   }
 
   #find(position: Pos, key: string): Entry | undefined {

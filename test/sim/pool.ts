@@ -27,17 +27,24 @@ export interface Run {
   readonly threads?: number;
   /** What happened before a finding, in so many lines; none unless it is given. */
   readonly linesMax?: number;
+  /** When to begin no more schedules, ms from the start, once `schedulesMin` have been run. */
+  readonly budgetMs?: number;
+  readonly schedulesMin?: number;
+  /** A thread that says nothing for so long, ms, goes round in circles. */
+  readonly stallMs?: number;
   onProgress?(report: Report): void;
 }
 
 /** Runs schedules on all cores until one breaks a promise. */
-export async function runSchedules({ file, firstSeed, schedules, threads = availableParallelism(), linesMax = 0, onProgress }: Run): Promise<Outcome> {
+export async function runSchedules({ file, firstSeed, schedules, threads = availableParallelism(), linesMax = 0, budgetMs = Number.POSITIVE_INFINITY, schedulesMin = 0, stallMs = 120_000, onProgress }: Run): Promise<Outcome> {
   const endSeed = firstSeed + schedules;
   let nextSeed = firstSeed;
   let report = NO_REPORT;
   let finding: Finding | undefined;
+  const startedAt = performance.now();
   // Lower seeds that others work on are waited for, so that the same run always finds the same.
   const take = (): Task | undefined => {
+    if (nextSeed >= firstSeed + schedulesMin && performance.now() - startedAt > budgetMs) return undefined;
     if (nextSeed >= (finding === undefined ? endSeed : Math.min(endSeed, finding.seed))) return undefined;
     const from = nextSeed;
     nextSeed = Math.min(endSeed, from + TASK_SEEDS);
@@ -46,20 +53,26 @@ export async function runSchedules({ file, firstSeed, schedules, threads = avail
   const work = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const worker = new Worker(file);
-      const end = (): void => void worker.terminate().then(() => resolve());
+      let stall: NodeJS.Timeout | undefined;
+      const end = (): void => {
+        clearTimeout(stall);
+        void worker.terminate().then(() => resolve());
+      };
+      const found = (found: Finding): void => {
+        if (finding === undefined || found.seed < finding.seed) finding = found;
+        end();
+      };
       const next = (): void => {
         const task = take();
+        clearTimeout(stall);
+        if (task !== undefined) stall = setTimeout(() => found({ seed: task.from, message: `invariant 8: one of ${task.to - task.from} schedules never ended`, lines: [] }), stallMs);
         if (task === undefined) end();
         // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
         else worker.postMessage(task);
       };
       worker.on('error', reject);
       worker.on('message', (answer: Answer) => {
-        if (answer.kind === 'found') {
-          if (finding === undefined || answer.seed < finding.seed) finding = answer;
-          end();
-          return;
-        }
+        if (answer.kind === 'found') return found(answer);
         report = addReports(report, answer.report);
         onProgress?.(report);
         next();

@@ -3,35 +3,50 @@
  *
  *   npm run sim -- --schedules 20000 [--seed S]    from a random seed, or from S on
  *   npm run sim -- --seed S [--lines 80]           that one; the last lines of what happened are printed with a finding
+ *   npm run sim -- --mutants [--only TEXT]         looks for each planted bug, and records in which schedule it was found
  *
- * Exits with 1 when a schedule broke a promise, and prints the command that replays it.
+ * Exits with 1 when a schedule broke a promise, and prints the command that replays it; or when a planted bug survived.
  */
+import { readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { bundle } from './bundle.ts';
+import { hunt, HUNT_FIRST_SEED, HUNT_SCHEDULES, mutantsNamed } from './hunt.ts';
 import { runSchedules } from './pool.ts';
 
-const { values } = parseArgs({ options: { schedules: { type: 'string' }, seed: { type: 'string' }, lines: { type: 'string', default: '80' } } });
-const schedules = Number(values.schedules ?? (values.seed === undefined ? 1_000 : 1));
-const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 40));
+const SEEDS = new URL('./mutants/seeds.json', import.meta.url);
 
-await using simulator = await bundle();
-const startedAt = performance.now();
-let told = 0;
-const { report, finding } = await runSchedules({
-  file: simulator.file,
-  firstSeed,
-  schedules,
-  onProgress: ({ schedules: done }) => {
-    if (done - told < 1_000) return;
-    told = done;
-    console.log(`${done} of ${schedules} schedules, ${rate(done)}`);
-  },
+const { values } = parseArgs({
+  options: { schedules: { type: 'string' }, seed: { type: 'string' }, lines: { type: 'string', default: '80' }, mutants: { type: 'boolean' }, only: { type: 'string', default: '' } },
 });
+if (values.mutants === true) await runMutants();
+else await run();
 
-if (finding === undefined) {
-  console.log(`${schedules} schedules from seed ${firstSeed}, ${rate(schedules)}; no violation`);
-  for (const [name, count] of Object.entries(report.counts).sort(([a], [b]) => (a < b ? -1 : 1))) console.log(`${String(count).padStart(12)} ${name}`);
-} else {
+async function run(): Promise<void> {
+  const schedules = Number(values.schedules ?? (values.seed === undefined ? 1_000 : 1));
+  const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 40));
+  await using simulator = await bundle();
+  const startedAt = performance.now();
+  const rate = (done: number): string => {
+    const ms = performance.now() - startedAt;
+    return `${Math.round((done / ms) * 1_000)} per second, ${(ms / done).toFixed(1)} ms each`;
+  };
+  let told = 0;
+  const { report, finding } = await runSchedules({
+    file: simulator.file,
+    firstSeed,
+    schedules,
+    onProgress: ({ schedules: done }) => {
+      if (done - told < 1_000) return;
+      told = done;
+      console.log(`${done} of ${schedules} schedules, ${rate(done)}`);
+    },
+  });
+  if (finding === undefined) {
+    for (const [name, count] of Object.entries(report.counts).sort(([a], [b]) => (a < b ? -1 : 1))) console.log(`${String(count).padStart(12)} ${name}`);
+    console.log(`${schedules} schedules from seed ${firstSeed}, ${rate(schedules)}; no violation`);
+    return;
+  }
   // Once more, with an eye on what happened.
   const replay = await runSchedules({ file: simulator.file, firstSeed: finding.seed, schedules: 1, linesMax: Number(values.lines) });
   for (const line of replay.finding?.lines ?? []) console.error(line);
@@ -40,7 +55,19 @@ if (finding === undefined) {
   process.exitCode = 1;
 }
 
-function rate(done: number): string {
-  const ms = performance.now() - startedAt;
-  return `${Math.round((done / ms) * 1_000)} per second, ${(ms / done).toFixed(1)} ms each`;
+async function runMutants(): Promise<void> {
+  const schedules = Number(values.schedules ?? HUNT_SCHEDULES);
+  const seeds = JSON.parse(await readFile(SEEDS, 'utf8').catch(() => '{}')) as Record<string, number>;
+  const survivors: string[] = [];
+  await hunt(mutantsNamed(values.only), { threads: availableParallelism(), schedules, hints: {} }, ({ mutant: { name, file, why }, finding }) => {
+    delete seeds[name];
+    if (finding === undefined) survivors.push(name);
+    else seeds[name] = finding.seed;
+    const found = finding === undefined ? 'SURVIVED' : `${finding.seed - HUNT_FIRST_SEED + 1}`;
+    console.log(`${name.padEnd(42)} ${found.padStart(8)}  ${finding === undefined ? `${why} (${file})` : finding.message.slice(0, 110)}`);
+  });
+  await writeFile(SEEDS, `${JSON.stringify(Object.fromEntries(Object.entries(seeds).sort(([a], [b]) => (a < b ? -1 : 1))), null, 2)}\n`);
+  if (survivors.length === 0) return;
+  console.error(`${survivors.length} survived ${schedules} schedules`);
+  process.exitCode = 1;
 }

@@ -14,6 +14,8 @@ import type { Surroundings } from './surroundings.ts';
 
 /** Keys of a page and of an acknowledging step: few, so that much can happen in between. */
 const KEYS_PER_STEP = 2;
+/** How long after its connection broke a step may still be executed. */
+const LATE_MS_MAX = 50;
 /** How often a step is sent again whose lane somebody else has recovered. */
 const ATTEMPTS_MAX = 4;
 
@@ -35,6 +37,8 @@ export class SimConnection implements Front {
   #lastRequestMs = 0;
   #lastReplyMs = 0;
   #closed = false;
+  /** Who waits for an answer. */
+  readonly #outstanding = new Set<() => void>();
   /** The incarnation of each lane, as this process last saw it. */
   readonly #known: string[];
 
@@ -47,6 +51,8 @@ export class SimConnection implements Front {
 
   cut(): void {
     this.#generation++;
+    for (const giveUp of this.#outstanding) this.#process.deliver(giveUp);
+    this.#outstanding.clear();
     const attachment = this.#attachment;
     const { scheduler, prng } = this.#world;
     if (attachment !== undefined) scheduler.after(prng.between(1, 30), () => this.#process.deliver(attachment.onReconnect));
@@ -65,20 +71,35 @@ export class SimConnection implements Front {
     const server = this.#server;
     const generation = this.#generation;
     return new Promise((resolve, reject) => {
-      const fail = (): void => this.#process.deliver(() => reject(new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'the connection was lost; the outcome is not known', { lane })));
       if (this.#closed) return reject(new MillraceError('MILLRACE_CLOSED', 'the cache is closed', { lane }));
+      const giveUp = (): void => reject(new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'the connection was lost; the outcome is not known', { lane }));
+      this.#outstanding.add(giveUp);
       const latency = (): number => (prng.chance(0.02) ? prng.between(5, 60) : prng.between(0, 3));
       this.#lastRequestMs = Math.max(this.#lastRequestMs, scheduler.nowMs + latency());
       const incarnation = this.#known[lane] as string;
-      scheduler.after(this.#lastRequestMs - scheduler.nowMs, () => {
-        // What was in the server's receive buffer when the connection broke may still be executed.
-        if (server.down || (generation !== this.#generation && prng.chance(0.7))) return fail();
+      const execute = (): T | undefined => {
+        if (server.down) return undefined;
         const result = server.execute(lane, name, step, incarnation, this.#process.name);
         this.#world.reached(name, result, this.#process);
+        return result;
+      };
+      scheduler.after(this.#lastRequestMs - scheduler.nowMs, () => {
+        if (generation !== this.#generation) {
+          // What was in the server's receive buffer when the connection broke may still be executed.
+          if (prng.chance(0.3)) scheduler.after(prng.between(0, LATE_MS_MAX), execute);
+          return;
+        }
+        if (server.down) {
+          this.#outstanding.delete(giveUp);
+          this.#process.deliver(giveUp);
+          return;
+        }
+        const result = execute() as T;
         this.#lastReplyMs = Math.max(this.#lastReplyMs, scheduler.nowMs + latency());
         scheduler.after(this.#lastReplyMs - scheduler.nowMs, () => {
-          if (generation !== this.#generation) fail();
-          else this.#process.deliver(() => resolve(result));
+          if (generation !== this.#generation) return;
+          this.#outstanding.delete(giveUp);
+          this.#process.deliver(() => resolve(result));
         });
       });
     });

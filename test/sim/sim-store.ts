@@ -9,6 +9,9 @@ import { isPoison } from './oracle.ts';
 import type { SimProcess } from './sim-process.ts';
 import type { Surroundings } from './surroundings.ts';
 
+/** How many commits a restored store can be behind. */
+const COPIES_KEPT = 4;
+
 /** What a row is refused with. */
 const REFUSAL = '23514';
 
@@ -23,6 +26,8 @@ export class SimDatabase {
   readonly letters: MemoryLetters;
   down = false;
   slowMs = 0;
+  /** As it was before each of the last commits. */
+  readonly #copies: { readonly rows: ReadonlyMap<string, string>; readonly fences: readonly Fence[] }[] = [];
   /** What becomes of the next commits. */
   readonly commitFaults: CommitFault[] = [];
 
@@ -30,6 +35,16 @@ export class SimDatabase {
     this.#world = world;
     this.fences = Array.from({ length: lanes }, () => NO_FENCE);
     this.letters = new MemoryLetters('sim', () => world.scheduler.nowMs);
+  }
+
+  /** An earlier state is restored: some of the last commits have never been. False: there is none. */
+  restore(): boolean {
+    const copy = this.#copies.length === 0 ? undefined : this.#world.prng.pick(this.#copies);
+    if (copy === undefined) return false;
+    this.rows = new Map(copy.rows);
+    this.fences = [...copy.fences];
+    this.#world.oracle.rolledBack(this.rows, this.fences);
+    return true;
   }
 
   load(keys: readonly string[]): Map<string, string> {
@@ -74,8 +89,11 @@ export class SimDatabase {
       return verdict === undefined ? [] : [{ lane: generation.lane, verdict, fence }];
     });
     if (fenced.length > 0) return { kind: 'fenced', lanes: fenced };
+    this.#copies.push({ rows: new Map(this.rows), fences: [...this.fences] });
+    if (this.#copies.length > COPIES_KEPT) this.#copies.shift();
     const refused: RefusedMutation[] = [];
     const written = batches.flat();
+    this.#world.oracle.checkBatches(batches);
     const superseded = this.letters.supersede(new Set(written.filter(({ lane }) => flush.lanes.some((other) => other.lane === lane && other.letters)).map(({ key }) => key)));
     for (const { lane, letters } of flush.lanes) if (letters) this.letters.sweep(lane);
     for (const mutation of written) {
@@ -133,7 +151,15 @@ export class SimSession implements Store {
       checkKey: () => undefined,
       checkValue: () => undefined,
       load: (keys) => this.#call('load', () => database.load(keys)),
-      commit: (mutations) => this.#commit('commit directly', () => database.commitDirectly(mutations)),
+      commit: (mutations) =>
+        this.#commit(
+          'commit directly',
+          () => database.commitDirectly(mutations),
+          // Without a fence it may take the place of a later write, which the front goes on to serve.
+          () => {
+            for (const { key } of mutations) this.#world.oracle.failedDirectly(key);
+          },
+        ),
       raiseEpoch: (lane, above) => this.#call('raiseEpoch', () => database.raiseEpoch(lane, above)),
       moveFence: (lane, epoch, to) => this.#call('moveFence', () => database.moveFence(lane, epoch, to)),
       beginEpoch: (lane, epoch, epochs) => this.#call('beginEpoch', () => database.beginEpoch(lane, epoch, epochs)),
@@ -176,7 +202,7 @@ export class SimSession implements Store {
    * A commit, whose answer can be lost: before it happened, after it, or while it has still to happen, because it was
    * on its way to the server, or waits there for a lock, when the connection broke.
    */
-  #commit<T>(name: string, commit: () => T): Promise<T> {
+  #commit<T>(name: string, commit: () => T, onLate = (): void => undefined): Promise<T> {
     const { scheduler, prng } = this.#world;
     const database = this.#database;
     return this.#call(name, () => {
@@ -191,7 +217,12 @@ export class SimSession implements Store {
         }
       };
       if (fault === 'silent') happen();
-      else scheduler.after(prng.between(1, 300), happen);
+      else {
+        scheduler.after(prng.between(1, 300), () => {
+          happen();
+          onLate();
+        });
+      }
       throw unavailable('the connection was lost at COMMIT');
     });
   }

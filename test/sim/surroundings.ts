@@ -9,6 +9,7 @@ import type { SimProcess } from './sim-process.ts';
 export interface Setup {
   readonly policy: Policy;
   readonly lanes: number;
+  readonly ttlMs: number | undefined;
   readonly maxEntries: number;
   readonly onFull: 'wait' | 'reject';
 }

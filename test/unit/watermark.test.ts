@@ -67,3 +67,14 @@ test('answers of two epochs that arrive in the wrong order are both remembered',
   watermark.observe(header({ epoch: 2, epochs: [{ epoch: 2, seq: 2 }], seq: 3 }));
   expect(losses).toEqual([6]);
 });
+
+test('whoever waits is told when a header says that the lane is stopped, unless it is stored', async () => {
+  const watermark = new Watermark('c', 0, () => undefined);
+  watermark.observe(header({}));
+  const stored = watermark.wait({ lane: 0, epoch: 1, seq: 1 }, 'a');
+  const waiting = watermark.wait({ lane: 0, epoch: 1, seq: 2 }, 'a');
+  watermark.observe(header({ seq: 2, storedSeq: 1, stopped: 'the store lost generations 2 to 3' }));
+  await expect(stored).resolves.toBeUndefined();
+  await expect(waiting).rejects.toMatchObject({ code: 'MILLRACE_LANE_STOPPED', message: 'Lane 0 does not flush: the store lost generations 2 to 3.' });
+  expect(watermark.waiting).toBe(false);
+});

@@ -1,0 +1,48 @@
+import type { Mutant } from './mutant.ts';
+
+const GENERATION = 'src/engine/generation-flush.ts';
+const WATERMARK = 'src/engine/watermark.ts';
+const RECOVERY = 'src/engine/recovery.ts';
+const DIRECT = 'src/engine/direct-writer.ts';
+const WRITER = 'src/engine/lane-writer.ts';
+const READER = 'src/engine/reader.ts';
+const PAGES = 'src/engine/generation-reader.ts';
+
+export const ENGINE_MUTANTS: readonly Mutant[] = [
+  { name: 'first of two writes wins', file: 'src/engine/collected.ts', find: '      this.slots[i] = slot;', replace: '', why: 'writes of a key that are collected together are coalesced in the wrong order' },
+  { name: 'lost answer resent', file: WRITER, find: '      this.#fail(batch, error);\n      this.#pump();\n      return;', replace: "      void this.#repeat(batch, { kind: 'unrecovered', header: undefined }, false);\n      return;", why: 'a write is repeated over a newer one, and its caller is given one of two positions' },
+  { name: 'repeated over newer', file: WRITER, find: 'if (earlier.index.has(key)) (earlier.superseded', replace: "if (key === '') (earlier.superseded", why: 'a batch that is sent again writes over what came after it' },
+  { name: 'synced by a restarted front', file: WRITER, find: 'if (this.#watermark.survived(last)) return;', replace: 'return;', why: 'a front that lost the write confirms it' },
+  { name: 'synced without a sync', file: WRITER, find: 'await front.sync(level, this.#lane);', replace: '', why: 'the write is not on the disk' },
+
+  { name: 'unknown commit taken for success', file: GENERATION, find: 'judge: this.#letters.judge });', replace: "judge: this.#letters.judge }).catch((): ApplyResult => ({ kind: 'applied', rows: 0, statements: 0, refused: [], superseded: 0 }));", why: 'a generation that was never committed is acknowledged' },
+  { name: 'superseded flush acknowledged', file: GENERATION, find: "if (verdict === 'applied') await", replace: "if (verdict !== 'diverged') await", why: 'a worker that lost the lane acknowledges what it did not store' },
+  { name: 'letters not asked for', file: GENERATION, find: 'const refused = await this.#lettersOf(cut);', replace: 'const refused: DeadLetter[] = [];', why: 'a refused write counts as stored when the commit\'s answer was lost' },
+  { name: 'letters of others not asked for', file: GENERATION, find: 'await this.#acknowledge(cut, await this.#lettersOf(cut));', replace: 'await this.#acknowledge(cut, []);', why: 'a refused write counts as stored when another worker committed it' },
+  { name: 'flight forgotten after a failure', file: GENERATION, find: '      lane.lastError = fault;\n      lane.hasFlight = true;\n', replace: '      lane.lastError = fault;\n      lane.hasFlight = false;\n', why: 'a generation whose store was down waits for the next write' },
+
+  { name: 'resolved one seq too soon', file: WATERMARK, find: 'position.seq > this.#storedSeq)', replace: 'position.seq > this.#storedSeq + 1)', why: 'a write counts as stored when the one before it is' },
+  { name: 'resolved by a stranger\'s seq', file: WATERMARK, find: 'return position.epoch >= this.#epoch || position.seq <= this.#survivedSeq(position.epoch);', replace: 'return true;', why: 'a lost write counts as stored when its seq was given to another one' },
+  { name: 'loss not reported', file: WATERMARK, find: 'if (lost > 0 || forgotten) this.#onLoss(lost, cause);', replace: '', why: 'loss is silent' },
+  { name: 'loss of one epoch only', file: WATERMARK, find: 'lost += given.seq - survived;', replace: 'lost = given.seq - survived;', why: 'who slept through two losses is told of one' },
+  { name: 'survivors forgotten', file: WATERMARK, find: 'if (current.length === 0 && survivedSeq > 0) current.push({ epoch: this.#epoch, seq: survivedSeq });', replace: '', why: 'what outlived one loss is not missed at the next' },
+  { name: 'second refusal hides the first', file: WATERMARK, find: 'this.#judgedFromSeq = Math.max(this.#judgedFromSeq, forgotten.toSeq + 1);', replace: '', why: 'the first of two refused writes of a key counts as stored' },
+  { name: 'refusals not judged', file: WATERMARK, find: 'for (const write of refused) this.#refuse(', replace: 'for (const write of refused.slice(1)) this.#refuse(', why: 'a refused write counts as stored' },
+
+  { name: 'recovery without confirmation', file: RECOVERY, find: 'tentative: true', replace: 'tentative: false', why: 'a fence that is old by then opens a lane that was emptied' },
+  { name: 'epochs not kept by the store', file: RECOVERY, find: '    if (!(await store.beginEpoch(lane, epoch, header.epochs))) return undefined;\n', replace: '    if (!(await store.beginEpoch(lane, epoch, []))) return undefined;\n', why: 'a front that is emptied again forgets where epochs began' },
+  { name: 'confirmation not asked of the store', file: RECOVERY, find: 'if (!(await store.beginEpoch(lane, epoch, header.epochs))) return undefined;', replace: 'await store.beginEpoch(lane, epoch, header.epochs);', why: 'a lane is opened although a higher epoch was issued' },
+  { name: 'lease trusted instead of the epoch', file: 'src/engine/lane-leases.ts', find: 'lane.isOurs && claimed.header.epoch === lane.epoch', replace: 'lane.isOurs || claimed.header.epoch > 0', why: 'who wins the lease flushes without an epoch of its own' },
+  { name: 'lost lane kept', file: 'src/engine/lane-leases.ts', find: "    if (lane.isOurs) lane.become('foreign');\n", replace: "    if (lane.isOurs) lane.become('idle');\n", why: 'a worker goes on with a lane that it was refused, and looks for no other way' },
+
+  { name: 'key twice in a flush', file: PAGES, find: 'if (seen.has(row.key)) continue;', replace: '', why: 'PostgreSQL refuses a statement that writes a row twice' },
+  { name: 'rows not sorted', file: PAGES, find: 'rows.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))', replace: 'rows.reverse()', why: 'two transactions lock each other out' },
+  { name: 'last page skipped', file: PAGES, find: "      if (page.next === '') {\n        yield page.rows;\n", replace: "      if (page.next === '') {\n", why: 'a generation is committed without its end' },
+
+  { name: 'published before the commit', file: DIRECT, find: '      await store.commit(mutations);\n      committed = true;', replace: '      committed = true;\n      await store.commit(mutations);', why: 'readers see what the store refused' },
+  { name: 'invalidated before the commit', file: DIRECT, find: '      await store.commit(mutations);\n      await this.#tellFront(entries, (lane, keys) => this.#context.front.invalidate(lane, keys));', replace: '      await this.#tellFront(entries, (lane, keys) => this.#context.front.invalidate(lane, keys));\n      await store.commit(mutations);', why: 'a reader fills the old value in between' },
+  { name: 'write-through without intents', file: DIRECT, find: 'await this.#step(entries, (lane, keys) => this.#context.front.beginIntent(lane, keys, token, INTENT_MS));', replace: '', why: 'a reader fills the old value while the store commits' },
+
+  { name: 'joined a load that had asked', file: READER, find: '      this.#forget(load);\n      if (!granted', replace: '      if (!granted', why: 'a reader is given a value from before a write that it must see' },
+  { name: 'stale value after a retry', file: 'src/engine/letter-retry.ts', find: 'lane.letters.stale.push(key);', replace: '', why: 'the front serves what was before the row that was stored in the end' },
+];
