@@ -35,7 +35,8 @@ export async function search(check: Check): Promise<Verdict> {
     await run(spin, ['-a', ...defines, MODEL], { cwd });
     // Every state is kept as a whole: no hashing that could take two for one.
     const kind = check.progress === true ? ['-DNP', '-DNOFAIR'] : ['-DSAFETY'];
-    await run(compiler, ['-O2', ...kind, '-DCOLLAPSE', '-DNOREDUCE', `-DMEMLIM=${MEMORY_MIB_MAX}`, '-o', 'pan', 'pan.c'], { cwd });
+    // Below a million states optimising takes longer than it saves.
+    await run(compiler, [check.long === true ? '-O2' : '-O0', ...kind, '-DCOLLAPSE', '-DNOREDUCE', `-DMEMLIM=${MEMORY_MIB_MAX}`, '-o', 'pan', 'pan.c'], { cwd });
     const { stdout } = await run('./pan', ['-E', `-m${DEPTH_MAX}`, '-w22', ...(check.progress === true ? ['-l'] : [])], { cwd, maxBuffer: OUTPUT_BYTES_MAX });
     const errors = Number(/errors: (\d+)/.exec(stdout)?.[1]);
     if (!(errors >= 0) || /max search depth too small|out of memory|reached -DMEMLIM/.test(stdout) || (errors === 0 && stdout.includes('Search not completed'))) {
