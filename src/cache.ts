@@ -56,16 +56,24 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   async getOrLoad(key: string, load: (key: string) => V | undefined | Promise<V | undefined>, options: WriteOptions = DEFAULTS): Promise<V | undefined> {
     const found = await this.get(key);
     if (found !== undefined) return found;
-    let loading = this.#loading.get(key);
-    if (loading === undefined) {
-      loading = (async () => {
-        const value = await load(key);
-        if (value !== undefined) await this.set(key, value, options);
-        return value;
-      })().finally(() => this.#loading.delete(key));
-      this.#loading.set(key, loading);
-    }
+    const joined = this.#loading.get(key);
+    if (joined !== undefined) return joined;
+    const loading: Promise<V | undefined> = this.#loadAndSet(key, load, options, () => loading).finally(() => {
+      if (this.#loading.get(key) === loading) this.#loading.delete(key);
+    });
+    this.#loading.set(key, loading);
     return loading;
+  }
+
+  /** `own` is the load as others join it. */
+  async #loadAndSet(key: string, load: (key: string) => V | undefined | Promise<V | undefined>, options: WriteOptions, own: () => Promise<V | undefined>): Promise<V | undefined> {
+    const value = await load(key);
+    if (value === undefined) return undefined;
+    const written = this.set(key, value, options);
+    // A write of the key ends the joining, but not its own.
+    if (!this.#loading.has(key)) this.#loading.set(key, own());
+    await written;
+    return value;
   }
 
   /** Whether {@link get} would find a value. */
@@ -130,6 +138,8 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   }
 
   #write(key: string, json: string | undefined, options: WriteOptions): Promise<Receipt> {
+    // Who asks from now on must not be given what was loaded before this write.
+    if (this.#loading.size > 0) this.#loading.delete(key);
     const engine = this.engine;
     if (engine === undefined || options !== DEFAULTS) return this.#writeAs(key, json, options);
     this.refuseClosed();
