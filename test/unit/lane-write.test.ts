@@ -21,6 +21,14 @@ describe('write', () => {
     expect(lane.tryWrite({ a: '1' })).toEqual({ kind: 'stopped', reason: 'why' });
   });
 
+  test('a pending key whose value was removed behind its back counts with what is written now', () => {
+    const lane = Lane.recovered();
+    lane.write({ a: '1' });
+    lane.table.removeSlot('a');
+    expect(lane.write({ a: '333' })).toMatchObject({ pending: 1, entries: 1, bytes: 4 });
+    expect(lane.slots('a')).toEqual(['333']);
+  });
+
   test('gives each mutation a seq and counts each key once', () => {
     const lane = Lane.recovered();
     expect(lane.write({ a: '1', b: '22' }, { accepted: 5 })).toEqual({ kind: 'accepted', seq: 5, epoch: 1, pending: 2, entries: 2, bytes: 3 });

@@ -1,6 +1,8 @@
-import { expect, test } from 'vitest';
-import type { LaneHeader } from '../../src/core/lane.ts';
-import { Watermark } from '../../src/engine/watermark.ts';
+import { describe, expect, test } from 'vitest';
+import { EPOCHS_KEPT, type LaneHeader } from '../../src/core/lane.ts';
+import { Watermark, type RefusedWrite } from '../../src/engine/watermark.ts';
+import { MillraceError } from '../../src/errors.ts';
+import type { LossCause } from '../../src/events.ts';
 
 const header = (over: Partial<LaneHeader>): LaneHeader => ({
   lanes: 1,
@@ -77,4 +79,170 @@ test('whoever waits is told when a header says that the lane is stopped, unless 
   await expect(stored).resolves.toBeUndefined();
   await expect(waiting).rejects.toMatchObject({ code: 'MILLRACE_LANE_STOPPED', message: 'Lane 0 does not flush: the store lost generations 2 to 3.' });
   expect(watermark.waiting).toBe(false);
+});
+
+/** A watermark that has seen epoch 1, with what it reported as lost. */
+function begun() {
+  const losses: [number, LossCause][] = [];
+  const watermark = new Watermark('c', 0, (count, cause) => losses.push([count, cause]));
+  watermark.observe(header({}));
+  return { watermark, losses };
+}
+
+const at = (epoch: number, seq: number) => ({ lane: 0, epoch, seq });
+const refused = (key: string, over: Partial<RefusedWrite> = {}): RefusedWrite => ({ key, lane: 0, id: `letter of ${key}`, code: '23514', message: 'no', state: 'dead', ...over });
+
+describe('a receipt', () => {
+  test('resolves when its seq is stored, at once if it is already', async () => {
+    const { watermark } = begun();
+    const first = watermark.wait(at(1, 1), 'a');
+    const second = watermark.wait(at(1, 2), 'a');
+    watermark.observe(header({ seq: 3, storedSeq: 1 }));
+    await first;
+    expect(watermark.waiting).toBe(true);
+    // Older news changes nothing.
+    watermark.observe(header({ seq: 2, storedSeq: 0 }));
+    expect(watermark.storedSeq).toBe(1);
+    watermark.observe(header({ seq: 3, storedSeq: 3 }));
+    await second;
+    expect(watermark.waiting).toBe(false);
+    await watermark.wait(at(1, 3), undefined);
+  });
+
+  test('of an epoch that is not known yet waits for its header, whatever is stored', async () => {
+    const { watermark } = begun();
+    watermark.observe(header({ seq: 9, storedSeq: 9 }));
+    const later = watermark.wait(at(2, 5), 'a');
+    watermark.observe(header({ seq: 9, storedSeq: 9 }));
+    expect(watermark.waiting).toBe(true);
+    watermark.observe(header({ epoch: 2, epochs: [{ epoch: 2, seq: 4 }], seq: 5, storedSeq: 4 }));
+    expect(watermark.waiting).toBe(true);
+    watermark.observe(header({ epoch: 2, epochs: [{ epoch: 2, seq: 4 }], seq: 6, storedSeq: 6 }));
+    await later;
+  });
+
+  test('of an epoch that ended below it is lost, whoever has its seq now', async () => {
+    const { watermark } = begun();
+    const kept = watermark.wait(at(1, 2), 'a');
+    const lost = [watermark.wait(at(1, 3), 'a'), watermark.wait(at(1, 4), undefined)];
+    const told = Promise.allSettled(lost);
+    watermark.observe(header({ epoch: 3, epochs: [{ epoch: 2, seq: 2 }, { epoch: 3, seq: 8 }], seq: 9, storedSeq: 9 }));
+    await kept;
+    expect((await told).map((settled) => settled.status === 'rejected' && [settled.reason.code, settled.reason.message])).toEqual([
+      ['MILLRACE_LOST', 'The write of key "a" was acknowledged by the front, which then lost it. Write it again.'],
+      ['MILLRACE_LOST', 'The write of this barrier was acknowledged by the front, which then lost it. Write it again.'],
+    ]);
+    // An old epoch tells nothing any more.
+    watermark.observe(header({ epoch: 2, seq: 99, storedSeq: 99 }));
+    expect(watermark.storedSeq).toBe(9);
+  });
+
+  test('of a refused write rejects, or has the letter that waits; a barrier and writes of other generations resolve', async () => {
+    const { watermark } = begun();
+    watermark.judge(3, 5, [refused('dead'), refused('gone', { state: 'discarded' }), refused('waits', { state: 'waiting' })]);
+    watermark.observe(header({ seq: 9, storedSeq: 9 }));
+    await expect(watermark.wait(at(1, 3), 'dead')).rejects.toMatchObject({ code: 'MILLRACE_REJECTED', message: expect.stringContaining('kept as a dead letter') });
+    await expect(watermark.wait(at(1, 5), 'gone')).rejects.toMatchObject({ code: 'MILLRACE_REJECTED', message: expect.stringContaining('discarded') });
+    expect(await watermark.wait(at(1, 4), 'waits')).toBe('letter of waits');
+    for (const [seq, key] of [[2, 'dead'], [6, 'dead'], [4, 'fine'], [4, undefined]] as const) expect(await watermark.wait(at(1, seq), key)).toBeUndefined();
+  });
+
+  test('of a write whose value somebody removed before it was stored is lost', async () => {
+    const { watermark } = begun();
+    watermark.judge(1, 2, [], ['a']);
+    watermark.observe(header({ seq: 2, storedSeq: 2 }));
+    await expect(watermark.wait(at(1, 1), 'a')).rejects.toMatchObject({ code: 'MILLRACE_LOST', message: expect.stringContaining('removed from the front by somebody else') });
+  });
+
+  test('rejects when the lane stops, and after the cache was closed unless it is known to be stored', async () => {
+    const { watermark } = begun();
+    const stopped = new MillraceError('MILLRACE_LANE_STOPPED', 'stopped');
+    const waits = watermark.wait(at(1, 1), 'a');
+    watermark.abandon(stopped);
+    await expect(waits).rejects.toBe(stopped);
+    watermark.observe(header({ seq: 2, storedSeq: 1 }));
+    const closed = new MillraceError('MILLRACE_CLOSED', 'closed');
+    watermark.close(closed);
+    await watermark.wait(at(1, 1), 'a');
+    await expect(watermark.wait(at(1, 2), 'a')).rejects.toBe(closed);
+  });
+});
+
+describe('what was refused', () => {
+  test('is known for generations that follow each other here', () => {
+    const { watermark } = begun();
+    watermark.judge(3, 4, []);
+    watermark.judge(5, 8, []);
+    expect([2, 3, 8, 9].map((seq) => watermark.judged(seq))).toEqual([false, true, true, false]);
+    // Another process flushed in between.
+    watermark.judge(20, 24, []);
+    expect([8, 20, 24].map((seq) => watermark.judged(seq))).toEqual([false, true, true]);
+  });
+
+  test('is forgotten when the key is refused again, and beyond a thousand keys: the letters know', () => {
+    const { watermark } = begun();
+    watermark.judge(1, 4, [refused('a')]);
+    watermark.judge(5, 8, [refused('a')]);
+    expect([4, 5].map((seq) => watermark.judged(seq))).toEqual([false, true]);
+    watermark.judge(9, 12, Array.from({ length: 1_000 }, (_, i) => refused(`k${i}`)));
+    expect([8, 9].map((seq) => watermark.judged(seq))).toEqual([false, true]);
+  });
+});
+
+describe('loss', () => {
+  test('is what was given above the seq at which a later epoch began, reported once', () => {
+    const { watermark, losses } = begun();
+    expect(watermark.gave(1, 6, 1)).toBe(false);
+    expect(watermark.gave(1, 7, 1)).toBe(false);
+    expect(watermark.gave(1, 5, 1)).toBe(false);
+    watermark.observe(header({ epoch: 2, epochs: [{ epoch: 1, seq: 0 }, { epoch: 2, seq: 4 }], seq: 4, storedSeq: 4 }), 'front-emptied');
+    expect(losses).toEqual([[3, 'front-emptied']]);
+    // What survived can still be lost later, and is counted from there.
+    watermark.observe(header({ epoch: 3, epochs: [{ epoch: 2, seq: 4 }, { epoch: 3, seq: 4 }], seq: 4, storedSeq: 4 }));
+    expect(losses).toHaveLength(1);
+    watermark.observe(header({ epoch: 4, epochs: [{ epoch: 4, seq: 1 }], seq: 4, storedSeq: 4 }));
+    expect(losses).toEqual([[3, 'front-emptied'], [3, 'front-lost-tail']]);
+  });
+
+  test('is none in a take-over, and what was given in the new epoch stays given', () => {
+    const { watermark, losses } = begun();
+    watermark.gave(1, 3, 1);
+    expect(watermark.gave(2, 6, 1)).toBe(true);
+    // An answer of the epoch before, looked at late.
+    watermark.gave(1, 4, 1);
+    watermark.observe(header({ epoch: 2, epochs: [{ epoch: 1, seq: 0 }], seq: 6, storedSeq: 0 }));
+    expect(losses).toEqual([]);
+    watermark.observe(header({ epoch: 3, epochs: [{ epoch: 3, seq: 5 }], seq: 5, storedSeq: 5 }));
+    expect(losses).toEqual([[1, 'front-lost-tail']]);
+  });
+
+  test('is none when no epoch began with one, and nothing was given in it twice', () => {
+    const { watermark, losses } = begun();
+    watermark.gave(2, 6, 1);
+    watermark.gave(2, 5, 1);
+    watermark.gave(1, 9, 1);
+    watermark.observe(header({ epoch: 3, epochs: [], seq: 6, storedSeq: 0 }));
+    expect(losses).toEqual([]);
+  });
+
+  test('is possible when more epochs began than are remembered: reported with what is known', () => {
+    const { watermark, losses } = begun();
+    watermark.gave(1, 3, 1);
+    const epochs = Array.from({ length: EPOCHS_KEPT }, (_, i) => ({ epoch: i + 5, seq: i + 3 }));
+    watermark.observe(header({ epoch: 40, epochs, seq: 99, storedSeq: 99 }));
+    expect(losses).toEqual([[0, 'front-lost-tail']]);
+  });
+
+  test('is none for a late answer about what outlived the epochs since', () => {
+    const { watermark, losses } = begun();
+    watermark.observe(header({ epoch: 2, epochs: [{ epoch: 2, seq: 5 }], seq: 5 }));
+    watermark.gave(1, 5, 2);
+    expect(losses).toEqual([]);
+  });
+
+  test('of what the store gave up is told by its cause', () => {
+    const { watermark, losses } = begun();
+    watermark.gaveUp(4);
+    expect(losses).toEqual([[4, 'store-rolled-back']]);
+  });
 });
