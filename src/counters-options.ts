@@ -57,6 +57,7 @@ export function parseCountersOptions(options: CountersOptions): ParsedCounters {
   const front = read.front();
   const store = read.storeOf('counters', 'postgresCounters({ pool, table, key, count })');
   const settings = readSettings(read, name, 'write-behind', front);
+  if (settings.backpressure.onFull === 'write-through') read.fault("backpressure.onFull 'write-through' is for documents: use 'wait' or 'reject'.");
   const isBigint = read.boolean('bigint');
   const scale = options?.scale === undefined ? 0 : read.integer('scale', 0, 1, SCALE_MAX);
   if (isBigint && scale > 0) read.fault('bigint and scale exclude each other: decimals are strings.');

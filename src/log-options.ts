@@ -53,6 +53,7 @@ export function parseLogOptions<E>(options: LogOptions<E>): ParsedLog<E> {
   const front = read.front();
   const store = read.storeOf('log', 'postgresLog({ pool, table, value })');
   const settings = readSettings(read, name, 'write-behind', front);
+  if (settings.backpressure.onFull === 'write-through') read.fault("backpressure.onFull 'write-through' is for documents: use 'wait' or 'reject'.");
   if (options?.key !== undefined && typeof options.key !== 'function') read.fault('key must be a function of an event.');
   read.known(['name', 'front', 'store', 'key', 'flush', 'retry', 'backpressure', 'ack', 'lanes', 'maxValueBytes', 'clock', 'random']);
   read.finish();

@@ -67,8 +67,9 @@ export interface BackpressureOptions {
   readonly maxEntries?: number;
   readonly maxBytes?: number;
   /**
-   * What a write does that finds no room: wait for it, or reject with MILLRACE_FULL. A write of a pending key whose value
-   * does not become longer needs no room. Default 'wait'.
+   * What a write does that finds no room: wait for it, reject with MILLRACE_FULL, or go through to the store: it is taken
+   * beyond the capacity, by at most `maxWaiters` entries and `maxWaitingBytes`, and acknowledged when the store has it. A
+   * write of a pending key whose value does not become longer needs no room. Default 'wait'.
    */
   readonly onFull?: 'wait' | 'reject' | 'write-through';
   /**
@@ -295,11 +296,8 @@ export class OptionReader {
     };
   }
 
-  onFull(): 'wait' | 'reject' {
-    const onFull = this.oneOf('onFull', ['wait', 'reject', 'write-through'] as const, 'wait');
-    if (onFull !== 'write-through') return onFull;
-    this.fault("backpressure.onFull 'write-through' is not available in this version: use 'wait' or 'reject'.");
-    return 'wait';
+  onFull(): 'wait' | 'reject' | 'write-through' {
+    return this.oneOf('onFull', ['wait', 'reject', 'write-through'] as const, 'wait');
   }
 
   ack(policy: Policy, front: Front | undefined): AckLevel {

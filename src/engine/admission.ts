@@ -42,9 +42,19 @@ export class Admission {
 
   /** Lets a step begin, or calls `again` when it may be asked once more. Each begun step must {@link end}. */
   begin(lane: number, entries: number, bytes: number, again: () => void): Admitted | undefined {
+    const { maxEntries, maxBytes } = this.#limits;
+    return this.#begin(lane, entries, bytes, maxEntries, maxBytes, again);
+  }
+
+  /** {@link begin} for a step of `onFull: 'write-through'`, which may go beyond the capacity by what could wait for room. */
+  beginBeyond(lane: number, entries: number, bytes: number, again: () => void): Admitted | undefined {
+    const { maxEntries, maxBytes, maxWaiters, maxWaitingBytes } = this.#limits;
+    return this.#begin(lane, entries, bytes, maxEntries + maxWaiters, maxBytes + maxWaitingBytes, again);
+  }
+
+  #begin(lane: number, entries: number, bytes: number, maxEntries: number, maxBytes: number, again: () => void): Admitted | undefined {
     const occupied = this.occupied();
-    const fits =
-      occupied.entries + this.#entriesUnderWay + entries <= this.#limits.maxEntries && occupied.bytes + this.#bytesUnderWay + bytes <= this.#limits.maxBytes;
+    const fits = occupied.entries + this.#entriesUnderWay + entries <= maxEntries && occupied.bytes + this.#bytesUnderWay + bytes <= maxBytes;
     if (!fits && this.#steps > 0) {
       this.#waiting.push(again);
       return undefined;
@@ -53,12 +63,7 @@ export class Admission {
     this.#entriesUnderWay += entries;
     this.#bytesUnderWay += bytes;
     const own = this.#watermarks[lane] as Watermark;
-    return {
-      maxEntries: Math.max(0, this.#limits.maxEntries - occupied.entries + own.entries),
-      maxBytes: Math.max(0, this.#limits.maxBytes - occupied.bytes + own.bytes),
-      entries,
-      bytes,
-    };
+    return { maxEntries: Math.max(0, maxEntries - occupied.entries + own.entries), maxBytes: Math.max(0, maxBytes - occupied.bytes + own.bytes), entries, bytes };
   }
 
   /** For a step that must not take room: others wait for that. */

@@ -18,6 +18,8 @@ export class Collected implements Holder<Writer> {
   closed = false;
   /** On its way to the front. */
   sent = false;
+  /** Goes beyond the capacity, and is answered when it is stored. */
+  isThrough = false;
   /** Refused for want of room, after which all lanes were looked at. */
   wasFull = false;
   /** Keys for which the front had no room. */

@@ -162,6 +162,7 @@ export class Engine {
       stored: (position, key) => this.stored(position, key),
       accepted: (index, result) => this.#flusher?.accepted(index, result),
       recover,
+      hurry: (index) => this.#hurry(index),
       newEpoch: (index) => void this.#observe(index).catch((error: unknown) => this.#report(error)),
       refreshOccupancy,
     };

@@ -16,6 +16,8 @@ export interface WriterHooks extends Progress {
   accepted(lane: number, result: Extract<WriteResult, { kind: 'accepted' }>): void;
   /** A write was given an epoch that no header was seen of: something may have been lost before it. */
   newEpoch(lane: number): void;
+  /** Somebody waits for what was accepted to be stored. */
+  hurry(lane: number): void;
   /** The lane must be recovered before it takes writes; resolves when it has been. */
   recover(lane: number): Promise<void>;
   /** Looks at all lanes: others may have flushed them. */
@@ -145,11 +147,7 @@ export class LaneWriter {
         this.#settle(batch);
         continue;
       }
-      // Who comes later takes no room before those who wait for it.
-      const admitted =
-        batch.waited === undefined && !this.#room.isEmpty
-          ? this.#admission.beginWithoutRoom()
-          : this.#admission.begin(this.#lane, batch.keys.length, batch.bytes, () => this.#pump());
+      const admitted = this.#admit(batch);
       if (admitted === undefined) break;
       this.#queue.shift();
       batch.closed = true;
@@ -162,6 +160,14 @@ export class LaneWriter {
       this.#idle = [];
       for (const resolve of idle) resolve();
     }
+  }
+
+  #admit(batch: Collected): Admitted | undefined {
+    // Who comes later takes no room before those who wait for it.
+    if (batch.waited === undefined && !this.#room.isEmpty) return this.#admission.beginWithoutRoom();
+    const again = (): void => this.#pump();
+    if (batch.isThrough) return this.#admission.beginBeyond(this.#lane, batch.keys.length, batch.bytes, again);
+    return this.#admission.begin(this.#lane, batch.keys.length, batch.bytes, again);
   }
 
   /** The front has answered. */
@@ -214,8 +220,22 @@ export class LaneWriter {
     this.#settle(batch);
 
     const firstSeq = result.seq - batch.callers.length + 1;
-    this.#answer(batch.callers, firstSeq, 1, { lane: this.#lane, epoch: result.epoch, seq: result.seq });
+    const last = { lane: this.#lane, epoch: result.epoch, seq: result.seq };
+    if (batch.isThrough) this.#answerStored(batch.callers, firstSeq, last);
+    else this.#answer(batch.callers, firstSeq, 1, last);
     this.#pump();
+  }
+
+  /** Resolves callers when the store has what they wrote beyond the capacity. */
+  #answerStored(callers: readonly Writer[], firstSeq: number, last: Position): void {
+    this.#hooks.hurry(this.#lane);
+    callers.forEach((caller, i) => {
+      const receipt = new PendingReceipt(this.#hooks, caller.key, this.#lane, last.epoch, firstSeq + i);
+      receipt.stored().then(
+        () => caller.resolve(receipt),
+        (error: unknown) => caller.reject(error),
+      );
+    });
   }
 
   /** Resolves callers at positions that rise by `step`: at once, or when the front holds `last` at the level that they ask for. */
@@ -285,7 +305,8 @@ export class LaneWriter {
     }
     if (--this.#held > 0) return;
     // In the order of the lane, whichever was answered first.
-    for (const held of this.#queue) this.#leaveWhatHasNoRoom(held);
+    const held = this.#queue.filter(({ withoutRoom }) => withoutRoom !== undefined);
+    for (const batch of held) this.#leaveWhatHasNoRoom(batch);
     this.#pump();
   }
 
@@ -295,7 +316,8 @@ export class LaneWriter {
     batch.superseded = undefined;
     for (const caller of batch.extract(new Set(superseded.keys()))) {
       const position = superseded.get(caller.key) as Position;
-      this.#answer([caller], position.seq, 0, position);
+      if (batch.isThrough) this.#answerStored([caller], position.seq, position);
+      else this.#answer([caller], position.seq, 0, position);
     }
   }
 
@@ -312,6 +334,14 @@ export class LaneWriter {
     } else if (settings.backpressure.onFull === 'reject') {
       counts.refused += writers.length;
       for (const writer of writers) writer.reject(this.#room.full(this.#lane, writer.key, outOfMemory, undefined));
+    } else if (settings.backpressure.onFull === 'write-through' && !batch.isThrough && !outOfMemory && this.#room.isEmpty) {
+      // Goes again in its place, beyond the capacity.
+      const through = new Collected(batch.order);
+      for (const writer of writers) through.put(writer);
+      through.closed = true;
+      through.wasFull = true;
+      through.isThrough = true;
+      this.#queue.splice(this.#queue.indexOf(batch), 0, through);
     } else {
       // Whoever writes these keys after them waits behind them.
       for (const later of this.#queue) if (later.order > batch.order) writers.push(...later.extract(keys));

@@ -36,7 +36,7 @@ export interface RetrySettings {
 export interface BackpressureSettings {
   readonly maxEntries: number;
   readonly maxBytes: number;
-  readonly onFull: 'wait' | 'reject';
+  readonly onFull: 'wait' | 'reject' | 'write-through';
   /** How many writes may wait for room, with how many bytes, and for how long. */
   readonly maxWaiters: number;
   readonly maxWaitingBytes: number;

@@ -63,6 +63,42 @@ describe.each(frontKinds)('a full buffer on the %s front', (kind: FrontKind) => 
     expect(await cache.get('a')).toBe(3);
   });
 
+  test("with onFull 'write-through' answers when the store has the write, in the order of each key", async () => {
+    await using stage = await Stage.on(kind);
+    const gate = new Gate();
+    const cache = await full<number>(stage, { onFull: 'write-through' }, gate, [1, 1]);
+    const answered: string[] = [];
+    const writes = [['a', 1], ['a', 2], ['b', 1]] as const;
+    const asked = writes.map(([key, n]) => cache.set(key, n).then((receipt) => {
+      answered.push(`${key} ${n}`);
+      return receipt.stored();
+    }));
+    await gate.arrived;
+    expect(answered).toEqual([]);
+    await eventually('readers see it', async () => (await cache.get('a')) === 2);
+    expect(answered).toEqual([]);
+    gate.open();
+    await Promise.all(asked);
+    expect(answered.toSorted()).toEqual(['a 1', 'a 2', 'b 1']);
+    expect(await table.stored()).toMatchObject({ a: 2, b: 1 });
+    await cache.flush();
+    expect(await table.stored()).toEqual({ p: 1, q: 1, a: 2, b: 1 });
+  });
+
+  test("with onFull 'write-through' goes beyond the capacity by a bounded number, and lets the rest wait", async () => {
+    await using stage = await Stage.on(kind);
+    const gate = new Gate();
+    const cache = await full<number>(stage, { onFull: 'write-through', maxWaiters: 2 }, gate, [1, 1]);
+    const asked = ['a', 'b', 'c', 'd'].map((key) => cache.set(key, 1));
+    await gate.arrived;
+    await eventually('two are beyond the capacity', async () => (await cache.stats()).pending.entries === 4);
+    expect(await outcome(cache.set('e', 1))).toMatch(/^MILLRACE_FULL .* 2 writes wait for room already/);
+    gate.open();
+    await Promise.all(asked);
+    await cache.flush();
+    expect(await table.stored()).toEqual({ p: 1, q: 1, a: 1, b: 1, c: 1, d: 1 });
+  });
+
   test('takes back a waiting write whose signal is aborted, and only that one', async () => {
     await using stage = await Stage.on(kind);
     const gate = new Gate();

@@ -10,7 +10,7 @@ import { postgresStore } from '../../src/stores/postgres/index.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { postgresUrl, startRedis, type Server } from '../servers/index.ts';
 import { AuditedTable } from '../support/audited-table.ts';
-import { Gate } from '../support/gate.ts';
+import { eventually, Gate } from '../support/gate.ts';
 import { frontKinds, NEVER, Stage } from '../support/stage.ts';
 
 /** Each mistake is told within a second, by its code, in a sentence that says what to do, and nothing of it is written. */
@@ -217,7 +217,7 @@ describe.each(frontKinds)('keys and values on the %s front', (kind) => {
     const controller = new AbortController();
     const waiting = expectRefusal(() => cache.set('k', 2, { ack: 'stored', signal: controller.signal }), 'MILLRACE_ABORTED', /may still happen/);
     const flushing = expectRefusal(() => cache.flush({ signal: controller.signal }), 'MILLRACE_ABORTED');
-    await new Promise((resolve) => setImmediate(resolve));
+    await eventually('the front has the write', async () => (await cache.stats()).accepted === 1);
     controller.abort();
     await Promise.all([waiting, flushing]);
     expect(await cache.get('k')).toBe(2);

@@ -3,7 +3,7 @@ import type { Pos } from './oracle.ts';
 import type { SimConnection } from './sim-front.ts';
 import type { SimProcess } from './sim-process.ts';
 import type { SimSession } from './sim-store.ts';
-import type { Surroundings } from './surroundings.ts';
+import { WAITERS_MAX, type Surroundings } from './surroundings.ts';
 
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
 /** How many operations a process has under way at once. */
@@ -59,7 +59,7 @@ export class Client {
         ? {
             ack: prng.chance(0.2) ? 'fsynced' : 'buffered',
             flush: flushes ? { maxDelay: prng.pick([5, 50, 300]), batchSize: prng.between(1, 5), concurrency: prng.between(1, 2), lease: '400ms' } : false,
-            backpressure: { maxEntries: setup.maxEntries, onFull: setup.onFull },
+            backpressure: { maxEntries: setup.maxEntries, onFull: setup.onFull, maxWaiters: WAITERS_MAX },
           }
         : {}),
       retry: { minDelay: 5, maxDelay: 200 },

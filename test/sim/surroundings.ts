@@ -5,13 +5,16 @@ import type { Prng } from './prng.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimProcess } from './sim-process.ts';
 
+/** Writes of a process that may wait for room, or be beyond the capacity. */
+export const WAITERS_MAX = 20;
+
 /** What a schedule's caches have in common. */
 export interface Setup {
   readonly policy: Policy;
   readonly lanes: number;
   readonly ttlMs: number | undefined;
   readonly maxEntries: number;
-  readonly onFull: 'wait' | 'reject';
+  readonly onFull: 'wait' | 'reject' | 'write-through';
 }
 
 /** What every part of the simulated world lives in. */

@@ -11,7 +11,7 @@ import { SimConnection } from './sim-front.ts';
 import { SimProcess } from './sim-process.ts';
 import { SimServer } from './sim-server.ts';
 import { SimDatabase, SimSession } from './sim-store.ts';
-import type { Setup } from './surroundings.ts';
+import { WAITERS_MAX, type Setup } from './surroundings.ts';
 import { Violation } from './violation.ts';
 
 /** How long the workload and its faults last, and how long draining may take after them, in simulated ms. */
@@ -49,8 +49,8 @@ export class World implements Stage {
     this.scheduler = new Scheduler(this.prng);
     this.journal = new Journal(() => this.scheduler.nowMs, linesMax);
     this.setup = this.#draw();
-    const { lanes, maxEntries } = this.setup;
-    this.oracle = new Oracle(lanes, maxEntries, () => this.scheduler.steps);
+    const { lanes, maxEntries, onFull } = this.setup;
+    this.oracle = new Oracle(lanes, maxEntries + (onFull === 'write-through' ? WAITERS_MAX : 0), () => this.scheduler.steps);
     this.server = new SimServer(lanes, this.scheduler, this.prng, this.journal, {
       stepped: (lane, _step, table, before) => this.oracle.checkStep(lane, table, before, this.server.isCurrent(lane)),
       rewound: (before, tables) => this.oracle.rewound(before, tables),
@@ -67,7 +67,7 @@ export class World implements Stage {
       lanes: prng.chance(0.8) ? 2 : 1,
       ttlMs: prng.pick([20, 200, 2_000, undefined]),
       maxEntries: isSmall ? prng.between(2, 6) : 1_000,
-      onFull: prng.pick(['wait', 'reject']),
+      onFull: prng.pick(['wait', 'reject', 'write-through']),
     };
   }
 
