@@ -144,16 +144,17 @@ describe('a foreign key', () => {
     await using stage = await Stage.on('memory');
     await table.query(`alter table {{schema}}.docs add parent text generated always as (doc ->> 'parent') stored references {{schema}}.docs`);
     try {
-      const cache = await stage.open<Doc>({ store: table.store(), flush: { maxDelay: 100 }, retry: { attempts: 1, minDelay: 10, maxDelay: 20 } });
+      const cache = await stage.open<Doc>({ store: table.store(), flush: { maxDelay: '2s' }, retry: { attempts: 20, minDelay: 10, maxDelay: 50 } });
       const child = await cache.set('child', { parent: 'parent' }, { ack: 'buffered' });
       await cache.flush();
       expect(await cache.inspect('child')).toMatchObject({ state: 'waiting', deadLetter: { code: '23503', attempts: 0 } });
       await cache.set('parent', { n: 1 });
+      await cache.flush();
       await child.stored();
       expect(await table.stored()).toEqual({ child: { parent: 'parent' }, parent: { n: 1 } });
       const orphan = await cache.set('orphan', { parent: 'nobody' });
       expect(await codeOf(orphan.stored())).toBe('MILLRACE_REJECTED');
-      expect(await cache.deadLetters.list()).toMatchObject([{ key: 'orphan', state: 'dead', attempts: 1 }]);
+      expect(await cache.deadLetters.list()).toMatchObject([{ key: 'orphan', state: 'dead', attempts: 20 }]);
       await expectBalance(cache);
     } finally {
       await table.query('alter table {{schema}}.docs drop parent');

@@ -42,6 +42,7 @@ export function judge(history: History, evidence: Evidence, terms: Terms): Verdi
 class Judge {
   readonly #history: History;
   readonly #evidence: Evidence;
+  readonly #survives: ReadonlySet<Level>;
   readonly #violations: Violation[] = [];
   /** Acknowledged writes that may be gone: their level does not survive the faults, and their loss was reported. */
   readonly #excused: Set<Write>;
@@ -51,6 +52,7 @@ class Judge {
   constructor(history: History, evidence: Evidence, { survives }: Terms) {
     this.#history = history;
     this.#evidence = evidence;
+    this.#survives = survives;
     this.#forgets = !survives.has('buffered') && !survives.has('fsynced');
     this.#excused = reportedLost(history);
     for (const write of this.#excused) if (survives.has(write.level) || write.stored) this.#excused.delete(write);
@@ -68,8 +70,7 @@ class Judge {
         this.#judgeReads(key, ofKey, reads.get(key) ?? []);
       }
     }
-    const everStored = new Set([...this.#evidence.versions.values()].flat().filter((id) => id !== null));
-    for (const { member, lane, count, t } of falseAlarms(this.#history, everStored)) this.#accuse('falseAlarms', `${member} reported ${count} lost in lane ${lane} at ${t}, but its last writes there are stored`);
+    this.#judgeReports();
     for (const why of this.#history.stuck) this.#accuse('stuck', why);
     return {
       acknowledged: [...this.#history.writes.values()].filter(({ acked }) => acked !== undefined).length,
@@ -80,6 +81,14 @@ class Judge {
 
   #accuse(offence: Offence, what: string): void {
     this.#violations.push({ offence, what });
+  }
+
+  /** Where every level survives there is nothing to report; elsewhere the last writes must be missing. */
+  #judgeReports(): void {
+    const canLose = [...this.#history.writes.values()].some(({ level }) => !this.#survives.has(level));
+    const everStored = new Set([...this.#evidence.versions.values()].flat().filter((id) => id !== null));
+    const unfounded = canLose ? falseAlarms(this.#history, everStored) : this.#history.losses;
+    for (const { member, lane, count, t } of unfounded) this.#accuse('falseAlarms', `${member} reported ${count} lost in lane ${lane} at ${t}, ${canLose ? 'but its last writes there are stored' : 'where nothing can be lost'}`);
   }
 
   /** A row that the store refuses ends as one dead letter. */

@@ -16,7 +16,8 @@ export class MemberProcess {
   /** `program` is the built `member.ts`. */
   constructor(program: string, spec: MemberSpec) {
     this.spec = spec;
-    this.#child = spawn(process.execPath, [program, JSON.stringify(spec)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    // Detached: an interrupt at the terminal is for the harness. The end of its input tells the member that the harness is gone.
+    this.#child = spawn(process.execPath, [program, JSON.stringify(spec)], { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
     this.#exited = once(this.#child, 'exit');
     this.ready = Promise.race([once(this.#child.stdout!, 'data'), this.#exited]);
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.#complaints = (this.#complaints + text).slice(-4_000)));

@@ -47,6 +47,10 @@ const pool = new pg.Pool({ connectionString: spec.postgres, max: 4, connectionTi
 pool.on('error', () => undefined);
 const subject = spec.subject === 'naive' ? (await import('./naive.ts')).naiveWriteBehind(spec, pool) : await millrace(spec, pool, spec.flushes, events);
 
+// The end of its input means that the harness is gone, however that came about.
+process.stdin.resume().once('end', () => process.exit(1));
+(process.stdin as unknown as { unref(): void }).unref();
+
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
 let writes = 0;

@@ -53,12 +53,17 @@ for (const kind of KINDS) if (values.only === undefined && refusal(kind) !== und
 const startedAt = performance.now();
 let acknowledged = 0;
 let done = 0;
+const interrupt = new AbortController();
+process.once('SIGINT', () => {
+  terminal.line('stopping after this cycle; interrupt again to stop at once');
+  interrupt.abort();
+});
 const reports = await torture({
   cycles,
   seed,
   kinds,
   subject: values.naive ? 'naive' : 'millrace',
-  enough: () => performance.now() > endAt,
+  enough: () => interrupt.signal.aborted || performance.now() > endAt,
   onCycle(report) {
     done++;
     acknowledged += report.acknowledged;

@@ -1,10 +1,13 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { attemptsMax } from '../../src/core/breaker.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { createCache, MillraceError, type Cache } from '../../src/index.ts';
 import type { LaneStore, Store, StoreAttachment } from '../../src/ports/store.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
+
+// Many steps of a virtual clock: no span of real time is expected.
+vi.setConfig({ testTimeout: 60_000 });
 
 /** Two workers on one front and one store, each with a way to the store of its own. */
 

@@ -1,10 +1,13 @@
 import { strict as assert } from 'node:assert';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { attemptsMax, FAILURES_TO_OPEN, PROBE_MS, RAMP_MS } from '../../src/core/breaker.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { createCache, isMillraceError, MillraceError, type Cache, type CacheEvents, type CacheOptions } from '../../src/index.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
+
+// Many steps of a virtual clock: no span of real time is expected.
+vi.setConfig({ testTimeout: 60_000 });
 
 const MIN_MS = 100;
 const MAX_MS = 10_000;

@@ -99,6 +99,7 @@ test('a reported loss is a loss only for a level that should have survived', () 
   ledger.loses(1);
   expect(offences(ledger, audit({ k: [first] }), ['stored'])).toEqual([]);
   expect(offences(ledger, audit({ k: [first] }), ['fsynced', 'stored'])).toEqual(['lost']);
+  expect(offences(ledger, audit({ k: [first] })), 'no level of this cycle can lose anything').toEqual(['lost', 'falseAlarms']);
   expect(offences(ledger, audit({}), ['stored']), 'more is gone than was reported').toEqual(['lost']);
 });
 
