@@ -46,6 +46,8 @@ export class FlushLane {
   /** A generation is cut and not yet cleaned up. */
   hasFlight = false;
   storedSeq = 0;
+  /** False while an acknowledgement has not been answered: the front may have cleaned more than `storedSeq` says. */
+  isStoredSeqKnown = true;
   /** Monotonic ms at which the oldest pending mutation is due; Infinity when nothing is. */
   dueAt = Number.POSITIVE_INFINITY;
   /** Somebody waits: due now. */

@@ -115,6 +115,7 @@ export class GenerationFlush {
 
   async #store(cuts: readonly Cut[], startedAt: number): Promise<void> {
     const { store, clock } = this.#context;
+    await Promise.all(cuts.map(({ lane }) => this.#knowStoredSeq(lane)));
     const generations = cuts.map(({ lane, flight }) => ({
       lane: lane.index,
       epoch: lane.epoch,
@@ -133,6 +134,15 @@ export class GenerationFlush {
     }
     this.#stored(cuts, result, batches.missing, clock.monotonic() - startedAt);
     await Promise.all(cuts.map((cut) => this.#acknowledge(cut, result.refused.filter(({ lane }) => lane === cut.lane.index), batches.missing.get(cut.lane.index))));
+  }
+
+  /** A generation begins after what is stored, and an answer that was lost may have told how much that is. */
+  async #knowStoredSeq(lane: FlushLane): Promise<void> {
+    if (lane.isStoredSeqKnown) return;
+    const { header, current } = await this.#context.front.header(lane.index);
+    if (header === undefined || !current) return;
+    lane.storedSeq = header.storedSeq;
+    lane.isStoredSeqKnown = true;
   }
 
   /** Tells listeners and counters of a commit. */
@@ -215,6 +225,7 @@ export class GenerationFlush {
     watermark.judge(lane.storedSeq + 1, flight.cutSeq, refused, missing);
     let deadKeys = refused.map(({ key }) => key);
     for (;;) {
+      lane.isStoredSeqKnown = false;
       const result = await front.acknowledge(lane.index, {
         epoch: lane.epoch,
         generation: flight.generation,
@@ -228,6 +239,7 @@ export class GenerationFlush {
       }
       deadKeys = [];
       lane.storedSeq = result.header.storedSeq;
+      lane.isStoredSeqKnown = true;
       lane.failures = 0;
       lane.lastError = undefined;
       watermark.observe(result.header);

@@ -161,6 +161,7 @@ export class LaneLeases {
       lane.epoch = header.epoch;
       lane.renewedAt = this.#context.clock.monotonic();
       lane.storedSeq = header.storedSeq;
+      lane.isStoredSeqKnown = true;
       if (lane.state === 'idle') this.learn(lane, header);
     } catch (error) {
       lane.become('foreign');
