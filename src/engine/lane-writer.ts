@@ -1,9 +1,10 @@
-import { isSyncLevel, type AckLevel, type SyncLevel } from '../core/acks.ts';
+import type { AckLevel } from '../core/acks.ts';
 import type { WriteResult } from '../core/lane-write.ts';
 import { MillraceError } from '../errors.ts';
 import type { Admission, Admitted } from './admission.ts';
 import { Caller } from './caller.ts';
 import { Collected, type Writer } from './collected.ts';
+import { answerAtLevels } from './confirmation.ts';
 import type { EngineContext } from './context.ts';
 import { PendingReceipt, type Progress } from './receipt.ts';
 import type { Position, Watermark } from './watermark.ts';
@@ -241,31 +242,7 @@ export class LaneWriter {
   /** Resolves callers at positions that rise by `step`: at once, or when the front holds `last` at the level that they ask for. */
   #answer(callers: readonly Writer[], firstSeq: number, step: 0 | 1, last: Position): void {
     const resolve = (caller: Writer, i: number): void => caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, last.epoch, firstSeq + i * step));
-    const levels = new Set<SyncLevel>();
-    callers.forEach((caller, i) => {
-      if (isSyncLevel(caller.ack)) levels.add(caller.ack);
-      else resolve(caller, i);
-    });
-    // Each level by itself: what is not confirmed at one is none of the others' business.
-    for (const level of levels) {
-      const each = (answer: (caller: Writer, i: number) => void): void => callers.forEach((caller, i) => caller.ack === level && answer(caller, i));
-      this.#sync(level, last).then(
-        () => each(resolve),
-        (error: unknown) => each((caller) => caller.reject(error)),
-      );
-    }
-  }
-
-  /** A front that was restarted since the write confirms what it has, which may not be the write. */
-  async #sync(level: SyncLevel, last: Position): Promise<void> {
-    const { front, settings } = this.#context;
-    await front.sync(level, this.#lane);
-    const { header, current } = await front.header(this.#lane);
-    if (header !== undefined && current) {
-      this.#watermark.observe(header);
-      if (this.#watermark.survived(last)) return;
-    }
-    throw new MillraceError('MILLRACE_LOST', `The front was restarted before it could confirm the write as '${level}'. The write may be lost; write it again.`, { cache: settings.name, lane: this.#lane });
+    answerAtLevels(this.#context, this.#watermark, last, callers, resolve);
   }
 
   /** Batches that were sent earlier and have to be repeated must not write these keys again. */

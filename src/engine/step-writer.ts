@@ -1,12 +1,13 @@
-import { isSyncLevel, type AckLevel, type SyncLevel } from '../core/acks.ts';
+import type { AckLevel } from '../core/acks.ts';
 import type { Stopped, Unrecovered } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
 import type { Admission, Admitted } from './admission.ts';
+import { answerAtLevels } from './confirmation.ts';
 import type { EngineContext } from './context.ts';
 import type { WriterHooks } from './lane-writer.ts';
 import { PendingReceipt } from './receipt.ts';
 import { WRITE_BYTES_MAX } from './settings.ts';
-import type { Position, Watermark } from './watermark.ts';
+import type { Watermark } from './watermark.ts';
 
 /** What a step writer asks of the rest of the engine. */
 export interface StepHooks extends WriterHooks {
@@ -209,30 +210,7 @@ export class StepWriter<A extends Asked> {
       const place = places[i] as Accepted['places'][number];
       asked.resolve(new PendingReceipt(this.#hooks, place.key, this.#lane, epoch, place.seq), place.total);
     };
-    const levels = new Set<SyncLevel>();
-    batch.forEach((asked, i) => {
-      if (isSyncLevel(asked.ack)) levels.add(asked.ack);
-      else resolve(asked, i);
-    });
-    for (const level of levels) {
-      const each = (answer: (asked: A, i: number) => void): void => batch.forEach((asked, i) => asked.ack === level && answer(asked, i));
-      this.#sync(level, { lane: this.#lane, epoch, seq }).then(
-        () => each(resolve),
-        (error: unknown) => each((asked) => asked.reject(error)),
-      );
-    }
-  }
-
-  /** A front that was restarted since the write confirms what it has, which may not be the write. */
-  async #sync(level: SyncLevel, last: Position): Promise<void> {
-    const { front, settings } = this.#context;
-    await front.sync(level, this.#lane);
-    const { header, current } = await front.header(this.#lane);
-    if (header !== undefined && current) {
-      this.#watermark.observe(header);
-      if (this.#watermark.survived(last)) return;
-    }
-    throw new MillraceError('MILLRACE_LOST', `The front was restarted before it could confirm the write as '${level}'. The write may be lost; write it again.`, { cache: settings.name, lane: this.#lane });
+    answerAtLevels(this.#context, this.#watermark, { lane: this.#lane, epoch, seq }, batch, resolve);
   }
 
   #again(batch: readonly A[], { rejected, later, ready }: Again<A>): void {

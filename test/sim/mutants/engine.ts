@@ -4,6 +4,7 @@ const GENERATION = 'src/engine/generation-flush.ts';
 const WATERMARK = 'src/engine/watermark.ts';
 const RECOVERY = 'src/engine/recovery.ts';
 const DIRECT = 'src/engine/direct-writer.ts';
+const CONFIRMATION = 'src/engine/confirmation.ts';
 const WRITER = 'src/engine/lane-writer.ts';
 const READER = 'src/engine/reader.ts';
 const PAGES = 'src/engine/generation-reader.ts';
@@ -12,8 +13,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   { name: 'first of two writes wins', file: 'src/engine/collected.ts', find: '      this.slots[i] = slot;', replace: '', why: 'writes of a key that are collected together are coalesced in the wrong order' },
   { name: 'lost answer resent', file: WRITER, find: '      this.#fail(batch, error);\n      this.#pump();\n      return;', replace: "      void this.#repeat(batch, { kind: 'unrecovered', header: undefined }, false);\n      return;", why: 'a write is repeated over a newer one, and its caller is given one of two positions' },
   { name: 'repeated over newer', file: WRITER, find: 'if (earlier.index.has(key)) (earlier.superseded', replace: "if (key === '') (earlier.superseded", why: 'a batch that is sent again writes over what came after it' },
-  { name: 'synced by a restarted front', file: WRITER, find: 'if (this.#watermark.survived(last)) return;', replace: 'return;', why: 'a front that lost the write confirms it' },
-  { name: 'synced without a sync', file: WRITER, find: 'await front.sync(level, this.#lane);', replace: '', why: 'the write is not on the disk' },
+  { name: 'synced by a restarted front', file: CONFIRMATION, find: 'if (watermark.survived(last)) return;', replace: 'return;', why: 'a front that lost the write confirms it' },
+  { name: 'synced without a sync', file: CONFIRMATION, find: 'await front.sync(level, lane);', replace: '', why: 'the write is not on the disk' },
 
   { name: 'unknown commit taken for success', file: GENERATION, find: 'judge: this.#letters.judge });', replace: "judge: this.#letters.judge }).catch((): ApplyResult => ({ kind: 'applied', rows: 0, statements: 0, refused: [], superseded: 0 }));", why: 'a generation that was never committed is acknowledged' },
   { name: 'superseded flush acknowledged', file: GENERATION, find: "if (verdict === 'applied') await", replace: "if (verdict !== 'diverged') await", why: 'a worker that lost the lane acknowledges what it did not store' },
