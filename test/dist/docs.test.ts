@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commandsIn, documents, headingsOf, linksIn, pathsIn, snippetsOf, type Snippet } from './documents.ts';
@@ -12,6 +12,13 @@ import { root } from './package.ts';
  */
 const snippets = documents.flatMap(snippetsOf);
 const programs = snippets.filter(({ runs }) => runs);
+
+/** With arguments that make them short. */
+const examples = [
+  ['sessions.ts', []],
+  ['page-views.ts', ['--minutes', '3', '--minute-ms', '100']],
+  ['telemetry.ts', ['--seconds', '1']],
+] as const;
 
 describe('snippets', () => {
   let workshop: Workshop;
@@ -35,11 +42,23 @@ describe('snippets', () => {
     const printed = await workshop.run(program);
     expect(program.output === undefined ? undefined : printed.trim()).toBe(program.output?.trim());
   });
+});
 
-  test('the example runs on embedded parts and on servers', async () => {
-    expect(await workshop.example()).toContain('verified');
-    expect(await workshop.example('--redis', process.env['MILLRACE_TEST_REDIS_URL'] as string, '--postgres', process.env['MILLRACE_TEST_POSTGRES_URL'] as string)).toContain('verified');
+// An example verifies its rows by itself, and exits with 1 when something is not as it should be.
+describe.each(examples)('the example %s', (file, args) => {
+  test('verifies on embedded parts', async () => {
+    expect(await Workshop.example(file, ...args)).toMatch(/^verified: /m);
   });
+
+  test('verifies on servers', async () => {
+    const [redis, postgres] = [process.env['MILLRACE_TEST_REDIS_URL'], process.env['MILLRACE_TEST_POSTGRES_URL']] as [string, string];
+    expect(await Workshop.example(file, ...args, '--redis', redis, '--postgres', postgres)).toMatch(/^verified: /m);
+  });
+});
+
+test('every example is run', () => {
+  const files = readdirSync(join(root, 'examples')).filter((file) => file !== 'parts.ts');
+  expect(files.toSorted()).toEqual(examples.map(([file]) => file).toSorted());
 });
 
 describe.each(documents.map((document) => [relative(root, document.file), document] as const))('%s', (_, document) => {

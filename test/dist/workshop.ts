@@ -108,10 +108,10 @@ export class Workshop {
     return stdout;
   }
 
-  /** The worked example, from source. */
-  async example(...args: string[]): Promise<string> {
+  /** Runs a worked example from source and gives what it printed. */
+  static async example(file: string, ...args: string[]): Promise<string> {
     const before = await readdir(root);
-    const { stdout } = await execute(process.execPath, ['--import', './scripts/run-ts.mjs', 'examples/sessions.ts', ...args], { cwd: root });
+    const { stdout } = await execute(process.execPath, ['--import', './scripts/run-ts.mjs', `examples/${file}`, ...args], { cwd: root });
     const left = (await readdir(root)).filter((name) => !before.includes(name));
     if (left.length > 0) throw new Error(`the example left ${left.join(', ')} behind`);
     return stdout;
