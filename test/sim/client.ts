@@ -35,8 +35,8 @@ export class Client {
   readonly busy = new Set<string>();
   /** Writes that were acknowledged to it. */
   readonly acknowledged: Acknowledged[] = [];
-  /** Keys that a direct write of it is about to change. */
-  readonly #writing = new Map<string, number>();
+  /** Keys that a direct write of it is about to change: how many do, and how often the front had been rewound when the first began. */
+  readonly #writing = new Map<string, { under: number; readonly rewinds: number }>();
   /** What its loaders have made: whoever joins one is given it, written or not. */
   readonly #loaded = new Set<string>();
   closed = false;
@@ -81,7 +81,7 @@ export class Client {
 
   /** Its process ends without a word. */
   kill(): void {
-    for (const key of this.#writing.keys()) this.#world.oracle.failedDirectly(key);
+    for (const [key, { rewinds }] of this.#writing) this.#failed(key, rewinds);
     this.process.kill();
     this.connection.cut();
   }
@@ -135,7 +135,7 @@ export class Client {
     const options = this.#options();
     const burst = prng.chance(0.2) ? prng.between(2, 4) : 1;
     const values = Array.from({ length: burst }, (_, i) => (i === burst - 1 ? value : this.#world.value()));
-    const writes = this.#tracked(key, values.at(-1), () => values.map((each) => (each === undefined ? this.cache.delete(key, options) : this.cache.set(key, each, options))));
+    const writes = this.#tracked(key, values.at(-1), () => values.map((each) => this.#ask(key, each, options)));
     const [last] = (await writes).slice(-1);
     if (last === undefined) return;
     if (!this.#policyIsDirect && options.ack !== 'stored') this.#world.oracle.checkLast(this.process.name, last as unknown as Pos, key, values.slice(0, -1).map(jsonOf));
@@ -147,10 +147,17 @@ export class Client {
     const options = this.#options();
     const deletes = this.#world.prng.chance(0.3);
     const values = new Map(keys.map((key) => [key, deletes ? undefined : this.#world.value()]));
+    if (!this.#policyIsDirect) for (const [key, value] of values) this.#world.oracle.asked(this.process.name, key, jsonOf(value));
     const receipts = this.#policyIsDirect
-      ? await Promise.all(keys.map(async (key) => (await this.#tracked(key, values.get(key), () => [values.get(key) === undefined ? this.cache.delete(key, options) : this.cache.set(key, values.get(key), options)]))[0]))
+      ? await Promise.all(keys.map(async (key) => (await this.#tracked(key, values.get(key), () => [this.#ask(key, values.get(key), options)]))[0]))
       : await (deletes ? this.cache.deleteMany(keys, options) : this.cache.setMany([...values], options));
     for (const [i, key] of keys.entries()) await this.#acknowledge(key, receipts[i] as Receipt, options.ack);
+  }
+
+  /** One write; undefined deletes. */
+  #ask(key: string, value: unknown, options: WriteOptions): Promise<Receipt> {
+    this.#world.oracle.asked(this.process.name, key, jsonOf(value));
+    return value === undefined ? this.cache.delete(key, options) : this.cache.set(key, value, options);
   }
 
   get #policyIsDirect(): boolean {
@@ -161,21 +168,29 @@ export class Client {
   async #tracked<T>(key: string, value: unknown, write: () => Promise<T>[], wrote = (): boolean => true): Promise<T[]> {
     const { oracle, scheduler } = this.#world;
     const fromStep = scheduler.steps;
-    this.#writing.set(key, (this.#writing.get(key) ?? 0) + 1);
+    const { rewinds } = oracle;
+    const writing = this.#writing.get(key) ?? { under: 0, rewinds };
+    writing.under++;
+    this.#writing.set(key, writing);
     try {
       const settled = await Promise.allSettled(write());
       const last = settled.at(-1) as (typeof settled)[number];
       if (this.#policyIsDirect && wrote()) {
         if (last.status === 'fulfilled') oracle.settledDirectly(key, jsonOf(value), fromStep);
-        else if (!isMillraceError(last.reason) || last.reason.code !== 'MILLRACE_REJECTED') oracle.failedDirectly(key);
+        else if (!isMillraceError(last.reason) || last.reason.code !== 'MILLRACE_REJECTED') this.#failed(key, rewinds);
       }
       if (last.status === 'rejected') throw last.reason;
       return settled.map((each) => (each as PromiseFulfilledResult<T>).value);
     } finally {
-      const left = (this.#writing.get(key) ?? 1) - 1;
-      if (left === 0) this.#writing.delete(key);
-      else this.#writing.set(key, left);
+      if (--writing.under === 0) this.#writing.delete(key);
     }
+  }
+
+  /** A direct write failed that began when the front had been rewound so often. */
+  #failed(key: string, rewinds: number): void {
+    const { oracle, setup } = this.#world;
+    if (setup.policy === 'write-through') oracle.failedBehindIntent(key, rewinds);
+    else oracle.failedDirectly(key);
   }
 
   #options(): WriteOptions {

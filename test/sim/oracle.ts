@@ -26,6 +26,8 @@ interface Entry {
   fate: 'pending' | 'committed' | 'superseded' | 'dead' | 'lost';
   /** Whether the store refused it at some time. */
   wasRefused: boolean;
+  /** Whether it was refused for the last time. */
+  isBuried: boolean;
 }
 
 export const isPoison = (json: string | undefined): boolean => json !== undefined && json.includes('poison');
@@ -56,8 +58,16 @@ export class Oracle {
   readonly #versions = new Versions();
   /** Keys that can be seen with a value that was refused, and with which, until the front has forgotten it. */
   readonly #refused = new Map<string, string>();
-  /** Keys of which the front may hold an old value, since a direct write failed half way. */
-  readonly #tainted = new Set<string>();
+  /** Keys of which the front may hold an old value, with the step at which a direct write failed half way. */
+  readonly #tainted = new Map<string, number>();
+  /** Keys of which the front hides an old value behind the intent of a write that failed, as long as it keeps its state. */
+  readonly #hidden = new Set<string>();
+  /** Values that were to be written: whose turn they are, and in which order. Each value is written once. */
+  readonly #asked = new Map<string, { readonly turn: string; readonly order: number }>();
+  /** The last of each turn that was executed. */
+  readonly #executed = new Map<string, number>();
+  /** How often the front's state was replaced. */
+  rewinds = 0;
   /** Lanes that lost acknowledged mutations at some time. */
   readonly lossy = new Set<number>();
   /** The first finding; kept, because whoever it is thrown at may take it for a fault of a server. */
@@ -77,15 +87,30 @@ export class Oracle {
 
   // What happened.
 
-  executed(lane: number, batch: WriteBatch, epoch: number, seq: number): void {
+  /** A process is about to write the key. */
+  asked(process: string, key: string, json: string | undefined): void {
+    if (json !== undefined) this.#asked.set(json, { turn: `${process} ${key}`, order: this.#asked.size });
+  }
+
+  /** `isLate` when it was executed after its connection broke: then its process may have gone on without it. */
+  executed(lane: number, batch: WriteBatch, epoch: number, seq: number, isLate: boolean): void {
+    if (!isLate) for (const slot of batch.slots) this.#checkOrder(slot);
     batch.keys.forEach((key, i) => {
       const slot = batch.slots[i] as string;
       const json = slot === TOMBSTONE ? undefined : slot;
-      const entry: Entry = { lane, key, json, epoch, fromSeq: seq - batch.accepted + 1, seq, fate: 'pending', wasRefused: false };
+      const entry: Entry = { lane, key, json, epoch, fromSeq: seq - batch.accepted + 1, seq, fate: 'pending', wasRefused: false, isBuried: false };
       (this.#log[lane] as Entry[]).push(entry);
       (this.#all[lane] as Entry[]).push(entry);
       this.#versions.became(key, json, this.#step());
     });
+  }
+
+  /** A process's write is executed once. */
+  #checkOrder(slot: string): void {
+    const asked = this.#asked.get(slot);
+    if (asked === undefined) return;
+    if (asked.order === this.#executed.get(asked.turn)) this.#fail(2, `a write of ${asked.turn} was executed twice: ${slot}`);
+    this.#executed.set(asked.turn, asked.order);
   }
 
   /** A generation was committed: the store must hold exactly what the lane's history says up to its cut. */
@@ -104,8 +129,8 @@ export class Oracle {
       last.set(entry.key, entry);
     }
     for (const [key, entry] of last) {
-      // A refused write that waited, or is dead, has a later one now.
-      for (const earlier of this.#all[lane] as Entry[]) if (earlier.key === key && earlier.fate === 'dead') earlier.fate = 'superseded';
+      // A refused write that waited, or is dead, has a later one now; of two that are refused, one that is dead stays so.
+      for (const earlier of this.#all[lane] as Entry[]) if (earlier.key === key && earlier.fate === 'dead' && !(earlier.isBuried && dead.has(key))) earlier.fate = 'superseded';
       if (dead.has(key)) {
         if (!isPoison(entry.json)) this.#fail(9, `a dead letter for key ${key}, whose value is fine`);
         this.refusals++;
@@ -143,6 +168,12 @@ export class Oracle {
     this.#versions.also(key, json, this.#step());
   }
 
+  /** A row was refused for the last time. */
+  buried(lane: number, key: string, json: string | undefined): void {
+    const entry = (this.#all[lane] as Entry[]).findLast((each) => each.key === key && each.json === json);
+    if (entry !== undefined) entry.isBuried = true;
+  }
+
   /** Write-through and cache-aside: what was before can be seen until the writer has told the front. */
   committedDirectly(mutations: readonly Mutation[]): void {
     this.commits++;
@@ -156,16 +187,29 @@ export class Oracle {
   /** A direct write that began at `fromStep` has succeeded: nobody sees any more what was before it. */
   settledDirectly(key: string, json: string | undefined, fromStep: number): void {
     this.#versions.succeeded(key, json, fromStep, this.#step());
-    this.#tainted.delete(key);
+    // One that was under way already has perhaps been overtaken by what failed.
+    if ((this.#tainted.get(key) ?? 0) < fromStep) this.#tainted.delete(key);
   }
 
   /** A direct write failed, or its process died: the front may serve what was before it until it expires or is written again. */
   failedDirectly(key: string): void {
-    this.#tainted.add(key);
+    this.#tainted.set(key, this.#step());
+  }
+
+  /**
+   * A write-through failed, or its process died. Its intent hides what was before it, unless the front has lost that
+   * since the write began, `rewinds` ago.
+   */
+  failedBehindIntent(key: string, rewinds: number): void {
+    if (rewinds === this.rewinds) this.#hidden.add(key);
+    else this.failedDirectly(key);
   }
 
   /** The front's state was replaced by an earlier one, or by nothing. */
   rewound(before: readonly SimTable[], tables: readonly SimTable[]): void {
+    this.rewinds++;
+    for (const key of this.#hidden) this.failedDirectly(key);
+    this.#hidden.clear();
     tables.forEach((table, lane) => {
       const seq = table.header?.seq ?? 0;
       const flight = before[lane]?.header?.flight;

@@ -36,7 +36,12 @@ export class SimConnection implements Front {
   #generation = 0;
   #lastRequestMs = 0;
   #lastReplyMs = 0;
+  /** What is to arrive at either end, in order: the scheduler gives events of the same moment in any. */
+  readonly #requests: (() => void)[] = [];
+  readonly #replies: (() => void)[] = [];
   #closed = false;
+  /** Whether what is being executed comes after its connection broke. */
+  #isLate = false;
   /** Who waits for an answer. */
   readonly #outstanding = new Set<() => void>();
   /** The incarnation of each lane, as this process last saw it. */
@@ -83,10 +88,16 @@ export class SimConnection implements Front {
         this.#world.reached(name, result, this.#process);
         return result;
       };
-      scheduler.after(this.#lastRequestMs - scheduler.nowMs, () => {
+      this.#requests.push(() => {
         if (generation !== this.#generation) {
           // What was in the server's receive buffer when the connection broke may still be executed.
-          if (prng.chance(0.3)) scheduler.after(prng.between(0, LATE_MS_MAX), execute);
+          if (prng.chance(0.3)) {
+            scheduler.after(prng.between(0, LATE_MS_MAX), () => {
+              this.#isLate = true;
+              execute();
+              this.#isLate = false;
+            });
+          }
           return;
         }
         if (server.down) {
@@ -96,12 +107,14 @@ export class SimConnection implements Front {
         }
         const result = execute() as T;
         this.#lastReplyMs = Math.max(this.#lastReplyMs, scheduler.nowMs + latency());
-        scheduler.after(this.#lastReplyMs - scheduler.nowMs, () => {
+        this.#replies.push(() => {
           if (generation !== this.#generation) return;
           this.#outstanding.delete(giveUp);
           this.#process.deliver(() => resolve(result));
         });
+        scheduler.after(this.#lastReplyMs - scheduler.nowMs, () => this.#replies.shift()?.());
       });
+      scheduler.after(this.#lastRequestMs - scheduler.nowMs, () => this.#requests.shift()?.());
     });
   }
 
@@ -142,7 +155,7 @@ export class SimConnection implements Front {
       write: (lane, batch) =>
         this.#step(lane, 'write', (table, env) => {
           const result = write(table, env, batch);
-          if (result.kind === 'accepted') this.#world.oracle.executed(lane, batch, result.epoch, result.seq);
+          if (result.kind === 'accepted') this.#world.oracle.executed(lane, batch, result.epoch, result.seq, this.#isLate);
           return result;
         }),
       increment: (lane, batch) => this.#step(lane, 'increment', (table, env) => increment(table, env, batch)),

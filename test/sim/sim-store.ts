@@ -122,6 +122,7 @@ export class SimDatabase {
     });
     for (const { key, json } of stored) this.#write(key, json);
     for (const row of stored) this.#world.oracle.retried(row);
+    for (const { key, json, state } of after) if (state === 'dead') this.#world.oracle.buried(lane, key, json);
     return { kind: 'retried', letters: after };
   }
 

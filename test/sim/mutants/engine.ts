@@ -20,7 +20,6 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   { name: 'superseded flush acknowledged', file: GENERATION, find: "if (verdict === 'applied') await", replace: "if (verdict !== 'diverged') await", why: 'a worker that lost the lane acknowledges what it did not store' },
   { name: 'letters not asked for', file: GENERATION, find: 'const refused = await this.#lettersOf(cut);', replace: 'const refused: DeadLetter[] = [];', why: 'a refused write counts as stored when the commit\'s answer was lost' },
   { name: 'letters of others not asked for', file: GENERATION, find: 'await this.#acknowledge(cut, await this.#lettersOf(cut));', replace: 'await this.#acknowledge(cut, []);', why: 'a refused write counts as stored when another worker committed it' },
-  { name: 'flight forgotten after a failure', file: GENERATION, find: '      lane.lastError = fault;\n      lane.hasFlight = true;\n', replace: '      lane.lastError = fault;\n      lane.hasFlight = false;\n', why: 'a generation whose store was down waits for the next write' },
 
   { name: 'resolved one seq too soon', file: WATERMARK, find: 'position.seq > this.#storedSeq)', replace: 'position.seq > this.#storedSeq + 1)', why: 'a write counts as stored when the one before it is' },
   { name: 'resolved by a stranger\'s seq', file: WATERMARK, find: 'return position.epoch >= this.#epoch || position.seq <= this.#survivedSeq(position.epoch);', replace: 'return true;', why: 'a lost write counts as stored when its seq was given to another one' },
