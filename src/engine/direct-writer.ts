@@ -4,6 +4,7 @@ import { isMillraceError, MillraceError } from '../errors.ts';
 import type { Mutation } from '../ports/store.ts';
 import type { EngineContext } from './context.ts';
 import { INTENT_MS, WRITE_BYTES_MAX, WRITE_KEYS_MAX } from './settings.ts';
+import { StoreHeldBack } from './store-breaker.ts';
 
 interface Caller {
   readonly key: string;
@@ -141,8 +142,15 @@ export class DirectWriter {
     breaker.check();
     const mutations = entries.map(({ mutation }) => mutation).sort((a, b) => (a.key < b.key ? -1 : 1));
     if (!this.#withIntents) {
-      await store.commit(mutations);
-      await this.#tellFront(entries, (lane, keys) => this.#context.front.invalidate(lane, keys));
+      const invalidate = (lane: number, keys: readonly string[]) => this.#context.front.invalidate(lane, keys);
+      try {
+        await store.commit(mutations);
+      } catch (error) {
+        // If it is not known whether the store has it, what the front has may be old.
+        if (mayBeCommitted(error)) await this.#step(entries, invalidate).catch(() => undefined);
+        throw error;
+      }
+      await this.#tellFront(entries, invalidate);
       return;
     }
     const token = random.token();
@@ -202,5 +210,7 @@ export class DirectWriter {
     );
   }
 }
+
+const mayBeCommitted = (error: unknown): boolean => !(error instanceof StoreHeldBack) && !(isMillraceError(error) && error.code === 'MILLRACE_REJECTED');
 
 type FrontCall = (lane: number, keys: readonly string[], part: readonly Entry[]) => Promise<SlotsDone>;
