@@ -35,6 +35,8 @@ export class SimConnection implements Front {
   /** Rises when the connection breaks. */
   #generation = 0;
   #lastRequestMs = 0;
+  /** Requests that have not arrived. */
+  #onTheWay = 0;
   #lastReplyMs = 0;
   /** What is to arrive at either end, in order: the scheduler gives events of the same moment in any. */
   readonly #requests: (() => void)[] = [];
@@ -55,6 +57,8 @@ export class SimConnection implements Front {
   }
 
   cut(): void {
+    this.#server.strays += this.#onTheWay;
+    this.#onTheWay = 0;
     this.#generation++;
     for (const giveUp of this.#outstanding) this.#process.deliver(giveUp);
     this.#outstanding.clear();
@@ -88,18 +92,23 @@ export class SimConnection implements Front {
         this.#world.reached(name, result, this.#process);
         return result;
       };
+      this.#onTheWay++;
       this.#requests.push(() => {
         if (generation !== this.#generation) {
           // What was in the server's receive buffer when the connection broke may still be executed.
-          if (prng.chance(0.3)) {
-            scheduler.after(prng.between(0, LATE_MS_MAX), () => {
-              this.#isLate = true;
-              execute();
-              this.#isLate = false;
-            });
+          if (!prng.chance(0.3)) {
+            server.strays--;
+            return;
           }
+          scheduler.after(prng.between(0, LATE_MS_MAX), () => {
+            server.strays--;
+            this.#isLate = true;
+            execute();
+            this.#isLate = false;
+          });
           return;
         }
+        this.#onTheWay--;
         if (server.down) {
           this.#outstanding.delete(giveUp);
           this.#process.deliver(giveUp);

@@ -40,6 +40,8 @@ export class SimServer {
   /** Versions of the tables that the last snapshot has. */
   #copied: number[] = [];
   #copies: Snapshot[] = [];
+  /** Requests of connections that were cut which have not arrived: each may still be executed. */
+  strays = 0;
   /** Cuts every connection. */
   readonly connections = new Set<{ cut(): void }>();
 

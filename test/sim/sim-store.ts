@@ -25,6 +25,8 @@ export class SimDatabase {
   fences: Fence[];
   readonly letters: MemoryLetters;
   down = false;
+  /** How often an earlier state was restored: transactions of before are gone with it. */
+  restores = 0;
   slowMs = 0;
   /** As it was before each of the last commits. */
   readonly #copies: { readonly rows: ReadonlyMap<string, string>; readonly fences: readonly Fence[] }[] = [];
@@ -41,6 +43,7 @@ export class SimDatabase {
   restore(): boolean {
     const copy = this.#copies.length === 0 ? undefined : this.#world.prng.pick(this.#copies);
     if (copy === undefined) return false;
+    this.restores++;
     this.rows = new Map(copy.rows);
     this.fences = [...copy.fences];
     this.#world.oracle.rolledBack(this.rows, this.fences);
@@ -206,7 +209,9 @@ export class SimSession implements Store {
   #commit<T>(name: string, commit: () => T, onLate = (): void => undefined): Promise<T> {
     const { scheduler, prng } = this.#world;
     const database = this.#database;
+    const { restores } = database;
     return this.#call(name, () => {
+      if (restores !== database.restores) throw unavailable('restored');
       const fault = database.commitFaults.shift();
       if (fault === 'deadlock' || fault === 'lost') throw unavailable(fault);
       if (fault === undefined) return commit();
@@ -220,7 +225,7 @@ export class SimSession implements Store {
       if (fault === 'silent') happen();
       else {
         scheduler.after(prng.between(1, 300), () => {
-          happen();
+          if (restores === database.restores) happen();
           onLate();
         });
       }

@@ -163,6 +163,7 @@ export class World implements Stage {
     const beganMs = this.scheduler.nowMs;
     const living = this.#clients.filter(({ isUsable }) => isUsable);
     this.#within(() => `an operation did not end: ${this.#clients.flatMap(({ process, busy }) => (process.alive ? [...busy].map((doing) => `${process.name}: ${doing}`) : [])).join(', ')}`, () => this.#clients.every(({ busy, process }) => !process.alive || busy.size === 0));
+    this.#within(() => 'a request never arrived', () => this.server.strays === 0);
     // Everybody flushes, and learns on the way what it had been acknowledged and is lost.
     this.#all('the lanes were not drained', living, (client) => client.drain());
     this.journal.counts['drain ms'] = this.scheduler.nowMs - beganMs;
