@@ -105,16 +105,23 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   }
 
   /** {@link set} for many; resolves with the receipts in order when all are acknowledged, rejects when one is not. */
-  async setMany(entries: Iterable<readonly [key: string, value: V]>, options: WriteOptions = DEFAULTS): Promise<Receipt[]> {
-    const { schema } = this.options;
-    const encoded: [string, string][] = [];
-    // All are checked before the first is written.
-    for (const [key, value] of entries) {
-      this.checkKey(key);
-      encoded.push([key, this.#encode(key, schema === undefined ? value : await validate(schema, value, this.name, key))]);
+  setMany(entries: Iterable<readonly [key: string, value: V]>, options: WriteOptions = DEFAULTS): Promise<Receipt[]> {
+    // Not an async function: writes take effect in the order of the calls.
+    try {
+      const list = [...entries];
+      for (const [key] of list) this.checkKey(key);
+      const { schema } = this.options;
+      if (schema !== undefined) return this.#setManyValidated(schema, list, options);
+      return this.#writeMany(list.map(([key, value]) => [key, this.#encode(key, value)] as const), options);
+    } catch (error) {
+      return Promise.reject(error as Error);
     }
-    await this.#checkAllStorable(encoded);
-    return Promise.all(encoded.map(([key, json]) => this.#write(key, json, options)));
+  }
+
+  async #setManyValidated(schema: StandardSchemaV1<unknown, V>, entries: readonly (readonly [key: string, value: V])[], options: WriteOptions): Promise<Receipt[]> {
+    const encoded: [string, string][] = [];
+    for (const [key, value] of entries) encoded.push([key, this.#encode(key, await validate(schema, value, this.name, key))]);
+    return this.#writeMany(encoded, options);
   }
 
   /** Deletes a value; resolves and rejects like {@link set}. Deleting what does not exist is no error. */
@@ -127,8 +134,7 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   async deleteMany(keys: Iterable<string>, options: WriteOptions = DEFAULTS): Promise<Receipt[]> {
     const list = [...keys];
     for (const key of list) this.checkKey(key);
-    await this.#checkAllStorable(list.map((key) => [key, undefined]));
-    return Promise.all(list.map((key) => this.#write(key, undefined, options)));
+    return this.#writeMany(list.map((key) => [key, undefined] as const), options);
   }
 
   /** Where a key's value is: in the front, pending, in flight, stored, refused; since when; and the last error. */
@@ -147,7 +153,7 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
     return engine.write(key, json, undefined, this.options.settings.ack);
   }
 
-  async #writeAs(key: string, json: string | undefined, options: WriteOptions): Promise<Receipt> {
+  #writeAs(key: string, json: string | undefined, options: WriteOptions): Promise<Receipt> {
     const { settings, front } = this.options;
     const ack = options.ack ?? settings.ack;
     const refusal = options.ack === undefined ? undefined : refuseAck(ack, settings.policy, front);
@@ -157,10 +163,13 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
       throw new MillraceError('MILLRACE_OPTIONS', `ttl must be a positive duration such as '5m' or milliseconds, not ${String(options.ttl)}.`, { cache: this.name, key });
     }
     if (options.signal?.aborted === true) throw aborted(true, options.signal.reason, this.name, key);
-    const engine = await this.attached();
-    this.refuseClosed();
-    this.#checkStorable(engine, key, json);
-    return engine.write(key, json, ttlMs, ack, options.signal);
+    const write = (engine: Engine): Promise<Receipt> => {
+      this.refuseClosed();
+      this.#checkStorable(engine, key, json);
+      return engine.write(key, json, ttlMs, ack, options.signal);
+    };
+    // What is asked for before the cache is connected goes on in the order of the calls as well.
+    return this.engine === undefined ? this.attached().then(write) : write(this.engine);
   }
 
   #encode(key: string, value: V): string {
@@ -175,9 +184,13 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
     return json;
   }
 
-  async #checkAllStorable(entries: readonly (readonly [key: string, json: string | undefined])[]): Promise<void> {
-    const engine = await this.attached();
-    for (const [key, json] of entries) this.#checkStorable(engine, key, json);
+  /** All are checked before the first is written. */
+  #writeMany(entries: readonly (readonly [key: string, json: string | undefined])[], options: WriteOptions): Promise<Receipt[]> {
+    const write = (engine: Engine): Promise<Receipt[]> => {
+      for (const [key, json] of entries) this.#checkStorable(engine, key, json);
+      return Promise.all(entries.map(([key, json]) => this.#write(key, json, options)));
+    };
+    return this.engine === undefined ? this.attached().then(write) : write(this.engine);
   }
 
   #checkStorable(engine: Engine, key: string, json: string | undefined): void {

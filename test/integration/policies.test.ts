@@ -82,6 +82,24 @@ describe.each(pairs)('$front in front of $store', ({ front, store }) => {
     expect(Object.fromEntries(await cache.getMany(['a', 'b', 'c']))).toEqual({ a: { n: 2 }, b: { n: 1 }, c: { n: 2 } });
   });
 
+  test('the last call of several that nobody waited for is the one that counts, connected or not', async () => {
+    await using stage = await Stage.on(front, 'order');
+    const cache = stage.create<Doc>({ store: table.store() });
+    for (const key of ['before', 'after']) {
+      await Promise.all([
+        cache.set(key, { by: 'test', n: 1 }, { ttl: '1h' }),
+        cache.setMany([[key, { by: 'test', n: 2 }]]),
+        cache.delete(key, { ttl: '1h' }),
+        cache.deleteMany([key]),
+        cache.setMany([[key, { by: 'test', n: 3 }]], { ttl: '1h' }),
+        cache.set(key, { by: 'test', n: 4 }),
+      ]);
+      expect(await cache.get(key)).toEqual({ by: 'test', n: 4 });
+      await cache.flush();
+    }
+    expect(await table.stored()).toEqual({ before: { by: 'test', n: 4 }, after: { by: 'test', n: 4 } });
+  });
+
   test('write-behind: the store is empty when writes are acknowledged, and complete after the flush', async () => {
     await using stage = await Stage.on(front, 'behind');
     const cache = await stage.open<Doc>({ store: table.store(), flush: NEVER });
