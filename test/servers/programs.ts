@@ -24,8 +24,8 @@ async function aptInstall(packages: readonly string[]): Promise<void> {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   const apt = (...args: string[]) => run('apt-get', ['-o', 'DPkg::Lock::Timeout=120', '-qq', ...args], { env });
   await apt('update');
-  const release = (await areAvailable(packages)) ? undefined : await backportsOf();
-  if (release === undefined) {
+  const archive = (await areAvailable(packages)) ? undefined : await archiveOf();
+  if (archive === undefined) {
     await apt('install', '-y', '--no-install-recommends', ...packages);
     return;
   }
@@ -35,7 +35,8 @@ async function aptInstall(packages: readonly string[]): Promise<void> {
     const source = join(folder, 'sources.list');
     const lists = join(folder, 'lists');
     await mkdir(lists);
-    const line = (suite: string) => `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian ${suite} main\n`;
+    const { release, uri } = archive;
+    const line = (suite: string) => `deb ${uri} ${suite} main\n`;
     await writeFile(source, line(release) + line(`${release}-backports`));
     const own = ['-o', `Dir::Etc::sourcelist=${source}`, '-o', 'Dir::Etc::sourceparts=/dev/null', '-o', `Dir::State::lists=${lists}`, '-o', 'APT::Sandbox::User=root'];
     await apt(...own, 'update');
@@ -50,10 +51,14 @@ async function areAvailable(packages: readonly string[]): Promise<boolean> {
   return stdout.match(/Candidate: (?!\(none\))/g)?.length === packages.length;
 }
 
-/** The code name of a Debian release, which may have the package in its backports; undefined elsewhere. */
-async function backportsOf(): Promise<string | undefined> {
-  const release = await readFile('/etc/os-release', 'utf8');
-  return /^ID=debian$/m.test(release) ? /^VERSION_CODENAME=(\w+)$/m.exec(release)?.[1] : undefined;
+/** A Debian release, which may have the package in its backports, and where its packages come from; undefined elsewhere. */
+async function archiveOf(): Promise<{ readonly release: string; readonly uri: string } | undefined> {
+  const system = await readFile('/etc/os-release', 'utf8');
+  const release = /^ID=debian$/m.test(system) ? /^VERSION_CODENAME=(\w+)$/m.exec(system)?.[1] : undefined;
+  if (release === undefined) return undefined;
+  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(CODENAME) $(REPO_URI)', 'Created-By: Packages']);
+  const uri = stdout.split('\n').find((line) => line.startsWith(`${release} `))?.split(' ')[1];
+  return uri === undefined ? undefined : { release, uri };
 }
 
 /** The files of programs with these names, in the order of the names and the PATH. */
