@@ -7,6 +7,7 @@ import { redisFront } from '../../src/fronts/redis/index.ts';
 import { startRedis } from '../servers/index.ts';
 import { AuditedTable, watched } from '../support/audited-table.ts';
 import { eventually, Gate } from '../support/gate.ts';
+import { outcome } from '../support/outcome.ts';
 import { frontKinds, NEVER, Stage, type FrontKind } from '../support/stage.ts';
 
 let table: AuditedTable;
@@ -15,12 +16,6 @@ beforeAll(async () => {
 });
 beforeEach(() => table.reset());
 afterAll(() => table[Symbol.asyncDispose]());
-
-const outcome = async (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'written',
-    (error: unknown) => (isMillraceError(error) ? `${error.code} ${error.message}` : String(error)),
-  );
 
 /** A cache whose two entries are taken, in front of a store that takes nothing before the gate opens. */
 async function full<V>(stage: Stage, backpressure: BackpressureOptions, gate: Gate, values: readonly [V, V]): Promise<Cache<V>> {

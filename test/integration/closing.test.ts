@@ -1,10 +1,10 @@
 import { createClient } from 'redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { isMillraceError } from '../../src/index.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
 import { startRedis } from '../servers/index.ts';
 import { AuditedTable, watched } from '../support/audited-table.ts';
 import { eventually, Gate } from '../support/gate.ts';
+import { outcome } from '../support/outcome.ts';
 import { frontKinds, NEVER, Stage } from '../support/stage.ts';
 
 let table: AuditedTable;
@@ -13,12 +13,6 @@ beforeAll(async () => {
 });
 beforeEach(() => table.reset());
 afterAll(() => table[Symbol.asyncDispose]());
-
-const outcome = async (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => 'written',
-    (error: unknown) => (isMillraceError(error) ? `${error.code} ${error.message}` : String(error)),
-  );
 
 describe.each(frontKinds)('closing a full cache on the %s front', (kind) => {
   test('drains those who wait for room, and takes nobody new', async () => {
