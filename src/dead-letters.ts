@@ -1,4 +1,5 @@
 import { parseDuration, type Duration } from './core/duration.ts';
+import { within } from './engine/deadline.ts';
 import type { Engine } from './engine/engine.ts';
 import { STORED_RECEIPT, type Receipt } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
@@ -70,7 +71,7 @@ export class DeadLetters<V> {
     // Whoever asks for the receipt hears of it; nobody has to.
     outcome.catch(() => undefined);
     engine.lettersChanged(done.lane);
-    const state = await untilAborted(engine.within(outcome, timeoutMs), options.signal, this.#cache, undefined);
+    const state = await untilAborted(within(engine.context.clock, timeoutMs, outcome), options.signal, this.#cache, undefined);
     if (state === 'superseded') return { outcome: 'superseded' };
     if (state === 'stored') return { outcome: 'redriven', receipt: STORED_RECEIPT };
     return { outcome: 'scheduled', receipt: { stored: () => outcome.then(() => undefined) } };
