@@ -1,4 +1,4 @@
-import { bytesOf, enter, entriesOf, misshapen, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+import { bytesOf, enter, entriesOf, misshapen, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
 
 /**
  * Increments of counters. A key's pending increments are one sum, its delta; the total (what the store has, plus what
@@ -28,21 +28,12 @@ export interface IncrementBatch {
 }
 
 export type IncrementResult =
-  | {
-      readonly kind: 'accepted';
-      /** Seq of the batch's last increment. */
-      readonly seq: number;
-      readonly epoch: number;
-      /** Entries pending after the step, without the flight. */
-      readonly pending: number;
-      readonly entries: number;
-      readonly bytes: number;
-      /** The total of each key after the step, where it was wanted. */
-      readonly totals: readonly (bigint | undefined)[];
-    }
+  /** `totals`: of each key after the step, where it was wanted. */
+  | (Accepted & { readonly totals: readonly (bigint | undefined)[] })
   /** Nothing was added: indices of the keys whose total is wanted and not known, and of those that would leave the limit. */
   | { readonly kind: 'unsettled'; readonly unknown: readonly number[]; readonly beyond: readonly number[] }
-  | { readonly kind: 'full'; readonly entries: number; readonly bytes: number; readonly room: number }
+  /** `room` entries would still fit. */
+  | (Full & { readonly room: number })
   | Unrecovered
   | Stopped;
 

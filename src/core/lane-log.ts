@@ -1,4 +1,4 @@
-import { bytesOf, enter, entriesOf, misshapen, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+import { bytesOf, enter, entriesOf, misshapen, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
 
 /** Events of one process that were waiting for a lane, in their order. They are never coalesced. */
 export interface AppendBatch {
@@ -11,17 +11,9 @@ export interface AppendBatch {
 }
 
 export type AppendResult =
-  | {
-      readonly kind: 'accepted';
-      /** Seq of the last entry; the first has `seq - entries.length + 1`. */
-      readonly seq: number;
-      readonly epoch: number;
-      readonly pending: number;
-      readonly entries: number;
-      readonly bytes: number;
-    }
-  /** Nothing was appended. `room` entries would still fit. */
-  | { readonly kind: 'full'; readonly entries: number; readonly bytes: number; readonly room: number }
+  | Accepted
+  /** `room` entries would still fit. */
+  | (Full & { readonly room: number })
   | Unrecovered
   | Stopped;
 

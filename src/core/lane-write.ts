@@ -1,4 +1,4 @@
-import { bytesOf, enter, entriesOf, type LaneEnv, type LaneTable, type Stopped, type Unrecovered } from './lane.ts';
+import { bytesOf, enter, entriesOf, type Accepted, type Full, type LaneEnv, type LaneTable, type Stopped, type Unrecovered } from './lane.ts';
 import { TOMBSTONE } from './slot.ts';
 
 /** All writes of one process that were waiting for a lane: distinct keys, the last slot of each. */
@@ -16,33 +16,16 @@ export interface WriteBatch {
 }
 
 /**
- * Nothing was written. `refused` are the places in the batch of what needs room that is not there: without them it fits.
- * A pending key whose value does not become longer needs none.
+ * `refused` are the places in the batch of what needs room that is not there: without them it fits. A pending key whose
+ * value does not become longer needs none.
  */
-export interface Full {
-  readonly kind: 'full';
-  readonly entries: number;
-  readonly bytes: number;
+export interface WriteFull extends Full {
   readonly refused: readonly number[];
   /** The front's server has no memory left, whatever the limits say. */
   readonly outOfMemory?: true;
 }
 
-export type WriteResult =
-  | {
-      readonly kind: 'accepted';
-      /** Seq of the batch's last mutation; the first has `seq - accepted + 1`. */
-      readonly seq: number;
-      readonly epoch: number;
-      /** Keys pending after the write, without the flight. */
-      readonly pending: number;
-      /** Entries and bytes that occupy the lane, the flight included. */
-      readonly entries: number;
-      readonly bytes: number;
-    }
-  | Full
-  | Unrecovered
-  | Stopped;
+export type WriteResult = Accepted | WriteFull | Unrecovered | Stopped;
 
 /** Accepts mutations: value, pending mark and seq in one step. A dirty slot has no expiry. */
 export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteResult {

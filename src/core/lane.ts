@@ -173,6 +173,26 @@ export interface LaneTable {
   clear(): void;
 }
 
+/** Mutations were taken in. */
+export interface Accepted {
+  readonly kind: 'accepted';
+  /** Seq of the last one; those before it have the seqs before. */
+  readonly seq: number;
+  readonly epoch: number;
+  /** Entries pending after the step, without the flight. */
+  readonly pending: number;
+  /** Entries and bytes that occupy the lane, the flight included. */
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** Nothing was taken in: there is no room. */
+export interface Full {
+  readonly kind: 'full';
+  readonly entries: number;
+  readonly bytes: number;
+}
+
 export type Unrecovered = { readonly kind: 'unrecovered'; readonly header: LaneHeader | undefined };
 export type Stopped = { readonly kind: 'stopped'; readonly reason: string };
 export type Refused = { readonly kind: 'refused'; readonly epoch: number };

@@ -1,5 +1,4 @@
-import type { LaneHeader } from '../core/lane.ts';
-import type { WriteResult } from '../core/lane-write.ts';
+import type { Accepted, LaneHeader } from '../core/lane.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { EngineContext } from './context.ts';
 import { defer, type Deferred } from '../core/deferred.ts';
@@ -60,7 +59,7 @@ export class Flusher {
   }
 
   /** The writer had a batch accepted. */
-  accepted(index: number, result: Extract<WriteResult, { kind: 'accepted' }>): void {
+  accepted(index: number, result: Accepted): void {
     const lane = this.lane(index);
     lane.pending = result.pending;
     if (lane.dueAt === Number.POSITIVE_INFINITY) lane.dueAt = this.#context.clock.monotonic() + this.#flush.maxDelayMs;

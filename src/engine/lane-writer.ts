@@ -1,4 +1,5 @@
 import type { AckLevel } from '../core/acks.ts';
+import type { Accepted } from '../core/lane.ts';
 import type { WriteResult } from '../core/lane-write.ts';
 import { MillraceError } from '../errors.ts';
 import type { Admission, Admitted } from './admission.ts';
@@ -14,7 +15,7 @@ import type { WaitingRoom } from './waiting-room.ts';
 /** What a writer asks of the rest of the engine. */
 export interface WriterHooks extends Progress {
   /** A batch was accepted; `pending` keys wait in the lane. Called before the callers learn of it. */
-  accepted(lane: number, result: Extract<WriteResult, { kind: 'accepted' }>): void;
+  accepted(lane: number, result: Accepted): void;
   /** A write was given an epoch that no header was seen of: something may have been lost before it. */
   newEpoch(lane: number): void;
   /** Somebody waits for what was accepted to be stored. */
@@ -208,7 +209,7 @@ export class LaneWriter {
     this.#settle(batch);
   }
 
-  #accepted(batch: Collected, result: Extract<WriteResult, { kind: 'accepted' }>): void {
+  #accepted(batch: Collected, result: Accepted): void {
     const { counts } = this.#context;
     this.#leave(batch);
     counts.accepted += batch.callers.length;

@@ -1,5 +1,5 @@
 import type { AckLevel } from '../core/acks.ts';
-import type { Stopped, Unrecovered } from '../core/lane.ts';
+import type { Accepted, Full, Stopped, Unrecovered } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
 import type { Admission, Admitted } from './admission.ts';
 import { answerAtLevels } from './confirmation.ts';
@@ -29,13 +29,7 @@ export interface Asked {
 }
 
 /** Where each mutation of an accepted batch stands, and the total that it made. */
-export interface Accepted {
-  readonly kind: 'accepted';
-  readonly seq: number;
-  readonly epoch: number;
-  readonly pending: number;
-  readonly entries: number;
-  readonly bytes: number;
+export interface Placed extends Accepted {
   readonly places: readonly { readonly key: string; readonly seq: number; readonly total: bigint | undefined }[];
 }
 
@@ -47,7 +41,7 @@ export interface Again<A> {
   readonly ready: Promise<void>;
 }
 
-export type StepResult<A> = Accepted | Again<A> | { readonly kind: 'full'; readonly entries: number; readonly bytes: number } | Unrecovered | Stopped;
+export type StepResult<A> = Placed | Again<A> | Full | Unrecovered | Stopped;
 
 /** What a shape makes of the mutations that wait for a lane. */
 export interface Steps<A extends Asked> {
@@ -194,7 +188,7 @@ export class StepWriter<A extends Asked> {
     this.#pump();
   }
 
-  #accepted(batch: readonly A[], result: Accepted): void {
+  #accepted(batch: readonly A[], result: Placed): void {
     this.#context.counts.accepted += batch.length;
     this.#sizeMax = Math.min(this.#steps.sizeMax, 2 * this.#sizeMax);
     this.#looked = false;
@@ -205,9 +199,9 @@ export class StepWriter<A extends Asked> {
   }
 
   /** Resolves at once, or when the front holds the batch at the level that is asked for; each level by itself. */
-  #answer(batch: readonly A[], { epoch, seq, places }: Accepted): void {
+  #answer(batch: readonly A[], { epoch, seq, places }: Placed): void {
     const resolve = (asked: A, i: number): void => {
-      const place = places[i] as Accepted['places'][number];
+      const place = places[i] as Placed['places'][number];
       asked.resolve(new PendingReceipt(this.#hooks, place.key, this.#lane, epoch, place.seq), place.total);
     };
     answerAtLevels(this.#context, this.#watermark, { lane: this.#lane, epoch, seq }, batch, resolve);

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
 import type { AckLevel } from '../core/acks.ts';
 import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
-import type { Flight, Fence, LaneHeader } from '../core/lane.ts';
+import type { Accepted, Fence, Flight, LaneHeader } from '../core/lane.ts';
 import type { RecoverResult } from '../core/lane-recover.ts';
 import type { Clock } from '../ports/clock.ts';
 import { UNRECOVERED, type Attachment, type Front, type FrontCapabilities, type LaneFront } from '../ports/front.ts';
@@ -88,12 +88,12 @@ export class Bench {
     return header;
   }
 
-  async write(rows: Readonly<Record<string, string>>, over: Partial<WriteBatch> = {}): Promise<Extract<WriteResult, { kind: 'accepted' }>> {
+  async write(rows: Readonly<Record<string, string>>, over: Partial<WriteBatch> = {}): Promise<Accepted> {
     return accepted(await this.lanes.write(0, batchOf(Object.entries(rows), over)));
   }
 
   /** Writes keys that have an expiry of their own. */
-  writeFor(ttlMs: number, rows: Readonly<Record<string, string>>): Promise<Extract<WriteResult, { kind: 'accepted' }>> {
+  writeFor(ttlMs: number, rows: Readonly<Record<string, string>>): Promise<Accepted> {
     return this.write(rows, { ttls: new Map(Object.keys(rows).map((_, i) => [i, ttlMs])) });
   }
 
@@ -186,9 +186,9 @@ export class Bench {
 
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : a > b ? 1 : 0);
 
-export function accepted(result: WriteResult): Extract<WriteResult, { kind: 'accepted' }> {
+export function accepted(result: WriteResult): Accepted {
   assert.equal(result.kind, 'accepted', JSON.stringify(result));
-  return result as Extract<WriteResult, { kind: 'accepted' }>;
+  return result as Accepted;
 }
 
 export function recoveredAs(kind: 'created' | 'current' | 'behind', result: RecoverResult): Extract<RecoverResult, { header: LaneHeader }> {

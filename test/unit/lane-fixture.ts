@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { acknowledge, cut, readGeneration, type CutResult } from '../../src/core/lane-flush.ts';
 import { recover } from '../../src/core/lane-recover.ts';
 import { write, type WriteBatch, type WriteResult } from '../../src/core/lane-write.ts';
-import type { Fence, Flight, LaneEnv, LaneHeader } from '../../src/core/lane.ts';
+import type { Accepted, Fence, Flight, LaneEnv, LaneHeader } from '../../src/core/lane.ts';
 import { MemoryTable } from '../../src/fronts/memory/memory-table.ts';
 
 export const ENV: LaneEnv = { runId: 'run', incarnation: 'first' };
@@ -37,10 +37,10 @@ export class Lane {
     return write(this.table, ENV, { accepted: keys.length, keys, slots, ttls: undefined, maxEntries: 100, maxBytes: 1_000, ...over });
   }
 
-  write(rows: Readonly<Record<string, string>>, over: Partial<WriteBatch> = {}): Extract<WriteResult, { kind: 'accepted' }> {
+  write(rows: Readonly<Record<string, string>>, over: Partial<WriteBatch> = {}): Accepted {
     const result = this.tryWrite(rows, over);
     assert.equal(result.kind, 'accepted');
-    return result as Extract<WriteResult, { kind: 'accepted' }>;
+    return result as Accepted;
   }
 
   tryCut(epoch = 1, digest = 'd'): CutResult {
