@@ -14,6 +14,12 @@ import type { Scene } from './scene.ts';
 import type { SubjectSpec } from './subject.ts';
 
 const run = promisify(execFile);
+/** Beside the documents: counters, and events in a table without any key. `at`: in which order rows were inserted. */
+const SHAPES = [
+  'create table {{schema}}.counts (key text primary key, count bigint not null check (count >= 0))',
+  'create sequence {{schema}}.event_at',
+  "create table {{schema}}.events (event jsonb not null check (event ->> 'bad' is null), o bigint not null, at bigint not null default nextval('{{schema}}.event_at'))",
+];
 const OWN_KEYS = 20;
 const SHARED_KEYS = Array.from({ length: 10 }, (_, k) => `shared-${k}`);
 const REPLICA_LIMIT_MS = 10_000;
@@ -57,6 +63,7 @@ export class Arena implements Scene, AsyncDisposable {
   static async open(plan: Plan, ground: Ground, folder: string): Promise<Arena> {
     const arena = new Arena(plan, ground, folder, await AuditedTable.onPostgres(ground.postgres.url));
     try {
+      for (const statement of SHAPES) await arena.table.query(statement);
       await arena.#startServers();
       return arena;
     } catch (error) {
@@ -168,10 +175,12 @@ export class Arena implements Scene, AsyncDisposable {
       subject: this.#ground.subject,
       front: kind.front.kind === 'lmdb' ? { kind: 'lmdb', at: this.disk } : { kind: client, at: through(this.#redisProxy, this.redis.server.url) },
       postgres: through(this.#postgresProxy, this.#ground.postgres.url),
-      table: `${this.table.schema}.docs`,
+      schema: this.table.schema,
       seed: seed * 1_000 + start,
+      index: start,
       ledger: join(this.#folder, `${name}.ledger`),
-      levels: policy === 'write-through' ? ['stored'] : kind.levels,
+      levels: kind.levels,
+      loses: kind.loses === true,
       ownKeys: role === 'drainer' ? Array.from({ length: writers }, (_, i) => keysOf(`w${i}`)).flat() : keysOf(slot),
       sharedKeys: SHARED_KEYS,
     });

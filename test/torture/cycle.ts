@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { Prng } from '../sim/prng.ts';
 import type { AuditedTable } from '../support/audited-table.ts';
 import { Arena, type Ground } from './arena.ts';
-import { historyOf } from './history.ts';
-import { judge, type Evidence, type Verdict } from './judge.ts';
+import { judge, type Evidence, type Verdict } from './judge/index.ts';
+import { historyOf } from './judge/history.ts';
 import { parseLedger, type Line } from './ledger.ts';
 import type { Plan } from './plan.ts';
 
@@ -86,5 +86,13 @@ async function findingsIn(table: AuditedTable): Promise<Findings> {
     else known.push(version as string | null);
   }
   const rows = await table.query("select id, doc ->> 'id' as version from {{schema}}.docs");
-  return { evidence: { versions, stored: new Map(rows.map(({ id, version }) => [id as string, version as string])) }, audit };
+  const counts = await table.query('select key, count::text from {{schema}}.counts');
+  const events = await table.query("select event ->> 'id' as id, o::float8 from {{schema}}.events order by at");
+  const evidence: Evidence = {
+    versions,
+    stored: new Map(rows.map(({ id, version }) => [id as string, version as string])),
+    counts: new Map(counts.map(({ key, count }) => [key as string, BigInt(count as string)])),
+    events: events.map(({ id, o }) => ({ id: id as string, order: o as number })),
+  };
+  return { evidence, audit };
 }

@@ -3,10 +3,38 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 /** What a write asks for, and what a cycle's faults leave alone. */
 export type Level = 'buffered' | 'fsynced' | 'replicated' | 'stored';
 
+/** What a cycle's processes share: documents by key, counters, and a log. */
+export const CACHES = ['docs', 'counts', 'events'] as const;
+export type CacheName = (typeof CACHES)[number];
+
+export type Mutation = 'put' | 'delete' | 'delta' | 'append';
+
+export const cacheOf = (mutation: Mutation): CacheName => (mutation === 'delta' ? 'counts' : mutation === 'append' ? 'events' : 'docs');
+
+/** Keys whose writes the store refuses; each is written once. */
+export const isRefusedKey = (key: string): boolean => key.startsWith('refused');
+
+/**
+ * How many increments a counter's key takes, each another power of 4: a digit of the sum tells of each whether it was
+ * added, and how often.
+ */
+export const DIGITS = 31;
+
+/** What is about to be asked for. */
+export interface Asked {
+  /** Names it in the whole cycle, and is in the document or the event. */
+  readonly id: string;
+  /** Of the document or the counter; events of one key have an order. */
+  readonly key: string;
+  readonly mutation: Mutation;
+  readonly level: Level;
+  /** Of an increment: it adds 4 to this power, which nobody else adds to its key. */
+  readonly digit?: number;
+}
+
 /** One line of a member's ledger. `t` and `from` are milliseconds on the clock of {@link now}, the same for all processes. */
 export type Line =
-  /** A write is about to be asked for. `id` names it in the whole cycle and is in the document. */
-  | { readonly what: 'ask'; readonly t: number; readonly id: string; readonly key: string; readonly put: boolean; readonly level: Level }
+  | ({ readonly what: 'ask'; readonly t: number } & Asked)
   /** It was acknowledged at its level; where it stands in its lane, if the subject tells. */
   | { readonly what: 'ack'; readonly t: number; readonly id: string; readonly lane: number; readonly epoch: number; readonly seq: number }
   /** It was refused, or its outcome is not known. */
@@ -16,12 +44,14 @@ export type Line =
   | { readonly what: 'unstored'; readonly t: number; readonly id: string; readonly code: string }
   /** A read answered at `t`: the id that was in the document, or null for no value. */
   | { readonly what: 'got'; readonly from: number; readonly t: number; readonly key: string; readonly id: string | null }
+  /** A counter's total, as text. */
+  | { readonly what: 'total'; readonly from: number; readonly t: number; readonly key: string; readonly total: string }
   /** The subject reported that acknowledged writes are gone. */
-  | { readonly what: 'loss'; readonly t: number; readonly lane: number; readonly count: number; readonly cause: string }
+  | { readonly what: 'loss'; readonly t: number; readonly cache: CacheName; readonly lane: number; readonly count: number; readonly cause: string }
   /** Something that ends the cycle in failure: a lane that stopped, a drain that did not end. */
   | { readonly what: 'stuck'; readonly t: number; readonly why: string }
   /** A dead letter that was there after the drain. */
-  | { readonly what: 'dead'; readonly t: number; readonly key: string; readonly id: string }
+  | { readonly what: 'dead'; readonly t: number; readonly cache: CacheName; readonly key: string; readonly id: string }
   /** The process was killed; written by who killed it. */
   | { readonly what: 'killed'; readonly t: number }
   /** For who reads the ledger. */

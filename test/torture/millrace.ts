@@ -1,8 +1,9 @@
 import type pg from 'pg';
-import { createCache } from '../../src/index.ts';
+import { createCache, createCounters, createLog, type Cache, type Counters, type Log } from '../../src/index.ts';
 import type { Front } from '../../src/ports/front.ts';
-import { postgresStore } from '../../src/stores/postgres/index.ts';
-import type { Doc, Subject, SubjectEvents, SubjectSpec } from './subject.ts';
+import { postgresCounters, postgresLog, postgresStore } from '../../src/stores/postgres/index.ts';
+import { CACHES, type CacheName } from './ledger.ts';
+import type { Doc, Event, Subject, SubjectEvents, SubjectSpec } from './subject.ts';
 
 /** Loads only what it needs: members start often. */
 async function frontOf({ kind, at }: SubjectSpec['front']): Promise<Front> {
@@ -13,39 +14,82 @@ async function frontOf({ kind, at }: SubjectSpec['front']): Promise<Front> {
   return redisFront({ client, commandTimeoutMs: 1_000 });
 }
 
-/** A cache of this checkout. `flushes`: whether this process flushes, or leaves it to others. */
+/** Caches of this checkout on one front. `flushes`: whether this process flushes, or leaves it to others. */
 export async function millrace(spec: SubjectSpec, pool: pg.Pool, flushes: boolean, events: SubjectEvents): Promise<Subject> {
-  const { policy } = spec;
-  const cache = createCache<Doc>({
-    name: 'torture',
+  const { policy, schema } = spec;
+  const front = await frontOf(spec.front);
+  const limits = { pool, lockTimeout: '1s', statementTimeout: '2s', idleTimeout: '2s' } as const;
+  const retry = { attempts: 2, minDelay: '5ms', maxDelay: '200ms' } as const;
+  const flush = flushes && { maxDelay: spec.maxDelayMs, batchSize: spec.batchSize, lease: spec.leaseMs };
+  const docs = createCache<Doc>({
+    name: 'docs',
     policy,
-    front: await frontOf(spec.front),
-    store: postgresStore({ pool, table: spec.table, key: 'id', value: 'doc', lockTimeout: '1s', statementTimeout: '2s', idleTimeout: '2s' }),
+    front,
+    store: postgresStore({ ...limits, table: `${schema}.docs`, key: 'id', value: 'doc' }),
     ttl: spec.ttlMs,
-    ...(policy === 'write-behind' && { flush: flushes && { maxDelay: spec.maxDelayMs, batchSize: spec.batchSize, lease: spec.leaseMs } }),
-    retry: { attempts: 2, minDelay: '5ms', maxDelay: '200ms' },
+    ...(policy === 'write-behind' && { flush }),
+    retry,
   });
-  cache.on('loss', ({ lane, count, cause }) => events.loss(lane, count, cause));
-  cache.on('stopped', ({ error }) => events.stopped(error.message));
-  cache.on('recovered', ({ lane, epoch, outcome, dropped }) => events.note(`recovered lane ${lane} as ${outcome} in epoch ${epoch}, ${dropped} dropped`));
-  cache.on('flush', ({ lanes, rows, dead, durationMs }) => events.note(`flushed lanes ${lanes.join(' ')}: ${rows} rows, ${dead} dead, in ${Math.round(durationMs)} ms`));
-  cache.on('flush-failed', ({ lanes, error, attempt }) => events.note(`flush ${attempt} of lanes ${lanes.join(' ')} failed: ${error.code} ${error.message}`));
-  cache.on('error', ({ error }) => events.note(`${error.code} ${error.message}${error.code === 'MILLRACE_INTERNAL' ? ` ${String((error.cause as Error | undefined)?.stack ?? error.stack)}` : ''}`));
+  const counts = createCounters({
+    name: 'counts',
+    front,
+    store: postgresCounters({ ...limits, table: `${schema}.counts`, key: 'key', count: 'count' }),
+    bigint: true,
+    ttl: spec.ttlMs,
+    flush,
+    retry,
+    lanes: SHAPE_LANES,
+  });
+  const log = createLog<Event>({
+    name: 'events',
+    front,
+    store: postgresLog({ ...limits, table: `${schema}.events`, value: 'event', order: 'o' }),
+    key: ({ key }) => key,
+    flush,
+    retry,
+    lanes: SHAPE_LANES,
+  });
+  const caches = { docs, counts, events: log };
+  for (const name of CACHES) report(name, caches[name], events);
+  const all = Object.values(caches);
   return {
-    ready: () => cache.ready(),
-    set: (key, doc, ack) => cache.set(key, doc, { ack }),
-    delete: (key, ack) => cache.delete(key, { ack }),
-    get: (key) => cache.get(key),
-    flush: (signal) => cache.flush({ signal }),
-    pending: async () => (await cache.stats()).pending.entries,
+    ready: async () => void (await Promise.all(all.map((cache) => cache.ready()))),
+    set: (key, doc, ack) => docs.set(key, doc, { ack }),
+    delete: (key, ack) => docs.delete(key, { ack }),
+    get: (key) => docs.get(key),
+    add: (key, by, ack) => counts.add(key, by, { ack }),
+    increment: (key, by, ack) => counts.increment(key, by, { ack }),
+    total: (key) => counts.get(key),
+    append: (event, ack) => log.append(event, { ack }),
+    flush: async (signal) => void (await Promise.all(all.map((cache) => cache.flush({ signal })))),
+    async pending() {
+      const stats = await Promise.all(all.map((cache) => cache.stats()));
+      return stats.reduce((sum, { pending }) => sum + pending.entries, 0);
+    },
     async deadLetters() {
-      if (policy === 'write-through') return [];
-      const letters = await cache.deadLetters.list({ limit: 10_000 });
-      return letters.map(({ key, value }) => ({ key, id: value?.id ?? '' }));
+      const [ofDocs, ofCounts, ofEvents] = await Promise.all([policy === 'write-through' ? [] : docs.deadLetters.list({ limit: 10_000 }), counts.deadLetters.list({ limit: 10_000 }), log.deadLetters.list({ limit: 10_000 })]);
+      return [
+        ...ofDocs.map(({ key, value }) => ({ cache: 'docs' as const, key, id: value?.id ?? '' })),
+        ...ofCounts.map(({ key }) => ({ cache: 'counts' as const, key, id: '' })),
+        ...ofEvents.map(({ key, value }) => ({ cache: 'events' as const, key, id: value?.id ?? '' })),
+      ];
     },
     async close() {
-      await cache.close({ timeout: '10s' });
+      await Promise.all(all.map((cache) => cache.close({ timeout: '10s' })));
       await pool.end();
     },
   };
+}
+
+/** Fewer than a cache of documents has: members start often, and each lane is taken over each time. */
+const SHAPE_LANES = 2;
+
+function report(name: CacheName, cache: Cache<Doc> | Counters<bigint> | Log<Event>, events: SubjectEvents): void {
+  const note = (text: string): void => events.note(`${name}: ${text}`);
+  cache.on('loss', ({ lane, count, cause }) => events.loss(name, lane, count, cause));
+  cache.on('stopped', ({ error }) => events.stopped(`${name}: ${error.message}`));
+  cache.on('recovered', ({ lane, epoch, outcome, dropped }) => note(`recovered lane ${lane} as ${outcome} in epoch ${epoch}, ${dropped} dropped`));
+  cache.on('flush', ({ lanes, rows, dead, durationMs }) => note(`flushed lanes ${lanes.join(' ')}: ${rows} rows, ${dead} dead, in ${Math.round(durationMs)} ms`));
+  cache.on('flush-failed', ({ lanes, error, attempt }) => note(`flush ${attempt} of lanes ${lanes.join(' ')} failed: ${error.code} ${error.message}`));
+  cache.on('error', ({ error }) => note(`${error.code} ${error.message}${error.code === 'MILLRACE_INTERNAL' ? ` ${String((error.cause as Error | undefined)?.stack ?? error.stack)}` : ''}`));
 }

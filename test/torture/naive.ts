@@ -1,27 +1,40 @@
 import type pg from 'pg';
 import { createClient } from 'redis';
-import type { Doc, Subject, SubjectSpec } from './subject.ts';
+import type { Doc, Event, Subject, SubjectSpec } from './subject.ts';
 
 const FLUSH_MS = 50;
 
 /**
- * The write-behind of a hundred tutorials: the value goes to Redis, the key into a map of the process, and a timer writes
+ * The write-behind of a hundred tutorials: values go to Redis, what has changed into a map of the process, and a timer writes
  * the map to the database. What the harness has to find wrong.
  */
-export function naiveWriteBehind({ front, table }: SubjectSpec, pool: pg.Pool): Subject {
+export function naiveWriteBehind({ front, schema }: SubjectSpec, pool: pg.Pool): Subject {
   const redis = createClient({ url: front.at });
   redis.on('error', () => undefined);
   const dirty = new Map<string, Doc | undefined>();
+  const sums = new Map<string, bigint>();
+  let events: Event[] = [];
   const flush = async (): Promise<void> => {
     const batch = [...dirty];
     dirty.clear();
+    const deltas = [...sums];
+    sums.clear();
+    const appended = events;
+    events = [];
     for (const [key, doc] of batch) {
-      if (doc === undefined) await pool.query(`delete from ${table} where id = $1`, [key]);
-      else await pool.query(`insert into ${table} (id, doc) values ($1, $2) on conflict (id) do update set doc = excluded.doc`, [key, JSON.stringify(doc)]);
+      if (doc === undefined) await pool.query(`delete from ${schema}.docs where id = $1`, [key]);
+      else await pool.query(`insert into ${schema}.docs (id, doc) values ($1, $2) on conflict (id) do update set doc = excluded.doc`, [key, JSON.stringify(doc)]);
     }
+    for (const [key, by] of deltas) await pool.query(`insert into ${schema}.counts as c (key, count) values ($1, $2) on conflict (key) do update set count = c.count + excluded.count`, [key, by]);
+    for (const event of appended) await pool.query(`insert into ${schema}.events (event, o) values ($1, $2)`, [JSON.stringify(event), Date.now()]);
   };
   const timer = setInterval(() => void flush().catch(() => undefined), FLUSH_MS);
   const stored = { stored: flush, lane: 0, epoch: 0, seq: 0 };
+  const add = async (key: string, by: bigint): Promise<bigint> => {
+    const total = BigInt(await redis.sendCommand(['INCRBY', key, String(by)]) as number | string);
+    sums.set(key, (sums.get(key) ?? 0n) + by);
+    return total;
+  };
   return {
     ready: async () => void (await redis.connect()),
     async set(key, doc) {
@@ -37,10 +50,20 @@ export function naiveWriteBehind({ front, table }: SubjectSpec, pool: pg.Pool): 
     async get(key) {
       const cached = await redis.get(key);
       if (cached !== null) return JSON.parse(cached) as Doc;
-      return (await pool.query<{ doc: Doc }>(`select doc from ${table} where id = $1`, [key])).rows[0]?.doc;
+      return (await pool.query<{ doc: Doc }>(`select doc from ${schema}.docs where id = $1`, [key])).rows[0]?.doc;
+    },
+    async add(key, by) {
+      await add(key, by);
+      return stored;
+    },
+    increment: add,
+    total: async (key) => BigInt((await redis.get(key)) ?? 0),
+    async append(event) {
+      events.push(event);
+      return stored;
     },
     flush,
-    pending: async () => dirty.size,
+    pending: async () => dirty.size + sums.size + events.length,
     deadLetters: async () => [],
     async close() {
       clearInterval(timer);

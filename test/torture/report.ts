@@ -1,11 +1,13 @@
 import type { CycleReport } from './cycle.ts';
-import { OFFENCES, type Offence } from './judge.ts';
+import { OFFENCES, type Offence } from './judge/index.ts';
 
 /** Sums over the cycles of one kind. */
 export interface Row extends Record<Offence, number> {
   readonly kind: string;
   readonly cycles: number;
   readonly acknowledged: number;
+  readonly increments: number;
+  readonly events: number;
   readonly reportedLosses: number;
 }
 
@@ -16,6 +18,8 @@ export function rowOf(kind: string, reports: readonly CycleReport[]): Row {
     kind,
     cycles: reports.length,
     acknowledged: sum(({ acknowledged }) => acknowledged),
+    increments: sum(({ increments }) => increments),
+    events: sum(({ events }) => events),
     ...(Object.fromEntries(offences) as Record<Offence, number>),
     reportedLosses: sum(({ reportedLosses }) => reportedLosses),
   };
@@ -30,6 +34,8 @@ const HEADINGS: Record<keyof Row, string> = {
   kind: 'kind',
   cycles: 'cycles',
   acknowledged: 'acknowledged',
+  increments: 'increments',
+  events: 'events',
   lost: 'lost',
   duplicated: 'duplicated',
   reordered: 'reordered',

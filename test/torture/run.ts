@@ -9,7 +9,7 @@
 import { parseArgs } from 'node:util';
 import { openTerminal } from '../../src/cli/terminal.ts';
 import { KINDS, refusal } from './faults/index.ts';
-import { OFFENCES } from './judge.ts';
+import { OFFENCES } from './judge/index.ts';
 import { commandOf, complaintOf, rowOf, rowsOf, tableOf } from './report.ts';
 import { torture } from './torture.ts';
 
@@ -75,7 +75,7 @@ const reports = await torture({
 const seconds = (performance.now() - startedAt) / 1_000;
 const total = rowOf('all', reports);
 const failed = reports.filter(({ violations }) => violations.length > 0);
-const summary = `${total.cycles} cycles from seed ${seed} in ${Math.round(seconds)} s, ${total.acknowledged.toLocaleString('en')} acknowledged writes`;
+const summary = `${total.cycles} cycles from seed ${seed} in ${Math.round(seconds)} s, ${total.acknowledged.toLocaleString('en')} acknowledged writes (${total.increments.toLocaleString('en')} increments, ${total.events.toLocaleString('en')} events)`;
 for (const line of tableOf(rowsOf(reports))) terminal.line(line);
 terminal.line(`${summary}: ${failed.length === 0 ? 'nothing lost that was promised' : `${failed.length} cycles failed`}`);
 if (values.json) {

@@ -1,5 +1,5 @@
 import type { Policy } from '../../src/index.ts';
-import type { Level } from './ledger.ts';
+import type { CacheName, Level } from './ledger.ts';
 
 export interface Doc {
   /** The write that made it. */
@@ -9,13 +9,22 @@ export interface Doc {
   readonly bad?: true;
 }
 
+export interface Event {
+  readonly id: string;
+  /** Events of one key have an order. */
+  readonly key: string;
+  readonly bad?: true;
+}
+
 /** How to reach what is tortured, and how it is set up; travels to the members as JSON. */
 export interface SubjectSpec {
   /** 'naive' is the write-behind that people write by hand, to see that the harness finds what is wrong with it. */
   readonly subject: 'millrace' | 'naive';
   readonly front: { readonly kind: 'redis' | 'ioredis' | 'lmdb'; readonly at: string };
   readonly postgres: string;
-  readonly table: string;
+  /** Has the tables `docs`, `counts` and `events`. */
+  readonly schema: string;
+  /** Of the documents; counters and logs are write-behind. */
   readonly policy: Exclude<Policy, 'cache-aside'>;
   readonly ttlMs: number;
   readonly maxDelayMs: number;
@@ -32,20 +41,25 @@ export interface Acknowledged {
 }
 
 export interface SubjectEvents {
-  loss(lane: number, count: number, cause: string): void;
+  loss(cache: CacheName, lane: number, count: number, cause: string): void;
   stopped(why: string): void;
   note(text: string): void;
 }
 
-/** What is tortured: a cache as a user has it. */
+/** What is tortured: a cache, counters and a log as a user has them. */
 export interface Subject {
   ready(): Promise<void>;
   set(key: string, doc: Doc, level: Level): Promise<Acknowledged>;
   delete(key: string, level: Level): Promise<Acknowledged>;
   get(key: string): Promise<Doc | undefined>;
+  add(key: string, by: bigint, level: Level): Promise<Acknowledged>;
+  /** Adds, and tells the total after that. */
+  increment(key: string, by: bigint, level: Level): Promise<bigint>;
+  total(key: string): Promise<bigint>;
+  append(event: Event, level: Level): Promise<Acknowledged>;
   flush(signal: AbortSignal): Promise<void>;
   /** Entries that are acknowledged and not stored, as far as the front knows. */
   pending(): Promise<number>;
-  deadLetters(): Promise<{ readonly key: string; readonly id: string }[]>;
+  deadLetters(): Promise<{ readonly cache: CacheName; readonly key: string; readonly id: string }[]>;
   close(): Promise<void>;
 }

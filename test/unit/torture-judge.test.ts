@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
-import { historyOf } from '../torture/history.ts';
-import { judge, type Evidence, type Offence } from '../torture/judge.ts';
-import type { Level, Line } from '../torture/ledger.ts';
+import { historyOf } from '../torture/judge/history.ts';
+import { judge, type Evidence, type Offence } from '../torture/judge/index.ts';
+import type { Asked, CacheName, Level, Line } from '../torture/ledger.ts';
+
+interface How {
+  readonly level?: Level;
+  readonly acked?: boolean;
+}
 
 /** A ledger in the making: each step takes a millisecond. */
 class Doctored {
@@ -17,9 +22,21 @@ class Doctored {
   }
 
   /** Asks for a write and has it acknowledged; returns its id. */
-  write(key: string, { put = true, level = 'buffered' as Level, acked = true } = {}): string {
+  write(key: string, { put = true, ...how }: { readonly put?: boolean } & How = {}): string {
+    return this.#ask({ key, mutation: put ? 'put' : 'delete' }, how);
+  }
+
+  add(key: string, digit: number, how: How = {}): string {
+    return this.#ask({ key, mutation: 'delta', digit }, how);
+  }
+
+  append(key: string, how: How = {}): string {
+    return this.#ask({ key, mutation: 'append' }, how);
+  }
+
+  #ask(asked: Pick<Asked, 'key' | 'mutation' | 'digit'>, { level = 'buffered', acked = true }: How): string {
     const id = `${this.#member}:${++this.#writes}`;
-    this.lines.push({ what: 'ask', t: this.#t++, id, key, put, level });
+    this.lines.push({ what: 'ask', t: this.#t++, id, level, ...asked });
     if (acked) this.lines.push({ what: 'ack', t: this.#t++, id, lane: 0, epoch: 1, seq: ++this.#seq });
     return id;
   }
@@ -32,8 +49,12 @@ class Doctored {
     this.lines.push({ what: 'got', from: this.#t++, t: this.#t++, key, id });
   }
 
-  loses(count: number): void {
-    this.lines.push({ what: 'loss', t: this.#t++, lane: 0, count, cause: 'front-lost-tail' });
+  total(key: string, total: bigint): void {
+    this.lines.push({ what: 'total', from: this.#t++, t: this.#t++, key, total: String(total) });
+  }
+
+  loses(count: number, cache: CacheName = 'docs'): void {
+    this.lines.push({ what: 'loss', t: this.#t++, cache, lane: 0, count, cause: 'front-lost-tail' });
   }
 
   /** Time passes: what was under way is over. */
@@ -46,16 +67,21 @@ class Doctored {
     this.lines.push({ what: 'stuck', t: this.#t, why: line });
   }
 
-  dead(key: string, id: string): void {
-    this.lines.push({ what: 'dead', t: this.#t++, key, id });
+  dead(key: string, id: string, cache: CacheName = 'docs'): void {
+    this.lines.push({ what: 'dead', t: this.#t++, cache, key, id });
   }
 }
 
 /** Versions of rows in the order of the audit; the last of each key is what is stored. */
 function audit(versions: Record<string, (string | null)[]>): Evidence {
   const stored = Object.entries(versions).flatMap(([key, ids]) => (typeof ids.at(-1) === 'string' ? [[key, ids.at(-1) as string] as const] : []));
-  return { versions: new Map(Object.entries(versions)), stored: new Map(stored) };
+  return { ...NOTHING, versions: new Map(Object.entries(versions)), stored: new Map(stored) };
 }
+
+const NOTHING: Evidence = { versions: new Map(), stored: new Map(), counts: new Map(), events: [] };
+const sums = (counts: Record<string, bigint>): Evidence => ({ ...NOTHING, counts: new Map(Object.entries(counts)) });
+/** Rows of the log, with order keys that rise. */
+const rows = (...ids: string[]): Evidence => ({ ...NOTHING, events: ids.map((id, order) => ({ id, order })) });
 
 function offences(ledger: Doctored, evidence: Evidence, survives: Level[] = ['buffered', 'fsynced', 'stored']): Offence[] {
   const { violations } = judge(historyOf(new Map([['w0', ledger.lines]]), false), evidence, { survives: new Set(survives) });
@@ -197,4 +223,107 @@ test('a lane that stopped, or a drain that did not end, is an offence', () => {
   const ledger = new Doctored();
   ledger.says('did not drain');
   expect(offences(ledger, audit({}))).toEqual(['stuck']);
+});
+
+test('every digit of a sum tells of one increment', () => {
+  const ledger = new Doctored();
+  ledger.add('k', 0);
+  ledger.add('k', 2);
+  ledger.add('k', 30);
+  const open = ledger.add('k', 5, { acked: false });
+  ledger.dies();
+  const all = 1n + 4n ** 2n + 4n ** 30n;
+  expect(offences(ledger, sums({ k: all }))).toEqual([]);
+  expect(offences(ledger, sums({ k: all + 4n ** 5n })), `${open} may be there`).toEqual([]);
+  expect(offences(ledger, sums({ k: all + 2n * 4n ** 5n })), `${open} may be there once`).toEqual(['duplicated']);
+  expect(offences(ledger, sums({ k: all - 1n }))).toEqual(['lost']);
+  expect(offences(ledger, sums({ k: all + 1n }))).toEqual(['duplicated']);
+  expect(offences(ledger, sums({ k: all + 4n ** 30n }))).toEqual(['duplicated']);
+  expect(offences(ledger, sums({ k: all + 4n ** 7n }))).toEqual(['misread']);
+  expect(offences(ledger, sums({}))).toEqual(['lost', 'lost', 'lost']);
+  expect(offences(ledger, sums({ k: all, stranger: 1n }))).toEqual(['misread']);
+});
+
+test('a total has what was acknowledged before, once, and keeps what was seen', () => {
+  const ledger = new Doctored();
+  ledger.add('k', 0);
+  const evidence = sums({ k: 5n });
+  for (const [total, found] of [[1n, []], [0n, ['misread']], [2n, ['misread']], [5n, ['misread']]] as const) {
+    ledger.total('k', total);
+    expect(offences(ledger, sums({ k: 1n })), `read as ${total}`).toEqual(found);
+    ledger.lines.pop();
+  }
+  ledger.add('k', 1, { acked: false });
+  ledger.total('k', 1n);
+  ledger.total('k', 5n);
+  expect(offences(ledger, evidence)).toEqual([]);
+  ledger.total('k', 1n);
+  expect(offences(ledger, evidence)).toEqual(['misread']);
+});
+
+test('increments may be gone as far as it was reported, of their cache and their level', () => {
+  const ledger = new Doctored();
+  ledger.add('k', 0, { level: 'stored' });
+  ledger.add('k', 1);
+  ledger.add('k', 2);
+  ledger.loses(1, 'events');
+  expect(offences(ledger, sums({ k: 1n }), ['stored']), 'of another cache').toEqual(['lost', 'lost']);
+  ledger.loses(1, 'counts');
+  expect(offences(ledger, sums({ k: 1n }), ['stored'])).toEqual(['lost']);
+  ledger.loses(2, 'counts');
+  expect(offences(ledger, sums({ k: 1n }), ['stored'])).toEqual([]);
+  expect(offences(ledger, sums({ k: 0n }), ['stored']), 'what was stored is gone too').toEqual(['lost']);
+  expect(offences(ledger, sums({ k: 21n }), ['stored']), 'nothing is gone').toEqual(['falseAlarms', 'falseAlarms']);
+});
+
+test('an increment that the store refuses is one dead letter', () => {
+  const ledger = new Doctored();
+  ledger.add('refused-1', 0);
+  expect(offences(ledger, sums({}))).toEqual(['lost']);
+  ledger.dead('refused-1', '', 'docs');
+  expect(offences(ledger, sums({})), 'of another cache').toEqual(['lost']);
+  ledger.dead('refused-1', '', 'counts');
+  expect(offences(ledger, sums({}))).toEqual([]);
+  expect(offences(ledger, sums({ 'refused-1': 1n }))).toEqual(['misread']);
+});
+
+test('an event is in the table once, if it was acknowledged or not', () => {
+  const ledger = new Doctored();
+  const first = ledger.append('a');
+  const second = ledger.append('b');
+  const open = ledger.append('a', { acked: false });
+  ledger.dies();
+  expect(offences(ledger, rows(first, second, open))).toEqual([]);
+  expect(offences(ledger, rows(first, second))).toEqual([]);
+  expect(offences(ledger, rows(first, open))).toEqual(['lost']);
+  expect(offences(ledger, rows(first, second, second))).toEqual(['duplicated']);
+  expect(offences(ledger, rows(first, second, open, open))).toEqual(['duplicated']);
+  expect(offences(ledger, rows(first, second, 'stranger'))).toEqual(['misread']);
+  ledger.loses(1, 'events');
+  expect(offences(ledger, rows(first), ['stored'])).toEqual([]);
+  expect(offences(ledger, rows(), ['stored'])).toEqual(['lost']);
+  expect(offences(ledger, rows(first, second), ['stored'])).toEqual(['falseAlarms']);
+});
+
+test('events are in the order of their lane, of their key, and of their process', () => {
+  const ledger = new Doctored();
+  const first = ledger.append('a');
+  const second = ledger.append('b');
+  expect(offences(ledger, rows(second, first)), 'of one lane').toEqual(['reordered']);
+  const orders = { ...NOTHING, events: [{ id: first, order: 2 }, { id: second, order: 1 }] };
+  expect(offences(ledger, orders)).toEqual(['reordered']);
+  const other = new Doctored();
+  const open = other.append('a', { acked: false });
+  other.dies();
+  const late = other.append('a');
+  expect(offences(other, rows(late, open)), 'it was over when the later one was asked for').toEqual(['reordered']);
+});
+
+test('an event that the store refuses is one dead letter', () => {
+  const ledger = new Doctored();
+  const id = ledger.append('refused-1');
+  expect(offences(ledger, rows())).toEqual(['lost']);
+  ledger.dead('', id, 'events');
+  expect(offences(ledger, rows())).toEqual([]);
+  expect(offences(ledger, rows(id))).toEqual(['misread']);
 });

@@ -1,14 +1,10 @@
-import type { Level, Line } from './ledger.ts';
+import type { Asked, CacheName, Line } from '../ledger.ts';
 
 /** How long a write whose outcome is not known may still take effect, ms: what was on its way is read or dropped by then. */
 export const SETTLE_MS = 300;
 
 /** A write, from when it was asked for to when it can no longer take effect for the first time. */
-export interface Write {
-  readonly id: string;
-  readonly key: string;
-  readonly put: boolean;
-  readonly level: Level;
+export interface Write extends Asked {
   readonly member: string;
   readonly asked: number;
   /** When it was acknowledged. */
@@ -32,9 +28,18 @@ export interface Read {
   readonly t: number;
 }
 
+export interface TotalRead {
+  readonly member: string;
+  readonly key: string;
+  readonly total: bigint;
+  readonly from: number;
+  readonly t: number;
+}
+
 export interface Loss {
   readonly member: string;
   readonly t: number;
+  readonly cache: CacheName;
   readonly lane: number;
   readonly count: number;
   readonly cause: string;
@@ -44,8 +49,9 @@ export interface Loss {
 export interface History {
   readonly writes: ReadonlyMap<string, Write>;
   readonly reads: readonly Read[];
+  readonly totals: readonly TotalRead[];
   readonly losses: readonly Loss[];
-  readonly dead: readonly { readonly key: string; readonly id: string }[];
+  readonly dead: readonly { readonly cache: CacheName; readonly key: string; readonly id: string }[];
   readonly stuck: readonly string[];
 }
 
@@ -53,8 +59,9 @@ export interface History {
 export function historyOf(ledgers: ReadonlyMap<string, readonly Line[]>, late: boolean): History {
   const writes = new Map<string, Write>();
   const reads: Read[] = [];
+  const totals: TotalRead[] = [];
   const losses: Loss[] = [];
-  const dead: { key: string; id: string }[] = [];
+  const dead: History['dead'][number][] = [];
   const stuck: string[] = [];
   for (const [member, lines] of ledgers) {
     const open = new Set<Write>();
@@ -81,6 +88,8 @@ export function historyOf(ledgers: ReadonlyMap<string, readonly Line[]>, late: b
         writes.get(line.id)!.toldLost ||= line.code === 'MILLRACE_LOST';
       } else if (line.what === 'got') {
         reads.push({ ...line, member });
+      } else if (line.what === 'total') {
+        totals.push({ ...line, member, total: BigInt(line.total) });
       } else if (line.what === 'loss') {
         losses.push({ ...line, member });
       } else if (line.what === 'dead') {
@@ -92,8 +101,10 @@ export function historyOf(ledgers: ReadonlyMap<string, readonly Line[]>, late: b
       }
     }
   }
-  return { writes, reads, losses, dead, stuck };
+  return { writes, reads, totals, losses, dead, stuck };
 }
 
 /** Whether `a` was over before `b` began: then nothing may show them the other way round. */
 export const before = (a: Write, b: Write): boolean => a.end < b.asked;
+
+export const show = (write: Write | undefined): string => (write === undefined ? 'nothing' : `${write.id} (${write.mutation} of ${write.key}, ${write.level})`);

@@ -1,0 +1,47 @@
+import { judgeCounts } from './counts.ts';
+import { judgeDocs } from './docs.ts';
+import { judgeEvents } from './events.ts';
+import type { History } from './history.ts';
+import { falseAlarms, reportedLost } from './losses.ts';
+import type { Evidence, Terms, Violation } from './verdict.ts';
+
+export { OFFENCES, type Evidence, type Offence, type Violation } from './verdict.ts';
+
+export interface Verdict {
+  readonly acknowledged: number;
+  /** How many of them are increments, and events. */
+  readonly increments: number;
+  readonly events: number;
+  /** Sequence numbers that `loss` events counted. */
+  readonly reportedLosses: number;
+  readonly violations: readonly Violation[];
+}
+
+/** Decides what became of every acknowledged write and whether a history explains all that was stored and read. */
+export function judge(history: History, evidence: Evidence, { survives }: Terms): Verdict {
+  const excused = reportedLost(history);
+  for (const write of excused) if (survives.has(write.level) || write.stored) excused.delete(write);
+  const matter = { history, evidence, excused, forgets: !survives.has('buffered') && !survives.has('fsynced') };
+  const writes = [...history.writes.values()];
+  const violations = [...judgeDocs(matter), ...judgeCounts(matter), ...judgeEvents(matter)];
+  // Where every level survives there is nothing to report; elsewhere the last writes must be missing.
+  const canLose = writes.some(({ level }) => !survives.has(level));
+  for (const { member, cache, lane, count, t } of canLose ? falseAlarms(history, everStored(history, evidence)) : history.losses) {
+    violations.push({ offence: 'falseAlarms', what: `${member} reported ${count} lost in lane ${lane} of ${cache} at ${t}, ${canLose ? 'but its last writes there are stored' : 'where nothing can be lost'}` });
+  }
+  for (const why of history.stuck) violations.push({ offence: 'stuck', what: why });
+  const acknowledged = writes.filter(({ acked }) => acked !== undefined);
+  return {
+    acknowledged: acknowledged.length,
+    increments: acknowledged.filter(({ mutation }) => mutation === 'delta').length,
+    events: acknowledged.filter(({ mutation }) => mutation === 'append').length,
+    reportedLosses: history.losses.reduce((sum, { count }) => sum + count, 0),
+    violations,
+  };
+}
+
+/** The ids of the writes that the store has, or had. */
+function everStored({ writes }: History, { versions, counts, events }: Evidence): Set<string> {
+  const added = [...writes.values()].filter(({ key, digit }) => digit !== undefined && ((counts.get(key) ?? 0n) >> BigInt(2 * digit)) % 4n > 0n);
+  return new Set([...[...versions.values()].flat().filter((id) => id !== null), ...added.map(({ id }) => id), ...events.map(({ id }) => id)]);
+}
