@@ -7,7 +7,7 @@ import type { Server } from '../servers/index.ts';
 import { AuditedTable } from '../support/audited-table.ts';
 import { Proxy } from '../support/proxy.ts';
 import { MemberProcess } from './member-process.ts';
-import type { MemberSpec } from './member.ts';
+import type { MemberSpec } from './member-spec.ts';
 import type { Plan } from './plan.ts';
 import { RedisNode } from './redis-node.ts';
 import type { Scene } from './scene.ts';
@@ -22,6 +22,9 @@ const SHAPES = [
 ];
 const OWN_KEYS = 20;
 const SHARED_KEYS = Array.from({ length: 10 }, (_, k) => `shared-${k}`);
+const COMMAND_LIMIT_MS = 1_000;
+/** A sync each second is confirmed a second later. */
+const WAITAOF_LIMIT_MS = 2_000;
 const REPLICA_LIMIT_MS = 10_000;
 /** About thirty writes and what is read beside them. */
 const LOAD_BYTES = 10_000;
@@ -79,7 +82,7 @@ export class Arena implements Scene, AsyncDisposable {
 
   async #startServers(): Promise<void> {
     const { kind } = this.#plan;
-    if (kind.front.kind === 'redis') this.#redis = this.#use(await RedisNode.start(kind.front.args));
+    if (kind.front.kind === 'redis') this.#redis = this.#use(await this.#startNode(kind.front.args));
     else {
       await mkdir(this.disk);
       if (kind.front.diskMiB !== undefined) await this.#mount(kind.front.diskMiB);
@@ -91,6 +94,15 @@ export class Arena implements Scene, AsyncDisposable {
     if (kind.front.kind === 'redis' && kind.front.replica) await this.#startReplica(kind.front.args);
   }
 
+  #startNode(args: readonly string[]): Promise<RedisNode> {
+    return RedisNode.start(args, this.#waitaof);
+  }
+
+  get #waitaof(): boolean {
+    const { front } = this.#plan.kind;
+    return front.kind === 'redis' && front.waitaof === true;
+  }
+
   /** A disk that is full soon. */
   async #mount(mebibytes: number): Promise<void> {
     await run('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', this.disk]);
@@ -99,7 +111,7 @@ export class Arena implements Scene, AsyncDisposable {
 
   async #startReplica(args: readonly string[]): Promise<void> {
     const link = this.#use(await Proxy.to(this.redis.server.port));
-    const node = this.#use(await RedisNode.start([...args, '--replicaof', '127.0.0.1', `${link.port}`, '--repl-diskless-sync-delay', '0']));
+    const node = this.#use(await this.#startNode([...args, '--replicaof', '127.0.0.1', `${link.port}`, '--repl-diskless-sync-delay', '0']));
     const until = performance.now() + REPLICA_LIMIT_MS;
     while (!String(await node.command('INFO', 'replication')).includes('master_link_status:up')) {
       if (performance.now() > until) throw new Error('the replica did not reach its primary');
@@ -173,7 +185,7 @@ export class Arena implements Scene, AsyncDisposable {
       role,
       flushes,
       subject: this.#ground.subject,
-      front: kind.front.kind === 'lmdb' ? { kind: 'lmdb', at: this.disk } : { kind: client, at: through(this.#redisProxy, this.redis.server.url) },
+      front: kind.front.kind === 'lmdb' ? { kind: 'lmdb', at: this.disk } : { kind: client, at: through(this.#redisProxy, this.redis.server.url), commandTimeoutMs: this.#waitaof ? WAITAOF_LIMIT_MS : COMMAND_LIMIT_MS },
       postgres: through(this.#postgresProxy, this.#ground.postgres.url),
       schema: this.table.schema,
       seed: seed * 1_000 + start,

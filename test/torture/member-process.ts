@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { Ledger, now } from './ledger.ts';
-import type { MemberSpec } from './member.ts';
+import type { MemberSpec } from './member-spec.ts';
 
 /** A member as the arena holds it. */
 export class MemberProcess {

@@ -7,30 +7,15 @@ import { once } from 'node:events';
 import pg from 'pg';
 import { Prng } from '../sim/prng.ts';
 import { SETTLE_MS } from './judge/history.ts';
-import { Ledger, now, type Level } from './ledger.ts';
+import { Ledger, now } from './ledger.ts';
+import type { MemberSpec } from './member-spec.ts';
 import { millrace } from './millrace.ts';
-import type { SubjectEvents, SubjectSpec } from './subject.ts';
+import type { SubjectEvents } from './subject.ts';
 import { countsWorker } from './work/counts.ts';
 import { docsWorker } from './work/docs.ts';
 import { eventsWorker } from './work/events.ts';
 import { Scribe } from './work/scribe.ts';
 import type { Work } from './work/work.ts';
-
-export interface MemberSpec extends SubjectSpec {
-  readonly name: string;
-  readonly role: 'writer' | 'worker' | 'drainer';
-  readonly flushes: boolean;
-  readonly seed: number;
-  readonly ledger: string;
-  readonly levels: readonly Level[];
-  /** Whether writes can be lost that are reported. */
-  readonly loses: boolean;
-  /** How many members were started before it. */
-  readonly index: number;
-  /** Documents that only this member writes, and those that others write too. */
-  readonly ownKeys: readonly string[];
-  readonly sharedKeys: readonly string[];
-}
 
 const IN_FLIGHT = 12;
 /** Longest rest between two operations of one of them, ms. */

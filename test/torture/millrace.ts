@@ -6,12 +6,13 @@ import { CACHES, type CacheName } from './ledger.ts';
 import type { Doc, Event, Subject, SubjectEvents, SubjectSpec } from './subject.ts';
 
 /** Loads only what it needs: members start often. */
-async function frontOf({ kind, at }: SubjectSpec['front']): Promise<Front> {
-  if (kind === 'lmdb') return (await import('../../src/fronts/lmdb/index.ts')).lmdbFront({ path: at });
+async function frontOf(front: SubjectSpec['front']): Promise<Front> {
+  if (front.kind === 'lmdb') return (await import('../../src/fronts/lmdb/index.ts')).lmdbFront({ path: front.at });
+  const { kind, at, commandTimeoutMs } = front;
   const { redisFront } = await import('../../src/fronts/redis/index.ts');
   const client = kind === 'redis' ? (await import('redis')).createClient({ url: at }) : new (await import('ioredis')).Redis(at, { lazyConnect: true });
   client.on('error', () => undefined);
-  return redisFront({ client, commandTimeoutMs: 1_000 });
+  return redisFront({ client, commandTimeoutMs });
 }
 
 /** Caches of this checkout on one front. `flushes`: whether this process flushes, or leaves it to others. */

@@ -9,8 +9,8 @@ export class RedisNode implements AsyncDisposable {
     this.server = server;
   }
 
-  static async start(args: readonly string[]): Promise<RedisNode> {
-    return new RedisNode(await startRedis({ args: [...args] }));
+  static async start(args: readonly string[], waitaof: boolean): Promise<RedisNode> {
+    return new RedisNode(await startRedis({ args: [...args], waitaof }));
   }
 
   async command(...args: string[]): Promise<unknown> {

@@ -5,9 +5,10 @@ import type { Kind } from './kind.ts';
 import { cut, stall } from './network.ts';
 import { postgresCrash } from './postgres-crash.ts';
 import { kill, killLmdb, suspend } from './processes.ts';
-import { promote } from './promote.ts';
+import { promote, promoteValkey } from './promote.ts';
 import { redisAlways, redisEverysec } from './redis-crash.ts';
 import { storm } from './storm.ts';
+import { waitaof } from './waitaof.ts';
 
 export type { Kind };
 
@@ -17,4 +18,4 @@ export function refusal({ front }: Kind): string | undefined {
   return 'takes Linux and root, to mount a small disk';
 }
 
-export const KINDS: readonly Kind[] = [kill, killLmdb, suspend, redisAlways, redisEverysec, aofCut, flushall, promote, postgresCrash, cut, stall, diskFull, storm];
+export const KINDS: readonly Kind[] = [kill, killLmdb, suspend, redisAlways, redisEverysec, aofCut, waitaof, flushall, promote, promoteValkey, postgresCrash, cut, stall, diskFull, storm];

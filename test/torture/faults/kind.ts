@@ -7,7 +7,8 @@ export interface Kind {
   readonly name: string;
   /** One sentence for `--help` and the docs. */
   readonly summary: string;
-  readonly front: { readonly kind: 'redis'; readonly args: readonly string[]; readonly replica?: true } | { readonly kind: 'lmdb'; readonly diskMiB?: number };
+  /** `waitaof`: a server that has WAITAOF. */
+  readonly front: { readonly kind: 'redis'; readonly args: readonly string[]; readonly replica?: true; readonly waitaof?: true } | { readonly kind: 'lmdb'; readonly diskMiB?: number };
   /** Levels that writers ask for. */
   readonly levels: readonly Level[];
   /** Levels whose writes must be there afterwards. */

@@ -7,7 +7,7 @@ export const kill: Kind = {
   levels: ['buffered', 'stored'],
   survives: ['buffered', 'stored'],
   writeThrough: true,
-  faults: [20, 24],
+  faults: [14, 18],
   inflict: async (arena, random) => arena.replace(random.pick(arena.members)),
 };
 
@@ -18,7 +18,7 @@ export const killLmdb: Kind = {
   levels: ['fsynced', 'stored'],
   survives: ['fsynced', 'stored'],
   writeThrough: true,
-  faults: [20, 24],
+  faults: [14, 18],
   inflict: async (arena, random) => arena.replace(random.pick(arena.members)),
 };
 

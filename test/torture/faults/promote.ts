@@ -18,3 +18,11 @@ export const promote: Kind = {
     await arena.promoteReplica();
   },
 };
+
+export const promoteValkey: Kind = {
+  ...promote,
+  name: 'promote-valkey',
+  summary: 'the same on Valkey, with what was asked for as fsynced by WAITAOF beside it',
+  front: { kind: 'redis', args: AOF_EVERYSEC, replica: true, waitaof: true },
+  levels: ['buffered', 'fsynced', 'replicated', 'stored'],
+};

@@ -1,6 +1,6 @@
 import type { Prng } from '../../sim/prng.ts';
 import type { Level } from '../ledger.ts';
-import type { MemberSpec } from '../member.ts';
+import type { MemberSpec } from '../member-spec.ts';
 import type { Subject } from '../subject.ts';
 import type { Scribe } from './scribe.ts';
 
