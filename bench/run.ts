@@ -11,6 +11,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { acceptedWrites, hotKeys, oneInFlight } from './cases/accepted-writes.ts';
+import { adaptive } from './cases/adaptive.ts';
 import { backlog } from './cases/backlog.ts';
 import { drain } from './cases/drain.ts';
 import { lmdb, memory } from './cases/embedded.ts';
@@ -33,6 +34,7 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<CaseReport>>> = {
   'end-to-end': endToEnd,
   'write-through': writeThrough,
   latency,
+  adaptive,
   memory,
   lmdb,
   backlog,

@@ -13,7 +13,7 @@ export type { Receipt } from './engine/receipt.ts';
 export { isMillraceError, MillraceError, type MillraceErrorCode } from './errors.ts';
 export type { BreakerEvent, CacheEventName, CacheEvents, CacheListener, FlushEvent, LossCause } from './events.ts';
 export type { Inspection } from './observe/inspect.ts';
-export type { CacheStats, LaneStats } from './observe/stats.ts';
+export type { CacheStats, LaneStats, PaceStats } from './observe/stats.ts';
 export type { BackpressureOptions, CacheOptions, FlushOptions, Policy, RetryOptions, WriteOptions } from './options.ts';
 export type { Clock, Timer } from './ports/clock.ts';
 export type { Finding } from './ports/finding.ts';

@@ -122,7 +122,7 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
     const engine = await this.attached();
     this.refuseClosed();
     const [headers, letters] = await Promise.all([engine.headers(), engine.letterCounts()]);
-    return describeStats({ ...engine.counts }, engine.breaker, headers, letters, engine.context.clock.now());
+    return describeStats({ ...engine.counts }, engine.breaker, engine.pace, headers, letters, engine.context.clock.now());
   }
 
   /**

@@ -48,7 +48,12 @@ export interface FlushOptions {
   readonly maxDelay?: Duration;
   /** Rows of a statement; a flush begins when so many are pending. 1 to 10,000, default 500. */
   readonly batchSize?: number;
-  /** Store transactions at the same time. 1 to 64, default 2. */
+  /**
+   * Rows that a statement may have when the store is slow: when a flush takes more than a quarter of `maxDelay`. From
+   * `batchSize` to 10,000; default `batchSize` where that is given, else 5,000.
+   */
+  readonly maxBatchSize?: number;
+  /** Store transactions at the same time, at most: while the store is slow there are fewer. 1 to 64, default 2. */
   readonly concurrency?: number;
   /** How long a worker that died keeps its lanes from others. 100 ms to 5 min, default '5s'. */
   readonly lease?: Duration;
@@ -103,6 +108,10 @@ export interface ParsedParts {
   readonly clock: Clock;
   readonly random: Random;
 }
+
+/** Rows of one statement: unless something is given, and at the very most. */
+const BATCH_SIZE = 500;
+const BATCH_SIZE_MAX = 10_000;
 
 /** With what only the facade needs of them. */
 export interface ParsedOptions<V> extends ParsedParts {
@@ -286,11 +295,15 @@ export class OptionReader {
 
   flush(policy: Policy): Settings['flush'] {
     if (this.#options['flush'] === false) return undefined;
-    const flush = this.section('flush', ['maxDelay', 'batchSize', 'concurrency', 'lease']);
+    const flush = this.section('flush', ['maxDelay', 'batchSize', 'maxBatchSize', 'concurrency', 'lease']);
     if (policy !== 'write-behind' && this.#options['flush'] !== undefined) this.fault(`flush has no meaning with policy '${policy}', which has nothing to flush.`);
+    const batchSize = flush.integer('batchSize', BATCH_SIZE, 1, BATCH_SIZE_MAX);
+    const isGiven = (this.#options['flush'] as FlushOptions | undefined)?.batchSize !== undefined;
     return {
       maxDelayMs: flush.duration('maxDelay', 1_000, 1, 24 * 3_600_000) as number,
-      batchSize: flush.integer('batchSize', 500, 1, 10_000),
+      batchSize,
+      // Whoever gives a size means it.
+      batchSizeMax: flush.integer('maxBatchSize', isGiven ? batchSize : BATCH_SIZE * 10, batchSize, BATCH_SIZE_MAX),
       concurrency: flush.integer('concurrency', 2, 1, 64),
       leaseMs: flush.duration('lease', 5_000, 100, 300_000) as number,
     };

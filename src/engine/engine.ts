@@ -178,6 +178,11 @@ export class Engine {
     return this.context.breaker.stats;
   }
 
+  /** How hard the store is pressed; undefined where this process does not flush. */
+  get pace(): { readonly batchSize: number; readonly concurrency: number } | undefined {
+    return this.#flusher?.pace;
+  }
+
   get counts(): Counts {
     return this.context.counts;
   }

@@ -1,4 +1,5 @@
 import type { Accepted, LaneHeader } from '../core/lane.ts';
+import { Pace } from '../core/pace.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { EngineContext } from './context.ts';
 import { defer, type Deferred } from '../core/deferred.ts';
@@ -25,6 +26,7 @@ const BATCHES_PER_FLUSH = 16;
 export class Flusher {
   readonly #context: EngineContext;
   readonly #flush: FlushSettings;
+  readonly pace: Pace;
   readonly #lanes: readonly FlushLane[];
   readonly #leases: LaneLeases;
   readonly #generations: GenerationFlush;
@@ -42,11 +44,12 @@ export class Flusher {
   constructor(context: EngineContext, flush: FlushSettings, watermarks: readonly Watermark[], recovery: Recovery, writersBusy: () => boolean) {
     this.#context = context;
     this.#flush = flush;
+    this.pace = new Pace(flush);
     this.#lanes = watermarks.map((_, index) => new FlushLane(index));
     this.#writersBusy = writersBusy;
     const letters = new LetterRetry(context, flush);
     this.#leases = new LaneLeases(context, flush, this.#lanes, watermarks, recovery, letters, () => this.#run());
-    this.#generations = new GenerationFlush(context, flush, this.#lanes, watermarks, this.#leases, letters);
+    this.#generations = new GenerationFlush(context, this.pace, this.#lanes, watermarks, this.#leases, letters);
   }
 
   /** Takes every lane that is free. Resolves when each is taken, found in other hands, or has failed. */
@@ -153,13 +156,13 @@ export class Flusher {
     const now = this.#context.clock.monotonic();
     for (;;) {
       // While the store is held to be down nothing is cut, however urgent; after that, one flush finds out.
-      const free = Math.min(this.#flush.concurrency, this.#context.breaker.width) - this.#active.size;
+      const free = Math.min(this.pace.concurrency, this.#context.breaker.width) - this.#active.size;
       if (free <= 0) break;
       const ready = this.#lanes.filter((lane) => lane.isReady(now));
       const pending = ready.reduce((sum, lane) => sum + lane.pending, 0);
       if (!this.#isFull(pending, now) && !ready.some((lane) => lane.isDue(now))) break;
       // All that is ready comes along: batches are fuller and transactions fewer.
-      const group = pending > BATCHES_PER_FLUSH * this.#flush.batchSize && free > 1 ? largestShare(ready, pending / free) : ready;
+      const group = pending > BATCHES_PER_FLUSH * this.pace.batchSize && free > 1 ? largestShare(ready, pending / free) : ready;
       const flushed: Promise<void> = this.#generations.flush(group).finally(() => {
         this.#active.delete(flushed);
         this.#nextFlush?.resolve();
@@ -172,7 +175,7 @@ export class Flusher {
   }
 
   #isFull(pending: number, now: number): boolean {
-    if (pending < this.#flush.batchSize) {
+    if (pending < this.pace.batchSize) {
       this.#fullSince = Number.POSITIVE_INFINITY;
       return false;
     }

@@ -1,6 +1,7 @@
 import { isSyncLevel } from '../core/acks.ts';
 import { backoffMs } from '../core/backoff.ts';
 import type { Flight } from '../core/lane.ts';
+import type { Pace } from '../core/pace.ts';
 import { MillraceError } from '../errors.ts';
 import type { ApplyResult, DeadLetter, RefusedMutation } from '../ports/store.ts';
 import type { EngineContext } from './context.ts';
@@ -9,7 +10,7 @@ import { GenerationReader } from './generation-reader.ts';
 import { faultOf, type LaneLeases } from './lane-leases.ts';
 import type { LetterRetry } from './letter-retry.ts';
 import { LaneTaken } from './readable-generation.ts';
-import { ACKNOWLEDGE_KEYS_MAX, type FlushSettings } from './settings.ts';
+import { ACKNOWLEDGE_KEYS_MAX } from './settings.ts';
 import { StoreHeldBack } from './store-breaker.ts';
 import type { Watermark } from './watermark.ts';
 
@@ -26,15 +27,15 @@ interface Cut {
  */
 export class GenerationFlush {
   readonly #context: EngineContext;
-  readonly #flush: FlushSettings;
+  readonly #pace: Pace;
   readonly #lanes: readonly FlushLane[];
   readonly #watermarks: readonly Watermark[];
   readonly #leases: LaneLeases;
   readonly #letters: LetterRetry;
 
-  constructor(context: EngineContext, flush: FlushSettings, lanes: readonly FlushLane[], watermarks: readonly Watermark[], leases: LaneLeases, letters: LetterRetry) {
+  constructor(context: EngineContext, pace: Pace, lanes: readonly FlushLane[], watermarks: readonly Watermark[], leases: LaneLeases, letters: LetterRetry) {
     this.#context = context;
-    this.#flush = flush;
+    this.#pace = pace;
     this.#lanes = lanes;
     this.#watermarks = watermarks;
     this.#leases = leases;
@@ -126,7 +127,7 @@ export class GenerationFlush {
       letters: lane.letters.any,
       entries: flight.entries,
     }));
-    const batches = new GenerationReader(this.#context, generations, this.#flush.batchSize);
+    const batches = new GenerationReader(this.#context, generations, this.#pace.batchSize);
     const result = await store.apply({ lanes: generations, batches, judge: this.#letters.judge });
     if (result.kind === 'fenced') {
       await this.#fenced(cuts, result);
@@ -148,6 +149,7 @@ export class GenerationFlush {
   /** Tells listeners and counters of a commit. */
   #stored(cuts: readonly Cut[], result: Extract<ApplyResult, { kind: 'applied' }>, missing: ReadonlyMap<number, readonly string[]>, durationMs: number): void {
     const { counts, events, clock } = this.#context;
+    this.#pace.flushed(result.rows, durationMs);
     counts.flushes++;
     counts.statements += result.statements;
     counts.stored += result.rows;
@@ -271,6 +273,7 @@ export class GenerationFlush {
       for (const lane of lanes) this.#leases.stopLane(lane, fault);
       return;
     }
+    this.#pace.failed();
     counts.flushFailures++;
     const affected = lanes.filter((lane) => lane.state === 'flushing');
     const failures = Math.max(0, ...affected.map((lane) => lane.failures)) + 1;

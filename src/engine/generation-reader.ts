@@ -4,6 +4,7 @@ import type { Mutation } from '../ports/store.ts';
 import { eventName } from './appends.ts';
 import type { EngineContext } from './context.ts';
 import { LaneTaken, type ReadableGeneration } from './readable-generation.ts';
+import { READ_KEYS_MAX } from './settings.ts';
 import { deltaPages, eventPages } from './shape-pages.ts';
 
 /**
@@ -56,10 +57,9 @@ export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
 
   /** Increments and events: what was cut and is not there any more is missing. */
   async *#others(generation: ReadableGeneration): AsyncGenerator<Mutation[]> {
-    const limit = Math.max(this.#batchSize, 500);
     const { lane, entries, fromSeq } = generation;
     let found = 0;
-    for await (const page of (this.#context.settings.shape === 'log' ? eventPages : deltaPages)(this.#context, generation, limit)) {
+    for await (const page of (this.#context.settings.shape === 'log' ? eventPages : deltaPages)(this.#context, generation, READ_KEYS_MAX)) {
       found += page.length;
       yield page;
     }
@@ -69,8 +69,7 @@ export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
   }
 
   async *#pages(generation: ReadableGeneration): AsyncGenerator<readonly GenerationRow[]> {
-    const limit = Math.max(this.#batchSize, 500);
-    let next = this.#page(generation, '', limit);
+    let next = this.#page(generation, '');
     for (;;) {
       const page = await next;
       if (page.kind === 'refused') throw new LaneTaken(generation.lane);
@@ -78,15 +77,15 @@ export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
         yield page.rows;
         return;
       }
-      next = this.#page(generation, page.next, limit);
+      next = this.#page(generation, page.next);
       // If nobody comes back for it, its rejection is nobody's.
       next.catch(() => undefined);
       yield page.rows;
     }
   }
 
-  #page(generation: ReadableGeneration, cursor: string, limit: number) {
-    return this.#context.front.readGeneration(generation.lane, generation.epoch, generation.generation, cursor, limit);
+  #page(generation: ReadableGeneration, cursor: string) {
+    return this.#context.front.readGeneration(generation.lane, generation.epoch, generation.generation, cursor, READ_KEYS_MAX);
   }
 
   #mutation(lane: number, row: GenerationRow): Mutation | undefined {

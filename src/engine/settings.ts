@@ -22,7 +22,9 @@ export interface Settings {
 
 export interface FlushSettings {
   readonly maxDelayMs: number;
+  /** Rows of one statement: fewest that are waited for, and most. */
   readonly batchSize: number;
+  readonly batchSizeMax: number;
   readonly concurrency: number;
   readonly leaseMs: number;
 }
@@ -52,6 +54,8 @@ export const WRITE_BYTES_MAX = 1 << 20;
 export const WRITES_IN_FLIGHT_MAX = 2;
 /** Keys of one load of totals. */
 export const LOAD_KEYS_MAX = 1_000;
+/** Keys that one page of a generation has; keeps a step near a millisecond. */
+export const READ_KEYS_MAX = 500;
 /** Keys that one acknowledge step cleans; keeps a step near a millisecond. */
 export const ACKNOWLEDGE_KEYS_MAX = 1_000;
 /** How long a fill token holds a slot: longer than any load should take. */

@@ -33,6 +33,14 @@ export interface CacheStats {
   readonly lagMs: number;
   readonly lanes: readonly LaneStats[];
   readonly breaker: BreakerStats;
+  /** How hard this process presses the store at present; undefined when it does not flush. */
+  readonly pace: PaceStats | undefined;
+}
+
+/** Rows of one statement, between `flush.batchSize` and `flush.maxBatchSize`, and flushes in flight, from 1 to `flush.concurrency`. */
+export interface PaceStats {
+  readonly batchSize: number;
+  readonly concurrency: number;
 }
 
 export interface LaneStats {
@@ -47,9 +55,9 @@ export interface LaneStats {
   readonly stopped: string;
 }
 
-type Counters = Omit<CacheStats, 'pending' | 'letters' | 'lagMs' | 'lanes' | 'breaker'>;
+type Counters = Omit<CacheStats, 'pending' | 'letters' | 'lagMs' | 'lanes' | 'breaker' | 'pace'>;
 
-export function describeStats(counts: Counters, breaker: BreakerStats, headers: readonly (LaneHeader | undefined)[], letters: LetterCounts | undefined, nowMs: number): CacheStats {
+export function describeStats(counts: Counters, breaker: BreakerStats, pace: PaceStats | undefined, headers: readonly (LaneHeader | undefined)[], letters: LetterCounts | undefined, nowMs: number): CacheStats {
   let entries = 0;
   let bytes = 0;
   let oldestMs = Number.POSITIVE_INFINITY;
@@ -72,5 +80,5 @@ export function describeStats(counts: Counters, breaker: BreakerStats, headers: 
       stopped: header.stopped,
     });
   });
-  return { ...counts, pending: { entries, bytes }, letters, lagMs: oldestMs === Number.POSITIVE_INFINITY ? 0 : Math.max(0, nowMs - oldestMs), lanes, breaker };
+  return { ...counts, pending: { entries, bytes }, letters, lagMs: oldestMs === Number.POSITIVE_INFINITY ? 0 : Math.max(0, nowMs - oldestMs), lanes, breaker, pace: pace === undefined ? undefined : { batchSize: pace.batchSize, concurrency: pace.concurrency } };
 }

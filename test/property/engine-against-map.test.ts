@@ -64,7 +64,7 @@ class World {
       store: this.store,
       lanes: 2,
       ttl: 200,
-      flush: { maxDelay: 300, batchSize: 3, lease: '1s' },
+      flush: { maxDelay: 300, batchSize: 3, maxBatchSize: 12, lease: '1s' },
       retry: { minDelay: 10, maxDelay: 100 },
       clock: this.clock,
       random: { fraction: () => ((this.#tokens++ * 7) % 10) / 10, token: () => `token${this.#tokens++}` },
