@@ -129,7 +129,7 @@ export function readLog(table: LaneTable, runId: string, epoch: number, generati
   return { kind: 'entries', entries: table.readFlightLog(from, limit) };
 }
 
-function isInFlight(header: LaneHeader | undefined, runId: string, epoch: number, generation: number): boolean {
+export function isInFlight(header: LaneHeader | undefined, runId: string, epoch: number, generation: number): boolean {
   return header !== undefined && header.runId === runId && header.epoch === epoch && header.flight?.generation === generation;
 }
 
@@ -142,7 +142,10 @@ export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgemen
   if (flight === undefined || flight.generation !== ack.generation) return { kind: 'refused', epoch: header.epoch };
 
   if (flight.state === 'cut') table.dropFrozen();
+  const { scores } = table;
   for (const key of ack.deadKeys) {
+    // A board stays complete, so a refused score is not forgotten but read anew.
+    if (scores.readFlight(key) !== undefined && scores.readPending(key) === undefined) scores.addDoubt(key);
     // A total that has a refused delta in it is forgotten like a refused value.
     if (!table.takeFlight(key) && table.readFlightDelta(key) === undefined) continue;
     table.removeSlot(key);

@@ -1,24 +1,30 @@
+import type { ScoreTable } from './score-table.ts';
+
 /**
  * A lane: an ordered sequence of mutations of the keys that hash to it, with one flusher at a time.
  *
  * This file has the lane's state and the small table that an embedded front keeps it in. The steps are pure
  * functions over that table, each to be run in one transaction of the front:
- * `lane-write.ts` (write), `lane-deltas.ts` (increment, totals), `lane-log.ts` (append), `lane-flush.ts` (claim, cut,
- * read, acknowledge), `lane-recover.ts` (recover), `lane-slots.ts` (fills and intents). The Redis front does the same
+ * `lane-write.ts` (write), `lane-deltas.ts` (increment, totals), `lane-log.ts` (append), `lane-scores.ts`
+ * (leaderboards), `lane-flush.ts` (claim, cut, read, acknowledge), `lane-recover.ts` (recover), `lane-slots.ts` (fills and intents). The Redis front does the same
  * steps in Lua; the conformance suite and the differential tests hold the two to each other.
  */
 
 /**
  * What a cache holds: '' for documents, 'log' for events, 'counters' for whole numbers and 'counters.2' for decimals
- * with so many digits behind the point. Pinned when a lane is created: of another shape its contents mean nothing.
+ * with so many digits behind the point, 'scores' for a leaderboard with the highest score first and 'scores.asc' for one with
+ * the lowest. Pinned when a lane is created: of another shape its contents mean nothing.
  */
-export type Shape = '' | 'log' | 'counters' | `counters.${number}`;
+export type Shape = '' | 'log' | 'counters' | `counters.${number}` | 'scores' | 'scores.asc';
 
 export function describeShape(shape: Shape): string {
   if (shape === '') return 'documents';
   if (shape === 'log') return 'a log';
+  if (isScores(shape)) return shape === 'scores' ? 'a leaderboard' : 'a leaderboard with the lowest first';
   return shape === 'counters' ? 'counters' : `counters with ${scaleOf(shape)} decimals`;
 }
+
+export const isScores = (shape: Shape | undefined): boolean => shape === 'scores' || shape === 'scores.asc';
 
 /** Digits behind the point that counters of this shape have. */
 export const scaleOf = (shape: Shape): number => Number(shape.split('.')[1] ?? 0);
@@ -134,7 +140,7 @@ export interface LaneTable {
   /** Marks a key dirty; true when it was not. */
   addPending(key: string): boolean;
   hasPending(key: string): boolean;
-  /** Turns the pending marks, deltas and appends into the flight's, in constant time. There is no flight before. */
+  /** Turns the pending marks, deltas, appends and scores into the flight's, in constant time. There is no flight before. */
   cutPending(): void;
   hasFlight(key: string): boolean;
   /** Takes a key's mark out of the flight; true when it had one. */
@@ -161,15 +167,18 @@ export interface LaneTable {
   appendEntry(entry: string): void;
   /** Entries of the flight's log in their order, from its `from`th on. */
   readFlightLog(from: number, limit: number): readonly string[];
-  /** Forgets the flight's deltas and its log. */
+  /** Forgets the flight's deltas, log and scores. */
   dropFlightShapes(): void;
+
+  /** Of a leaderboard. */
+  readonly scores: ScoreTable;
 
   /** Expiry that a dirty key shall get when it becomes clean, where it differs from the cache's. */
   writeTtl(key: string, ttlMs: number): void;
   takeTtl(key: string): number | undefined;
   hasTtls(): boolean;
 
-  /** Forgets slots, marks, frozen values, deltas, log and ttls. The header stays. */
+  /** Forgets slots, marks, frozen values, deltas, log, scores and ttls. The header stays. */
   clear(): void;
 }
 

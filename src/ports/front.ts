@@ -2,6 +2,7 @@ import type { AckLevel, SyncLevel } from '../core/acks.ts';
 import type { IncrementBatch, IncrementResult, LoadedTotals, TotalsResult } from '../core/lane-deltas.ts';
 import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, DeltasResult, EntriesResult, ReadResult } from '../core/lane-flush.ts';
 import type { AppendBatch, AppendResult } from '../core/lane-log.ts';
+import type { BoardRefusal, FillScoresResult, FlightScoresResult, LoadedScores, ScoreBatch, ScoreQuery, ScoreResult, ScoreRows } from '../core/lane-scores.ts';
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../core/lane-recover.ts';
 import type { SlotsDone, SlotsResult } from '../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
@@ -72,6 +73,9 @@ export interface LaneFront {
   increment(lane: number, batch: IncrementBatch): Promise<IncrementResult>;
   fillTotals(lane: number, loaded: LoadedTotals): Promise<TotalsResult>;
   append(lane: number, batch: AppendBatch): Promise<AppendResult>;
+  writeScores(lane: number, batch: ScoreBatch): Promise<ScoreResult>;
+  fillScores(lane: number, loaded: LoadedScores): Promise<FillScoresResult>;
+  readScores(lane: number, shape: Shape, query: ScoreQuery): Promise<ScoreRows | BoardRefusal>;
 
   beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): Promise<SlotsResult>;
   beginRefresh(lane: number, keys: readonly string[], token: string): Promise<SlotsResult>;
@@ -84,6 +88,7 @@ export interface LaneFront {
     committed: readonly (string | undefined)[],
     ttlMs: readonly (number | undefined)[],
   ): Promise<SlotsDone>;
+  /** Of a leaderboard: `doubtScores`. */
   invalidate(lane: number, keys: readonly string[]): Promise<SlotsDone>;
 
   claim(lane: number, owner: string, leaseMs: number): Promise<ClaimResult>;
@@ -92,6 +97,7 @@ export interface LaneFront {
   cut(lane: number, epoch: number, digest: string): Promise<CutResult>;
   readGeneration(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<ReadResult>;
   readDeltas(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<DeltasResult>;
+  readFlightScores(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<FlightScoresResult>;
   readLog(lane: number, epoch: number, generation: number, from: number, limit: number): Promise<EntriesResult>;
   acknowledge(lane: number, ack: Acknowledgement): Promise<AcknowledgeResult>;
 
@@ -113,6 +119,7 @@ export interface LaneFront {
 
 /** What a front knows of one key. */
 export interface SlotReport {
+  /** Of a member of a leaderboard: its weight. */
   readonly raw: string | undefined;
   readonly ttlMs: number | undefined;
   readonly pending: boolean;

@@ -4,6 +4,7 @@ import { UNRECOVERED } from '../ports/front.ts';
 import { testCounters } from './front-counters.ts';
 import { testFlush } from './front-flush.ts';
 import { testLog } from './front-log.ts';
+import { testScores } from './front-scores.ts';
 import { testRecovery } from './front-recovery.ts';
 import { testSlots } from './front-slots.ts';
 import { attachment, batchOf, Bench, failsWith, LANES, LONG_MS, type FrontConformance, type Register } from './front-subject.ts';
@@ -42,6 +43,7 @@ export function testFront({ test, open, capabilities, acks = capabilities.acks }
   testSlots(recovered);
   testCounters(recovered);
   testLog(recovered);
+  testScores(recovered);
 }
 
 function testAttaching(register: Register, recovered: Register, capabilities: FrontConformance['capabilities'], acks: readonly AckLevel[]): void {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SUM_MAX } from '../../src/core/lane-deltas.ts';
-import type { LaneHeader, Shape } from '../../src/core/lane.ts';
+import { isScores, type LaneHeader, type Shape } from '../../src/core/lane.ts';
+import type { ScoreOp } from '../../src/core/lane-scores.ts';
 import { systemClock, systemRandom } from '../../src/system.ts';
 import type { Front, LaneFront } from '../../src/ports/front.ts';
 import { frontPlaces, type FrontPlace } from '../support/fronts.ts';
@@ -63,6 +64,36 @@ const append = named('append', fc.record({ entries: fc.array(fc.constantFrom('1'
   front.append(0, { entries, bytes: entries.join('').length, shape, ...room }),
 );
 
+const WEIGHTS = [0, 1, 2, -3, 0.1, 0.2, 1e-9, 2 ** 52 + 1, Number.MAX_SAFE_INTEGER, -Number.MAX_SAFE_INTEGER];
+const weight = fc.constantFrom(...WEIGHTS);
+const score = named(
+  'writeScores',
+  fc.record({ ops: fc.array(fc.tuple(fc.constantFrom<ScoreOp>('set', 'best', 'add', 'remove'), key, weight), { maxLength: 6 }), room, shape: fc.constantFrom<Shape>('scores', 'scores', 'scores', 'scores.asc') }),
+  async (front, { ops, room, shape }) =>
+    withoutTokens(await front.writeScores(0, { ops: ops.map(([op]) => op), members: ops.map(([, member]) => member), weights: ops.map(([, , by]) => by), shape, bytes: 7 * new Set(ops.map(([, member]) => member)).size, ...room })),
+);
+/** Half of them complete the board. */
+const load = named('load', fc.record({ keys: some, weights: four(weight), off, from: fc.constantFrom('', '', 'b'), next: fc.constantFrom(undefined, undefined, 'b') }), async (front, { keys, weights, off, from, next }, header) => {
+  const rows = keys.map((member, i) => [member, weights[i] as number] as const);
+  return withoutTokens(await front.fillScores(0, { generation: (header?.generation ?? 0) + off, shape: 'scores', page: { from, next, rows } }));
+});
+const settle = named('settle', fc.record({ weights: four(fc.option(weight, { nil: undefined })), late: fc.boolean() }), async (front, { weights, late }, header) => {
+  const generation = header?.generation ?? 0;
+  const found = await front.fillScores(0, { generation, shape: 'scores' });
+  if (found.kind !== 'filled') return withoutTokens(found);
+  const doubts = found.doubts.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([member, token], i) => ({ member, token: late && i === 0 ? 'another' : token, weight: weights[i] }));
+  return withoutTokens(await front.fillScores(0, { generation, shape: 'scores', doubts }));
+});
+const ranks = named('around', fc.record({ member: key, count: fc.nat(2), from: fc.nat(3) }), async (front, { member, count, from }) => [
+  withoutTokens(await front.readScores(0, 'scores', { kind: 'around', member, count })),
+  withoutTokens(await front.readScores(0, 'scores', { kind: 'range', from, count })),
+]);
+
+/** Doubts come in any order, with tokens that each front makes for itself. */
+function withoutTokens<T extends object>(result: T): unknown {
+  return 'doubts' in result ? { ...comparableResult(result) as object, doubts: (result.doubts as [string, string][]).map(([member]) => member).toSorted() } : comparableResult(result);
+}
+
 /** Without what must differ: names that are drawn, and times. */
 function comparable(header: LaneHeader | undefined): unknown {
   if (header === undefined) return undefined;
@@ -87,12 +118,37 @@ async function deltasOf(front: LaneFront, { epoch, generation }: { epoch: number
   }
 }
 
+async function changesOf(front: LaneFront, { epoch, generation }: { epoch: number; generation: number }): Promise<unknown> {
+  const found = new Map<string, number | null>();
+  for (let cursor = ''; ; ) {
+    const page = await front.readFlightScores(0, epoch, generation, cursor, 2);
+    if (page.kind === 'refused') return page;
+    for (const [member, change] of page.rows) found.set(member, change);
+    cursor = page.next;
+    if (cursor === '') return [...found].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  }
+}
+
 async function observe(front: LaneFront): Promise<unknown> {
   const { header, current } = await front.header(0);
   const of = { epoch: header?.epoch ?? 0, generation: header?.flight?.generation ?? 0 };
+  const shared = { header: comparable(header), current };
+  if (isScores(header?.shape)) {
+    return {
+      ...shared,
+      board: withoutTokens(await front.readScores(0, 'scores', { kind: 'range', from: 0, count: 100 })),
+      scores: withoutTokens(await front.readScores(0, 'scores', { kind: 'scores', members: KEYS })),
+      members: await Promise.all(
+        KEYS.map(async (key) => {
+          const { raw, pending, inFlight } = await front.inspect(0, key);
+          return { weight: raw === undefined ? undefined : Number(raw), pending, inFlight };
+        }),
+      ),
+      changes: await changesOf(front, of),
+    };
+  }
   return {
-    header: comparable(header),
-    current,
+    ...shared,
     totals: await front.readMany(KEYS.map(() => 0), KEYS),
     keys: await Promise.all(
       KEYS.map(async (key) => {
@@ -161,4 +217,8 @@ test('memory, LMDB and Redis agree about every step on counters', async () => {
 
 test('memory, LMDB and Redis agree about every step on a log', async () => {
   expect(await disagreement('log', [append])).toBeUndefined();
+}, 120_000);
+
+test('memory, LMDB and Redis agree about every step on a leaderboard', async () => {
+  expect(await disagreement('scores', [score, score, load, settle, ranks])).toBeUndefined();
 }, 120_000);

@@ -1,6 +1,7 @@
 import { fillTotals, increment } from '../../src/core/lane-deltas.ts';
 import { acknowledge, claim, cut, readDeltas, readGeneration, readLog, release, requestFlush } from '../../src/core/lane-flush.ts';
 import { append } from '../../src/core/lane-log.ts';
+import { fillScores, readFlightScores, readScores, writeScores } from '../../src/core/lane-scores.ts';
 import { adopt, confirm, recover } from '../../src/core/lane-recover.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../src/core/lane-slots.ts';
 import { write } from '../../src/core/lane-write.ts';
@@ -170,6 +171,9 @@ export class SimConnection implements Front {
       increment: (lane, batch) => this.#step(lane, 'increment', (table, env) => increment(table, env, batch)),
       fillTotals: (lane, loaded) => this.#step(lane, 'fillTotals', (table, env) => fillTotals(table, env, loaded)),
       append: (lane, batch) => this.#step(lane, 'append', (table, env) => append(table, env, batch)),
+      writeScores: (lane, batch) => this.#step(lane, 'writeScores', (table, env) => writeScores(table, env, batch)),
+      fillScores: (lane, loaded) => this.#step(lane, 'fillScores', (table, env) => fillScores(table, env, loaded)),
+      readScores: (lane, shape, query) => this.#step(lane, 'readScores', (table, env) => readScores(table, env, shape, query)),
       beginFill: (lane, keys, token, tokenMs) => this.#step(lane, 'beginFill', (table, env) => beginFill(table, env, keys, token, tokenMs)),
       beginRefresh: (lane, keys, token) => this.#step(lane, 'beginRefresh', (table, env) => beginRefresh(table, env, keys, token)),
       endFill: (lane, keys, token, loaded, ttlMs) => this.#step(lane, 'endFill', (table, env) => endFill(table, env, keys, token, loaded, ttlMs)),
@@ -183,6 +187,7 @@ export class SimConnection implements Front {
       readGeneration: (lane, epoch, generation, cursor) => this.#call(lane, 'readGeneration', (table) => readGeneration(table, server.runId, epoch, generation, cursor, KEYS_PER_STEP)),
       readDeltas: (lane, epoch, generation, cursor) => this.#call(lane, 'readDeltas', (table) => readDeltas(table, server.runId, epoch, generation, cursor, KEYS_PER_STEP)),
       readLog: (lane, epoch, generation, from) => this.#call(lane, 'readLog', (table) => readLog(table, server.runId, epoch, generation, from, KEYS_PER_STEP)),
+      readFlightScores: (lane, epoch, generation, cursor) => this.#call(lane, 'readFlightScores', (table) => readFlightScores(table, server.runId, epoch, generation, cursor, KEYS_PER_STEP)),
       acknowledge: (lane, ack) => this.#call(lane, 'acknowledge', (table) => acknowledge(table, server.runId, { ...ack, limit: KEYS_PER_STEP })),
       header: async (lane) => {
         const { header, current } = await this.#call(lane, 'header', (table) => ({ header: table.header, current: server.isCurrent(lane) }));

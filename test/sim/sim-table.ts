@@ -1,4 +1,5 @@
 import type { LaneHeader, LaneTable } from '../../src/core/lane.ts';
+import { MemoryScores } from '../../src/fronts/memory/memory-scores.ts';
 
 interface Slot {
   readonly raw: string;
@@ -48,6 +49,8 @@ const cloneSet = (set: Set<string>): Set<string> => new Set(set);
 /** A lane's table that can be copied whole: what a server's disk has of it at one moment. */
 export class SimTable implements LaneTable {
   nowMs = 0;
+  /** Of leaderboards, which are not simulated: nothing is ever in it. */
+  readonly scores = new MemoryScores();
   /** Rises with each change. */
   version = 0;
   header: LaneHeader | undefined;

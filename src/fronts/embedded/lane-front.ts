@@ -2,10 +2,11 @@ import type { SyncLevel } from '../../core/acks.ts';
 import { fillTotals, increment } from '../../core/lane-deltas.ts';
 import { acknowledge, claim, cut, readDeltas, readGeneration, readLog, release, requestFlush } from '../../core/lane-flush.ts';
 import { append } from '../../core/lane-log.ts';
+import { doubtScores, fillScores, readFlightScores, readScores, writeScores } from '../../core/lane-scores.ts';
 import { adopt, confirm, recover } from '../../core/lane-recover.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../core/lane-slots.ts';
 import { write, type WriteBatch, type WriteResult } from '../../core/lane-write.ts';
-import type { LaneEnv, LaneTable } from '../../core/lane.ts';
+import { isScores, type LaneEnv, type LaneTable } from '../../core/lane.ts';
 import { MillraceError } from '../../errors.ts';
 import { UNRECOVERED, type Attachment, type LaneFront } from '../../ports/front.ts';
 import type { EmbeddedLanes, EmbeddedTable } from './lanes.ts';
@@ -64,6 +65,20 @@ export class EmbeddedLaneFront implements LaneFront {
     return this.#lanes.step(lane, batch.entries.length, (table, runId) => append(table, envOf(table, runId), batch));
   }
 
+  writeScores(lane: number, batch: Parameters<LaneFront['writeScores']>[1]): ReturnType<LaneFront['writeScores']> {
+    return this.#step(lane, batch.members, (table, env) => writeScores(table, env, batch));
+  }
+
+  fillScores(lane: number, loaded: Parameters<LaneFront['fillScores']>[1]): ReturnType<LaneFront['fillScores']> {
+    const { page, doubts } = loaded;
+    const members = [...(page?.rows.map(([member]) => member) ?? []), ...(doubts?.map(({ member }) => member) ?? [])];
+    return this.#step(lane, members, (table, env) => fillScores(table, env, loaded));
+  }
+
+  async readScores(lane: number, shape: Parameters<LaneFront['readScores']>[1], query: Parameters<LaneFront['readScores']>[2]): ReturnType<LaneFront['readScores']> {
+    return this.#view(lane, (table, runId) => readScores(table, envOf(table, runId), shape, query));
+  }
+
   beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): ReturnType<LaneFront['beginFill']> {
     return this.#step(lane, keys, (table, env) => beginFill(table, env, keys, token, tokenMs));
   }
@@ -91,7 +106,8 @@ export class EmbeddedLaneFront implements LaneFront {
   }
 
   invalidate(lane: number, keys: readonly string[]): ReturnType<LaneFront['invalidate']> {
-    return this.#step(lane, keys, (table, env) => invalidate(table, env, keys));
+    const forget = isScores(this.#attachment.shape) ? doubtScores : invalidate;
+    return this.#step(lane, keys, (table, env) => forget(table, env, keys));
   }
 
   claim(lane: number, owner: string, leaseMs: number): ReturnType<LaneFront['claim']> {
@@ -116,6 +132,10 @@ export class EmbeddedLaneFront implements LaneFront {
 
   async readDeltas(lane: number, epoch: number, generation: number, cursor: string, limit: number): ReturnType<LaneFront['readDeltas']> {
     return this.#view(lane, (table, runId) => readDeltas(table, runId, epoch, generation, cursor, limit));
+  }
+
+  async readFlightScores(lane: number, epoch: number, generation: number, cursor: string, limit: number): ReturnType<LaneFront['readFlightScores']> {
+    return this.#view(lane, (table, runId) => readFlightScores(table, runId, epoch, generation, cursor, limit));
   }
 
   async readLog(lane: number, epoch: number, generation: number, from: number, limit: number): ReturnType<LaneFront['readLog']> {
@@ -158,10 +178,10 @@ export class EmbeddedLaneFront implements LaneFront {
 
   async inspect(lane: number, key: string): ReturnType<LaneFront['inspect']> {
     return this.#view(lane, (table) => ({
-      raw: table.readSlot(key),
+      raw: isScores(this.#attachment.shape) ? table.scores.readWeight(key)?.toString() : table.readSlot(key),
       ttlMs: ttlOf(table, key),
-      pending: table.hasPending(key) || table.readDelta(key) !== undefined,
-      inFlight: table.hasFlight(key) || table.readFlightDelta(key) !== undefined,
+      pending: table.hasPending(key) || table.readDelta(key) !== undefined || table.scores.readPending(key) !== undefined,
+      inFlight: table.hasFlight(key) || table.readFlightDelta(key) !== undefined || table.scores.readFlight(key) !== undefined,
       header: table.readHeader(),
     }));
   }

@@ -3,6 +3,7 @@ import type { LaneHeader } from '../../core/lane.ts';
 import type { EmbeddedTable } from '../embedded/lanes.ts';
 import { sweepTime } from '../embedded/sweeper.ts';
 import { after, entryName, keyOf, setName, setOf, timeName } from './keys.ts';
+import { LmdbScores, NO_SCORES, type ScoresRow } from './lmdb-scores.ts';
 import type { Tables } from './tables.ts';
 
 /** What a lane's row holds: its header, and which sets are its own at present. '' for one that is empty. */
@@ -20,14 +21,15 @@ interface LaneRow {
   /** Entries in it. */
   readonly logCount: number;
   readonly flightLog: string;
+  readonly scores: ScoresRow;
 }
 
-const NO_ROW: LaneRow = { header: undefined, slots: '', pending: '', flight: '', frozen: '', ttls: '', ttlCount: 0, deltas: '', flightDeltas: '', log: '', logCount: 0, flightLog: '' };
+const NO_ROW: LaneRow = { header: undefined, slots: '', pending: '', flight: '', frozen: '', ttls: '', ttlCount: 0, deltas: '', flightDeltas: '', log: '', logCount: 0, flightLog: '', scores: NO_SCORES };
 
 function parseRow(text: string): LaneRow {
   const row = JSON.parse(text) as LaneRow;
-  // JSON has no word for it.
-  return { ...row, header: row.header && { ...row.header, flight: row.header.flight } };
+  // JSON has no word for it, and a row of an earlier version has no scores.
+  return { ...NO_ROW, ...row, header: row.header && { ...row.header, flight: row.header.flight } };
 }
 
 /** No row has this text. */
@@ -41,6 +43,7 @@ const UNKNOWN = '?';
  */
 export class LmdbTable implements EmbeddedTable {
   nowMs = 0;
+  readonly scores: LmdbScores;
   readonly #tables: Tables;
   /** Names of the lane's two rows: everything, and the little that a read needs. */
   readonly #name: Key;
@@ -61,6 +64,11 @@ export class LmdbTable implements EmbeddedTable {
     this.#name = ['lane', cache, lane];
     this.#currentName = ['current', cache, lane];
     this.#onDue = onDue;
+    this.scores = new LmdbScores(tables, {
+      read: () => this.#read().scores,
+      change: (change) => this.#change({ scores: { ...this.#read().scores, ...change } }),
+      newSet: () => this.#newSet(),
+    });
   }
 
   begin(nowMs: number, runId: string): this {
@@ -175,6 +183,7 @@ export class LmdbTable implements EmbeddedTable {
   cutPending(): void {
     const { pending, deltas, log } = this.#read();
     this.#change({ flight: pending, pending: this.#newSet(), flightDeltas: deltas, deltas: '', flightLog: log, log: '', logCount: 0 });
+    this.scores.cut();
   }
 
   hasFlight(key: string): boolean {
@@ -276,6 +285,7 @@ export class LmdbTable implements EmbeddedTable {
   }
 
   dropFlightShapes(): void {
+    this.scores.dropFlight();
     const { flightDeltas, flightLog } = this.#read();
     if (flightDeltas === '' && flightLog === '') return;
     this.#tables.addGarbage('marks', flightDeltas);
@@ -310,6 +320,7 @@ export class LmdbTable implements EmbeddedTable {
     const { header, slots, pending, flight, frozen, ttls, deltas, flightDeltas, log, flightLog } = this.#read();
     for (const set of [slots, frozen, log, flightLog]) this.#tables.addGarbage('slots', set);
     for (const set of [pending, flight, ttls, deltas, flightDeltas]) this.#tables.addGarbage('marks', set);
+    this.scores.clear();
     this.#change({ ...NO_ROW, header, slots: this.#newSet(), pending: this.#newSet() });
   }
 

@@ -1,10 +1,12 @@
 import type { LaneHeader } from '../../core/lane.ts';
 import type { EmbeddedTable } from '../embedded/lanes.ts';
 import { sweepTime } from '../embedded/sweeper.ts';
+import { MemoryScores } from './memory-scores.ts';
 
 /** A lane's table in plain maps. */
 export class MemoryTable implements EmbeddedTable {
   nowMs = 0;
+  readonly scores = new MemoryScores();
   readonly #runId: string;
   readonly #onDue: (atMs: number) => void;
   #header: LaneHeader | undefined;
@@ -123,6 +125,7 @@ export class MemoryTable implements EmbeddedTable {
     this.#scannedDeltas = undefined;
     this.#flightLog = this.#log;
     this.#log = [];
+    this.scores.cut();
   }
 
   hasFlight(key: string): boolean {
@@ -220,6 +223,7 @@ export class MemoryTable implements EmbeddedTable {
     this.#flightDeltas = new Map();
     this.#scannedDeltas = undefined;
     this.#flightLog = [];
+    this.scores.dropFlight();
   }
 
   writeTtl(key: string, ttlMs: number): void {
@@ -244,6 +248,7 @@ export class MemoryTable implements EmbeddedTable {
     this.#ttls = new Map();
     this.#deltas = new Map();
     this.#log = [];
+    this.scores.clear();
     this.dropFlightShapes();
     this.dropFlight();
     this.dropFrozen();

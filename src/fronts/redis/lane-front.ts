@@ -3,10 +3,11 @@ import type { SyncLevel } from '../../core/acks.ts';
 import type { IncrementBatch, IncrementResult, LoadedTotals, TotalsResult } from '../../core/lane-deltas.ts';
 import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, DeltasResult, EntriesResult, ReadResult } from '../../core/lane-flush.ts';
 import type { AppendBatch, AppendResult } from '../../core/lane-log.ts';
+import type { BoardRefusal, FillScoresResult, FlightScoresResult, LoadedScores, ScoreBatch, ScoreQuery, ScoreResult, ScoreRows } from '../../core/lane-scores.ts';
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
-import { bytesOf, entriesOf, type LaneHeader, type Unrecovered } from '../../core/lane.ts';
+import { bytesOf, entriesOf, isScores, type LaneHeader, type Shape, type Unrecovered } from '../../core/lane.ts';
 import { NO_FILL, TOMBSTONE } from '../../core/slot.ts';
 import { MillraceError } from '../../errors.ts';
 import { UNRECOVERED, type Attachment, type LaneFront, type SlotReport } from '../../ports/front.ts';
@@ -15,6 +16,7 @@ import { replyCode, unavailable, withoutCommand } from './faults.ts';
 import { GarbageCollector } from './garbage.ts';
 import { headerOf, unexplained, type LaneSteps, type Reply } from './lane-steps.ts';
 import { LaneReader } from './reader.ts';
+import { fillScoresArgs, flightScoresPage, readScoresArgs, scoresFilled, scoresRead, scoresWritten, writeScoresArgs } from './score-steps.ts';
 import type { ScriptName } from './scripts.ts';
 import { appendArgs, appended, deltasPage, filled, incrementArgs, incremented, logPage, totalsArgs } from './shape-steps.ts';
 
@@ -121,6 +123,19 @@ export class RedisLaneFront implements LaneFront {
     return 'kind' in reply ? reply : appended(reply, batch);
   }
 
+  async writeScores(lane: number, batch: ScoreBatch): Promise<ScoreResult> {
+    const reply = await this.#accept(lane, 'writeScores', (incarnation) => writeScoresArgs(batch, incarnation));
+    return 'kind' in reply ? reply : scoresWritten(reply, batch);
+  }
+
+  async fillScores(lane: number, loaded: LoadedScores): Promise<FillScoresResult> {
+    return scoresFilled(await this.#step(lane, 'fillScores', (incarnation) => fillScoresArgs(loaded, incarnation)), loaded);
+  }
+
+  async readScores(lane: number, shape: Shape, query: ScoreQuery): Promise<ScoreRows | BoardRefusal> {
+    return scoresRead(await this.#step(lane, 'readScores', (incarnation) => readScoresArgs(shape, query, incarnation)), shape);
+  }
+
   async write(lane: number, batch: WriteBatch): Promise<WriteResult> {
     const reply = await this.#accept(lane, 'write', (incarnation, slots) => writeArgs(batch, incarnation, slots));
     if ('kind' in reply) {
@@ -203,6 +218,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async invalidate(lane: number, keys: readonly string[]): Promise<SlotsDone> {
+    if (isScores(this.#attachment.shape)) return done(await this.#step(lane, 'doubtScores', (incarnation) => [incarnation, ...keys]));
     return done(await this.#step(lane, 'invalidate', (incarnation, slots) => [incarnation, ...named(slots, keys)]));
   }
 
@@ -253,6 +269,10 @@ export class RedisLaneFront implements LaneFront {
 
   async readDeltas(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<DeltasResult> {
     return deltasPage(await this.#step(lane, 'readDeltas', () => [String(epoch), String(generation), cursor === '' ? '0' : cursor, String(Math.max(1, limit))]));
+  }
+
+  async readFlightScores(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<FlightScoresResult> {
+    return flightScoresPage(await this.#step(lane, 'readFlightScores', () => [String(epoch), String(generation), cursor === '' ? '0' : cursor, String(Math.max(1, limit))]));
   }
 
   async readLog(lane: number, epoch: number, generation: number, from: number, limit: number): Promise<EntriesResult> {
@@ -342,7 +362,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async inspect(lane: number, key: string): Promise<SlotReport> {
-    const reply = await this.#step(lane, 'inspect', () => [key]);
+    const reply = await this.#step(lane, isScores(this.#attachment.shape) ? 'inspectScore' : 'inspect', () => [key]);
     return { raw: defined(reply[1]), ttlMs: ttlOf(reply[2]), pending: reply[3] === 1, inFlight: reply[4] === 1, header: headerOf(reply) };
   }
 

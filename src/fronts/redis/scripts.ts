@@ -5,10 +5,13 @@ import append from './lua/append.lua';
 import beginFill from './lua/begin-fill.lua';
 import beginIntent from './lua/begin-intent.lua';
 import beginRefresh from './lua/begin-refresh.lua';
+import board from './lua/board.lua';
 import claim from './lua/claim.lua';
 import confirm from './lua/confirm.lua';
 import cut from './lua/cut.lua';
+import doubtScores from './lua/doubt-scores.lua';
 import endFill from './lua/end-fill.lua';
+import fillScores from './lua/fill-scores.lua';
 import fillTotals from './lua/fill-totals.lua';
 import finishIntent from './lua/finish-intent.lua';
 import fresh from './lua/fresh.lua';
@@ -16,12 +19,15 @@ import header from './lua/header.lua';
 import increment from './lua/increment.lua';
 import inFlight from './lua/in-flight.lua';
 import inspect from './lua/inspect.lua';
+import inspectScore from './lua/inspect-score.lua';
 import invalidate from './lua/invalidate.lua';
 import mark from './lua/mark.lua';
 import prelude from './lua/prelude.lua';
 import readDeltas from './lua/read-deltas.lua';
+import readFlightScores from './lua/read-flight-scores.lua';
 import readGeneration from './lua/read-generation.lua';
 import readLog from './lua/read-log.lua';
+import readScores from './lua/read-scores.lua';
 import readWithTtl from './lua/read-with-ttl.lua';
 import recover from './lua/recover.lua';
 import release from './lua/release.lua';
@@ -29,6 +35,7 @@ import requestFlush from './lua/request-flush.lua';
 import shape from './lua/shape.lua';
 import sweep from './lua/sweep.lua';
 import write from './lua/write.lua';
+import writeScores from './lua/write-scores.lua';
 
 /**
  * `''`: refused as a whole when the server is out of memory, before it does anything. `allow-oom`: what makes room or
@@ -42,6 +49,10 @@ const SCRIPTS = {
   // What it writes is small, and reads need its answer.
   fillTotals: ['allow-oom', shape + fillTotals],
   append: ['', shape + append],
+  writeScores: ['', shape + board + writeScores],
+  fillScores: ['', shape + board + fillScores],
+  readScores: ['no-writes', shape + board + readScores],
+  doubtScores: ['allow-oom', shape + doubtScores],
   beginFill: ['', beginFill],
   beginRefresh: ['', beginRefresh],
   endFill: ['', endFill],
@@ -55,6 +66,7 @@ const SCRIPTS = {
   cut: ['allow-oom', shape + cut],
   readGeneration: ['no-writes', inFlight + readGeneration],
   readDeltas: ['no-writes', shape + inFlight + readDeltas],
+  readFlightScores: ['no-writes', shape + inFlight + readFlightScores],
   readLog: ['no-writes', shape + inFlight + readLog],
   acknowledge: ['allow-oom', shape + acknowledge],
   recover: ['allow-oom', shape + fresh + recover],
@@ -65,6 +77,7 @@ const SCRIPTS = {
   header: ['no-writes', header],
   readWithTtl: ['no-writes', readWithTtl],
   inspect: ['no-writes', shape + inspect],
+  inspectScore: ['no-writes', shape + board + inspectScore],
 } as const satisfies Record<string, readonly [Flags, string]>;
 
 export type ScriptName = keyof typeof SCRIPTS;

@@ -84,12 +84,12 @@ export function logPage(reply: Reply): EntriesResult {
   return reply[0] === 'refused' ? { kind: 'refused', epoch: reply[1] as number } : { kind: 'entries', entries: reply[1] as string[] };
 }
 
-function full(reply: Reply): { kind: 'full'; entries: number; bytes: number; room: number } {
+export function full(reply: Reply): { kind: 'full'; entries: number; bytes: number; room: number } {
   const [, entries, bytes, room] = reply as readonly [string, number, number, number];
   return { kind: 'full', entries, bytes, room };
 }
 
-function refusal(reply: Reply, shape: Shape): Unrecovered | Stopped {
+export function refusal(reply: Reply, shape: Shape): Unrecovered | Stopped {
   switch (reply[0]) {
     case 'unrecovered':
       return { kind: 'unrecovered', header: headerOf(reply) };

@@ -17,9 +17,11 @@ for i = 5, #ARGV do
     redis.call('UNLINK', name)
     redis.call('HDEL', TTLS, name)
   end
+  -- A board stays complete, so a refused score is not forgotten but read anew.
+  if redis.call('HEXISTS', FSCORES, ARGV[i]) == 1 and redis.call('HEXISTS', SCORES, ARGV[i]) == 0 then doubt(ARGV[i]) end
 end
 
-redis.call('UNLINK', FROZEN, FDELTAS, FLOG)
+redis.call('UNLINK', FROZEN, FDELTAS, FLOG, FSCORES)
 
 local ttlMs, limit = tonumber(ARGV[3]), tonumber(ARGV[4])
 local tombstones, hasTtls = tonumber(h[6]) > 0, redis.call('EXISTS', TTLS) == 1

@@ -10,9 +10,9 @@ if h[2] ~= '' then return { 'stopped', h[2] } end
 if h[3] ~= '' then return { 'cut', redis.call('HGETALL', HEADER) } end
 if h[4] == '0' then return { 'empty', redis.call('HGETALL', HEADER) } end
 local seq, generation = tonumber(h[5]) + 1, tonumber(h[6]) + 1
-redis.call('UNLINK', FLIGHT, FDELTAS, FLOG)
+redis.call('UNLINK', FLIGHT, FDELTAS, FLOG, FSCORES)
 -- What is missing was never there, or was removed behind the lane's back, and the flusher counts the loss.
-for from, to in pairs({ [PENDING] = FLIGHT, [DELTAS] = FDELTAS, [LOG] = FLOG }) do
+for from, to in pairs({ [PENDING] = FLIGHT, [DELTAS] = FDELTAS, [LOG] = FLOG, [SCORES] = FSCORES }) do
   if redis.call('EXISTS', from) == 1 then redis.call('RENAME', from, to) end
 end
 redis.call('HSET', HEADER, 'seq', seq, 'gen', generation, 'fstate', 'cut', 'fgen', generation, 'fseq', seq,

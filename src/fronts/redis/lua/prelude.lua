@@ -4,7 +4,7 @@
 --   header   hash: see header.ts                 pending  set: names of the slots that are dirty
 --   flight   set: names, of the generation cut   frozen   hash: name to the slot at the cut, where it was written since
 --   ttls     hash: name to expiry in ms          <incarnation>:<key>  a slot, as a plain string; that is its name
---   and those of counters and logs: see shape.lua
+--   and those of counters, logs and leaderboards: see shape.lua
 --   garbage  set: incarnations whose slots are still to be removed, or '*'
 local HEADER = KEYS[1]
 local PREFIX = string.sub(HEADER, 1, -7)

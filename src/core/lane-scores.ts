@@ -1,0 +1,212 @@
+import { isInFlight } from './lane-flush.ts';
+import { bytesOf, enter, entriesOf, misshapen, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+import type { BoardLoad, Change, Doubt, ScoreTable, Unloaded } from './score-table.ts';
+
+/**
+ * Scores of a leaderboard. The front keeps weights, of which the lowest is the best: a score is turned round by whoever
+ * calls where the highest is. A weight is a double, and a whole one is exact, so none leaves ±{@link WEIGHT_MAX}.
+ *
+ * A change is kept beside the board as the weight that it came to, so what the store gets is absolute, and the last of a
+ * generation alone. The board itself may be incomplete: then it is loaded, and what depends on it waits.
+ */
+export const WEIGHT_MAX = Number.MAX_SAFE_INTEGER;
+
+/** `set` gives a weight, `best` gives it where it is lower than the present one, `add` adds to it, `remove` takes off the board. */
+export type ScoreOp = 'set' | 'best' | 'add' | 'remove';
+
+/** What one process does to a leaderboard, in its order. */
+export interface ScoreBatch {
+  readonly ops: readonly ScoreOp[];
+  readonly members: readonly string[];
+  /** Never -0; of a `remove` it says nothing. */
+  readonly weights: readonly number[];
+  readonly shape: Shape;
+  /** Estimate of the bytes that the distinct members take. */
+  readonly bytes: number;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+}
+
+/** The member's weight after each operation, undefined where it is not on the board; `beyond` was refused by itself. */
+export type ScoreOutcome = number | undefined | 'beyond';
+
+export type ScoreResult =
+  | {
+      readonly kind: 'accepted';
+      /** Of the batch's last mutation. */
+      readonly seq: number;
+      readonly epoch: number;
+      readonly pending: number;
+      readonly entries: number;
+      readonly bytes: number;
+      /** How many were mutations; one that changes nothing is none, and takes no seq. */
+      readonly accepted: number;
+      readonly outcomes: readonly ScoreOutcome[];
+    }
+  | { readonly kind: 'full'; readonly entries: number; readonly bytes: number; readonly room: number }
+  | BoardRefusal;
+
+export type BoardRefusal = Unloaded | Unrecovered | Stopped;
+
+/** Doubts that are named at a time. */
+const DOUBTS_MAX = 100;
+
+/** Does what is asked in its order, in one step. Nothing is done while one of it needs a board that is not complete. */
+export function writeScores(table: LaneTable, env: LaneEnv, batch: ScoreBatch): ScoreResult {
+  const header = enter(table, env);
+  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
+  const stopped = header.stopped || misshapen(header.shape, batch.shape);
+  if (stopped !== '') return { kind: 'stopped', reason: stopped };
+  const { scores } = table;
+  const { ops, members, weights } = batch;
+  const unloaded = unloadedOf(scores);
+  if (unloaded !== undefined && ops.some((op) => op === 'add' || op === 'best')) return unloaded;
+
+  const changes = new Map<string, Change>();
+  let accepted = 0;
+  const outcomes = ops.map((op, i): ScoreOutcome => {
+    const member = members[i] as string;
+    const before = changes.has(member) ? (changes.get(member) as Change) : (scores.readWeight(member) ?? null);
+    const after = outcomeOf(op, before, weights[i] as number);
+    if (after !== null && Math.abs(after) > WEIGHT_MAX) return 'beyond';
+    // Of a member that is not on an incomplete board there may be a row.
+    if (op === 'set' || after !== before || (op === 'remove' && unloaded !== undefined)) {
+      changes.set(member, after);
+      accepted++;
+    }
+    return after ?? undefined;
+  });
+
+  const entries = entriesOf(header);
+  const bytes = bytesOf(header);
+  const added = [...changes.keys()].filter((member) => scores.readPending(member) === undefined).length;
+  const fitsBytes = bytes + batch.bytes <= batch.maxBytes;
+  if (added > 0 && (!fitsBytes || entries + added > batch.maxEntries)) return { kind: 'full', entries, bytes, room: fitsBytes ? Math.max(0, batch.maxEntries - entries) : 0 };
+  for (const [member, change] of changes) {
+    scores.writeWeight(member, change ?? undefined);
+    scores.writePending(member, change);
+  }
+  const newBytes = added === 0 ? 0 : Math.round((batch.bytes * added) / new Set(members).size);
+  const next: LaneHeader = {
+    ...header,
+    seq: header.seq + accepted,
+    pendingEntries: header.pendingEntries + added,
+    pendingBytes: header.pendingBytes + newBytes,
+    pendingSinceMs: header.pendingEntries === 0 && added > 0 ? table.nowMs : header.pendingSinceMs,
+  };
+  if (accepted > 0) table.writeHeader(next);
+  return { kind: 'accepted', seq: next.seq, epoch: header.epoch, pending: next.pendingEntries, entries: entries + added, bytes: bytes + newBytes, accepted, outcomes };
+}
+
+function outcomeOf(op: ScoreOp, before: Change, weight: number): Change {
+  switch (op) {
+    case 'set':
+      return weight;
+    case 'best':
+      return before === null ? weight : Math.min(before, weight);
+    case 'add':
+      return (before ?? 0) + weight;
+    case 'remove':
+      return null;
+  }
+}
+
+/** What was loaded, with the generation of the lane's fence in the same snapshot. */
+export interface LoadedScores {
+  readonly generation: number;
+  readonly shape: Shape;
+  /** Rows after the cursor `from`; `next` is undefined when there are no more. */
+  readonly page?: { readonly from: string; readonly next: string | undefined; readonly rows: readonly (readonly [member: string, weight: number])[] };
+  /** Rows of members in doubt, undefined for one that has none. */
+  readonly doubts?: readonly { readonly member: string; readonly token: string; readonly weight: number | undefined }[];
+}
+
+/** How far the board is after it. `stale`: as with {@link TotalsResult}, load again. */
+export type FillScoresResult = ({ readonly kind: 'filled'; readonly doubts: readonly Doubt[] } & BoardLoad) | { readonly kind: 'stale' } | Unrecovered | Stopped;
+
+/**
+ * Puts what was loaded on the board. A member that is pending is newer than any row, and one in flight is newer than the rows of a
+ * snapshot from before that generation. A page that does not begin where the board is, because another process
+ * loads it too, is left alone.
+ */
+export function fillScores(table: LaneTable, env: LaneEnv, loaded: LoadedScores): FillScoresResult {
+  const header = enter(table, env);
+  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
+  const stopped = misshapen(header.shape, loaded.shape);
+  if (stopped !== '') return { kind: 'stopped', reason: stopped };
+  const isBefore = header.flight?.state === 'cut' && loaded.generation === header.generation - 1;
+  if (!isBefore && loaded.generation !== header.generation) return { kind: 'stale' };
+  const { scores } = table;
+  const put = (member: string, weight: number | undefined): void => {
+    if (scores.readPending(member) !== undefined || (isBefore && scores.readFlight(member) !== undefined)) return;
+    scores.writeWeight(member, weight);
+  };
+  const { page, doubts = [] } = loaded;
+  const { complete, cursor } = scores.readLoad();
+  if (page !== undefined && !complete && page.from === cursor) {
+    for (const [member, weight] of page.rows) put(member, weight);
+    scores.writeLoad({ complete: page.next === undefined, cursor: page.next ?? '' });
+  }
+  for (const { member, token, weight } of doubts) if (scores.settleDoubt(member, token)) put(member, weight);
+  return { kind: 'filled', ...scores.readLoad(), doubts: scores.readDoubts(DOUBTS_MAX) };
+}
+
+/** `range`: by rank. `around`: a member with up to `count` before it and after it. `scores`: those of the members that are on the board. */
+export type ScoreQuery =
+  | { readonly kind: 'range'; readonly from: number; readonly count: number }
+  | { readonly kind: 'around'; readonly member: string; readonly count: number }
+  | { readonly kind: 'scores'; readonly members: readonly string[] };
+
+/** `first` is the rank of the first row, from 0; of `scores` it says nothing. */
+export type ScoreRows = { readonly kind: 'rows'; readonly first: number; readonly rows: readonly (readonly [member: string, weight: number])[] };
+
+export function readScores(table: LaneTable, env: LaneEnv, shape: Shape, query: ScoreQuery): ScoreRows | BoardRefusal {
+  const header = enter(table, env);
+  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
+  const stopped = misshapen(header.shape, shape);
+  if (stopped !== '') return { kind: 'stopped', reason: stopped };
+  const { scores } = table;
+  const unloaded = unloadedOf(scores);
+  if (unloaded !== undefined) return unloaded;
+  switch (query.kind) {
+    case 'range':
+      return { kind: 'rows', first: query.from, rows: scores.range(query.from, query.count) };
+    case 'around': {
+      if (scores.readWeight(query.member) === undefined) return { kind: 'rows', first: 0, rows: [] };
+      const rank = scores.rankOf(query.member);
+      const first = Math.max(0, rank - query.count);
+      return { kind: 'rows', first, rows: scores.range(first, rank - first + query.count + 1) };
+    }
+    case 'scores':
+      return { kind: 'rows', first: 0, rows: query.members.flatMap((member) => rowOf(scores, member)) };
+  }
+}
+
+/** A store has the rows of these members changed past the lane's generations: those that no later change replaces are read anew. */
+export function doubtScores(table: LaneTable, env: LaneEnv, members: readonly string[]): { readonly kind: 'done' } | Unrecovered {
+  if (enter(table, env) === undefined) return { kind: 'unrecovered', header: table.readHeader() };
+  const { scores } = table;
+  for (const member of members) if (scores.readPending(member) === undefined && scores.readFlight(member) === undefined) scores.addDoubt(member);
+  return { kind: 'done' };
+}
+
+/** A page of the changes of the generation in flight, beginning with cursor ''; `next` is '' at the end. A member may come twice. */
+export type FlightScoresResult = { readonly kind: 'scores'; readonly rows: readonly (readonly [member: string, change: Change])[]; readonly next: string } | Refused;
+
+export function readFlightScores(table: LaneTable, runId: string, epoch: number, generation: number, cursor: string, limit: number): FlightScoresResult {
+  const header = table.readHeader();
+  if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
+  return { kind: 'scores', ...table.scores.scanFlight(cursor, limit) };
+}
+
+function rowOf(scores: ScoreTable, member: string): (readonly [string, number])[] {
+  const weight = scores.readWeight(member);
+  return weight === undefined ? [] : [[member, weight]];
+}
+
+/** Why the board cannot answer yet; undefined when it can. */
+function unloadedOf(scores: ScoreTable): Unloaded | undefined {
+  const load = scores.readLoad();
+  const doubts = scores.readDoubts(DOUBTS_MAX);
+  return load.complete && doubts.length === 0 ? undefined : { kind: 'unloaded', ...load, doubts };
+}

@@ -1,0 +1,30 @@
+-- For steps on a leaderboard: behind shape.lua.
+--   scores   hash: member to the weight it came to, '' where it was removed      fscores  the same of the generation cut
+--   doubts   hash: member whose row is to be read anew, to a token               load     the cursor of a load under way
+--   <incarnation>:  sorted set: members by weight. The member '' tells how far it was loaded, in the set itself, so that one that
+--                   was removed behind the lane's back is loaded anew: -inf all of it, inf up to the cursor.
+local COMPLETE, LOADING = '-inf', 'inf'
+
+local function boardOf(incarnation)
+  return PREFIX .. incarnation .. ':'
+end
+
+-- How far it was loaded, and the first doubts: 1 when complete, the cursor, members and tokens in turn.
+local function loadOf(board)
+  local mark = redis.call('ZSCORE', board, '')
+  local doubts = redis.call('HRANDFIELD', DOUBTS, 100, 'WITHVALUES')
+  return mark == COMPLETE and 1 or 0, mark == LOADING and redis.call('GET', LOAD) or '', doubts
+end
+
+local function unloaded(board)
+  return { 'unloaded', loadOf(board) }
+end
+
+local function isKnown(board)
+  return redis.call('ZSCORE', board, '') == COMPLETE and redis.call('EXISTS', DOUBTS) == 0
+end
+
+-- A double as text that gives the same double again.
+local function exact(number)
+  return string.format('%.17g', number)
+end

@@ -1,0 +1,54 @@
+-- Puts what was loaded on the board, where nothing newer is.
+-- KEYS  1 header
+-- ARGV  1 incarnation, 2 shape, 3 generation of the fence in the load's snapshot, 4 '1' when there is a page, 5 the cursor that it
+--       begins at, 6 the next cursor, 7 '1' when there are no more, 8 doubts (m), then m triples of member, token and weight or
+--       '' without a row, then pairs of member and weight of the page
+-- Gives { 'filled', complete, cursor, doubts } | { 'stale' } | { 'stopped', reason } | { 'unrecovered', header }
+-- Cost  O(rows log members)
+if not entered(ARGV[1]) then return unrecovered() end
+local h = redis.call('HMGET', HEADER, 'shape', 'gen', 'fstate')
+if h[1] ~= ARGV[2] then return misshapen(h[1]) end
+local generation, loaded = tonumber(h[2]), tonumber(ARGV[3])
+local isBefore = h[3] == 'cut' and loaded == generation - 1
+if not isBefore and loaded ~= generation then return { 'stale' } end
+
+local board = boardOf(ARGV[1])
+local ranked = {}
+local function isNewer(member)
+  return redis.call('HEXISTS', SCORES, member) == 1 or (isBefore and redis.call('HEXISTS', FSCORES, member) == 1)
+end
+local first = 9 + 3 * tonumber(ARGV[8])
+for i = 9, first - 1, 3 do
+  local member = ARGV[i]
+  if redis.call('HGET', DOUBTS, member) == ARGV[i + 1] then
+    redis.call('HDEL', DOUBTS, member)
+    if not isNewer(member) then
+      if ARGV[i + 2] == '' then
+        redis.call('ZREM', board, member)
+      else
+        redis.call('ZADD', board, ARGV[i + 2], member)
+      end
+    end
+  end
+end
+
+local complete, cursor = loadOf(board)
+if ARGV[4] == '1' and complete == 0 and ARGV[5] == cursor then
+  -- Mostly nothing is newer at all.
+  local mayBeNewer = redis.call('EXISTS', SCORES, FSCORES) > 0
+  for i = first, #ARGV, 2 do
+    if not (mayBeNewer and isNewer(ARGV[i])) then
+      ranked[#ranked + 1] = ARGV[i + 1]
+      ranked[#ranked + 1] = ARGV[i]
+    end
+  end
+  ranked[#ranked + 1] = ARGV[7] == '1' and COMPLETE or LOADING
+  ranked[#ranked + 1] = ''
+  for from = 1, #ranked, 6000 do redis.call('ZADD', board, unpack(ranked, from, math.min(#ranked, from + 5999))) end
+  if ARGV[7] == '1' then
+    redis.call('UNLINK', LOAD)
+  else
+    redis.call('SET', LOAD, ARGV[6])
+  end
+end
+return { 'filled', loadOf(board) }

@@ -1,0 +1,70 @@
+import { WEIGHT_MAX, type BoardRefusal, type FillScoresResult, type FlightScoresResult, type LoadedScores, type ScoreBatch, type ScoreOp, type ScoreOutcome, type ScoreQuery, type ScoreResult, type ScoreRows } from '../../core/lane-scores.ts';
+import type { Shape } from '../../core/lane.ts';
+import type { BoardLoad, Doubt } from '../../core/score-table.ts';
+import type { Reply } from './lane-steps.ts';
+import { full, refusal } from './shape-steps.ts';
+
+/** Arguments and answers of the steps on leaderboards, as their scripts have them. */
+
+const OPS: Readonly<Record<ScoreOp, string>> = { set: 's', best: 'b', add: 'a', remove: 'r' };
+const BEYOND = '!';
+
+export function writeScoresArgs({ ops, members, weights, shape, bytes, maxEntries, maxBytes }: ScoreBatch, incarnation: string): string[] {
+  const args = [incarnation, shape, String(bytes), String(maxEntries), String(maxBytes), String(WEIGHT_MAX)];
+  for (let i = 0; i < ops.length; i++) args.push(OPS[ops[i] as ScoreOp], members[i] as string, String(weights[i]));
+  return args;
+}
+
+export function scoresWritten(reply: Reply, { shape }: ScoreBatch): ScoreResult {
+  if (reply[0] === 'full') return full(reply);
+  if (reply[0] !== 'accepted') return boardRefusal(reply, shape);
+  const [, seq, epoch, pending, entries, bytes, accepted, outcomes] = reply as readonly [string, number, number, number, number, number, number, string[]];
+  return { kind: 'accepted', seq, epoch, pending, entries, bytes, accepted, outcomes: outcomes.map(outcomeOf) };
+}
+
+const outcomeOf = (text: string): ScoreOutcome => (text === '' ? undefined : text === BEYOND ? 'beyond' : Number(text));
+
+export function fillScoresArgs({ generation, shape, page, doubts = [] }: LoadedScores, incarnation: string): string[] {
+  const args = [incarnation, shape, String(generation), page === undefined ? '' : '1', page?.from ?? '', page?.next ?? '', page !== undefined && page.next === undefined ? '1' : '', String(doubts.length)];
+  for (const { member, token, weight } of doubts) args.push(member, token, weight === undefined ? '' : String(weight));
+  for (const [member, weight] of page?.rows ?? []) args.push(member, String(weight));
+  return args;
+}
+
+export function scoresFilled(reply: Reply, { shape }: LoadedScores): FillScoresResult {
+  if (reply[0] === 'stale') return { kind: 'stale' };
+  return reply[0] === 'filled' ? { kind: 'filled', ...loadOf(reply) } : refusal(reply, shape);
+}
+
+export function readScoresArgs(shape: Shape, query: ScoreQuery, incarnation: string): string[] {
+  switch (query.kind) {
+    case 'range':
+      return [incarnation, shape, 'range', String(query.from), String(query.count)];
+    case 'around':
+      return [incarnation, shape, 'around', query.member, String(query.count)];
+    case 'scores':
+      return [incarnation, shape, 'scores', ...query.members];
+  }
+}
+
+export function scoresRead(reply: Reply, shape: Shape): ScoreRows | BoardRefusal {
+  if (reply[0] !== 'rows') return boardRefusal(reply, shape);
+  return { kind: 'rows', first: reply[1] as number, rows: pairs(reply[2] as string[]).map(([member, weight]) => [member, Number(weight)] as const) };
+}
+
+export function flightScoresPage(reply: Reply): FlightScoresResult {
+  if (reply[0] === 'refused') return { kind: 'refused', epoch: reply[1] as number };
+  return { kind: 'scores', next: reply[1] as string, rows: pairs(reply[2] as string[]).map(([member, weight]) => [member, weight === '' ? null : Number(weight)] as const) };
+}
+
+const boardRefusal = (reply: Reply, shape: Shape): BoardRefusal => (reply[0] === 'unloaded' ? { kind: 'unloaded', ...loadOf(reply) } : refusal(reply, shape));
+
+function loadOf([, complete, cursor, doubts]: Reply): BoardLoad & { readonly doubts: readonly Doubt[] } {
+  return { complete: complete === 1, cursor: cursor as string, doubts: pairs(doubts as string[]) };
+}
+
+function pairs(flat: readonly string[]): (readonly [string, string])[] {
+  const list: (readonly [string, string])[] = [];
+  for (let i = 0; i < flat.length; i += 2) list.push([flat[i] as string, flat[i + 1] as string]);
+  return list;
+}
