@@ -14,6 +14,7 @@ export class Caller<T> {
   readonly ack: AckLevel;
   readonly resolve: (answer: T) => void;
   readonly reject: (error: unknown) => void;
+  /** Undefined until it is asked for. */
   holder: Holder<Caller<T>> | undefined;
   /** Gave up after the write was sent: it is not sent again. */
   isGone = false;
@@ -31,7 +32,7 @@ export class Caller<T> {
 
   /** The caller's signal was aborted: takes the write back if it was not sent yet, and says which it is. */
   abort(reason: unknown, cache: string): void {
-    const isWithdrawn = this.holder?.remove(this) === true;
+    const isWithdrawn = this.holder?.remove(this) ?? true;
     this.isGone = true;
     this.reject(aborted(isWithdrawn, reason, cache, this.key));
   }

@@ -190,11 +190,11 @@ export class GenerationFlush {
   }
 
   async #fenced(cuts: readonly Cut[], result: Extract<ApplyResult, { kind: 'fenced' }>): Promise<void> {
-    for (const { lane: index, verdict } of result.lanes) {
-      const cut = cuts.find(({ lane }) => lane.index === index);
-      if (cut === undefined) continue;
+    for (const cut of cuts) {
+      const fenced = result.lanes.find(({ lane }) => lane === cut.lane.index);
+      if (fenced === undefined) continue;
       // Applied: an earlier attempt was committed although its answer was lost.
-      if (verdict === 'applied') await this.#acknowledgeUnanswered(cut);
+      if (fenced.verdict === 'applied') await this.#acknowledgeUnanswered(cut);
       else this.#leases.disown(cut.lane);
     }
   }

@@ -99,4 +99,5 @@ export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
   }
 }
 
-const sorted = (rows: Mutation[]): Mutation[] => rows.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+/** No key comes twice. */
+const sorted = (rows: Mutation[]): Mutation[] => rows.sort((a, b) => (a.key < b.key ? -1 : 1));

@@ -73,7 +73,7 @@ export class LaneLeases {
 
   /** The lane is another worker's, or in need of recovery: a look decides. */
   disown(lane: FlushLane): void {
-    if (lane.isOurs) lane.become('foreign');
+    lane.become('foreign');
     lane.renewedAt = Number.NEGATIVE_INFINITY;
     if (!this.#stopped) this.#context.clock.soon(() => void this.#look(lane).then(this.#onWork));
   }
@@ -174,11 +174,8 @@ export class LaneLeases {
     lane.lastError = fault;
     // Whatever opened the breaker has been told of.
     if (error instanceof StoreHeldBack) return;
-    if (fault.code === 'MILLRACE_LANE_STOPPED' || fault.code === 'MILLRACE_LANES') {
-      if (lane.state !== 'stopped') this.stopLane(lane, fault);
-    } else if (!this.#stopped) {
-      this.#context.events.emit('error', { error: fault });
-    }
+    if (fault.code === 'MILLRACE_LANE_STOPPED' || fault.code === 'MILLRACE_LANES') this.stopLane(lane, fault);
+    else if (!this.#stopped) this.#context.events.emit('error', { error: fault });
   }
 
   #watermark(lane: FlushLane): Watermark {

@@ -283,8 +283,7 @@ export class LaneWriter {
     }
     if (--this.#held > 0) return;
     // In the order of the lane, whichever was answered first.
-    const held = this.#queue.filter(({ withoutRoom }) => withoutRoom !== undefined);
-    for (const batch of held) this.#leaveWhatHasNoRoom(batch);
+    for (const each of this.#queue.slice()) if (each.withoutRoom !== undefined) this.#leaveWhatHasNoRoom(each, each.withoutRoom);
     this.#pump();
   }
 
@@ -300,10 +299,8 @@ export class LaneWriter {
   }
 
   /** The rest of the batch fits. */
-  #leaveWhatHasNoRoom(batch: Collected): void {
-    if (batch.withoutRoom === undefined) return;
+  #leaveWhatHasNoRoom(batch: Collected, { keys, outOfMemory }: NonNullable<Collected['withoutRoom']>): void {
     const { settings, counts } = this.#context;
-    const { keys, outOfMemory } = batch.withoutRoom;
     batch.withoutRoom = undefined;
     const writers = batch.extract(keys);
     if (batch.waited !== undefined) {

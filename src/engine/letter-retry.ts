@@ -1,5 +1,5 @@
 import { judgeRefusal, type Judge } from '../core/letter.ts';
-import type { DeadLetter } from '../ports/store.ts';
+import type { DeadLetter, DeadLetterStore } from '../ports/store.ts';
 import type { EngineContext } from './context.ts';
 import type { FlushLane } from './flush-lane.ts';
 import type { FlushSettings } from './settings.ts';
@@ -43,8 +43,8 @@ export class LetterRetry {
   /** Tries what is due. False: the lane is another worker's, or in need of recovery. */
   async retry(lane: FlushLane): Promise<boolean> {
     const { store, clock } = this.#context;
-    const letters = store.deadLetters;
-    if (letters === undefined) return true;
+    // Without letters nothing is due.
+    const letters = store.deadLetters as DeadLetterStore;
     // An answer that was lost: the letters themselves tell what became of them.
     if (lane.letters.tried.length > 0) this.#settle(lane, await letters.find(lane.letters.tried.map(({ id }) => id)));
     if (!(await this.#forgetStale(lane))) return false;

@@ -80,7 +80,10 @@ export class LaneProgress implements Progress {
   async #flush(lane: number): Promise<void> {
     const position = await this.#barrier(lane);
     if (position === undefined) return;
-    await this.stored(position, undefined).catch((error: unknown) => {
+    const stored = this.stored(position, undefined);
+    // Not before: who waits already is told when the lane stops over it.
+    this.#flusher?.hurry(lane);
+    await stored.catch((error: unknown) => {
       if (!(error instanceof MillraceError) || error.code !== 'MILLRACE_LOST') throw error;
     });
   }
@@ -99,7 +102,6 @@ export class LaneProgress implements Progress {
     (this.#watermarks[lane] as Watermark).observe(header);
     if (header.pendingEntries === 0 && header.flight?.state !== 'cut') return undefined;
     this.#flusher?.observed(lane, header);
-    this.#flusher?.hurry(lane);
     return { lane, epoch: header.epoch, seq: header.seq };
   }
 

@@ -37,17 +37,21 @@ export class Reader {
   /** Shared by the loads of one turn: what a token tells apart is loads, and they are one. */
   #queuedToken = '';
   readonly #refreshing = new Set<string>();
+  /** A value that has less than this to live is refreshed when it is read. */
+  readonly #refreshBelowMs: number | undefined;
 
   constructor(context: EngineContext, recover: (lane: number) => Promise<void>) {
     this.#context = context;
     this.#recover = recover;
+    const { ttlMs, refreshAhead } = context.settings;
+    this.#refreshBelowMs = ttlMs === undefined || refreshAhead === undefined ? undefined : ttlMs * (1 - refreshAhead);
   }
 
   /** The key's JSON text, or undefined. */
   async get(key: string): Promise<string | undefined> {
     const { front, settings, counts } = this.#context;
     const lane = laneOf(key, settings.lanes);
-    const raw = settings.refreshAhead === undefined ? await front.read(lane, key) : await this.#readAhead(lane, key);
+    const raw = this.#refreshBelowMs === undefined ? await front.read(lane, key) : await this.#readAhead(lane, key, this.#refreshBelowMs);
     if (!isValue(raw)) return this.#resolve(lane, key, raw);
     counts.hits++;
     return raw;
@@ -214,12 +218,11 @@ export class Reader {
 
   // Refresh ahead.
 
-  async #readAhead(lane: number, key: string): Promise<string | undefined | typeof UNRECOVERED> {
-    const { breaker, front, settings } = this.#context;
+  async #readAhead(lane: number, key: string, belowMs: number): Promise<string | undefined | typeof UNRECOVERED> {
+    const { breaker, front } = this.#context;
     const read = await front.readWithTtl(lane, key);
     if (read === UNRECOVERED) return UNRECOVERED;
-    const dueMs = (settings.ttlMs ?? 0) * (1 - (settings.refreshAhead ?? 1));
-    if (read.ttlMs !== undefined && read.ttlMs < dueMs && readSlot(read.raw).kind === 'value' && !this.#refreshing.has(key) && breaker.width > 0) {
+    if (read.ttlMs !== undefined && read.ttlMs < belowMs && readSlot(read.raw).kind === 'value' && !this.#refreshing.has(key) && breaker.width > 0) {
       this.#refreshing.add(key);
       void this.#refresh(lane, key)
         .catch((cause: unknown) => this.#context.events.emit('warning', { message: `Refreshing key "${key}" ahead of its expiry failed: ${String((cause as Error).message)}` }))

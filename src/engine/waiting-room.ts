@@ -74,12 +74,11 @@ export class WaitingRoom implements Holder<Writer> {
     if (!this.#isServing && !this.isEmpty) void this.#serve();
   }
 
-  /** Writes that were sent from here need room still: they keep their place. */
+  /** Writes that were sent from here need room still: they keep their place, which nobody gives up while they are on their way. */
   refused(keys: Iterable<string>, outOfMemory: boolean): void {
     this.#outOfMemory ||= outOfMemory;
     for (const key of keys) {
-      const place = this.#places.get(key);
-      if (place === undefined) continue;
+      const place = this.#places.get(key) as Place;
       place.released = 0;
       for (const writer of place.writers) writer.holder = this;
       for (const writer of place.writers.filter(({ isGone }) => isGone)) this.remove(writer);
@@ -90,8 +89,7 @@ export class WaitingRoom implements Holder<Writer> {
   /** Writes that were sent from here are answered; who came to wait behind them asks anew. */
   answered(keys: Iterable<string>): void {
     for (const key of keys) {
-      const place = this.#places.get(key);
-      if (place === undefined) continue;
+      const place = this.#places.get(key) as Place;
       this.#places.delete(key);
       for (const writer of place.writers) this.#forget(writer);
       for (const writer of place.writers.slice(place.released)) this.#hooks.ask(place.lane, writer);
@@ -231,7 +229,10 @@ export class WaitingRoom implements Holder<Writer> {
         const until = writer.waitsUntil as number;
         // Who is on the way is answered, or comes back.
         if (until > now || i < place.released) next = Math.min(next, Math.max(until, now + 10));
-        else if (this.remove(writer)) this.#refuse(place.lane, writer, `The write waited ${this.#context.settings.backpressure.maxWaitMs} ms for room (backpressure.maxWait)`);
+        else {
+          this.remove(writer);
+          this.#refuse(place.lane, writer, `The write waited ${this.#context.settings.backpressure.maxWaitMs} ms for room (backpressure.maxWait)`);
+        }
       }
     }
     if (next !== Number.POSITIVE_INFINITY) this.#setTimer(next);

@@ -17,7 +17,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   { name: 'synced without a sync', file: CONFIRMATION, find: 'await front.sync(level, lane);', replace: '', why: 'the write is not on the disk' },
 
   { name: 'unknown commit taken for success', file: GENERATION, find: 'judge: this.#letters.judge });', replace: "judge: this.#letters.judge }).catch((): ApplyResult => ({ kind: 'applied', rows: 0, statements: 0, refused: [], superseded: 0 }));", why: 'a generation that was never committed is acknowledged' },
-  { name: 'superseded flush acknowledged', file: GENERATION, find: "if (verdict === 'applied') await", replace: "if (verdict !== 'diverged') await", why: 'a worker that lost the lane acknowledges what it did not store' },
+  { name: 'superseded flush acknowledged', file: GENERATION, find: "if (fenced.verdict === 'applied') await", replace: "if (fenced.verdict !== 'diverged') await", why: 'a worker that lost the lane acknowledges what it did not store' },
   { name: 'letters not asked for', file: GENERATION, find: 'const refused = await this.#lettersOf(cut);', replace: 'const refused: DeadLetter[] = [];', why: 'a refused write counts as stored when the commit\'s answer was lost' },
   { name: 'letters of others not asked for', file: GENERATION, find: 'await this.#acknowledge(cut, await this.#lettersOf(cut));', replace: 'await this.#acknowledge(cut, []);', why: 'a refused write counts as stored when another worker committed it' },
 
@@ -33,10 +33,10 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   { name: 'epochs not kept by the store', file: RECOVERY, find: '    if (!(await store.beginEpoch(lane, epoch, header.epochs))) return undefined;\n', replace: '    if (!(await store.beginEpoch(lane, epoch, []))) return undefined;\n', why: 'a front that is emptied again forgets where epochs began' },
   { name: 'confirmation not asked of the store', file: RECOVERY, find: 'if (!(await store.beginEpoch(lane, epoch, header.epochs))) return undefined;', replace: 'await store.beginEpoch(lane, epoch, header.epochs);', why: 'a lane is opened although a higher epoch was issued' },
   { name: 'lease trusted instead of the epoch', file: 'src/engine/lane-leases.ts', find: 'lane.isOurs && claimed.header.epoch === lane.epoch', replace: 'lane.isOurs || claimed.header.epoch > 0', why: 'who wins the lease flushes without an epoch of its own' },
-  { name: 'lost lane kept', file: 'src/engine/lane-leases.ts', find: "    if (lane.isOurs) lane.become('foreign');\n", replace: "    if (lane.isOurs) lane.become('idle');\n", why: 'a worker goes on with a lane that it was refused, and looks for no other way' },
+  { name: 'lost lane kept', file: 'src/engine/lane-leases.ts', find: "    lane.become('foreign');\n    lane.renewedAt = Number.NEGATIVE_INFINITY;\n    if (!this", replace: "    if (lane.isOurs) lane.become('idle');\n    lane.renewedAt = Number.NEGATIVE_INFINITY;\n    if (!this", why: 'a worker goes on with a lane that it was refused, and looks for no other way' },
 
   { name: 'key twice in a flush', file: PAGES, find: 'if (seen.has(row.key)) continue;', replace: '', why: 'PostgreSQL refuses a statement that writes a row twice' },
-  { name: 'rows not sorted', file: PAGES, find: 'rows.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))', replace: 'rows.reverse()', why: 'two transactions lock each other out' },
+  { name: 'rows not sorted', file: PAGES, find: 'rows.sort((a, b) => (a.key < b.key ? -1 : 1))', replace: 'rows.reverse()', why: 'two transactions lock each other out' },
   { name: 'last page skipped', file: PAGES, find: "      if (page.next === '') {\n        yield page.rows;\n", replace: "      if (page.next === '') {\n", why: 'a generation is committed without its end' },
 
   { name: 'published before the commit', file: DIRECT, find: '      await store.commit(mutations);\n      committed = true;', replace: '      committed = true;\n      await store.commit(mutations);', why: 'readers see what the store refused' },

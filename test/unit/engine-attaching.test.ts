@@ -1,0 +1,85 @@
+import { expect, test } from 'vitest';
+import type { Policy } from '../../src/index.ts';
+import { Gate } from '../support/gate.ts';
+import { outcome } from '../support/outcome.ts';
+import { EngineBench } from './engine-bench.ts';
+
+/** How a cache begins, recovers and ends. */
+
+test.each<Policy>(['write-through', 'cache-aside'])('a cache with pending writes does not become one with policy %s', async (policy) => {
+  await using bench = new EngineBench();
+  const first = bench.open();
+  await bench.clock.until(first.set('a', 1));
+  await first.pause();
+  await bench.clock.until(first.close({ timeout: 0 }));
+  const second = bench.open({ policy });
+  expect(await bench.clock.until(outcome(second.ready()))).toMatch(/^MILLRACE_OPTIONS .* 1 pending writes from a write-behind policy\. Drain it/);
+  // As the message says: drained, it may.
+  await bench.clock.until(bench.open().flush());
+  await bench.clock.until(second.set('a', 2));
+  expect(bench.store.versions.get('a')).toEqual(['1', '2']);
+});
+
+test('a lane that was made with another number of lanes meanwhile is refused', async () => {
+  await using bench = new EngineBench();
+  bench.answerOnce('adopt', { kind: 'lanes', lanes: 8 });
+  expect(await bench.clock.until(outcome(bench.open({ policy: 'cache-aside' }).ready()))).toMatch(/^MILLRACE_LANES .* has 8 lanes in the front, not 1\. Set lanes: 8/);
+  bench.onFront.recover = () => Promise.resolve({ kind: 'lanes', lanes: 8 });
+  expect(await bench.clock.until(outcome(bench.open({ name: 'other' }).ready()))).toMatch(/^MILLRACE_LANES .* has 8 lanes in the front, not 1/);
+});
+
+test('a cache that is paused before its first operation takes no lanes, and leaves none behind', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open();
+  await cache.pause();
+  expect((await bench.clock.until(cache.stats())).pending.entries).toBe(0);
+  expect(bench.store.fences.size).toBe(0);
+  expect(await bench.clock.until(cache.close())).toEqual({ stored: 0, remaining: 0, dead: 0 });
+  expect(bench.clock.tasks).toBe(0);
+});
+
+test('an operator who goes on with a store that lost nothing changes nothing', async () => {
+  await using bench = new EngineBench();
+  const through = bench.open({ name: 'through', policy: 'write-through' });
+  await bench.clock.until(through.set('a', 1));
+  await bench.clock.until(through.resume({ acceptStoreRollback: true }));
+  const cache = bench.open({ name: 'behind' });
+  await cache.pause();
+  // Its lanes are not even known to the front.
+  await bench.clock.until(cache.resume({ acceptStoreRollback: true }));
+  await bench.clock.until(cache.set('b', 1, { ack: 'stored' }));
+  expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '1', b: '1' });
+});
+
+test('a cache that is closed while an operator goes on leaves nothing running', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open();
+  await bench.clock.until(cache.ready());
+  const gate = new Gate();
+  bench.onFront.header = async (go) => {
+    await gate.pass();
+    return go();
+  };
+  const resumed = outcome(cache.resume({ acceptStoreRollback: true }));
+  await bench.clock.until(gate.arrived);
+  const closed = cache.close({ timeout: 0 });
+  await bench.clock.until(closed);
+  gate.open();
+  await bench.clock.until(resumed);
+  await bench.clock.advance(1);
+  expect(bench.clock.tasks).toBe(0);
+});
+
+test('a fault in the background that nobody waits for is told, until the cache closes', async () => {
+  await using bench = new EngineBench({ shared: true });
+  const reader = bench.open({ flush: false });
+  const errors: string[] = [];
+  reader.on('error', ({ error }) => errors.push(error.code));
+  const receipt = await bench.clock.until(reader.set('a', 1));
+  bench.onFront.header = () => Promise.reject(new TypeError('a bug'));
+  const stored = outcome(receipt.stored());
+  await bench.clock.advance(100);
+  expect(new Set(errors)).toEqual(new Set(['MILLRACE_INTERNAL']));
+  await bench.clock.until(reader.close({ timeout: 0 }));
+  expect(await stored).toMatch(/^MILLRACE_CLOSED/);
+});

@@ -1,0 +1,190 @@
+import { expect, test } from 'vitest';
+import { FlushLane } from '../../src/engine/flush-lane.ts';
+import { ACKNOWLEDGE_KEYS_MAX } from '../../src/engine/settings.ts';
+import { MillraceError, type CustomStore } from '../../src/index.ts';
+import { Gate } from '../support/gate.ts';
+import { outcome } from '../support/outcome.ts';
+import { EngineBench } from './engine-bench.ts';
+
+/** Turns of a flush that faults rarely bring about. */
+
+const unreachable = () => new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'no answer');
+
+test('a lane goes from state to state only as its picture says', () => {
+  const lane = new FlushLane(3);
+  lane.become('taking');
+  lane.become('taking');
+  lane.become('idle');
+  expect(() => lane.become('foreign') ?? lane.become('flushing')).toThrow('lane 3: foreign cannot become flushing');
+  expect(lane.state).toBe('foreign');
+});
+
+test('many batches are divided over the free connections, a few go together', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open({ lanes: 8, flush: { maxDelay: '1h', batchSize: 2, concurrency: 2 } });
+  await bench.clock.until(cache.ready());
+  await cache.pause();
+  await bench.clock.until(cache.setMany(Array.from({ length: 100 }, (_, n) => [`k${n}`, n] as const)));
+  const gate = new Gate();
+  const flushes: number[][] = [];
+  bench.onStore.apply = async (go, { lanes }) => {
+    flushes.push(lanes.map(({ lane }) => lane));
+    if (flushes.length === 2) gate.open();
+    await gate.pass();
+    return go();
+  };
+  await bench.clock.until(cache.resume());
+  await bench.clock.until(cache.flush());
+  expect(bench.store.rows.size).toBe(100);
+  // Two were under way at once, neither with all lanes, no lane in both.
+  expect(flushes.length).toBeGreaterThan(1);
+  expect(flushes[0]?.length).toBeGreaterThan(1);
+  expect(new Set(flushes.slice(0, 2).flat()).size).toBe(flushes.slice(0, 2).flat().length);
+});
+
+test('a lane that turns out to have nothing to flush has not lost what is written next', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open();
+  await bench.clock.until(cache.set('a', 1));
+  let empty = 0;
+  bench.onFront.cut = (go) => (empty++ === 0 ? Promise.resolve({ kind: 'empty', storedSeq: 0, seq: 1 }) : go());
+  const flushed = cache.flush();
+  await bench.clock.advance(10);
+  expect(bench.store.rows.size).toBe(0);
+  await bench.clock.until(cache.set('b', 2));
+  await bench.clock.until(cache.flush());
+  await bench.clock.until(flushed);
+  expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '1', b: '2' });
+});
+
+test('a lane that the front has stopped says so, until somebody has seen to it', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open();
+  const stopped: string[] = [];
+  cache.on('stopped', ({ error }) => stopped.push(error.message));
+  await bench.clock.until(cache.set('a', 1));
+  bench.answerOnce('cut', { kind: 'stopped', reason: 'the fence is ahead' });
+  expect(await bench.clock.until(outcome(cache.flush()))).toMatch(/^MILLRACE_LANE_STOPPED .*does not flush: the fence is ahead/);
+  expect(await bench.clock.until(outcome(cache.flush()))).toMatch(/^MILLRACE_LANE_STOPPED/);
+  expect(stopped).toHaveLength(1);
+  await bench.clock.until(cache.resume());
+  await bench.clock.until(cache.flush());
+  expect(bench.store.rows.get('a')).toBe('1');
+});
+
+test('a generation whose acknowledgement got no answer is not stored twice, also when nobody can say how far the lane is', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open();
+  await bench.clock.until(cache.set('a', 1));
+  bench.onFront.acknowledge = () => {
+    delete bench.onFront.acknowledge;
+    bench.answerOnce('header', { header: undefined, current: false });
+    return Promise.reject(unreachable());
+  };
+  await bench.clock.until(cache.flush());
+  expect(bench.store.versions.get('a')).toEqual(['1']);
+  const { stored, coalesced } = await bench.clock.until(cache.stats());
+  expect({ stored, coalesced }).toEqual({ stored: 1 + 1, coalesced: 0 });
+});
+
+test('values that somebody removed from the front are reported as lost, and their neighbours are stored', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open();
+  const losses: unknown[] = [];
+  cache.on('loss', (loss) => losses.push(loss));
+  const receipts = await bench.clock.until(cache.setMany([['a', 1], ['b', 2], ['c', 3]]));
+  bench.onFront.readGeneration = async (go) => {
+    const page = await go();
+    return page.kind === 'rows' ? { ...page, rows: page.rows.map((row) => (row.key === 'b' ? row : { key: row.key, raw: undefined })) } : page;
+  };
+  await bench.clock.until(cache.flush());
+  expect(Object.fromEntries(bench.store.rows)).toEqual({ b: '2' });
+  expect(losses).toEqual([{ lane: 0, count: 2, cause: 'value-removed' }]);
+  const told = receipts.map((receipt) => outcome(receipt.stored()));
+  expect(await bench.clock.until(Promise.all(told))).toEqual([expect.stringMatching(/^MILLRACE_LOST .*"a" was removed/), 'written', expect.stringMatching(/^MILLRACE_LOST/)]);
+});
+
+test('of two lanes in one flush, the one that another worker has does not keep the other', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open({ lanes: 2 });
+  await bench.clock.until(cache.setMany([['a', 1], ['b', 2]]));
+  let fenced = 0;
+  bench.onStore.apply = (go, flush) => (fenced++ === 0 ? Promise.resolve({ kind: 'fenced', lanes: [{ lane: flush.lanes[0]?.lane ?? 0, verdict: 'superseded', fence: undefined }] }) : go());
+  await bench.clock.until(cache.flush());
+  expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '1', b: '2' });
+  expect(fenced).toBeGreaterThan(1);
+});
+
+test('a row that may be refused once only is dead at once', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open({ retry: { attempts: 1 } });
+  const dead: string[] = [];
+  cache.on('dead-letter', ({ key, code }) => dead.push(`${key} ${code}`));
+  bench.store.hooks.refuse = ({ key }) => (key === 'bad' ? '23514' : undefined);
+  const receipts = await bench.clock.until(cache.setMany([['bad', 1], ['good', 2]]));
+  await bench.clock.until(cache.flush());
+  expect(dead).toEqual(['bad 23514']);
+  expect(await bench.clock.until(Promise.all(receipts.map((receipt) => outcome(receipt.stored()))))).toEqual([expect.stringMatching(/^MILLRACE_REJECTED .*kept as a dead letter/), 'written']);
+  expect(await bench.clock.until(cache.stats())).toMatchObject({ dead: 1, stored: 1 });
+});
+
+test('what fails for an unknown reason is told, and tried again', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open({ flush: { maxDelay: '1h', lease: 300 } });
+  await bench.clock.until(cache.ready());
+  const errors: string[] = [];
+  cache.on('error', ({ error }) => errors.push(error.code));
+  bench.onFront.claim = () => {
+    delete bench.onFront.claim;
+    return Promise.reject(new TypeError('a bug'));
+  };
+  await bench.clock.advance(1_000);
+  expect(errors).toEqual(['MILLRACE_INTERNAL']);
+  await bench.clock.until(cache.set('a', 1, { ack: 'stored' }));
+  expect(bench.store.rows.get('a')).toBe('1');
+});
+
+/** A store of one's own that keeps what it is given. */
+function custom(): { store: CustomStore<number>; rows: Map<string, number>; faults: number } {
+  const kept = { rows: new Map<string, number>(), faults: 0 };
+  const store: CustomStore<number> = {
+    loadMany: async (keys) => keys.flatMap((key) => (kept.rows.has(key) ? [[key, kept.rows.get(key) as number] as const] : [])),
+    async apply(batch) {
+      if (kept.faults-- > 0) throw new Error('down');
+      for (const mutation of batch) if (mutation.kind === 'put') kept.rows.set(mutation.key, mutation.value);
+    },
+  };
+  return Object.assign(kept, { store });
+}
+
+test('a custom store is flushed into without fence and letters, also where an acknowledgement stopped half way', async () => {
+  await using bench = new EngineBench();
+  const kept = custom();
+  const cache = bench.open({ store: kept.store, ttl: '1h' });
+  const count = ACKNOWLEDGE_KEYS_MAX + 1;
+  await bench.clock.until(cache.setMany(Array.from({ length: count }, (_, n) => [`k${n}`, n] as const)));
+  let steps = 0;
+  bench.onFront.acknowledge = (go) => (++steps === 2 ? Promise.reject(unreachable()) : go());
+  await bench.clock.until(cache.flush());
+  await bench.clock.advance(1_000);
+  expect(kept.rows.size).toBe(count);
+  expect(steps).toBe(3);
+  expect(await bench.clock.until(cache.stats())).toMatchObject({ pending: { entries: 0 } });
+  expect(await bench.clock.until(outcome(cache.resume({ acceptStoreRollback: true })))).toMatch(/^MILLRACE_UNSUPPORTED/);
+});
+
+test('a worker that takes a lane in front of a custom store goes on with the generation that was under way', async () => {
+  await using bench = new EngineBench();
+  const kept = custom();
+  kept.faults = 1_000;
+  const first = bench.open({ store: kept.store });
+  await bench.clock.until(first.set('a', 1));
+  await bench.clock.advance(1);
+  void first.flush().catch(() => undefined);
+  await bench.clock.advance(50);
+  await bench.clock.until(first.close({ timeout: 0 }));
+  kept.faults = 0;
+  const second = bench.open({ store: kept.store });
+  await bench.clock.until(second.flush());
+  expect(Object.fromEntries(kept.rows)).toEqual({ a: 1 });
+});

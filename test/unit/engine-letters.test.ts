@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest';
+import { FINISHED_KEPT_MS } from '../../src/core/letter.ts';
+import { MillraceError } from '../../src/index.ts';
+import { Gate } from '../support/gate.ts';
+import { outcome } from '../support/outcome.ts';
+import { EngineBench } from './engine-bench.ts';
+
+/** Rows that were refused and wait for another attempt. */
+
+const unreachable = () => new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'no answer');
+
+/** A cache with a key whose row is refused until `refusing.is` is false. */
+async function withLetter(bench: EngineBench) {
+  const refusing = { is: true };
+  bench.store.hooks.refuse = ({ key }) => (refusing.is && key === 'bad' ? '23514' : undefined);
+  const cache = bench.open({ retry: { attempts: 100, minDelay: 200, maxDelay: 200 } });
+  const receipt = await bench.clock.until(cache.set('bad', 1));
+  await bench.clock.until(cache.flush());
+  return { cache, receipt, refusing };
+}
+
+test('a lane whose letters are finished and gone is not looked at any more', async () => {
+  await using bench = new EngineBench();
+  const { cache } = await withLetter(bench);
+  let looks = 0;
+  bench.onLetters.due = (go) => {
+    looks++;
+    return go();
+  };
+  const [letter] = await bench.clock.until(cache.deadLetters.list());
+  await bench.clock.until(cache.deadLetters.discard(letter?.id ?? ''));
+  await bench.clock.advance(FINISHED_KEPT_MS + 1_000);
+  expect(looks).toBeGreaterThan(10);
+  // The next generation sweeps what nobody waits for any more.
+  await bench.clock.until(cache.set('good', 1, { ack: 'stored' }));
+  await bench.clock.advance(2_000);
+  looks = 0;
+  await bench.clock.advance(10_000);
+  expect(looks).toBe(0);
+});
+
+test('what a retry stored is forgotten by the front, however often that fails', async () => {
+  await using bench = new EngineBench();
+  const { cache, receipt, refusing } = await withLetter(bench);
+  expect(await bench.clock.until(cache.get('bad'))).toBeUndefined();
+  refusing.is = false;
+  const faults = [() => Promise.reject(unreachable()), () => Promise.resolve({ kind: 'unrecovered' as const, header: undefined })];
+  bench.onFront.invalidate = (go) => faults.shift()?.() ?? go();
+  await bench.clock.advance(2_000);
+  expect(faults).toEqual([]);
+  await bench.clock.until(receipt.stored());
+  expect(await bench.clock.until(cache.get('bad'))).toBe(1);
+  expect(bench.store.versions.get('bad')).toEqual(['1']);
+});
+
+test('who waits for a letter when the cache closes is told, and so is who asks later', async () => {
+  await using bench = new EngineBench();
+  const { cache, receipt } = await withLetter(bench);
+  const gate = new Gate();
+  bench.onLetters.find = async (go) => {
+    const found = await go();
+    await gate.pass();
+    for (const letter of found) Object.assign(letter, { state: 'stored' });
+    return found;
+  };
+  const waiting = outcome(receipt.stored());
+  await bench.clock.until(gate.arrived);
+  await bench.clock.until(cache.close({ timeout: 100 }));
+  expect(await waiting).toMatch(/^MILLRACE_CLOSED/);
+  // The store's answer comes too late for anybody.
+  gate.open();
+  await bench.clock.advance(10);
+  expect(await outcome(receipt.stored())).toMatch(/^MILLRACE_CLOSED/);
+  expect(bench.clock.tasks).toBe(0);
+});
