@@ -1,13 +1,24 @@
 import type { Flight, LaneHeader, Shape } from '../../core/lane.ts';
 
-/** The lane's header from the reply of HGETALL: field and value in turn; undefined when there is none. */
+/**
+ * The fields of the header as prelude.lua packs them: numbers that a mutation replaces, texts that it reads, and what
+ * it does not look at.
+ */
+const FIELDS = [
+  'seq', 'epoch', 'pe', 'pb', 'pt', 'ps', 'fe', 'fb',
+  'run', 'inc', 'shape', 'stopped', 'fstate', 'ttls',
+  'lanes', 'gen', 'stored', 'lease', 'flush', 'fgen', 'fseq', 'ft', 'fs',
+  'epochs', 'owner', 'fdigest',
+] as const;
+type Field = (typeof FIELDS)[number];
+const PLACES = Object.fromEntries(FIELDS.map((field, place) => [field, place])) as Readonly<Record<Field, number>>;
+
+/** The lane's header from what a script tells of it; undefined when there is none. */
 export function decodeHeader(reply: unknown): LaneHeader | undefined {
-  const flat = reply as string[];
-  if (flat.length === 0) return undefined;
-  const fields: Record<string, string> = {};
-  for (let i = 0; i < flat.length; i += 2) fields[flat[i] as string] = flat[i + 1] as string;
-  const text = (name: string) => fields[name] ?? '';
-  const whole = (name: string) => Number(fields[name] ?? 0);
+  const told = reply as readonly (string | number)[];
+  if (told.length === 0) return undefined;
+  const text = (field: Field): string => told[PLACES[field]] as string;
+  const whole = (field: Field): number => told[PLACES[field]] as number;
   return {
     lanes: whole('lanes'),
     shape: text('shape') as Shape,
@@ -36,7 +47,7 @@ export function decodeHeader(reply: unknown): LaneHeader | undefined {
   };
 }
 
-function decodeFlight(text: (name: string) => string, whole: (name: string) => number): Flight | undefined {
+function decodeFlight(text: (field: Field) => string, whole: (field: Field) => number): Flight | undefined {
   const state = text('fstate');
   if (state !== 'cut' && state !== 'stored') return undefined;
   return {

@@ -21,6 +21,7 @@ import inFlight from './lua/in-flight.lua';
 import inspect from './lua/inspect.lua';
 import inspectScore from './lua/inspect-score.lua';
 import invalidate from './lua/invalidate.lua';
+import lane from './lua/lane.lua';
 import mark from './lua/mark.lua';
 import prelude from './lua/prelude.lua';
 import readDeltas from './lua/read-deltas.lua';
@@ -45,39 +46,39 @@ type Flags = '' | 'allow-oom' | 'no-writes';
 
 const SCRIPTS = {
   write: ['', write],
-  increment: ['', shape + increment],
+  increment: ['', increment],
   // What it writes is small, and reads need its answer.
-  fillTotals: ['allow-oom', shape + fillTotals],
-  append: ['', shape + append],
-  writeScores: ['', shape + board + writeScores],
-  fillScores: ['', shape + board + fillScores],
-  readScores: ['no-writes', shape + board + readScores],
-  doubtScores: ['allow-oom', shape + doubtScores],
-  beginFill: ['', beginFill],
-  beginRefresh: ['', beginRefresh],
-  endFill: ['', endFill],
-  beginIntent: ['allow-oom', beginIntent],
-  finishIntent: ['', finishIntent],
-  finishIntentOutOfMemory: ['allow-oom', finishIntent],
-  invalidate: ['allow-oom', invalidate],
-  claim: ['allow-oom', claim],
-  release: ['allow-oom', release],
-  requestFlush: ['allow-oom', requestFlush],
-  cut: ['allow-oom', shape + cut],
-  readGeneration: ['no-writes', inFlight + readGeneration],
-  readDeltas: ['no-writes', shape + inFlight + readDeltas],
-  readFlightScores: ['no-writes', shape + inFlight + readFlightScores],
-  readLog: ['no-writes', shape + inFlight + readLog],
-  acknowledge: ['allow-oom', shape + acknowledge],
-  recover: ['allow-oom', shape + fresh + recover],
-  confirm: ['allow-oom', confirm],
-  adopt: ['allow-oom', shape + fresh + adopt],
-  sweep: ['allow-oom', sweep],
+  fillTotals: ['allow-oom', lane + shape + fillTotals],
+  append: ['', append],
+  writeScores: ['', lane + shape + board + writeScores],
+  fillScores: ['', lane + shape + board + fillScores],
+  readScores: ['no-writes', lane + shape + board + readScores],
+  doubtScores: ['allow-oom', lane + shape + doubtScores],
+  beginFill: ['', lane + beginFill],
+  beginRefresh: ['', lane + beginRefresh],
+  endFill: ['', lane + endFill],
+  beginIntent: ['allow-oom', lane + beginIntent],
+  finishIntent: ['', lane + finishIntent],
+  finishIntentOutOfMemory: ['allow-oom', lane + finishIntent],
+  invalidate: ['allow-oom', lane + invalidate],
+  claim: ['allow-oom', lane + claim],
+  release: ['allow-oom', lane + release],
+  requestFlush: ['allow-oom', lane + requestFlush],
+  cut: ['allow-oom', lane + shape + cut],
+  readGeneration: ['no-writes', lane + inFlight + readGeneration],
+  readDeltas: ['no-writes', lane + shape + inFlight + readDeltas],
+  readFlightScores: ['no-writes', lane + shape + inFlight + readFlightScores],
+  readLog: ['no-writes', lane + shape + inFlight + readLog],
+  acknowledge: ['allow-oom', lane + shape + acknowledge],
+  recover: ['allow-oom', lane + shape + fresh + recover],
+  confirm: ['allow-oom', lane + confirm],
+  adopt: ['allow-oom', lane + shape + fresh + adopt],
+  sweep: ['allow-oom', lane + sweep],
   mark: ['allow-oom', mark],
   header: ['no-writes', header],
-  readWithTtl: ['no-writes', readWithTtl],
-  inspect: ['no-writes', shape + inspect],
-  inspectScore: ['no-writes', shape + board + inspectScore],
+  readWithTtl: ['no-writes', lane + readWithTtl],
+  inspect: ['no-writes', lane + shape + inspect],
+  inspectScore: ['no-writes', lane + shape + board + inspectScore],
 } as const satisfies Record<string, readonly [Flags, string]>;
 
 export type ScriptName = keyof typeof SCRIPTS;

@@ -17,7 +17,7 @@ export function incrementArgs(batch: IncrementBatch, incarnation: string, slotPr
     String(batch.maxEntries),
     String(batch.maxBytes),
     String(batch.limit),
-    wanted.map((is) => (is ? '1' : '0')).join(''),
+    wanted.includes(true) ? wanted.map((is) => (is ? '1' : '0')).join('') : '',
     batch.mayExpire ? '1' : '',
   ];
   for (let i = 0; i < keys.length; i++) args.push(slotPrefix + (keys[i] as string), String(sums[i]));

@@ -1,6 +1,7 @@
 -- For steps on a leaderboard: behind shape.lua.
 --   scores   hash: member to the weight it came to, '' where it was removed      fscores  the same of the generation cut
 --   doubts   hash: member whose row is to be read anew, to a token               load     the cursor of a load under way
+--   doubted  string: the last token that was given
 --   <incarnation>:  sorted set: members by weight. The member '' tells how far it was loaded, in the set itself, so that one that
 --                   was removed behind the lane's back is loaded anew: -inf all of it, inf up to the cursor.
 local COMPLETE, LOADING = '-inf', 'inf'

@@ -3,10 +3,9 @@
 -- ARGV  1 incarnation, 2 owner, 3 ms that the lease lasts
 -- Gives { 'claimed', 1 when held, header } | { 'unrecovered', header }
 -- Cost  O(1)
-if not entered(ARGV[1]) then return unrecovered() end
-local now, lease = clock(), redis.call('HMGET', HEADER, 'owner', 'lease')
-if lease[1] ~= '' and lease[1] ~= ARGV[2] and tonumber(lease[2]) > now then
-  return { 'claimed', 0, redis.call('HGETALL', HEADER) }
-end
-redis.call('HSET', HEADER, 'owner', ARGV[2], 'lease', whole(now + ARGV[3]))
-return { 'claimed', 1, redis.call('HGETALL', HEADER) }
+local h, now = entered(ARGV[1]), clock()
+if not h then return unrecovered() end
+if h.owner ~= '' and h.owner ~= ARGV[2] and h.lease > now then return { 'claimed', 0, told() } end
+h.owner, h.lease = ARGV[2], math.ceil(now + ARGV[3])
+save(h)
+return { 'claimed', 1, told() }

@@ -3,7 +3,8 @@
 -- ARGV  1 epoch
 -- Gives { 'confirmed', header } | { 'refused', epoch }
 -- Cost  O(1)
-local h = redis.call('HMGET', HEADER, 'epoch', 'run')
-if h[1] ~= ARGV[1] or (h[2] ~= RUN and h[2] ~= '?' .. RUN) then return { 'refused', tonumber(h[1] or 0) } end
-redis.call('HSET', HEADER, 'run', RUN)
-return { 'confirmed', redis.call('HGETALL', HEADER) }
+local h = lane()
+if not h or h.epoch ~= tonumber(ARGV[1]) or (h.run ~= RUN and h.run ~= '?' .. RUN) then return { 'refused', h and h.epoch or 0 } end
+h.run = RUN
+save(h)
+return { 'confirmed', told() }

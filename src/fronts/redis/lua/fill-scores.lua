@@ -5,11 +5,11 @@
 --       '' without a row, then pairs of member and weight of the page
 -- Gives { 'filled', complete, cursor, doubts } | { 'stale' } | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(rows log members)
-if not entered(ARGV[1]) then return unrecovered() end
-local h = redis.call('HMGET', HEADER, 'shape', 'gen', 'fstate')
-if h[1] ~= ARGV[2] then return misshapen(h[1]) end
-local generation, loaded = tonumber(h[2]), tonumber(ARGV[3])
-local isBefore = h[3] == 'cut' and loaded == generation - 1
+local h = entered(ARGV[1])
+if not h then return unrecovered() end
+if h.shape ~= ARGV[2] then return { 'misshapen', h.shape } end
+local generation, loaded = h.gen, tonumber(ARGV[3])
+local isBefore = h.fstate == 'cut' and loaded == generation - 1
 if not isBefore and loaded ~= generation then return { 'stale' } end
 
 local board = boardOf(ARGV[1])

@@ -6,11 +6,11 @@
 -- Gives { 'totals', { total, or nil where it leaves the limit } } | { 'stale' } | { 'stopped', reason }
 --       | { 'unrecovered', header }
 -- Cost  O(slots)
-if not entered(ARGV[1]) then return unrecovered() end
-local h = redis.call('HMGET', HEADER, 'shape', 'gen', 'fstate')
-if h[1] ~= ARGV[2] then return misshapen(h[1]) end
-local generation, loaded = tonumber(h[2]), tonumber(ARGV[3])
-local isBefore = h[3] == 'cut' and loaded == generation - 1
+local h = entered(ARGV[1])
+if not h then return unrecovered() end
+if h.shape ~= ARGV[2] then return { 'misshapen', h.shape } end
+local generation, loaded = h.gen, tonumber(ARGV[3])
+local isBefore = h.fstate == 'cut' and loaded == generation - 1
 if not isBefore and loaded ~= generation then return { 'stale' } end
 local limit, sumMax, ttlMs, now = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), clock()
 local totals = {}

@@ -1,103 +1,96 @@
 -- Adds to each key's delta, and to its total where that is known, in one step.
 -- KEYS  1 header
 -- ARGV  1 incarnation, 2 shape, 3 increments accepted, 4 keys (n), 5 bytes, 6 entries max, 7 bytes max, 8 limit of a sum,
---       9 a '1' for each key whose total is wanted and a '0' for each other, 10 '1' when totals may have an expiry,
---       then n pairs of slot name and sum
+--       9 a '1' for each key whose total is wanted and a '0' for each other, '' when none is, 10 '1' when totals may have an
+--       expiry, then n pairs of slot name and sum
 -- Gives { 'accepted', seq, epoch, pending, entries, bytes, { the totals that are wanted } }
 --       | { 'unsettled', { numbers of keys, from 0, with an unknown total }, { of those that leave the limit } }
 --       | { 'full', entries, bytes, room } | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n); six calls, of them four with n keys; another for each known total when it may have an expiry
--- Sums are strings. As doubles they are exact below 2^53, which is where they are added here; above, the server adds.
+-- Sums are added here as doubles, and given to the server as numbers, where that is exact: below 2^53. The server adds others.
 -- Refused for want of memory before anything is written.
-local h = redis.call('HMGET', HEADER, 'run', 'inc', 'stopped', 'shape', 'fstate', 'pe', 'pb', 'seq', 'epoch', 'fe', 'fb')
-if h[1] ~= RUN or h[2] ~= ARGV[1] then return unrecovered() end
-if h[3] ~= '' then return { 'stopped', h[3] } end
-if h[4] ~= ARGV[2] then return misshapen(h[4]) end
+local raw = redis.call('GET', HEADER)
+if not raw then return unrecovered() end
+local seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes, run, inc, shape, stopped, state = struct.unpack(READ, raw)
+if run ~= RUN or inc ~= ARGV[1] then return unrecovered() end
+if stopped ~= '' then return { 'stopped', stopped } end
+if shape ~= ARGV[2] then return { 'misshapen', shape } end
 
-local n, batchBytes, limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[8])
-local wanted, EXACT = ARGV[9], 2 ^ 53
+local n, batchBytes, maxEntries, maxBytes, limit = ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0, ARGV[8] + 0
+local wanted, mayExpire = ARGV[9], ARGV[10] ~= ''
+local DELTAS, EXACT = PREFIX .. 'deltas', 2 ^ 53
 -- unpack fails at about 8,000 values; a chunk has two for each key.
 local CHUNK = 3000
-local names, deltas, totals = {}, {}, {}
+local deltas, totals = {}, {}
 for from = 1, n, CHUNK do
-  local to, part = math.min(n, from + CHUNK - 1), {}
-  for i = from, to do
-    part[i - from + 1] = ARGV[9 + 2 * i]
-    names[i] = ARGV[9 + 2 * i]
-  end
-  local d, t = redis.call('HMGET', DELTAS, unpack(part)), redis.call('MGET', unpack(part))
-  for i = from, to do
-    deltas[i], totals[i] = d[i - from + 1], t[i - from + 1]
+  local names, before = {}, from - 1
+  for i = 1, math.min(n - before, CHUNK) do names[i] = ARGV[9 + 2 * (before + i)] end
+  local d, t = pending > 0 and redis.call('HMGET', DELTAS, unpack(names)) or {}, redis.call('MGET', unpack(names))
+  if n <= CHUNK then
+    deltas, totals = d, t
+  else
+    for i = 1, #names do deltas[before + i], totals[before + i] = d[i], t[i] end
   end
 end
 
-local unknown, beyond, fresh = {}, {}, 0
-local newDeltas, newTotals = {}, {}
+-- What becomes of each delta and total: pairs that are set, and what the server adds itself because it is not exact here, or
+-- because the total keeps an expiry.
+local sets, slots, deltasToAdd, totalsToAdd, set, slot = {}, {}, {}, {}, 0, 0
+local unknown, beyond, fresh, after, later = {}, {}, 0, {}, {}
 for i = 1, n do
-  local sum, delta, total = tonumber(ARGV[10 + 2 * i]), deltas[i], totals[i]
-  local newDelta, newTotal = sum, nil
-  local exact = math.abs(sum) < EXACT
-  if delta then
-    local number = tonumber(delta)
-    newDelta = number + sum
-    -- false: the server adds.
-    newDeltas[i] = exact and math.abs(number) < EXACT and math.abs(newDelta) < EXACT and string.format('%.0f', newDelta)
+  local name, text, delta, total = ARGV[9 + 2 * i], ARGV[10 + 2 * i], deltas[i], totals[i]
+  local sum, isWanted = text + 0, wanted ~= '' and string.byte(wanted, i) == 49
+  local exact, old = sum < EXACT and sum > -EXACT, delta and delta + 0 or 0
+  local new = old + sum
+  local leaves = new > limit or new < -limit
+  if not delta then
+    fresh, set = fresh + 1, set + 2
+    sets[set - 1], sets[set] = name, text
+  elseif exact and old < EXACT and old > -EXACT and new < EXACT and new > -EXACT then
+    set = set + 2
+    sets[set - 1], sets[set] = name, new
   else
-    fresh = fresh + 1
-    newDeltas[i] = ARGV[10 + 2 * i]
+    deltasToAdd[#deltasToAdd + 1] = i
   end
   if total then
-    local number = tonumber(total)
-    newTotal = number + sum
-    newTotals[i] = exact and math.abs(number) < EXACT and math.abs(newTotal) < EXACT and string.format('%.0f', newTotal)
+    old = total + 0
+    new = old + sum
+    leaves = leaves or new > limit or new < -limit
+    exact = exact and old < EXACT and old > -EXACT and new < EXACT and new > -EXACT
+    if exact and not mayExpire then
+      slot = slot + 2
+      slots[slot - 1], slots[slot] = name, new
+    else
+      totalsToAdd[#totalsToAdd + 1] = i
+    end
+    if isWanted then
+      after[#after + 1] = exact and new
+      if not exact then later[#after] = name end
+    end
+  elseif isWanted then
+    unknown[#unknown + 1], leaves = i - 1, false
   end
-  if not total and string.byte(wanted, i) == 49 then
-    unknown[#unknown + 1] = i - 1
-  elseif math.abs(newDelta) > limit or (newTotal and math.abs(newTotal) > limit) then
-    beyond[#beyond + 1] = i - 1
-  end
+  if leaves then beyond[#beyond + 1] = i - 1 end
 end
 if #unknown > 0 or #beyond > 0 then return { 'unsettled', unknown, beyond } end
 
-local pending, pendingBytes, maxEntries, maxBytes = tonumber(h[6]), tonumber(h[7]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local entries, bytes = pending, pendingBytes
-if h[5] == 'cut' then
-  entries, bytes = entries + tonumber(h[10]), bytes + tonumber(h[11])
-end
+if state == 'cut' then entries, bytes = entries + flightEntries, bytes + flightBytes end
 if entries + n > maxEntries or bytes + batchBytes > maxBytes then
   local room = 0
   if bytes + batchBytes <= maxBytes then room = math.max(0, maxEntries - entries) end
   if fresh > room then return { 'full', entries, bytes, room } end
 end
 
--- Writes pairs in chunks with a command that takes many.
-local function each(pairs, write)
-  for from = 1, #pairs, 2 * CHUNK do write(from, math.min(#pairs, from + 2 * CHUNK - 1)) end
-end
-local sets, slots, after = {}, {}, {}
-for i = 1, n do
-  if newDeltas[i] then
-    sets[#sets + 1] = names[i]
-    sets[#sets + 1] = newDeltas[i]
-  else
-    redis.call('HINCRBY', DELTAS, names[i], ARGV[10 + 2 * i])
-  end
-  if totals[i] then
-    if newTotals[i] and ARGV[10] == '' then
-      slots[#slots + 1] = names[i]
-      slots[#slots + 1] = newTotals[i]
-    else
-      -- Keeps the expiry.
-      redis.call('INCRBY', names[i], ARGV[10 + 2 * i])
-    end
-    if string.byte(wanted, i) == 49 then after[#after + 1] = newTotals[i] or redis.call('GET', names[i]) end
-  end
-end
-each(sets, function(from, to) redis.call('HSET', DELTAS, unpack(sets, from, to)) end)
-each(slots, function(from, to) redis.call('MSET', unpack(slots, from, to)) end)
+for from = 1, set, 2 * CHUNK do redis.call('HSET', DELTAS, unpack(sets, from, math.min(set, from + 2 * CHUNK - 1))) end
+for from = 1, slot, 2 * CHUNK do redis.call('MSET', unpack(slots, from, math.min(slot, from + 2 * CHUNK - 1))) end
+for _, i in ipairs(deltasToAdd) do redis.call('HINCRBY', DELTAS, ARGV[9 + 2 * i], ARGV[10 + 2 * i]) end
+for _, i in ipairs(totalsToAdd) do redis.call('INCRBY', ARGV[9 + 2 * i], ARGV[10 + 2 * i]) end
+for at, name in pairs(later) do after[at] = redis.call('GET', name) end
 
-local seq, newBytes = tonumber(h[8]) + tonumber(ARGV[3]), 0
+local newBytes = 0
 if n > 0 then newBytes = math.floor(batchBytes * fresh / n + 0.5) end
-if pending == 0 and fresh > 0 then redis.call('HSET', HEADER, 'ps', clock()) end
-redis.call('HSET', HEADER, 'seq', seq, 'pe', pending + fresh, 'pb', pendingBytes + newBytes)
-return { 'accepted', seq, tonumber(h[9]), pending + fresh, entries + fresh, bytes + newBytes, after }
+if pending == 0 and fresh > 0 then sinceMs = clock() end
+seq, pending, pendingBytes = seq + ARGV[3], pending + fresh, pendingBytes + newBytes
+redis.call('SETRANGE', HEADER, 0, struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes))
+return { 'accepted', seq, epoch, pending, entries + fresh, bytes + newBytes, after }

@@ -5,9 +5,9 @@
 -- Gives { 'rows', rank of the first, { member and weight in turn } } | { 'unloaded', complete, cursor, doubts }
 --       | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(rows + log members)
-if not entered(ARGV[1]) then return unrecovered() end
-local shape = redis.call('HGET', HEADER, 'shape')
-if shape ~= ARGV[2] then return misshapen(shape) end
+local h = entered(ARGV[1])
+if not h then return unrecovered() end
+if h.shape ~= ARGV[2] then return { 'misshapen', h.shape } end
 local board = boardOf(ARGV[1])
 if not isKnown(board) then return unloaded(board) end
 -- The first member of the set is the mark that it is complete.

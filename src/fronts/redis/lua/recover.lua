@@ -5,18 +5,18 @@
 -- Gives { 'created' | 'current' | 'behind', header, entries dropped } | { 'lanes', lanes } | { 'refused', epoch }
 --       | { 'stopped', reason }
 -- Cost  O(1), whatever the lane holds
-local lanes, epoch, generation, seq = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local lanes, epoch, generation, seq = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local owner, leaseUntilMs = ARGV[7], 0
-if owner ~= '' then leaseUntilMs = whole(clock() + ARGV[8]) end
+if owner ~= '' then leaseUntilMs = math.ceil(clock() + ARGV[8]) end
 -- A tentative recovery opens nothing before it is confirmed: no step accepts such a run.
 local run = ARGV[9] == '1' and '?' .. RUN or RUN
-local h = redis.call('HMGET', HEADER, 'lanes', 'inc', 'epoch', 'epochs', 'seq', 'gen', 'stored', 'pe', 'fstate', 'fe', 'fgen', 'fseq', 'fdigest', 'run')
+local h = lane()
 
 -- The last 32 epochs that front and store remember, with the seq at which each began; keep in step with EPOCHS_KEPT.
 local function begin(atSeq)
   local seqs, order = {}, {}
   -- What was never confirmed is no epoch.
-  for _, list in ipairs({ h[14] and string.sub(h[14], 1, 1) ~= '?' and h[4] or '', ARGV[10] }) do
+  for _, list in ipairs({ h and string.sub(h.run, 1, 1) ~= '?' and h.epochs or '', ARGV[10] }) do
     for e, s in string.gmatch(list, '(%d+):(%d+)') do
       if not seqs[e] then order[#order + 1] = tonumber(e) end
       seqs[e] = s
@@ -32,26 +32,25 @@ local function begin(atSeq)
   return table.concat(starts, ',', math.max(1, #starts - 31))
 end
 
-if not h[1] then
+if not h then
   clear()
   fresh(run, lanes, ARGV[11], ARGV[2], epoch, begin(seq), generation, seq, owner, leaseUntilMs)
-  return { generation == 0 and seq == 0 and 'created' or 'behind', redis.call('HGETALL', HEADER), 0 }
+  return { generation == 0 and seq == 0 and 'created' or 'behind', told(), 0 }
 end
-if h[1] ~= lanes then return { 'lanes', tonumber(h[1]) } end
-if epoch < tonumber(h[3]) then return { 'refused', tonumber(h[3]) } end
+if h.lanes ~= lanes then return { 'lanes', h.lanes } end
+if epoch < h.epoch then return { 'refused', h.epoch } end
 
-local cut = h[9] == 'cut'
-if tonumber(h[5]) < seq then
-  local dropped = tonumber(h[8])
-  if cut then dropped = dropped + tonumber(h[10]) end
+local cut = h.fstate == 'cut'
+if h.seq < seq then
+  local dropped = h.pe + (cut and h.fe or 0)
   local epochs = begin(seq)
-  clear(h[2])
+  clear(h.inc)
   fresh(run, lanes, ARGV[11], ARGV[2], epoch, epochs, generation, seq, owner, leaseUntilMs)
-  return { 'behind', redis.call('HGETALL', HEADER), dropped }
+  return { 'behind', told(), dropped }
 end
 
 -- Reads a front that is not behind against the fence: is its flight applied, or is something unexplained?
-local frontGeneration, stored, flight = tonumber(h[6]), tonumber(h[7]), tonumber(h[11])
+local frontGeneration, stored, flight = h.gen, h.stored, h.fgen
 local storedGeneration = cut and flight - 1 or frontGeneration
 local applied, stopped = false, ''
 if generation < storedGeneration then
@@ -62,7 +61,7 @@ elseif generation == storedGeneration then
     stopped = 'generation ' .. whole(generation) .. ' ends at seq ' .. whole(seq) .. ' in the store but at ' .. whole(stored) .. ' in the front'
   end
 elseif cut and generation == flight then
-  if ARGV[6] == h[13] and seq == tonumber(h[12]) then
+  if ARGV[6] == h.fdigest and seq == h.fseq then
     applied = true
   else
     stopped = 'generation ' .. whole(flight) .. ' in the store is not the one that the front cut'
@@ -71,12 +70,12 @@ else
   stopped = 'the store has generation ' .. whole(generation) .. ', which the front at generation ' .. whole(frontGeneration) .. ' never cut'
 end
 -- The same run, and the lane was recovered in it: nothing can have been lost since.
-local epochs = h[4]
-if h[14] == RUN then run = RUN else epochs = begin(tonumber(h[5])) end
-redis.call('HSET', HEADER, 'run', run, 'epoch', epoch, 'epochs', epochs, 'owner', owner, 'lease', leaseUntilMs, 'stopped', stopped)
+if h.run ~= RUN then h.epochs, h.run = begin(h.seq), run end
+h.epoch, h.owner, h.lease, h.stopped = epoch, owner, leaseUntilMs, stopped
 if applied then
-  redis.call('HSET', HEADER, 'fstate', 'stored', 'stored', h[12])
+  h.fstate, h.stored = 'stored', h.fseq
   redis.call('UNLINK', FROZEN)
 end
+save(h)
 if stopped ~= '' then return { 'stopped', stopped } end
-return { 'current', redis.call('HGETALL', HEADER), 0 }
+return { 'current', told(), 0 }

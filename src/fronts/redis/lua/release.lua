@@ -3,5 +3,9 @@
 -- ARGV  1 owner
 -- Gives { 'done' }
 -- Cost  O(1)
-if redis.call('HGET', HEADER, 'owner') == ARGV[1] then redis.call('HSET', HEADER, 'owner', '', 'lease', 0) end
+local h = lane()
+if h and h.owner == ARGV[1] then
+  h.owner, h.lease = '', 0
+  save(h)
+end
 return { 'done' }

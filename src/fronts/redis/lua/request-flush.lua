@@ -3,6 +3,8 @@
 -- ARGV  1 incarnation
 -- Gives { 'requested', header } | { 'unrecovered', header }
 -- Cost  O(1)
-if not entered(ARGV[1]) then return unrecovered() end
-redis.call('HSET', HEADER, 'flush', redis.call('HGET', HEADER, 'seq'))
-return { 'requested', redis.call('HGETALL', HEADER) }
+local h = entered(ARGV[1])
+if not h then return unrecovered() end
+h.flush = h.seq
+save(h)
+return { 'requested', told() }

@@ -5,12 +5,7 @@
 local DELTAS, FDELTAS, LOG, FLOG = PREFIX .. 'deltas', PREFIX .. 'fdeltas', PREFIX .. 'log', PREFIX .. 'flog'
 local SCORES, FSCORES, DOUBTS, LOAD = PREFIX .. 'scores', PREFIX .. 'fscores', PREFIX .. 'doubts', PREFIX .. 'load'
 
--- The lane has another shape than the caller's; who gets the answer puts it into words.
-local function misshapen(found)
-  return { 'misshapen', found }
-end
-
 -- The row of a leaderboard's member is to be read anew.
 local function doubt(member)
-  redis.call('HSET', DOUBTS, member, redis.call('HINCRBY', HEADER, 'doubt', 1))
+  redis.call('HSET', DOUBTS, member, redis.call('INCR', PREFIX .. 'doubted'))
 end

@@ -3,9 +3,9 @@
 -- ARGV  slot names
 -- Gives { 'swept' }
 -- Cost  O(slots), freed in the background
-local incarnation = redis.call('HGET', HEADER, 'inc')
-if not incarnation then return { 'swept' } end
-local own = PREFIX .. incarnation .. ':'
+local h = lane()
+if not h then return { 'swept' } end
+local own = PREFIX .. h.inc .. ':'
 for i = 1, #ARGV do
   if string.sub(ARGV[i], 1, #own) ~= own then redis.call('UNLINK', ARGV[i]) end
 end

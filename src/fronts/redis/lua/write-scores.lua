@@ -7,12 +7,12 @@
 --       | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n log members); six calls, of them four with n members
 -- Refused for want of memory before anything is written.
-local h = redis.call('HMGET', HEADER, 'run', 'inc', 'stopped', 'shape', 'fstate', 'pe', 'pb', 'seq', 'epoch', 'fe', 'fb')
-if h[1] ~= RUN or h[2] ~= ARGV[1] then return unrecovered() end
-if h[3] ~= '' then return { 'stopped', h[3] } end
-if h[4] ~= ARGV[2] then return misshapen(h[4]) end
+local h = entered(ARGV[1])
+if not h then return unrecovered() end
+if h.stopped ~= '' then return { 'stopped', h.stopped } end
+if h.shape ~= ARGV[2] then return { 'misshapen', h.shape } end
 
-local board, limit = boardOf(h[2]), tonumber(ARGV[6])
+local board, limit = boardOf(h.inc), tonumber(ARGV[6])
 local known = isKnown(board)
 -- The distinct members, and the place of each.
 local members, places = {}, {}
@@ -60,11 +60,8 @@ for i = 7, #ARGV, 3 do
   end
 end
 
-local pending, pendingBytes, batchBytes = tonumber(h[6]), tonumber(h[7]), tonumber(ARGV[3])
-local entries, bytes = pending, pendingBytes
-if h[5] == 'cut' then
-  entries, bytes = entries + tonumber(h[10]), bytes + tonumber(h[11])
-end
+local batchBytes, entries, bytes = tonumber(ARGV[3]), h.pe, h.pb
+if h.fstate == 'cut' then entries, bytes = entries + h.fe, bytes + h.fb end
 local fitsBytes = bytes + batchBytes <= tonumber(ARGV[5])
 if added > 0 and (not fitsBytes or entries + added > tonumber(ARGV[4])) then
   return { 'full', entries, bytes, fitsBytes and math.max(0, tonumber(ARGV[4]) - entries) or 0 }
@@ -90,8 +87,9 @@ each('ZADD', board, ranked)
 each('ZREM', board, removed)
 each('HSET', SCORES, changes)
 
-local seq, newBytes = tonumber(h[8]) + accepted, 0
+local newBytes = 0
 if added > 0 then newBytes = math.floor(batchBytes * added / #members + 0.5) end
-if pending == 0 and added > 0 then redis.call('HSET', HEADER, 'ps', clock()) end
-if accepted > 0 then redis.call('HSET', HEADER, 'seq', seq, 'pe', pending + added, 'pb', pendingBytes + newBytes) end
-return { 'accepted', seq, tonumber(h[9]), pending + added, entries + added, bytes + newBytes, accepted, outcomes }
+if h.pe == 0 and added > 0 then h.ps = clock() end
+h.seq, h.pe, h.pb = h.seq + accepted, h.pe + added, h.pb + newBytes
+if accepted > 0 then save(h) end
+return { 'accepted', h.seq, h.epoch, h.pe, entries + added, bytes + newBytes, accepted, outcomes }
