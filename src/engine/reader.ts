@@ -51,7 +51,7 @@ export class Reader {
   async get(key: string): Promise<string | undefined> {
     const { front, settings, counts } = this.#context;
     const lane = laneOf(key, settings.lanes);
-    const raw = this.#refreshBelowMs === undefined ? await front.read(lane, key) : await this.#readAhead(lane, key, this.#refreshBelowMs);
+    const raw = await (this.#refreshBelowMs === undefined ? front.read(lane, key) : this.#readAhead(lane, key, this.#refreshBelowMs));
     if (!isValue(raw)) return this.#resolve(lane, key, raw);
     counts.hits++;
     return raw;

@@ -46,6 +46,7 @@ test('an operator who goes on with a store that lost nothing changes nothing', a
   const cache = bench.open({ name: 'behind' });
   await cache.pause();
   // Its lanes are not even known to the front.
+  await bench.clock.until(cache.stats());
   await bench.clock.until(cache.resume({ acceptStoreRollback: true }));
   await bench.clock.until(cache.set('b', 1, { ack: 'stored' }));
   expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '1', b: '1' });
@@ -56,18 +57,42 @@ test('a cache that is closed while an operator goes on leaves nothing running', 
   const cache = bench.open();
   await bench.clock.until(cache.ready());
   const gate = new Gate();
+  let looks = 0;
   bench.onFront.header = async (go) => {
-    await gate.pass();
-    return go();
+    const seen = await go();
+    // The last step of the way on.
+    if (++looks === 3) await gate.pass();
+    return seen;
   };
   const resumed = outcome(cache.resume({ acceptStoreRollback: true }));
   await bench.clock.until(gate.arrived);
   const closed = cache.close({ timeout: 0 });
   await bench.clock.until(closed);
   gate.open();
-  await bench.clock.until(resumed);
-  await bench.clock.advance(1);
+  expect(await bench.clock.until(resumed)).toBe('written');
   expect(bench.clock.tasks).toBe(0);
+});
+
+test('an operator who goes on with a store that lost commits is not overtaken by another worker who takes the lane', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open();
+  await bench.clock.until(cache.set('a', 1, { ack: 'stored' }));
+  const before = new Map(bench.store.fences);
+  await bench.clock.until(cache.set('a', 2, { ack: 'stored' }));
+  // The store comes back as it was after the first.
+  for (const [lane, fence] of before) bench.store.fences.set(lane, fence);
+  bench.store.rows.set('a', '1');
+  const losses: unknown[] = [];
+  cache.on('loss', (loss) => losses.push(loss));
+  await bench.clock.until(cache.set('b', 1));
+  expect(await bench.clock.until(outcome(cache.flush()))).toMatch(/^MILLRACE_LANE_STOPPED .*the store lost generations/);
+  let moves = 0;
+  bench.onStore.moveFence = (go) => (++moves === 1 ? Promise.resolve(false) : go());
+  await bench.clock.until(cache.resume({ acceptStoreRollback: true }));
+  await bench.clock.until(cache.flush());
+  expect(moves).toBe(2);
+  expect(losses).toEqual([{ lane: 0, count: 2, cause: 'store-rolled-back' }]);
+  expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '1', b: '1' });
 });
 
 test('a fault in the background that nobody waits for is told, until the cache closes', async () => {

@@ -25,7 +25,7 @@ function withStands<T extends object>(real: T, stands: Stands<T>): T {
   });
 }
 
-type ShapeOptions = Pick<Partial<CacheOptions<never>>, 'name' | 'flush' | 'retry' | 'backpressure' | 'ack' | 'lanes'>;
+type ShapeOptions = Pick<Partial<CacheOptions<never>>, 'name' | 'flush' | 'retry' | 'backpressure' | 'ack' | 'lanes'> & { readonly store?: Store };
 
 /** A front in memory, a store in memory and a virtual clock, with which the engine's rare turns can be brought about. */
 export class EngineBench implements AsyncDisposable {

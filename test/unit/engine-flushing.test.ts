@@ -187,4 +187,8 @@ test('a worker that takes a lane in front of a custom store goes on with the gen
   const second = bench.open({ store: kept.store });
   await bench.clock.until(second.flush());
   expect(Object.fromEntries(kept.rows)).toEqual({ a: 1 });
+  await bench.clock.until(second.close());
+  const third = bench.open({ store: kept.store });
+  await bench.clock.until(third.set('a', 2, { ack: 'stored' }));
+  expect(Object.fromEntries(kept.rows)).toEqual({ a: 2 });
 });

@@ -53,6 +53,18 @@ test('what a retry stored is forgotten by the front, however often that fails', 
   expect(bench.store.versions.get('bad')).toEqual(['1']);
 });
 
+test('a retry that another worker\'s epoch refuses changes nothing, and is made by whoever has the lane then', async () => {
+  await using bench = new EngineBench();
+  const { cache, receipt, refusing } = await withLetter(bench);
+  refusing.is = false;
+  let retries = 0;
+  bench.onStore.retry = (go) => (++retries === 1 ? Promise.resolve({ kind: 'fenced' }) : go());
+  await bench.clock.advance(2_000);
+  await bench.clock.until(receipt.stored());
+  expect(retries).toBe(2);
+  expect(await bench.clock.until(cache.get('bad'))).toBe(1);
+});
+
 test('who waits for a letter when the cache closes is told, and so is who asks later', async () => {
   await using bench = new EngineBench();
   const { cache, receipt } = await withLetter(bench);
