@@ -68,7 +68,11 @@ export function increment(table: LaneTable, env: LaneEnv, batch: IncrementBatch)
     const sum = sums[i] as bigint;
     table.writeDelta(key, (deltas[i] ?? 0n) + sum);
     const total = totals[i];
-    if (total === undefined) return undefined;
+    if (total === undefined) {
+      // One that has expired lacks this increment: it must not be there again when the clock is set back.
+      table.removeSlot(key);
+      return undefined;
+    }
     table.writeSlot(key, String(total + sum), table.readExpiry(key));
     return wanted[i] === true ? total + sum : undefined;
   });

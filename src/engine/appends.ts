@@ -9,8 +9,8 @@ export interface AskedAppend extends Asked {
   readonly entry: string;
 }
 
-/** What an event is called where a key is needed: its place in the lane. */
-export const eventName = (seq: number): string => `#${seq}`;
+/** What an event is called where a key is needed: its lane and its place there. */
+export const eventName = (lane: number, seq: number): string => `#${lane}:${seq}`;
 
 /** Appends the events that wait, one step after the other: so they stay in their order. */
 export class AppendSteps implements Steps<AskedAppend> {
@@ -31,6 +31,6 @@ export class AppendSteps implements Steps<AskedAppend> {
     const result = await front.append(lane, { entries: batch.map(({ entry }) => entry), bytes, shape: settings.shape, maxEntries, maxBytes });
     if (result.kind !== 'accepted') return result;
     const first = result.seq - batch.length + 1;
-    return { ...result, places: batch.map((_, i) => ({ key: eventName(first + i), seq: first + i, total: undefined })) };
+    return { ...result, places: batch.map((_, i) => ({ key: eventName(lane, first + i), seq: first + i, total: undefined })) };
   }
 }

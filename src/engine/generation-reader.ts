@@ -64,7 +64,7 @@ export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
       yield page;
     }
     // Which events are gone is taken to be the last ones; which keys had increments nobody knows any more.
-    const name = this.#context.settings.shape === 'log' ? (i: number) => eventName(fromSeq + i) : () => '';
+    const name = this.#context.settings.shape === 'log' ? (i: number) => eventName(lane, fromSeq + i) : () => '';
     if (found < entries) this.missing.set(lane, Array.from({ length: entries - found }, (_, i) => name(found + i)));
   }
 

@@ -37,7 +37,7 @@ export async function* eventPages({ front }: EngineContext, { lane, epoch, gener
       // If nobody comes back for it, its rejection is nobody's.
       next.catch(() => undefined);
     }
-    yield page.entries.map((entry, i) => ({ lane, key: eventName(fromSeq + from + i), json: entry, kind: 'append' as const }));
+    yield page.entries.map((entry, i) => ({ lane, key: eventName(lane, fromSeq + from + i), json: entry, kind: 'append' as const }));
     if (isLast) return;
   }
 }

@@ -23,9 +23,9 @@ export class MemoryLetters {
   }
 
   /** Keeps a row that was refused with its generation; returns the id of its letter. */
-  insert({ lane, key, json }: Mutation, { generation, fromSeq, cutSeq }: LaneGeneration, code: string, verdict: Verdict): string {
+  insert({ lane, key, json, kind: shaped }: Mutation, { generation, fromSeq, cutSeq }: LaneGeneration, code: string, verdict: Verdict): string {
     const id = `${(this.#lastId += 1)}`;
-    const kind = json === undefined ? 'delete' : 'put';
+    const kind = shaped ?? (json === undefined ? 'delete' : 'put');
     const createdAt = new Date(this.#nowMs());
     const outcome = this.#outcomeOf(verdict);
     this.#letters.set(id, { id, cache: this.#cache, lane, key, kind, json, code, message: 'refused', generation, fromSeq, cutSeq, createdAt, supersededAt: undefined, ...outcome });
@@ -56,7 +56,7 @@ export class MemoryLetters {
     return letters.flatMap(({ id, lane, key, kind, json }) => {
       const letter = this.#letters.get(id);
       if (letter?.state !== 'waiting') return [];
-      const code = write({ lane, key, json: kind === 'delete' ? undefined : json });
+      const code = write({ lane, key, json: kind === 'delete' ? undefined : json, ...((kind === 'delta' || kind === 'append') && { kind }) });
       const after = code === undefined ? this.#finished(letter, 'stored') : { ...letter, code, ...this.#outcomeOf(judge({ code, attempts: letter.attempts })) };
       this.#letters.set(id, after);
       return [after];
