@@ -2,7 +2,7 @@
 -- KEYS  1 header
 -- ARGV  1 epoch, 2 generation, 3 expiry in ms or '', 4 keys to clean in this step, then keys that the store refused
 -- Gives { 'done' | 'more', header } | { 'refused', epoch }
--- Cost  O(keys to clean), O(1) when nothing expires
+-- Cost  O(keys to clean), of which a hash table may give some more; O(1) when nothing expires
 local h = lane()
 if not h or h.run ~= RUN or h.epoch ~= tonumber(ARGV[1]) then return { 'refused', h and h.epoch or 0 } end
 local generation = tonumber(ARGV[2])
@@ -25,13 +25,16 @@ redis.call('UNLINK', FROZEN, FDELTAS, FLOG, FSCORES)
 
 local ttlMs, limit = tonumber(ARGV[3]), tonumber(ARGV[4])
 local tombstones, hasTtls = h.ft > 0, redis.call('EXISTS', TTLS) == 1
-local done = not ttlMs and not tombstones and not hasTtls
-if done then
-  redis.call('UNLINK', FLIGHT)
-else
-  local names, now = redis.call('SPOP', FLIGHT, limit), clock()
+local done, cursorKey = not ttlMs and not tombstones and not hasTtls, PREFIX .. 'cursor'
+if not done then
+  -- On from where the last step came to: SPOP would look for each mark anew, among more and more places that are empty.
+  local page = redis.call('SSCAN', FLIGHT, h.fstate == 'stored' and redis.call('GET', cursorKey) or '0', 'COUNT', limit)
+  local cursor, names, now = page[1], page[2], clock()
+  -- A small set comes whole; what is left of it comes again.
+  local count = cursor == '0' and math.min(#names, limit) or #names
+  for from = 1, count, 6000 do redis.call('SREM', FLIGHT, unpack(names, from, math.min(count, from + 5999))) end
   local due = ttlMs and whole(now + ttlMs)
-  for i = 1, #names do
+  for i = 1, count do
     local name, at = names[i], due
     if hasTtls then
       local own = redis.call('HGET', TTLS, name)
@@ -46,8 +49,11 @@ else
       redis.call('PEXPIREAT', name, at)
     end
   end
-  done = #names < limit
+  -- A server that was restarted has its marks in other places, some of them behind the cursor.
+  done = cursor == '0' and redis.call('EXISTS', FLIGHT) == 0
+  redis.call('SET', cursorKey, cursor, 'PX', 3600000)
 end
+if done then redis.call('UNLINK', FLIGHT, cursorKey) end
 h.stored, h.fstate, h.ttls = h.fseq, done and '' or 'stored', redis.call('EXISTS', TTLS) == 1 and '1' or ''
 save(h)
 return { done and 'done' or 'more', told() }

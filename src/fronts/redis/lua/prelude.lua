@@ -5,6 +5,7 @@
 --   flight   set: names, of the generation cut   frozen   hash: name to the slot at the cut, where it was written since
 --   ttls     hash: name to expiry in ms          <incarnation>:<key>  a slot, as a plain string; that is its name
 --   and those of counters, logs and leaderboards: see shape.lua
+--   cursor   string: how far the marks of the flight are cleaned
 --   garbage  set: incarnations whose slots are still to be removed, or '*'
 local HEADER = KEYS[1]
 local PREFIX = string.sub(HEADER, 1, -7)
