@@ -6,26 +6,30 @@ import type { EngineContext } from './context.ts';
 import { INTENT_MS, WRITE_BYTES_MAX, WRITE_KEYS_MAX } from './settings.ts';
 import { StoreHeldBack } from './store-breaker.ts';
 
-interface Caller {
-  readonly key: string;
-  resolve(): void;
-  reject(error: unknown): void;
-}
-
 interface Entry {
   readonly mutation: Mutation;
   readonly ttlMs: number | undefined;
 }
 
-/** Writes that share a statement: the last value of each key, everybody who waits for it. */
-class Group {
-  readonly entries = new Map<string, Entry>();
-  readonly callers: Caller[] = [];
-  bytes = 0;
+/** A write and who waits for it. */
+interface Caller extends Entry {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** Writes that share a statement: the last of each key, everybody who waits for it. */
+interface Group {
+  readonly entries: ReadonlyMap<string, Entry>;
+  readonly callers: readonly Caller[];
 }
 
 /** Statements of one process under way at once. */
 const COMMITS_IN_FLIGHT_MAX = 4;
+/**
+ * What waits is divided over free statements, into parts of this many keys at least. While one is committed the next is
+ * announced and the last published, and commits that meet share a flush of the server's log.
+ */
+const PART_KEYS_MIN = 32;
 
 /**
  * Writes that are acknowledged when front and store both hold them: the store first, then the front.
@@ -39,7 +43,7 @@ export class DirectWriter {
   readonly #context: EngineContext;
   readonly #recover: (lane: number) => Promise<void>;
   readonly #withIntents: boolean;
-  readonly #queue: Group[] = [];
+  readonly #queue: Caller[] = [];
   readonly #busyKeys = new Set<string>();
   #inFlight = 0;
   #wakeUpSet = false;
@@ -54,14 +58,7 @@ export class DirectWriter {
   /** `json` undefined deletes. Resolves when the store has committed and the front has been told. */
   write(key: string, json: string | undefined, ttlMs: number | undefined): Promise<void> {
     return new Promise<void>((resolve, reject) => {
-      const bytes = json?.length ?? 0;
-      let group = this.#queue.at(-1);
-      if (group === undefined || group.entries.size >= WRITE_KEYS_MAX || group.bytes + bytes > WRITE_BYTES_MAX) {
-        this.#queue.push((group = new Group()));
-      }
-      group.entries.set(key, { mutation: { lane: laneOf(key, this.#context.settings.lanes), key, json }, ttlMs });
-      group.bytes += bytes;
-      group.callers.push({ key, resolve, reject });
+      this.#queue.push({ mutation: { lane: laneOf(key, this.#context.settings.lanes), key, json }, ttlMs, resolve, reject });
       this.#wakeUp();
     });
   }
@@ -82,10 +79,8 @@ export class DirectWriter {
 
   #pump(): void {
     while (this.#inFlight < COMMITS_IN_FLIGHT_MAX) {
-      const group = this.#queue[0];
-      // Only the head is looked at: a later group with other keys must not overtake one that shares a key with it.
-      if (group === undefined || [...group.entries.keys()].some((key) => this.#busyKeys.has(key))) break;
-      this.#queue.shift();
+      const group = this.#take(Math.max(PART_KEYS_MIN, Math.ceil(this.#queue.length / (COMMITS_IN_FLIGHT_MAX - this.#inFlight))));
+      if (group.callers.length === 0) break;
       this.#inFlight++;
       for (const key of group.entries.keys()) this.#busyKeys.add(key);
       void this.#run(group);
@@ -97,13 +92,30 @@ export class DirectWriter {
     }
   }
 
+  /** Takes the writes that have waited longest, of `keysMax` keys at the most, up to the first whose key is in a statement already. */
+  #take(keysMax: number): Group {
+    const entries = new Map<string, Entry>();
+    let bytes = 0;
+    let count = 0;
+    for (const caller of this.#queue) {
+      const { key, json } = caller.mutation;
+      const size = json?.length ?? 0;
+      if (this.#busyKeys.has(key)) break;
+      if (count > 0 && ((!entries.has(key) && entries.size >= Math.min(keysMax, WRITE_KEYS_MAX)) || bytes + size > WRITE_BYTES_MAX)) break;
+      entries.set(key, caller);
+      bytes += size;
+      count++;
+    }
+    return { entries, callers: this.#queue.splice(0, count) };
+  }
+
   async #run(group: Group): Promise<void> {
     const { counts } = this.#context;
     const refused = new Map<string, unknown>();
     try {
       await this.#commit([...group.entries.values()], refused);
-      for (const { key, resolve, reject } of group.callers) {
-        if (refused.has(key)) reject(refused.get(key));
+      for (const { mutation, resolve, reject } of group.callers) {
+        if (refused.has(mutation.key)) reject(refused.get(mutation.key));
         else resolve();
       }
       const stored = group.entries.size - refused.size;
