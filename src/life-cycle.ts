@@ -79,7 +79,7 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
   async flush(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.refuseClosed();
     const engine = await this.attached();
-    await untilAborted(engine.flush(), options.signal, this.name, undefined);
+    await untilAborted(engine.flush(options.signal), options.signal, this.name, undefined);
   }
 
   /**

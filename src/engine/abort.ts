@@ -8,6 +8,15 @@ export function aborted(withdrawn: boolean, reason: unknown, cache: string, key:
   return new MillraceError('MILLRACE_ABORTED', message, { cache, key, cause: reason });
 }
 
+/** Calls `leave` when the signal is aborted before `done` is settled: whoever waits is let go of, and hears nothing more here. */
+export function leaveAtAbort(signal: AbortSignal | undefined, done: Promise<unknown>, leave: () => unknown): void {
+  if (signal === undefined) return;
+  if (signal.aborted) return void leave();
+  signal.addEventListener('abort', leave, { once: true });
+  const stay = (): void => signal.removeEventListener('abort', leave);
+  done.then(stay, stay);
+}
+
 /** Ends the waiting for `work`, not the work. */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, cache: string, key: string | undefined): Promise<T> {
   if (signal === undefined) return work;

@@ -142,9 +142,9 @@ export class Engine {
   }
 
   /** Resolves when all that was asked for before the call is stored (or refused, or known to be lost). */
-  async flush(): Promise<void> {
+  async flush(signal?: AbortSignal): Promise<void> {
     await this.#writers.idle();
-    if (!this.#isDirect) await Promise.all(this.#progress.flushes());
+    if (!this.#isDirect) await Promise.all(this.#progress.flushes(signal));
   }
 
   /** What became of a letter, when it does not wait any more; rejects when it is dead or discarded. */

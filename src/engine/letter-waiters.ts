@@ -4,6 +4,7 @@ import type { Timer } from '../ports/clock.ts';
 import type { DeadLetter } from '../ports/store.ts';
 import type { EngineContext } from './context.ts';
 import { defer, type Deferred } from '../core/deferred.ts';
+import { leaveAtAbort } from './abort.ts';
 
 const POLL_MS_MIN = 50;
 const POLL_MS_MAX = 1_000;
@@ -16,7 +17,7 @@ const IDS_MAX = 1_000;
  */
 export class LetterWaiters {
   readonly #context: EngineContext;
-  readonly #waiters = new Map<string, Deferred<DeadLetter | undefined>[]>();
+  readonly #waiters = new Map<string, Set<Deferred<DeadLetter | undefined>>>();
   #pollMs = POLL_MS_MIN;
   #failures = 0;
   #timer: Timer | undefined;
@@ -27,11 +28,13 @@ export class LetterWaiters {
     this.#context = context;
   }
 
-  /** The letter when it does not wait any more; undefined when it is gone, and nobody knows why. */
-  outcome(id: string): Promise<DeadLetter | undefined> {
+  /** The letter when it does not wait any more; undefined when it is gone, and nobody knows why. Is never settled once the signal is aborted. */
+  outcome(id: string, signal?: AbortSignal): Promise<DeadLetter | undefined> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     const waiter = defer<DeadLetter | undefined>();
-    this.#waiters.set(id, [...(this.#waiters.get(id) ?? []), waiter]);
+    const waiters = this.#waiters.get(id) ?? new Set();
+    this.#waiters.set(id, waiters.add(waiter));
+    leaveAtAbort(signal, waiter.promise, () => waiters.delete(waiter));
     this.#timer ??= this.#pollIn(POLL_MS_MIN);
     return waiter.promise;
   }
@@ -48,6 +51,7 @@ export class LetterWaiters {
   }
 
   async #poll(): Promise<void> {
+    for (const [id, waiters] of this.#waiters) if (waiters.size === 0) this.#waiters.delete(id);
     try {
       const ids = [...this.#waiters.keys()];
       for (let from = 0; from < ids.length; from += IDS_MAX) await this.#ask(ids.slice(from, from + IDS_MAX));
@@ -71,7 +75,7 @@ export class LetterWaiters {
     }
   }
 
-  #take(id: string): Deferred<DeadLetter | undefined>[] {
+  #take(id: string): Iterable<Deferred<DeadLetter | undefined>> {
     const waiters = this.#waiters.get(id) ?? [];
     this.#waiters.delete(id);
     return waiters;

@@ -37,30 +37,30 @@ export class LaneProgress implements Progress {
 
   /**
    * Resolves when the store has the mutation at `position`, or a later one of its key; waits for a refused one until it is
-   * tried again. Rejects when it is dead or lost.
+   * tried again. Rejects when it is dead or lost. Is never settled once the signal is aborted.
    */
-  async stored(position: Position, key: string | undefined): Promise<void> {
+  async stored(position: Position, key: string | undefined, signal?: AbortSignal): Promise<void> {
     const watermark = this.#watermarks[position.lane] as Watermark;
-    const done = watermark.wait(position, key);
+    const done = watermark.wait(position, key, signal);
     this.#follow();
     const waiting = await done;
-    if (waiting !== undefined) return void (await this.letterOutcome(waiting));
+    if (waiting !== undefined) return void (await this.letterOutcome(waiting, signal));
     if (key === undefined || watermark.judged(position.seq)) return;
     // Another process flushed it, and only the letters know whether the store took it.
     const letter = await this.#context.store.deadLetters?.ofWrite(key, position.seq);
-    if (letter?.state === 'waiting') return void (await this.letterOutcome(letter.id));
+    if (letter?.state === 'waiting') return void (await this.letterOutcome(letter.id, signal));
     this.#refuseDead(letter);
   }
 
   /** Resolves when the store has what the front acknowledged, as soon as can be. */
   async untilStored(receipt: PendingReceipt, signal: AbortSignal | undefined): Promise<void> {
     this.hurry(receipt.lane);
-    await untilAborted(receipt.stored(), signal, this.#context.settings.name, receipt.key);
+    await untilAborted(this.stored(receipt, receipt.key, signal), signal, this.#context.settings.name, receipt.key);
   }
 
   /** What became of a letter, when it does not wait any more; rejects when it is dead or discarded. */
-  async letterOutcome(id: string): Promise<'stored' | 'superseded'> {
-    const letter = await this.#letters.outcome(id);
+  async letterOutcome(id: string, signal?: AbortSignal): Promise<'stored' | 'superseded'> {
+    const letter = await this.#letters.outcome(id, signal);
     this.#refuseDead(letter);
     return letter?.state === 'stored' ? 'stored' : 'superseded';
   }
@@ -71,16 +71,16 @@ export class LaneProgress implements Progress {
 
   /**
    * Each lane's flush: resolves when what the lane holds now is stored or refused. What is lost was reported as such, and
-   * is not waited for.
+   * is not waited for. None is settled once the signal is aborted, unless it fails.
    */
-  flushes(): Promise<void>[] {
-    return this.#watermarks.map((_, lane) => this.#flush(lane));
+  flushes(signal?: AbortSignal): Promise<void>[] {
+    return this.#watermarks.map((_, lane) => this.#flush(lane, signal));
   }
 
-  async #flush(lane: number): Promise<void> {
+  async #flush(lane: number, signal: AbortSignal | undefined): Promise<void> {
     const position = await this.#barrier(lane);
     if (position === undefined) return;
-    const stored = this.stored(position, undefined);
+    const stored = this.stored(position, undefined, signal);
     // Not before: who waits already is told when the lane stops over it.
     this.#flusher?.hurry(lane);
     await stored.catch((error: unknown) => {

@@ -3,6 +3,7 @@ import type { LetterState } from '../core/letter.ts';
 import { MillraceError } from '../errors.ts';
 import type { LossCause } from '../events.ts';
 import { defer, type Deferred } from '../core/deferred.ts';
+import { leaveAtAbort } from './abort.ts';
 
 /** Where a mutation stands in its lane: a seq alone can be issued twice, after a front lost its tail. */
 export interface Position {
@@ -47,7 +48,7 @@ export class Watermark {
   readonly #cache: string;
   readonly #lane: number;
   readonly #onLoss: (count: number, cause: LossCause) => void;
-  #waiters: Waiter[] = [];
+  #waiters = new Set<Waiter>();
   /** What is said after the cache was closed, when nothing is learnt any more. */
   #closed: MillraceError | undefined;
   readonly #refusals = new Map<string, Refusal>();
@@ -73,7 +74,7 @@ export class Watermark {
   }
 
   get waiting(): boolean {
-    return this.#waiters.length > 0;
+    return this.#waiters.size > 0;
   }
 
   get storedSeq(): number {
@@ -175,13 +176,15 @@ export class Watermark {
 
   /**
    * Resolves when the position is stored, with the id of a letter if the store refused it and it waits for another
-   * attempt. Rejects when it is dead or lost.
+   * attempt. Rejects when it is dead or lost. Is never settled once the signal is aborted.
    */
-  wait(position: Position, key: string | undefined): Promise<string | undefined> {
+  wait(position: Position, key: string | undefined, signal?: AbortSignal): Promise<string | undefined> {
     const waiter: Waiter = { position, key, done: defer<string | undefined>() };
     if (!this.#settle(waiter)) {
-      if (this.#closed === undefined) this.#waiters.push(waiter);
-      else waiter.done.reject(this.#closed);
+      if (this.#closed === undefined) {
+        this.#waiters.add(waiter);
+        leaveAtAbort(signal, waiter.done.promise, () => this.#waiters.delete(waiter));
+      } else waiter.done.reject(this.#closed);
     }
     return waiter.done.promise;
   }
@@ -195,13 +198,12 @@ export class Watermark {
   /** Rejects everybody who waits: the lane stopped. */
   abandon(error: MillraceError): void {
     const waiters = this.#waiters;
-    this.#waiters = [];
+    this.#waiters = new Set();
     for (const waiter of waiters) waiter.done.reject(error);
   }
 
   #settleWaiters(): void {
-    if (this.#waiters.length === 0) return;
-    this.#waiters = this.#waiters.filter((waiter) => !this.#settle(waiter));
+    for (const waiter of this.#waiters) if (this.#settle(waiter)) this.#waiters.delete(waiter);
   }
 
   #settle(waiter: Waiter): boolean {

@@ -72,3 +72,55 @@ test('a write-through whose caller gives up goes on', async () => {
   await bench.clock.until(cache.flush());
   expect(bench.store.rows.get('a')).toBe('1');
 });
+
+test('a flush that is given up while the store is down leaves nobody waiting, and nothing that asks', async () => {
+  await using bench = new EngineBench({ shared: true });
+  const cache = bench.open({ flush: false });
+  await bench.clock.until(cache.set('a', 1));
+  const idle = bench.clock.tasks;
+  let looks = 0;
+  bench.onFront.header = (go) => {
+    looks++;
+    return go();
+  };
+  const given = Array.from({ length: 100 }, () => new AbortController());
+  const flushes = given.map(({ signal }) => outcome(cache.flush({ signal })));
+  const written = outcome(cache.set('b', 1, { ack: 'stored', signal: (given[0] as AbortController).signal }));
+  await bench.clock.advance(200);
+  expect(looks).toBeGreaterThan(2);
+  for (const one of given) one.abort();
+  for (const said of await bench.clock.until(Promise.all([...flushes, written]))) expect(said).toMatch(TOO_LATE);
+  await bench.clock.advance(200);
+  expect(bench.clock.tasks).toBe(idle);
+  // Also who had given up before it came to waiting.
+  const late = AbortSignal.abort();
+  expect(await bench.clock.until(outcome(cache.flush({ signal: late })))).toMatch(TOO_LATE);
+  await bench.clock.advance(200);
+  expect(bench.clock.tasks).toBe(idle);
+});
+
+test('who gives up waiting for a letter is not waited for any more', async () => {
+  await using bench = new EngineBench();
+  bench.store.hooks.refuse = () => '23514';
+  const cache = bench.open({ retry: { attempts: 100, minDelay: '1m', maxDelay: '1m' } });
+  await bench.clock.until(cache.ready());
+  const idle = bench.clock.tasks;
+  let asked = 0;
+  bench.onLetters.find = (go) => {
+    asked++;
+    return go();
+  };
+  const [one, other] = [new AbortController(), new AbortController()];
+  const writes = [one, other].map(({ signal }) => outcome(cache.set('a', 1, { ack: 'stored', signal })));
+  await bench.clock.advance(2_000);
+  expect(asked).toBeGreaterThan(1);
+  one.abort();
+  await bench.clock.advance(2_000);
+  other.abort();
+  for (const said of await bench.clock.until(Promise.all(writes))) expect(said).toMatch(TOO_LATE);
+  await bench.clock.advance(2_000);
+  asked = 0;
+  await bench.clock.advance(10_000);
+  expect(asked).toBe(0);
+  expect(bench.clock.tasks).toBeLessThanOrEqual(idle + 1);
+});
