@@ -104,11 +104,11 @@ export interface Acknowledgement {
   readonly deadKeys: readonly string[];
   /** Expiry of a clean entry; undefined for none. */
   readonly ttlMs: number | undefined;
-  /** Keys to clean in this step. */
+  /** Keys to clean in this step; with 0 it only forgets what was refused, and the generation is not stored for anybody yet. */
   readonly limit: number;
 }
 
-/** `more`: call again. The generation is stored for every waiter from the first call on. */
+/** `more`: call again. The generation is stored for every waiter from the first call with a limit on. */
 export type AcknowledgeResult = { readonly kind: 'done' | 'more'; readonly header: LaneHeader } | Refused;
 
 /** A page of the deltas of the generation in flight, beginning with cursor ''; `next` is '' at the end. A key may come twice. */
@@ -141,7 +141,6 @@ export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgemen
   if (flight === undefined && header.generation === ack.generation) return { kind: 'done', header };
   if (flight === undefined || flight.generation !== ack.generation) return { kind: 'refused', epoch: header.epoch };
 
-  if (flight.state === 'cut') table.dropFrozen();
   const { scores } = table;
   for (const key of ack.deadKeys) {
     // A board stays complete, so a refused score is not forgotten but read anew.
@@ -151,6 +150,8 @@ export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgemen
     table.removeSlot(key);
     table.takeTtl(key);
   }
+  if (ack.limit === 0) return { kind: 'more', header };
+  if (flight.state === 'cut') table.dropFrozen();
   table.dropFlightShapes();
   const nothingToClean = ack.ttlMs === undefined && flight.tombstones === 0 && !table.hasTtls();
   let done = nothingToClean;

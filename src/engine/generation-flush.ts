@@ -225,21 +225,22 @@ export class GenerationFlush {
     const { front, settings } = this.#context;
     const watermark = this.#watermark(lane);
     watermark.judge(lane.storedSeq + 1, flight.cutSeq, refused, missing);
-    let deadKeys = refused.map(({ key }) => key);
-    for (;;) {
+    const dead = refused.map(({ key }) => key);
+    for (let from = 0; ; from += ACKNOWLEDGE_KEYS_MAX) {
       lane.isStoredSeqKnown = false;
+      const deadKeys = dead.slice(from, from + ACKNOWLEDGE_KEYS_MAX);
       const result = await front.acknowledge(lane.index, {
         epoch: lane.epoch,
         generation: flight.generation,
         deadKeys,
         ttlMs: settings.ttlMs,
-        limit: ACKNOWLEDGE_KEYS_MAX,
+        // What was refused is gone before the generation counts as stored.
+        limit: from + ACKNOWLEDGE_KEYS_MAX < dead.length ? 0 : ACKNOWLEDGE_KEYS_MAX,
       });
       if (result.kind === 'refused') {
         this.#leases.disown(lane);
         return;
       }
-      deadKeys = [];
       lane.storedSeq = result.header.storedSeq;
       lane.isStoredSeqKnown = true;
       lane.failures = 0;

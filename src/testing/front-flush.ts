@@ -6,6 +6,7 @@ export function testFlush(recovered: Register): void {
   testCut(recovered);
   testReading(recovered);
   testAcknowledging(recovered);
+  testRefusedInParts(recovered);
   testExpiry(recovered);
 }
 
@@ -162,6 +163,26 @@ function testAcknowledging(recovered: Register): void {
     await bench.expectSlot('good', '1');
     await bench.expectSlot('mended', '2');
     await bench.expectGeneration(await bench.cut(), { mended: '2' });
+  });
+}
+
+function testRefusedInParts(recovered: Register): void {
+  recovered('what the store refused is forgotten in parts, and the generation is not stored before the last of them', async (bench) => {
+    await bench.write({ a: '1', b: '1', c: '1', good: '1' });
+    const flight = await bench.cut();
+    for (const key of ['a', 'b']) {
+      const part = await bench.acknowledge(flight.generation, { deadKeys: [key], limit: 0 });
+      assert.equal(part.kind === 'more' && part.header.storedSeq, 0);
+      assert.equal(part.kind === 'more' && part.header.flight?.state, 'cut');
+      await bench.expectSlot(key, undefined);
+    }
+    await bench.write({ a: '2' });
+    const header = await bench.acknowledgeAll(flight.generation, { deadKeys: ['c'] });
+    assert.equal(header.storedSeq, flight.cutSeq);
+    await bench.expectSlot('a', '2');
+    await bench.expectSlot('c', undefined);
+    await bench.expectSlot('good', '1');
+    await bench.expectGeneration(await bench.cut(), { a: '2' });
   });
 }
 

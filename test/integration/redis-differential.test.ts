@@ -48,11 +48,11 @@ const steps: fc.Arbitrary<Step>[] = [
   write,
   step('cut', fc.record({ near, digest: fc.constantFrom('d1', 'd2') }), (front, { near, digest }, header) => front.cut(0, (header?.epoch ?? 0) + (near === 1 ? 1 : 0), digest)),
   step('readGeneration', near, (front, off, header) => generation(front, header?.epoch ?? 0, (header?.generation ?? 0) + (off === 1 ? 1 : 0))),
-  step('acknowledge', fc.record({ off: near, dead: some, ttl }), async (front, { off, dead, ttl }, header) => {
-    const ack = { epoch: header?.epoch ?? 0, generation: (header?.generation ?? 0) + (off === 1 ? 1 : 0), deadKeys: dead, ttlMs: ttl, limit: 3 };
+  step('acknowledge', fc.record({ off: near, dead: some, ttl, limit: fc.constantFrom(0, 3, 3) }), async (front, { off, dead, ttl, limit }, header) => {
+    const ack = { epoch: header?.epoch ?? 0, generation: (header?.generation ?? 0) + (off === 1 ? 1 : 0), deadKeys: dead, ttlMs: ttl, limit };
     let result = await front.acknowledge(0, ack);
     // Which keys a chunk takes may differ, so all are taken.
-    while (result.kind === 'more') result = await front.acknowledge(0, ack);
+    while (result.kind === 'more') result = await front.acknowledge(0, { ...ack, limit: 3 });
     return result;
   }),
   step('claim', fc.record({ owner: fc.constantFrom('me', 'you'), lease: fc.constantFrom(0, 3_600_000) }), (front, { owner, lease }) => front.claim(0, owner, lease)),

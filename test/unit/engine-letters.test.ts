@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { FINISHED_KEPT_MS } from '../../src/core/letter.ts';
+import { ACKNOWLEDGE_KEYS_MAX } from '../../src/engine/settings.ts';
 import { MillraceError } from '../../src/index.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';
@@ -84,4 +85,22 @@ test('who waits for a letter when the cache closes is told, and so is who asks l
   await bench.clock.advance(10);
   expect(await outcome(receipt.stored())).toMatch(/^MILLRACE_CLOSED/);
   expect(bench.clock.tasks).toBe(0);
+});
+
+test('however many rows are refused, the front forgets them in bounded steps, before the generation counts as stored', async () => {
+  await using bench = new EngineBench();
+  const count = 2 * ACKNOWLEDGE_KEYS_MAX + 1;
+  bench.store.hooks.refuse = ({ key }) => (key === 'good' ? undefined : '23514');
+  const cache = bench.open({ retry: { attempts: 1 } });
+  const receipts = await bench.clock.until(cache.setMany([['good', 1], ...Array.from({ length: count }, (_, n) => [`k${n}`, n] as const)]));
+  const steps: string[] = [];
+  bench.onFront.acknowledge = async (go, _lane, { deadKeys, limit }) => {
+    const result = await go();
+    steps.push(`${deadKeys.length} of ${limit}, ${result.kind} at ${result.kind === 'refused' ? '' : result.header.storedSeq}`);
+    return result;
+  };
+  await bench.clock.until(cache.flush());
+  expect(steps).toEqual(['1000 of 0, more at 0', '1000 of 0, more at 0', `1 of 1000, done at ${count + 2}`]);
+  expect(await bench.clock.until(cache.getMany(['good', 'k0', `k${count - 1}`]))).toEqual(new Map([['good', 1]]));
+  expect(await bench.clock.until(outcome(receipts.at(-1)?.stored() as Promise<void>))).toMatch(/^MILLRACE_REJECTED/);
 });

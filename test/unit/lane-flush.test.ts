@@ -157,6 +157,15 @@ describe('acknowledge', () => {
     expect(lane.table.hasTtls()).toBe(false);
   });
 
+  test('refused keys can be forgotten before the generation is stored for anybody', () => {
+    const lane = Lane.recovered();
+    lane.write({ a: '1', b: '1' });
+    lane.cut();
+    expect(lane.acknowledge({ deadKeys: ['a'], limit: 0 })).toMatchObject({ kind: 'more', header: { storedSeq: 0, flight: { state: 'cut' } } });
+    expect(lane.slots('a', 'b')).toEqual([undefined, '1']);
+    expect(lane.acknowledge()).toMatchObject({ kind: 'done', header: { flight: undefined } });
+  });
+
   test('a key that is written between two parts stays dirty', () => {
     const lane = Lane.recovered();
     lane.write({ a: '1', b: '1', c: '~' });

@@ -1,8 +1,8 @@
 -- Cleans a bounded part of a generation that the store has: expiries are set, tombstones and refused values go.
 -- KEYS  1 header
--- ARGV  1 epoch, 2 generation, 3 expiry in ms or '', 4 keys to clean in this step, then keys that the store refused
+-- ARGV  1 epoch, 2 generation, 3 expiry in ms or '', 4 keys to clean in this step (0: only refused ones go), then refused keys
 -- Gives { 'done' | 'more', header } | { 'refused', epoch }
--- Cost  O(keys to clean), of which a hash table may give some more; O(1) when nothing expires
+-- Cost  O(keys to clean and refused ones), of the former a hash table may give some more; O(refused ones) when nothing expires
 local h = lane()
 if not h or h.run ~= RUN or h.epoch ~= tonumber(ARGV[1]) then return { 'refused', h and h.epoch or 0 } end
 local generation = tonumber(ARGV[2])
@@ -21,9 +21,11 @@ for i = 5, #ARGV do
   if redis.call('HEXISTS', FSCORES, ARGV[i]) == 1 and redis.call('HEXISTS', SCORES, ARGV[i]) == 0 then doubt(ARGV[i]) end
 end
 
+local ttlMs, limit = tonumber(ARGV[3]), tonumber(ARGV[4])
+if limit == 0 then return { 'more', told() } end
+
 redis.call('UNLINK', FROZEN, FDELTAS, FLOG, FSCORES)
 
-local ttlMs, limit = tonumber(ARGV[3]), tonumber(ARGV[4])
 local tombstones, hasTtls = h.ft > 0, redis.call('EXISTS', TTLS) == 1
 local done, cursorKey = not ttlMs and not tombstones and not hasTtls, PREFIX .. 'cursor'
 if not done then
