@@ -13,6 +13,7 @@ export async function examineCache(settings: Settings, front: Front, store: Stor
   const examination: Examination = {
     cache: settings.name,
     lanes: settings.lanes,
+    shape: settings.shape,
     ack: settings.ack,
     writeBehind,
     ttlMs: settings.ttlMs,

@@ -1,8 +1,10 @@
 export { createCache, type Cache } from './cache.ts';
 export { createCounters, type Counters } from './counters.ts';
+export { createLeaderboard, type Leaderboard, type Ranked, type ScoreReceipt } from './leaderboard.ts';
 export { createLog, type Log } from './log.ts';
 export type { CloseReport } from './life-cycle.ts';
 export type { CountersOptions, IncrementOptions } from './counters-options.ts';
+export type { LeaderboardOptions, RankOptions, ScoreOptions } from './leaderboard-options.ts';
 export type { AppendOptions, LogOptions } from './log-options.ts';
 export { defineConfig, type Config } from './config.ts';
 export type { AckLevel } from './core/acks.ts';

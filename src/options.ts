@@ -147,6 +147,7 @@ export function readSettings(read: OptionReader, name: string, policy: Policy, f
     lanes: read.integer('lanes', 4, 1, 256),
     shape: '',
     sumMax: 0n,
+    loadWaitMs: read.duration('loadWait', 30_000, 1, 24 * 3_600_000) as number,
     ttlMs: read.duration('ttl', undefined, 1, Number.MAX_SAFE_INTEGER),
     ack: read.ack(policy, front),
     flush,
@@ -169,6 +170,8 @@ export function readSettings(read: OptionReader, name: string, policy: Policy, f
   if (settings.retry.minDelayMs > settings.retry.maxDelayMs) read.fault('retry.minDelay is longer than retry.maxDelay.');
   return settings;
 }
+
+const HOLDS: Readonly<Record<NonNullable<Store['holds']>, string>> = { counters: 'counters', log: 'a log', scores: 'a leaderboard' };
 
 /** Reads the properties of one options object and collects faults; nested sections share the list. */
 export class OptionReader {
@@ -260,7 +263,7 @@ export class OptionReader {
   store<V>(): Store | undefined {
     const store = this.#options['store'] as Store | CustomStore<V> | undefined;
     if (isStore(store)) {
-      if (store.holds !== undefined) this.fault(`the store holds ${store.holds === 'log' ? 'a log' : store.holds}: use postgresStore({ pool, table, key, value }).`);
+      if (store.holds !== undefined) this.fault(`the store holds ${HOLDS[store.holds]}: use postgresStore({ pool, table, key, value }).`);
       return store;
     }
     if (typeof (store as CustomStore<V> | undefined)?.loadMany === 'function' && typeof (store as CustomStore<V>).apply === 'function') {
@@ -277,12 +280,12 @@ export class OptionReader {
     return undefined;
   }
 
-  /** A store of counters or of a log. One without transactions could count twice, so none of those is taken. */
-  storeOf(holds: 'counters' | 'log', example: string): Store | undefined {
+  /** A store of another shape than documents. One without transactions could count twice, so none of those is taken. */
+  storeOf(holds: NonNullable<Store['holds']>, example: string): Store | undefined {
     const store = this.#options['store'] as Store | undefined;
     if (isStore(store) && store.holds === holds) return store;
     const isCustom = typeof (store as unknown as Partial<CustomStore<unknown>> | undefined)?.loadMany === 'function';
-    this.fault(isCustom ? `a custom store has no transactions, and ${holds === 'log' ? 'events' : 'increments'} would be applied twice after a crash: use ${example} from 'millrace/postgres'.` : `store is missing: use ${example} from 'millrace/postgres'.`);
+    this.fault(isCustom ? `a custom store has no transactions, and ${holds === 'log' ? 'events' : holds === 'scores' ? 'scores' : 'increments'} would be applied twice after a crash: use ${example} from 'millrace/postgres'.` : `store is missing: use ${example} from 'millrace/postgres'.`);
     return undefined;
   }
 

@@ -7,7 +7,8 @@ import { UsageError } from './failure.ts';
 /** Looked for in the working directory, in this order. */
 const FILES = ['millrace.config.ts', 'millrace.config.js', 'millrace.config.mjs'];
 
-export type AnyCache = Cache<unknown>;
+/** What caches of all shapes have in common; a log has no keys that could be inspected. */
+export type AnyCache = Omit<Cache<unknown>, 'get' | 'getMany' | 'getOrLoad' | 'has' | 'set' | 'setMany' | 'delete' | 'deleteMany' | 'inspect'> & Partial<Pick<Cache<unknown>, 'inspect'>>;
 
 /** The caches of the configuration file. Runs the file, which may open connections of its own. */
 async function loadCaches(file: string | undefined): Promise<AnyCache[]> {
@@ -23,7 +24,7 @@ async function loadCaches(file: string | undefined): Promise<AnyCache[]> {
   }
   const caches: unknown = config?.caches;
   if (!Array.isArray(caches) || caches.length === 0 || !caches.every(isCache)) {
-    throw new UsageError(`the configuration ${path} must export defineConfig({ caches: [...] }) by default, with at least one cache of createCache`);
+    throw new UsageError(`the configuration ${path} must export defineConfig({ caches: [...] }) by default, with at least one cache, counters, log or leaderboard`);
   }
   const names = caches.map(({ name }) => name);
   const twice = names.find((name, at) => names.indexOf(name) !== at);
@@ -66,5 +67,5 @@ function configPath(file: string | undefined): string {
 function isCache(value: unknown): value is AnyCache {
   if (typeof value !== 'object' || value === null) return false;
   const cache = value as Record<string, unknown>;
-  return typeof cache['name'] === 'string' && ['stats', 'inspect', 'flush', 'close'].every((method) => typeof cache[method] === 'function');
+  return typeof cache['name'] === 'string' && ['stats', 'flush', 'close'].every((method) => typeof cache[method] === 'function');
 }

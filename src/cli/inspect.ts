@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Inspection } from '../index.ts';
 import { withCaches, type AnyCache } from './config.ts';
-import { EXIT } from './failure.ts';
+import { EXIT, UsageError } from './failure.ts';
 import { formatMs, plural } from './format.ts';
 import { runCommand, type CommandContext } from './run.ts';
 
@@ -31,6 +31,7 @@ export function addInspect(program: Command): void {
 }
 
 async function inspect(cache: AnyCache, key: string, { terminal, json }: CommandContext): Promise<number> {
+  if (cache.inspect === undefined) throw new UsageError(`${cache.name} is a log, which has no keys; see millrace status ${cache.name}`);
   // Looking must not change what is looked at.
   await cache.pause();
   const found = await cache.inspect(key);

@@ -11,6 +11,12 @@ import type { BoardLoad, Change, Doubt, ScoreTable, Unloaded } from './score-tab
  */
 export const WEIGHT_MAX = Number.MAX_SAFE_INTEGER;
 
+/** The weight of a score, or the score of a weight. */
+export function turned(shape: Shape, number: number): number {
+  // Not to -0: the fronts would print that.
+  return shape === 'scores' && number !== 0 ? -number : number;
+}
+
 /** `set` gives a weight, `best` gives it where it is lower than the present one, `add` adds to it, `remove` takes off the board. */
 export type ScoreOp = 'set' | 'best' | 'add' | 'remove';
 

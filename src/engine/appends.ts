@@ -31,6 +31,6 @@ export class AppendSteps implements Steps<AskedAppend> {
     const result = await front.append(lane, { entries: batch.map(({ entry }) => entry), bytes, shape: settings.shape, maxEntries, maxBytes });
     if (result.kind !== 'accepted') return result;
     const first = result.seq - batch.length + 1;
-    return { ...result, places: batch.map((_, i) => ({ key: eventName(lane, first + i), seq: first + i, total: undefined })) };
+    return { ...result, places: batch.map((_, i) => ({ key: eventName(lane, first + i), seq: first + i, told: undefined })) };
   }
 }

@@ -15,7 +15,7 @@ import { LaneProgress } from './progress.ts';
 import { Reader } from './reader.ts';
 import type { PendingReceipt, Receipt } from './receipt.ts';
 import { Recovery } from './recovery.ts';
-import type { CounterWriters, LogWriters } from './shapes.ts';
+import type { CounterWriters, LogWriters, ScoreWriters } from './shapes.ts';
 import { Watermark } from './watermark.ts';
 import { Writers } from './writers.ts';
 
@@ -134,6 +134,11 @@ export class Engine {
   /** Of a cache that holds a log. */
   get log(): LogWriters | undefined {
     return this.#writers.log;
+  }
+
+  /** Of a leaderboard. */
+  get scores(): ScoreWriters | undefined {
+    return this.#writers.scores;
   }
 
   /** Resolves when the store has what the front acknowledged, as soon as can be. */

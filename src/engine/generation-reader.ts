@@ -1,11 +1,12 @@
 import type { GenerationRow } from '../core/lane-flush.ts';
+import { isScores } from '../core/lane.ts';
 import { TOMBSTONE } from '../core/slot.ts';
 import type { Mutation } from '../ports/store.ts';
 import { eventName } from './appends.ts';
 import type { EngineContext } from './context.ts';
 import { LaneTaken, type ReadableGeneration } from './readable-generation.ts';
 import { READ_KEYS_MAX } from './settings.ts';
-import { deltaPages, eventPages } from './shape-pages.ts';
+import { deltaPages, eventPages, scorePages } from './shape-pages.ts';
 
 /**
  * Reads generations out of the front as batches of exactly `batchSize` rows (the last may be smaller), sorted by key.
@@ -55,16 +56,18 @@ export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
     }
   }
 
-  /** Increments and events: what was cut and is not there any more is missing. */
+  /** Increments, events and scores: what was cut and is not there any more is missing. */
   async *#others(generation: ReadableGeneration): AsyncGenerator<Mutation[]> {
     const { lane, entries, fromSeq } = generation;
     let found = 0;
-    for await (const page of (this.#context.settings.shape === 'log' ? eventPages : deltaPages)(this.#context, generation, READ_KEYS_MAX)) {
+    const { shape } = this.#context.settings;
+    const pages = shape === 'log' ? eventPages : isScores(shape) ? scorePages : deltaPages;
+    for await (const page of pages(this.#context, generation, READ_KEYS_MAX)) {
       found += page.length;
       yield page;
     }
-    // Which events are gone is taken to be the last ones; which keys had increments nobody knows any more.
-    const name = this.#context.settings.shape === 'log' ? (i: number) => eventName(lane, fromSeq + i) : () => '';
+    // Which events are gone is taken to be the last ones; which keys or members others had nobody knows any more.
+    const name = shape === 'log' ? (i: number) => eventName(lane, fromSeq + i) : () => '';
     if (found < entries) this.missing.set(lane, Array.from({ length: entries - found }, (_, i) => name(found + i)));
   }
 

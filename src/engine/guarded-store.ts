@@ -11,6 +11,7 @@ export function guardedStore(store: LaneStore, breaker: StoreBreaker, onClose: (
     checkValue: (json) => store.checkValue(json),
     load: (keys) => ask(() => store.load(keys)),
     ...(store.loadTotals === undefined ? {} : { loadTotals: (lanes, keys) => ask(() => (store.loadTotals as NonNullable<LaneStore['loadTotals']>)(lanes, keys)) }),
+    ...(store.loadScores === undefined ? {} : { loadScores: (page) => ask(() => (store.loadScores as NonNullable<LaneStore['loadScores']>)(page)) }),
     commit: (mutations) => ask(() => store.commit(mutations)),
     raiseEpoch: (lane, above) => ask(() => store.raiseEpoch(lane, above)),
     moveFence: (lane, epoch, to) => ask(() => store.moveFence(lane, epoch, to)),

@@ -110,6 +110,6 @@ function placesOf(batch: readonly AskedIncrement[], at: Sums['at'], sums: readon
     const before = running[i];
     const total = before === undefined ? undefined : before + by;
     running[i] = total;
-    return { key, seq, total };
+    return { key, seq, told: total };
   });
 }

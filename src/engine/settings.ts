@@ -10,6 +10,8 @@ export interface Settings {
   readonly shape: Shape;
   /** Largest total of a counter, in its smallest unit. */
   readonly sumMax: bigint;
+  /** How long one operation waits for a leaderboard to be loaded. */
+  readonly loadWaitMs: number;
   readonly ttlMs: number | undefined;
   readonly ack: AckLevel;
   /** undefined: other processes flush. */
@@ -54,6 +56,8 @@ export const WRITE_BYTES_MAX = 1 << 20;
 export const WRITES_IN_FLIGHT_MAX = 2;
 /** Keys of one load of totals. */
 export const LOAD_KEYS_MAX = 1_000;
+/** Rows of one load of a leaderboard: 70 ms of LMDB's time at the most. */
+export const LOAD_SCORES_MAX = 2_000;
 /** Keys that one page of a generation has; keeps a step near a millisecond. */
 export const READ_KEYS_MAX = 500;
 /** Keys that one acknowledge step cleans; keeps a step near a millisecond. */

@@ -1,5 +1,6 @@
 import { fromScaled } from '../core/decimal.ts';
 import { scaleOf } from '../core/lane.ts';
+import { turned } from '../core/lane-scores.ts';
 import type { Mutation } from '../ports/store.ts';
 import { eventName } from './appends.ts';
 import type { EngineContext } from './context.ts';
@@ -18,6 +19,25 @@ export async function* deltaPages({ front, settings }: EngineContext, { lane, ep
       if (seen.has(key)) continue;
       seen.add(key);
       rows.push({ lane, key, json: fromScaled(sum, scale), kind: 'delta' });
+    }
+    yield rows;
+    cursor = page.next;
+    if (cursor === '') return;
+  }
+}
+
+/** The scores of a generation, as what they came to, in pages. */
+export async function* scorePages({ front, settings }: EngineContext, { lane, epoch, generation }: ReadableGeneration, limit: number): AsyncGenerator<Mutation[]> {
+  // A page can bring a member again.
+  const seen = new Set<string>();
+  for (let cursor = ''; ; ) {
+    const page = await front.readFlightScores(lane, epoch, generation, cursor, limit);
+    if (page.kind === 'refused') throw new LaneTaken(lane);
+    const rows: Mutation[] = [];
+    for (const [key, change] of page.rows) {
+      if (seen.has(key)) continue;
+      seen.add(key);
+      rows.push({ lane, key, json: change === null ? undefined : String(turned(settings.shape, change)) });
     }
     yield rows;
     cursor = page.next;

@@ -1,10 +1,13 @@
 import type { AckLevel } from '../core/acks.ts';
+import type { ScoreOp } from '../core/lane-scores.ts';
 import { laneOf } from '../core/lane-of.ts';
 import type { Admission } from './admission.ts';
 import { AppendSteps, type AskedAppend } from './appends.ts';
+import { Board } from './board.ts';
 import type { EngineContext } from './context.ts';
 import { IncrementSteps, type AskedIncrement } from './increments.ts';
 import type { PendingReceipt } from './receipt.ts';
+import { ScoreSteps, type AskedScore } from './scores.ts';
 import { StepWriter, type StepHooks } from './step-writer.ts';
 import { Totals } from './totals.ts';
 import type { Watermark } from './watermark.ts';
@@ -33,7 +36,7 @@ export class CounterWriters {
   increment(key: string, by: bigint, isWanted: boolean, ack: AckLevel): Promise<Incremented> {
     const writer = this.#lanes[laneOf(key, this.#lanes.length)] as StepWriter<AskedIncrement>;
     return new Promise((resolve, reject) => {
-      writer.push({ key, by, isWanted, ack, bytes: key.length + DELTA_BYTES, resolve: (receipt, total) => resolve({ receipt, total }), reject });
+      writer.push({ key, by, isWanted, ack, bytes: key.length + DELTA_BYTES, resolve: (receipt, total) => resolve({ receipt, total: total as bigint | undefined }), reject });
     });
   }
 
@@ -68,5 +71,37 @@ export class LogWriters {
 
   async idle(): Promise<void> {
     await Promise.all(this.#lanes.map((writer) => writer.idle()));
+  }
+}
+
+export interface Scored {
+  readonly receipt: PendingReceipt;
+  /** The member's weight after this very operation; undefined when it is not on the board. */
+  readonly weight: number | undefined;
+}
+
+/** The writer of a leaderboard, which is one lane: a rank is a place among all. */
+export class ScoreWriters {
+  readonly board: Board;
+  readonly #lane: StepWriter<AskedScore>;
+
+  constructor(context: EngineContext, [watermark]: readonly Watermark[], admission: Admission, hooks: StepHooks) {
+    this.board = new Board(context, () => hooks.recover(0));
+    this.#lane = new StepWriter(context, 0, watermark as Watermark, admission, hooks, new ScoreSteps(context, this.board));
+  }
+
+  /** Resolves when the front has acknowledged the operation at `ack` (`stored` counts as `buffered`). */
+  score(op: ScoreOp, member: string, weight: number, ack: AckLevel): Promise<Scored> {
+    return new Promise((resolve, reject) => {
+      this.#lane.push({ key: member, op, weight, ack, bytes: member.length + DELTA_BYTES, resolve: (receipt, told) => resolve({ receipt, weight: told as number | undefined }), reject });
+    });
+  }
+
+  get isBusy(): boolean {
+    return this.#lane.isBusy;
+  }
+
+  idle(): Promise<void> {
+    return this.#lane.idle();
   }
 }

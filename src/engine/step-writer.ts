@@ -17,6 +17,9 @@ export interface StepHooks extends WriterHooks {
   full(lane: number, key: string, why: string | undefined): MillraceError;
 }
 
+/** What a mutation came to, where that is told: a total, or a weight. */
+export type Told = bigint | number | undefined;
+
 /** One mutation that was asked for, until it is answered. */
 export interface Asked {
   readonly key: string;
@@ -24,13 +27,30 @@ export interface Asked {
   readonly ack: AckLevel;
   /** Until when it may wait for room, monotonic ms; set when it begins to wait. */
   waitsUntil?: number;
-  resolve(receipt: PendingReceipt, total: bigint | undefined): void;
+  resolve(receipt: PendingReceipt, told: Told): void;
   reject(error: unknown): void;
 }
 
 /** Where each mutation of an accepted batch stands, and the total that it made. */
 export interface Placed extends Accepted {
-  readonly places: readonly { readonly key: string; readonly seq: number; readonly total: bigint | undefined }[];
+  /** How many took a seq, where not all did. */
+  readonly accepted?: number;
+  readonly places: readonly Place[];
+}
+
+interface Place {
+  readonly key: string;
+  readonly seq: number;
+  readonly told: Told;
+  /** Refused by itself. */
+  readonly error?: MillraceError | undefined;
+}
+
+/** `wait`: nothing was taken in, and nothing is before `ready`. If that fails, `needing` are told; the others are sent without them. */
+export interface Wait<A> {
+  readonly kind: 'wait';
+  readonly needing: readonly A[];
+  readonly ready: Promise<void>;
 }
 
 /** `again`: nothing was taken in. `rejected` are answered; of the rest, `later` wait until `ready`, and the others go at once. */
@@ -41,7 +61,7 @@ export interface Again<A> {
   readonly ready: Promise<void>;
 }
 
-export type StepResult<A> = Placed | Again<A> | Full | Unrecovered | Stopped;
+export type StepResult<A> = Placed | Again<A> | Wait<A> | Full | Unrecovered | Stopped;
 
 /** What a shape makes of the mutations that wait for a lane. */
 export interface Steps<A extends Asked> {
@@ -76,6 +96,8 @@ export class StepWriter<A extends Asked> {
   #sizeMax: number;
   /** The buffer was full, and is still after all lanes were looked at. */
   #looked = false;
+  /** What waits does not wait for room. */
+  #waits = false;
   #wakeUpSet = false;
   #idle: (() => void)[] = [];
 
@@ -90,8 +112,8 @@ export class StepWriter<A extends Asked> {
   }
 
   push(asked: A): void {
-    if (this.#looked && this.#queue.length >= this.#waitersMax) {
-      asked.reject(this.#full(asked, `${this.#queue.length} of its lane wait for room already`));
+    if ((this.#looked || this.#waits) && this.#queue.length >= this.#waitersMax) {
+      asked.reject(this.#full(asked, `${this.#queue.length} of its lane wait ${this.#waits ? 'to be sent' : 'for room'} already`));
       return;
     }
     this.#queue.push(asked);
@@ -177,6 +199,9 @@ export class StepWriter<A extends Asked> {
       case 'again':
         this.#again(batch, result);
         break;
+      case 'wait':
+        await this.#wait(batch, result);
+        break;
       case 'stopped': {
         const error = new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} takes no writes: ${result.reason}.`, { cache: this.#context.settings.name, lane: this.#lane });
         for (const asked of batch) asked.reject(error);
@@ -189,10 +214,11 @@ export class StepWriter<A extends Asked> {
   }
 
   #accepted(batch: readonly A[], result: Placed): void {
-    this.#context.counts.accepted += batch.length;
+    const accepted = result.accepted ?? batch.length;
+    this.#context.counts.accepted += accepted;
     this.#sizeMax = Math.min(this.#steps.sizeMax, 2 * this.#sizeMax);
     this.#looked = false;
-    if (this.#watermark.gave(result.epoch, result.seq, batch.length)) this.#hooks.newEpoch(this.#lane);
+    if (this.#watermark.gave(result.epoch, result.seq, accepted)) this.#hooks.newEpoch(this.#lane);
     // The flusher hears of it first: a cut that it asks for now comes before any write that a caller makes next.
     this.#hooks.accepted(this.#lane, result);
     this.#answer(batch, result);
@@ -201,8 +227,9 @@ export class StepWriter<A extends Asked> {
   /** Resolves at once, or when the front holds the batch at the level that is asked for; each level by itself. */
   #answer(batch: readonly A[], { epoch, seq, places }: Placed): void {
     const resolve = (asked: A, i: number): void => {
-      const place = places[i] as Placed['places'][number];
-      asked.resolve(new PendingReceipt(this.#hooks, place.key, this.#lane, epoch, place.seq), place.total);
+      const place = places[i] as Place;
+      if (place.error !== undefined) asked.reject(place.error);
+      else asked.resolve(new PendingReceipt(this.#hooks, place.key, this.#lane, epoch, place.seq), place.told);
     };
     answerAtLevels(this.#context, this.#watermark, { lane: this.#lane, epoch, seq }, batch, resolve);
   }
@@ -227,6 +254,21 @@ export class StepWriter<A extends Asked> {
         this.#later -= later.length;
         this.#pump();
       });
+  }
+
+  async #wait(batch: readonly A[], { needing, ready }: Wait<A>): Promise<void> {
+    this.#held++;
+    this.#waits = true;
+    this.#queue.unshift(...batch);
+    try {
+      await ready;
+    } catch (error) {
+      const gone = new Set(needing);
+      this.#queue = this.#queue.filter((asked) => !gone.has(asked));
+      for (const asked of needing) asked.reject(error);
+    }
+    this.#waits = false;
+    this.#held--;
   }
 
   /** Puts a batch back, and lets nothing go before what it waits for has come. */

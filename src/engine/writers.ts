@@ -11,7 +11,8 @@ import type { Flusher } from './flusher.ts';
 import { LaneWriter } from './lane-writer.ts';
 import type { LaneProgress } from './progress.ts';
 import { STORED_RECEIPT, type Receipt } from './receipt.ts';
-import { CounterWriters, LogWriters } from './shapes.ts';
+import { isScores } from '../core/lane.ts';
+import { CounterWriters, LogWriters, ScoreWriters } from './shapes.ts';
 import type { StepHooks } from './step-writer.ts';
 import { WaitingRoom } from './waiting-room.ts';
 import type { Watermark } from './watermark.ts';
@@ -34,9 +35,10 @@ export class Writers {
   readonly #lanes: readonly LaneWriter[];
   readonly #room: WaitingRoom;
   readonly #direct: DirectWriter | undefined;
-  /** Of a cache that holds counters, or a log. */
+  /** Of a cache that holds counters, a log, or a leaderboard. */
   readonly counters: CounterWriters | undefined;
   readonly log: LogWriters | undefined;
+  readonly scores: ScoreWriters | undefined;
 
   constructor(context: EngineContext, { watermarks, flusher, progress, background, recover, trouble }: WriterParts) {
     this.#context = context;
@@ -64,7 +66,8 @@ export class Writers {
     this.#room = room;
     this.#lanes = writeBehind && shape === '' ? watermarks.map((watermark, lane) => new LaneWriter(context, lane, watermark, admission, room, hooks)) : [];
     this.log = shape === 'log' ? new LogWriters(context, watermarks, admission, hooks) : undefined;
-    this.counters = shape === '' || shape === 'log' ? undefined : new CounterWriters(context, watermarks, admission, hooks);
+    this.scores = isScores(shape) ? new ScoreWriters(context, watermarks, admission, hooks) : undefined;
+    this.counters = shape === '' || shape === 'log' || isScores(shape) ? undefined : new CounterWriters(context, watermarks, admission, hooks);
     this.#direct = writeBehind ? undefined : new DirectWriter(context, recover);
   }
 
@@ -83,13 +86,13 @@ export class Writers {
 
   /** Whether writes of this process are on their way to the front. */
   get isBusy(): boolean {
-    return this.#lanes.some((writer) => writer.isBusy) || this.counters?.isBusy === true || this.log?.isBusy === true;
+    return this.#lanes.some((writer) => writer.isBusy) || this.counters?.isBusy === true || this.log?.isBusy === true || this.scores?.isBusy === true;
   }
 
   /** Resolves when every write that was asked for has been answered by the front. */
   async idle(): Promise<void> {
     do {
-      await Promise.all([this.#direct?.idle(), this.counters?.idle(), this.log?.idle(), this.sent(), this.#room.idle()]);
+      await Promise.all([this.#direct?.idle(), this.counters?.idle(), this.log?.idle(), this.scores?.idle(), this.sent(), this.#room.idle()]);
       // What waited for room was sent when there was, and what waited behind it after that.
     } while (!this.#room.isEmpty || this.#lanes.some((writer) => !writer.isIdle));
   }

@@ -9,7 +9,7 @@ export interface Store {
   readonly kind: string;
   readonly capabilities: StoreCapabilities;
   /** What it can be the store of; default documents. */
-  readonly holds?: 'counters' | 'log';
+  readonly holds?: 'counters' | 'log' | 'scores';
   /**
    * What it shares with stores that are down when it is down, such as a connection pool: their caches have one breaker in
    * a process. Default: the store itself.
@@ -28,7 +28,7 @@ export interface StoreCapabilities {
   /**
    * Whether a generation, its fence and its dead letters are committed together. Without it a generation may be
    * applied more than once, and a worker that slept through its lease can still write: only what an absolute value
-   * survives is promised, and counters and logs are refused.
+   * survives is promised, and counters, logs and leaderboards are refused.
    */
   readonly transactions: boolean;
   /** Whether rejected rows are kept with the store's data. Without it a rejected row stops its lane. */
@@ -62,6 +62,16 @@ export interface StoredTotals {
   /** Decimal text by key; keys without a row are missing. */
   readonly totals: ReadonlyMap<string, string>;
   readonly generations: ReadonlyMap<number, number>;
+}
+
+/** Rows of a leaderboard: after a member in the store's own order, '' for the first, or of some members. */
+export type ScoresPage = { readonly after: string; readonly limit: number } | { readonly members: readonly string[] };
+
+/** What the store has of a leaderboard, with the generation of its lane's fence in the same snapshot. */
+export interface StoredScores {
+  /** Decimal text by member, in the store's order; members without a row, or without a score in it, are missing. */
+  readonly scores: ReadonlyMap<string, string>;
+  readonly generation: number;
 }
 
 /** One lane's generation in a flush, with the fence that it moves from and to. */
@@ -131,6 +141,8 @@ export interface LaneStore {
   load(keys: readonly string[]): Promise<Map<string, string>>;
   /** Of counters in these lanes. Only stores of counters have it. */
   loadTotals?(lanes: readonly number[], keys: readonly string[]): Promise<StoredTotals>;
+  /** Only stores of leaderboards have it. */
+  loadScores?(page: ScoresPage): Promise<StoredScores>;
   /** Writes rows of distinct keys in one atomic statement each for puts and deletes, outside any lane; supersedes letters. */
   commit(mutations: readonly Mutation[]): Promise<void>;
 

@@ -144,15 +144,16 @@ describe('docs/options.md', () => {
     expect(listed('One write')).toEqual(members('src/options.ts', 'WriteOptions'));
   });
 
-  test('has every option of counters, logs and stores on a table', () => {
+  test('has every option of counters, logs, leaderboards and stores on a table', () => {
     const known = (file: string, list: RegExp) => quoted(list.exec(source(file))?.[1]);
     const common = known('src/stores/postgres/options.ts', /COMMON = \[(.*?)\]/s);
     const own = (file: string, name: string) => known(file, new RegExp(`TableOptionReader\\('${name}', options, \\[(.*?)\\]`, 's'));
     expect(listed('postgresStore')).toEqual([...common, ...own('src/stores/postgres/options.ts', 'postgresStore')].sort());
     expect(listed('postgresCounters')).toEqual(own('src/stores/postgres/counters.ts', 'postgresCounters'));
+    expect(listed('postgresLeaderboard')).toEqual(own('src/stores/postgres/leaderboard.ts', 'postgresLeaderboard'));
     expect(listed('postgresLog')).toEqual(own('src/stores/postgres/log.ts', 'postgresLog'));
     const cache = known('src/options.ts', /read\.known\(\[(.*?)\]\)/s);
-    for (const [heading, file] of [['createCounters', 'src/counters-options.ts'], ['createLog', 'src/log-options.ts']] as const) {
+    for (const [heading, file] of [['createCounters', 'src/counters-options.ts'], ['createLog', 'src/log-options.ts'], ['createLeaderboard', 'src/leaderboard-options.ts']] as const) {
       const options = known(file, /read\.known\(\[(.*?)\]\)/s);
       expect(listed(heading)).toEqual(options.filter((option) => !cache.includes(option) || option === 'store'));
     }

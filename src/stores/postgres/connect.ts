@@ -4,6 +4,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { LaneStore, Store, StoreAttachment } from '../../ports/store.ts';
 import type { Database } from './database.ts';
 import { DeadLetters } from './dead-letters.ts';
+import { examineDatabase } from './examine.ts';
 import { translate } from './faults.ts';
 import { quoteTable } from './identifiers.ts';
 import { PostgresLaneStore, type LaneStoreParts } from './lane-store.ts';
@@ -17,7 +18,7 @@ import { PoolDatabase, type PgPoolLike } from './pool-database.ts';
 const SILENCE_MARGIN_MS = 5_000;
 
 /** What a kind of store makes of its table, once it is read from the catalogue. */
-export type OpenedTable = Pick<LaneStoreParts, 'sql' | 'statements' | 'checkKey' | 'checkValue' | 'totals'> & {
+export type OpenedTable = Pick<LaneStoreParts, 'sql' | 'statements' | 'checkKey' | 'checkValue' | 'totals' | 'scores'> & {
   /** Where the table is. */
   readonly schema: string;
 };
@@ -41,10 +42,18 @@ export function tableStore(options: ParsedTable, holds: Store['holds'], open: Op
         throw translate(error, `${quoteTable(options.table)}: connect`, { cache });
       }
     },
+    examine(examination) {
+      const database = databaseOf(options, examination.clock);
+      const { table, schema } = options;
+      return examineDatabase(database, { table, schema, open: (onWarning) => open(database, { ...examination, onWarning }) }, poolMax(options.pool), examination);
+    },
   };
 }
 
-export function databaseOf({ pool, prepare, statementTimeoutMs }: ParsedTable, clock: Clock): Database {
+/** Most connections that a `pg.Pool` opens. */
+const poolMax = (pool: unknown): number | undefined => (pool as { readonly options?: { readonly max?: number } }).options?.max;
+
+function databaseOf({ pool, prepare, statementTimeoutMs }: ParsedTable, clock: Clock): Database {
   return isPGlite(pool) ? new PGliteDatabase(pool) : new PoolDatabase(pool as PgPoolLike, clock, { prepare, silenceMs: statementTimeoutMs + SILENCE_MARGIN_MS });
 }
 

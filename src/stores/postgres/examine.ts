@@ -1,10 +1,8 @@
 import { isMillraceError } from '../../errors.ts';
 import { fine, warning, wrong, type Examination, type Finding } from '../../ports/finding.ts';
-import { readTable } from './catalogue.ts';
 import type { Database } from './database.ts';
 import { translate } from './faults.ts';
-import { literal, quote, quoteTable } from './identifiers.ts';
-import type { ParsedOptions } from './options.ts';
+import { literal, quote, quoteTable, type TableName } from './identifiers.ts';
 import { readOwnTables } from './own-tables.ts';
 import examineSql from './sql/examine.sql';
 
@@ -37,12 +35,20 @@ interface Found {
   readonly fenceUnlogged: boolean | null;
 }
 
+/** The table that is examined, and how the store reads it. */
+interface ExaminedTable {
+  readonly table: TableName;
+  /** Where the tables of Millrace are, if not beside the table. */
+  readonly schema: string | undefined;
+  open(onWarning: (message: string) => void): Promise<{ readonly schema: string; readonly sql: string }>;
+}
+
 /** Everything in the database on which a promise depends. Rejects with MILLRACE_STORE_UNAVAILABLE. */
-export async function examineDatabase(database: Database, options: ParsedOptions, poolMax: number | undefined, examination: Examination): Promise<Finding[]> {
+export async function examineDatabase(database: Database, options: ExaminedTable, poolMax: number | undefined, examination: Examination): Promise<Finding[]> {
   try {
     const { clock } = examination;
     const warnings: string[] = [];
-    const table = await readTable(database, options, (message) => void warnings.push(message)).catch((error: unknown) => {
+    const table = await options.open((message) => void warnings.push(message)).catch((error: unknown) => {
       if (isMillraceError(error)) return error;
       throw error;
     });

@@ -1,12 +1,12 @@
 import type { Store } from '../../ports/store.ts';
 import { readTable } from './catalogue.ts';
-import { databaseOf, tableStore } from './connect.ts';
-import { examineDatabase } from './examine.ts';
+import { tableStore } from './connect.ts';
 import { parseOptions, type PostgresStoreOptions } from './options.ts';
 import { statementsOf } from './statements.ts';
 import { checkDocument, columnsCheck } from './values.ts';
 
 export { postgresCounters, type PostgresCountersOptions } from './counters.ts';
+export { postgresLeaderboard, type PostgresLeaderboardOptions } from './leaderboard.ts';
 export { postgresLog, type PostgresLogOptions } from './log.ts';
 export type { PostgresStoreOptions } from './options.ts';
 export type { PGliteLike, PGliteTransaction } from './pglite-database.ts';
@@ -23,7 +23,7 @@ export type { PgClientLike, PgPoolLike } from './pool-database.ts';
  */
 export function postgresStore(options: PostgresStoreOptions): Store {
   const parsed = parseOptions(options);
-  const store = tableStore(parsed, undefined, async (database, { onWarning }) => {
+  return tableStore(parsed, undefined, async (database, { onWarning }) => {
     const table = await readTable(database, parsed, onWarning);
     return {
       schema: table.schema,
@@ -34,8 +34,4 @@ export function postgresStore(options: PostgresStoreOptions): Store {
       totals: undefined,
     };
   });
-  return { ...store, examine: (examination) => examineDatabase(databaseOf(parsed, examination.clock), parsed, poolMax(parsed.pool), examination) };
 }
-
-/** Most connections that a `pg.Pool` opens. */
-const poolMax = (pool: unknown): number | undefined => (pool as { readonly options?: { readonly max?: number } }).options?.max;

@@ -1,7 +1,7 @@
 import type { EpochStart, Fence } from '../../core/lane.ts';
 import { POSTPONED, type Judge, type Verdict } from '../../core/letter.ts';
 import { MillraceError } from '../../errors.ts';
-import type { ApplyResult, DeadLetter, DeadLetterStore, Flush, LaneStore, Mutation, RetryResult, StoredTotals } from '../../ports/store.ts';
+import type { ApplyResult, DeadLetter, DeadLetterStore, Flush, LaneStore, Mutation, RetryResult, ScoresPage, StoredScores, StoredTotals } from '../../ports/store.ts';
 import { BatchWriter, SAVEPOINT, type RefusedRow } from './batch-writer.ts';
 import type { Connection, Database, Statement, TransactionResult } from './database.ts';
 import type { DeadLetters } from './dead-letters.ts';
@@ -22,6 +22,8 @@ export interface LaneStoreParts {
   readonly checkValue: ValueCheck;
   /** Only of counters: rows with `key` and `value`, with `lane` and `value` of the lanes' fences, in one snapshot. */
   readonly totals: ((lanes: readonly number[], keys: readonly string[]) => Statement) | undefined;
+  /** Only of leaderboards: rows with `key` and `value`, and with the `generation` of the lane's fence, in one snapshot; at least one row. */
+  readonly scores?: ((page: ScoresPage) => Statement) | undefined;
   /** `set local …` for a flush. */
   readonly settings: string;
   /** Missing unless lanes are flushed. */
@@ -38,9 +40,10 @@ export class PostgresLaneStore implements LaneStore {
   readonly checkKey: (key: string) => string | undefined;
   readonly checkValue: ValueCheck;
   readonly loadTotals?: NonNullable<LaneStore['loadTotals']>;
+  readonly loadScores?: NonNullable<LaneStore['loadScores']>;
   readonly deadLetters: DeadLetterStore | undefined;
 
-  constructor({ database, cache, sql, statements, checkKey, checkValue, totals, settings, behind }: LaneStoreParts) {
+  constructor({ database, cache, sql, statements, checkKey, checkValue, totals, scores, settings, behind }: LaneStoreParts) {
     this.#database = database;
     this.#cache = cache;
     this.#table = sql;
@@ -50,6 +53,7 @@ export class PostgresLaneStore implements LaneStore {
     this.checkKey = checkKey;
     this.checkValue = checkValue;
     if (totals !== undefined) this.loadTotals = (lanes, keys) => this.#loadTotals(totals(lanes, keys));
+    if (scores !== undefined) this.loadScores = (page) => this.#loadScores(scores(page));
     this.deadLetters = behind === undefined ? undefined : this.#translated(behind.letters);
   }
 
@@ -70,6 +74,13 @@ export class PostgresLaneStore implements LaneStore {
       else generations.set(Number(lane), Number(value));
     }
     return { totals, generations };
+  }
+
+  async #loadScores(statement: Statement): Promise<StoredScores> {
+    const scores = new Map<string, string>();
+    const rows = await this.#try('load', () => this.#database.run(statement));
+    for (const { key, value } of rows) if (typeof key === 'string') scores.set(key, value as string);
+    return { scores, generation: Number(rows[0]?.['generation']) };
   }
 
   async commit(mutations: readonly Mutation[]): Promise<void> {

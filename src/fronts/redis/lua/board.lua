@@ -3,7 +3,7 @@
 --   doubts   hash: member whose row is to be read anew, to a token               load     the cursor of a load under way
 --   doubted  string: the last token that was given
 --   <incarnation>:  sorted set: members by weight. The member '' tells how far it was loaded, in the set itself, so that one that
---                   was removed behind the lane's back is loaded anew: -inf all of it, inf up to the cursor.
+--                   was removed behind the lane's back is noticed and loaded anew: -inf all of it, inf up to the cursor.
 local COMPLETE, LOADING = '-inf', 'inf'
 
 local function boardOf(incarnation)
@@ -15,6 +15,23 @@ local function loadOf(board)
   local mark = redis.call('ZSCORE', board, '')
   local doubts = redis.call('HRANDFIELD', DOUBTS, 100, 'WITHVALUES')
   return mark == COMPLETE and 1 or 0, mark == LOADING and redis.call('GET', LOAD) or '', doubts
+end
+
+-- Begins a board that is not there: if it was removed, what the store does not have yet is put back.
+local function begin(board)
+  if redis.call('ZSCORE', board, '') then return end
+  redis.call('UNLINK', LOAD)
+  redis.call('ZADD', board, LOADING, '')
+  for _, changes in ipairs({ FSCORES, SCORES }) do
+    local all = redis.call('HGETALL', changes)
+    for i = 1, #all, 2 do
+      if all[i + 1] == '' then
+        redis.call('ZREM', board, all[i])
+      else
+        redis.call('ZADD', board, all[i + 1], all[i])
+      end
+    end
+  end
 end
 
 local function unloaded(board)

@@ -32,6 +32,7 @@ for i = 9, first - 1, 3 do
   end
 end
 
+begin(board)
 local complete, cursor = loadOf(board)
 if ARGV[4] == '1' and complete == 0 and ARGV[5] == cursor then
   -- Mostly nothing is newer at all.

@@ -5,7 +5,7 @@
 -- Gives { 'accepted', seq, epoch, pending, entries, bytes, mutations, { weight after each operation, '' where it is not on the
 --       board, '!' where it was refused } } | { 'full', entries, bytes, room } | { 'unloaded', complete, cursor, doubts }
 --       | { 'stopped', reason } | { 'unrecovered', header }
--- Cost  O(n log members); six calls, of them four with n members
+-- Cost  O(n log members); eight calls, of them four with n members
 -- Refused for want of memory before anything is written.
 local h = entered(ARGV[1])
 if not h then return unrecovered() end
@@ -83,6 +83,7 @@ end
 local function each(command, key, list)
   for from = 1, #list, 2 * CHUNK do redis.call(command, key, unpack(list, from, math.min(#list, from + 2 * CHUNK - 1))) end
 end
+if not known then begin(board) end
 each('ZADD', board, ranked)
 each('ZREM', board, removed)
 each('HSET', SCORES, changes)

@@ -1,0 +1,77 @@
+import type { AckLevel } from './core/acks.ts';
+import type { Duration } from './core/duration.ts';
+import { OptionReader, readSettings, type BackpressureOptions, type FlushOptions, type ParsedParts, type RetryOptions } from './options.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Front } from './ports/front.ts';
+import type { Random } from './ports/random.ts';
+import type { Store } from './ports/store.ts';
+import { systemClock, systemRandom } from './system.ts';
+
+/** Options of `createLeaderboard`. */
+export interface LeaderboardOptions {
+  /** Names the leaderboard in the front, the store's fence, metrics and messages: 1 to 64 of `A-Z a-z 0-9 _ . -`. */
+  readonly name: string;
+  /** `redisFront`, `lmdbFront` or `memoryFront`. */
+  readonly front: Front;
+  /** `postgresLeaderboard`. */
+  readonly store: Store;
+  /** Which of two scores `set` keeps: the better one, or the last one. Default 'last'. */
+  readonly keep?: 'best' | 'last';
+  /** 'desc': the highest score is the best. 'asc': the lowest is. Pinned when the leaderboard is first used. Default 'desc'. */
+  readonly order?: 'desc' | 'asc';
+  /**
+   * How long one operation waits while the leaderboard is loaded from the store; the loading goes on after that. 1 ms to 1 d,
+   * default '30s'.
+   */
+  readonly loadWait?: Duration;
+  /** `false` leaves flushing to other processes. */
+  readonly flush?: false | FlushOptions;
+  readonly retry?: RetryOptions;
+  /** An entry is a member with a change that is pending, however often it changed. */
+  readonly backpressure?: BackpressureOptions;
+  /** What `add`, `set` and `remove` wait for. Default: what the front does best without waiting for the store. */
+  readonly ack?: AckLevel;
+  /** Time and chance, for tests and simulation. */
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** Options of one `add`, `set` or `remove`. */
+export interface ScoreOptions {
+  readonly ack?: AckLevel;
+  /** Gives up waiting. The score may still be written. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of one read. */
+export interface RankOptions {
+  /** Gives up waiting. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ParsedLeaderboard extends ParsedParts {
+  readonly keep: 'best' | 'last';
+}
+
+/** Throws one MILLRACE_OPTIONS error that lists every fault. */
+export function parseLeaderboardOptions(options: LeaderboardOptions): ParsedLeaderboard {
+  const read = new OptionReader(options, 'createLeaderboard');
+  const name = read.name();
+  const front = read.front();
+  const store = read.storeOf('scores', 'postgresLeaderboard({ pool, table, member, score })');
+  const keep = read.oneOf('keep', ['best', 'last'] as const, 'last');
+  const order = read.oneOf('order', ['desc', 'asc'] as const, 'desc');
+  const settings = readSettings(read, name, 'write-behind', front);
+  if (settings.backpressure.onFull === 'write-through') read.fault("backpressure.onFull 'write-through' is for documents: use 'wait' or 'reject'.");
+  read.known(['name', 'front', 'store', 'keep', 'order', 'loadWait', 'flush', 'retry', 'backpressure', 'ack', 'clock', 'random']);
+  read.finish();
+  return {
+    // A rank is a place among all, so all are in one lane.
+    settings: { ...settings, shape: order === 'desc' ? 'scores' : 'scores.asc', lanes: 1 },
+    front: front as Front,
+    store: store as Store,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    keep,
+  };
+}
