@@ -1,5 +1,5 @@
 import { memoryFront } from '../../src/fronts/memory/index.ts';
-import { createCache, createCounters, createLog, type Cache, type CacheOptions, type Counters, type Log } from '../../src/index.ts';
+import { createCache, createCounters, createLeaderboard, createLog, type Cache, type CacheOptions, type Counters, type Leaderboard, type LeaderboardOptions, type Log } from '../../src/index.ts';
 import type { Front, FrontCapabilities, LaneFront } from '../../src/ports/front.ts';
 import type { Random } from '../../src/ports/random.ts';
 import type { DeadLetterStore, LaneStore, Mutation, Store } from '../../src/ports/store.ts';
@@ -65,6 +65,11 @@ export class EngineBench implements AsyncDisposable {
     return this.#keep(createLog<E>({ ...this.#parts(this.#stood(new ShapeStore(this.store, 'log'))), ...options }));
   }
 
+  leaderboard(options: Partial<LeaderboardOptions> = {}): Leaderboard {
+    const { lanes: _, ...parts } = this.#parts(this.#stood(new ShapeStore(this.store, 'scores')));
+    return this.#keep(createLeaderboard({ ...parts, ...options }));
+  }
+
   /** Answers one call of a step of the front with what it did not say. */
   answerOnce<K extends keyof LaneFront>(step: K, answer: LaneFront[K] extends (...args: never[]) => Promise<infer R> ? R : never): void {
     const stands = this.onFront as Record<string, unknown>;
@@ -101,14 +106,14 @@ export class EngineBench implements AsyncDisposable {
 
 const described = ({ kind, capabilities, holds }: Store): Omit<Store, 'attach'> => ({ kind, capabilities, ...(holds === undefined ? {} : { holds }) });
 
-/** The store in memory, for counters and logs: a delta becomes the total after it. */
+/** The store in memory, for counters, logs and leaderboards: a delta becomes the total after it. */
 class ShapeStore implements Store {
   readonly kind = 'memory';
   readonly capabilities = { transactions: true, deadLetters: true };
-  readonly holds: 'counters' | 'log';
+  readonly holds: 'counters' | 'log' | 'scores';
   readonly #store: MemoryStore;
 
-  constructor(store: MemoryStore, holds: 'counters' | 'log') {
+  constructor(store: MemoryStore, holds: 'counters' | 'log' | 'scores') {
     this.#store = store;
     this.holds = holds;
   }
@@ -127,6 +132,11 @@ class ShapeStore implements Store {
         totals: await lanes.load(keys),
         generations: new Map(wanted.map((lane) => [lane, fences.get(`${attachment.cache}:${lane}`)?.generation ?? 0])),
       }),
+      loadScores: async (page) => {
+        const wanted = (member: string): boolean => ('members' in page ? page.members.includes(member) : page.after === '' || member > page.after);
+        const found = [...rows].filter(([member]) => wanted(member)).toSorted(([a], [b]) => (a < b ? -1 : 1));
+        return { scores: new Map('members' in page ? found : found.slice(0, page.limit)), generation: fences.get(`${attachment.cache}:0`)?.generation ?? 0 };
+      },
     };
   }
 }

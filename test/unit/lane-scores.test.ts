@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { doubtScores, fillScores, readFlightScores, readScores, WEIGHT_MAX, writeScores, type LoadedScores, type ScoreBatch, type ScoreOp } from '../../src/core/lane-scores.ts';
+import { doubtScores, fillScores, readFlightScores, readScores, turned, WEIGHT_MAX, writeScores, type LoadedScores, type ScoreBatch, type ScoreOp } from '../../src/core/lane-scores.ts';
 import type { Unloaded } from '../../src/core/score-table.ts';
 import { recover } from '../../src/core/lane-recover.ts';
 import { ENV, Lane, recovery, T0 } from './lane-fixture.ts';
@@ -178,4 +178,14 @@ test('a page of changes is given to whoever has the generation', () => {
   lane.cut();
   expect(readFlightScores(lane.table, 'run', 2, 1, '', 10)).toEqual({ kind: 'refused', epoch: 1 });
   expect(readFlightScores(new Lane().table, 'run', 1, 1, '', 10)).toEqual({ kind: 'refused', epoch: 0 });
+});
+
+test.each([
+  ['scores', 5, -5],
+  ['scores', -0.5, 0.5],
+  ['scores', 0, 0],
+  ['scores.asc', 5, 5],
+] as const)('in a lane of shape %s the weight of %d is %d', (shape, score, weight) => {
+  expect(turned(shape, score)).toBe(weight);
+  expect(turned(shape, weight)).toBe(score);
 });

@@ -114,12 +114,13 @@ function scoresOf(table: Table, score: Column, cache: string, schema: string): N
     values,
   });
   const selected = `select t.${key} as raw, t.${key}::text as key, t.${value}::text as value from ${table.sql} t`;
-  const limited = `t.${value} is not null order by t.${key} limit`;
+  // As a number in the text: a plan that does not know it would rather sort the table.
+  const limited = (limit: number): string => `t.${value} is not null order by t.${key} limit ${Math.floor(limit)}`;
   const named = `${selected} join unnest($1::text::${type}[]) given(key) on t.${key} = given.key where t.${value} is not null`;
-  const first = `${selected} where ${limited} $1::text::integer`;
-  const next = `${selected} where t.${key} > $1::text::${type} and ${limited} $2::text::integer`;
+  const first = `${selected} where`;
+  const next = `${selected} where t.${key} > $1::text::${type} and`;
   return (of) => {
     if ('members' in of) return statement(named, [arrayText(of.members)]);
-    return of.after === '' ? statement(first, [String(of.limit)]) : statement(next, [of.after, String(of.limit)]);
+    return of.after === '' ? statement(`${first} ${limited(of.limit)}`, []) : statement(`${next} ${limited(of.limit)}`, [of.after]);
   };
 }
