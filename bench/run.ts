@@ -12,11 +12,13 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { acceptedWrites, hotKeys, oneInFlight } from './cases/accepted-writes.ts';
 import { adaptive } from './cases/adaptive.ts';
+import { appends } from './cases/appends.ts';
 import { backlog } from './cases/backlog.ts';
 import { drain } from './cases/drain.ts';
 import { lmdb, memory } from './cases/embedded.ts';
 import { endToEnd } from './cases/end-to-end.ts';
 import { importing } from './cases/import.ts';
+import { increments } from './cases/increments.ts';
 import { latency } from './cases/latency.ts';
 import { reads } from './cases/reads.ts';
 import { redisMemory } from './cases/redis-memory.ts';
@@ -29,8 +31,10 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<CaseReport>>> = {
   'accepted-writes': acceptedWrites,
   'one-in-flight': oneInFlight,
   'hot-keys': hotKeys,
+  increments,
   reads,
   drain,
+  appends,
   'end-to-end': endToEnd,
   'write-through': writeThrough,
   latency,

@@ -2,7 +2,7 @@ import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 import type { Pool, PoolClient } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { TABLE } from '../suite/stage.ts';
+import { EVENTS, TABLE } from '../suite/stage.ts';
 
 export type Row = readonly [key: string, json: string];
 
@@ -18,12 +18,31 @@ async function withClient<T>(pool: Pool, work: (client: PoolClient) => Promise<T
 }
 
 /** The fastest way into an empty table: one COPY. */
-export async function copy(pool: Pool, rows: readonly Row[]): Promise<void> {
-  await withClient(pool, async (client) => {
+export function copy(pool: Pool, rows: readonly Row[]): Promise<void> {
+  return copyLines(pool, `${TABLE} (k, v)`, rows, ([key, json]) => `${key}\t${escaped(json)}\n`);
+}
+
+/** The same for events, into a table without a key. */
+export function copyEvents(pool: Pool, events: readonly string[]): Promise<void> {
+  return copyLines(pool, `${EVENTS} (v)`, events, (json) => `${escaped(json)}\n`);
+}
+
+function copyLines<T>(pool: Pool, into: string, rows: readonly T[], lineOf: (row: T) => string): Promise<void> {
+  return withClient(pool, async (client) => {
     const lines = (function* () {
-      for (let at = 0; at < rows.length; at += 500) yield rows.slice(at, at + 500).map(([key, json]) => `${key}\t${json.replaceAll('\\', '\\\\')}\n`).join('');
+      for (let at = 0; at < rows.length; at += 500) yield rows.slice(at, at + 500).map(lineOf).join('');
     })();
-    await pipeline(Readable.from(lines), client.query(copyFrom(`copy ${TABLE} (k, v) from stdin`)));
+    await pipeline(Readable.from(lines), client.query(copyFrom(`copy ${into} from stdin`)));
+  });
+}
+
+const escaped = (json: string): string => json.replaceAll('\\', '\\\\');
+
+/** Events in inserts of `size` rows, each its own transaction. */
+export async function insertEvents(pool: Pool, events: readonly string[], size: number): Promise<void> {
+  const text = `insert into ${EVENTS} (v) select * from unnest($1::jsonb[])`;
+  await withClient(pool, async (client) => {
+    for (let at = 0; at < events.length; at += size) await client.query({ name: 'events', text, values: [events.slice(at, at + size)] });
   });
 }
 

@@ -11,11 +11,11 @@ import { startPostgres, startRedis } from '../../test/servers/index.ts';
 
 // The built package, as users have it.
 const load = async <M>(path: string): Promise<M> => (await import(`../../dist/${path}.mjs`)) as M;
-export const { createCache } = await load<typeof entry>('index');
+export const { createCache, createCounters, createLog } = await load<typeof entry>('index');
 export const { redisFront } = await load<typeof redisEntry>('fronts/redis/index');
 export const { lmdbFront } = await load<typeof lmdbEntry>('fronts/lmdb/index');
 export const { memoryFront } = await load<typeof memoryEntry>('fronts/memory/index');
-export const { postgresStore } = await load<typeof postgresEntry>('stores/postgres/index');
+export const { postgresCounters, postgresLog, postgresStore } = await load<typeof postgresEntry>('stores/postgres/index');
 export const { MemoryStore } = await load<typeof testingEntry>('testing/index');
 
 export interface Document {
@@ -46,7 +46,7 @@ export interface Stage {
   readonly redisCpuUs: () => Promise<number>;
   /** Empties Redis. */
   readonly empty: () => Promise<void>;
-  /** A table of key and JSONB value, empty; Millrace's own tables are gone. */
+  /** Tables of documents, counts and events, empty; Millrace's own tables are gone. */
   readonly freshTable: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -54,6 +54,9 @@ export interface Stage {
 export type Client = ReturnType<typeof connectedTo>;
 
 export const TABLE = 'bench_documents';
+export const COUNTS = 'bench_counts';
+/** Without a key. */
+export const EVENTS = 'bench_events';
 
 function connectedTo(url: string) {
   return createClient({ url, commandOptions: { timeout: undefined } as object });
@@ -86,7 +89,10 @@ export async function openStage(quick: boolean, rounds: number, progress: (text:
       await redis.flushAll();
     },
     async freshTable() {
-      await pool.query(`drop table if exists ${TABLE}, millrace_fence, millrace_dead_letter; create table ${TABLE} (k text primary key, v jsonb not null)`);
+      await pool.query(`drop table if exists ${TABLE}, ${COUNTS}, ${EVENTS}, millrace_fence, millrace_dead_letter;
+        create table ${TABLE} (k text primary key, v jsonb not null);
+        create table ${COUNTS} (k text primary key, n bigint not null);
+        create table ${EVENTS} (v jsonb not null)`);
     },
     async close() {
       ioredis.disconnect();
