@@ -147,7 +147,7 @@ export class SimConnection implements Front {
     return false;
   }
 
-  #lanes({ lanes, random }: Attachment): LaneFront {
+  #lanes({ lanes, random, shape = '' }: Attachment): LaneFront {
     const server = this.#server;
     const read = (lane: number, key: string): ReturnType<LaneFront['read']> => this.#call(lane, 'read', (table) => (server.isCurrent(lane) ? table.readSlot(key) : UNRECOVERED));
     return {
@@ -168,9 +168,19 @@ export class SimConnection implements Front {
           if (result.kind === 'accepted') this.#world.oracle.executed(lane, batch, result.epoch, result.seq, this.#isLate);
           return result;
         }),
-      increment: (lane, batch) => this.#step(lane, 'increment', (table, env) => increment(table, env, batch)),
+      increment: (lane, batch) =>
+        this.#step(lane, 'increment', (table, env) => {
+          const result = increment(table, env, batch);
+          if (result.kind === 'accepted') this.#world.shapes?.incremented(lane, batch, result.epoch, result.seq, this.#process.name);
+          return result;
+        }),
       fillTotals: (lane, loaded) => this.#step(lane, 'fillTotals', (table, env) => fillTotals(table, env, loaded)),
-      append: (lane, batch) => this.#step(lane, 'append', (table, env) => append(table, env, batch)),
+      append: (lane, batch) =>
+        this.#step(lane, 'append', (table, env) => {
+          const result = append(table, env, batch);
+          if (result.kind === 'accepted') this.#world.shapes?.appended(lane, batch, result.epoch, result.seq, this.#isLate);
+          return result;
+        }),
       writeScores: (lane, batch) => this.#step(lane, 'writeScores', (table, env) => writeScores(table, env, batch)),
       fillScores: (lane, loaded) => this.#step(lane, 'fillScores', (table, env) => fillScores(table, env, loaded)),
       readScores: (lane, shape, query) => this.#step(lane, 'readScores', (table, env) => readScores(table, env, shape, query)),
@@ -186,7 +196,8 @@ export class SimConnection implements Front {
       cut: (lane, epoch, digest) => this.#step(lane, 'cut', (table, env) => cut(table, env, epoch, digest)),
       readGeneration: (lane, epoch, generation, cursor) => this.#call(lane, 'readGeneration', (table) => readGeneration(table, server.runId, epoch, generation, cursor, KEYS_PER_STEP)),
       readDeltas: (lane, epoch, generation, cursor) => this.#call(lane, 'readDeltas', (table) => readDeltas(table, server.runId, epoch, generation, cursor, KEYS_PER_STEP)),
-      readLog: (lane, epoch, generation, from) => this.#call(lane, 'readLog', (table) => readLog(table, server.runId, epoch, generation, from, KEYS_PER_STEP)),
+      // A page with fewer events than were asked for is the last.
+      readLog: (lane, epoch, generation, from, limit) => this.#call(lane, 'readLog', (table) => readLog(table, server.runId, epoch, generation, from, limit)),
       readFlightScores: (lane, epoch, generation, cursor) => this.#call(lane, 'readFlightScores', (table) => readFlightScores(table, server.runId, epoch, generation, cursor, KEYS_PER_STEP)),
       acknowledge: (lane, ack) => this.#call(lane, 'acknowledge', (table) => acknowledge(table, server.runId, { ...ack, limit: KEYS_PER_STEP })),
       header: async (lane) => {
@@ -194,7 +205,7 @@ export class SimConnection implements Front {
         if (current) this.#learn(lane, header);
         return { header, current };
       },
-      recover: (lane, recovery) => this.#step(lane, 'recover', (table) => recover(table, { ...recovery, lanes, runId: server.runId, incarnation: random.token() })),
+      recover: (lane, recovery) => this.#step(lane, 'recover', (table) => recover(table, { ...recovery, lanes, shape, runId: server.runId, incarnation: random.token() })),
       confirm: (lane, epoch) => this.#step(lane, 'confirm', (table) => confirm(table, server.runId, epoch)),
       adopt: (lane) => this.#step(lane, 'adopt', (table) => adopt(table, { lanes, runId: server.runId, incarnation: random.token() })),
       sync: (_level, lane) => this.#call(lane, 'sync', () => server.sync()),
