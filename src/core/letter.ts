@@ -60,3 +60,12 @@ export function judgeRefusal({ code, attempts: before }: Refusal, policy: Letter
   if (attempts >= policy.attempts) return { state: 'dead', attempts };
   return { state: 'waiting', attempts, retryInMs: backoffMs(attempts, policy.minDelayMs, policy.maxDelayMs, fraction) };
 }
+
+/**
+ * Why a cache that has letters cannot go on without write-behind, or undefined: its writes would not replace what waits, so a
+ * retry or a redrive could put an older value over a newer one.
+ */
+export function lettersInTheWay({ waiting, dead, superseded }: { readonly waiting: number; readonly dead: number; readonly superseded: number }): string | undefined {
+  if (waiting + dead + superseded === 0) return undefined;
+  return `It has ${waiting} waiting and ${dead + superseded} dead letters from a write-behind policy, which later writes would not replace. Store, redrive or discard them with policy: 'write-behind' (millrace dead list) before you change it.`;
+}

@@ -1,8 +1,8 @@
-import { isSyncLevel } from '../core/acks.ts';
+import { isSyncLevel, type AckLevel } from '../core/acks.ts';
 import { backoffMs } from '../core/backoff.ts';
 import type { Flight } from '../core/lane.ts';
 import type { Pace } from '../core/pace.ts';
-import { MillraceError } from '../errors.ts';
+import { isMillraceError, MillraceError } from '../errors.ts';
 import type { ApplyResult, DeadLetter, RefusedMutation } from '../ports/store.ts';
 import type { EngineContext } from './context.ts';
 import type { FlushLane } from './flush-lane.ts';
@@ -107,10 +107,8 @@ export class GenerationFlush {
     );
     const found = cuts.filter((cut) => cut !== undefined);
     const { ack } = this.#context.settings;
-    if (isSyncLevel(ack)) {
-      // What the store is told of must not be unknown to the front after what the level survives.
-      await Promise.all(found.map(({ lane }) => front.sync(ack, lane.index)));
-    }
+    // What the store is told of must not be unknown to the front after what the level survives.
+    if (isSyncLevel(ack)) await Promise.all(found.map(({ lane }) => front.sync(ack, lane.index).catch((error: unknown) => refuseUnlessReplicated(ack, error))));
     return found;
   }
 
@@ -291,6 +289,14 @@ export class GenerationFlush {
   #watermark(lane: FlushLane): Watermark {
     return this.#watermarks[lane.index] as Watermark;
   }
+}
+
+/**
+ * Without enough replicas the store is where a generation is safest: it goes on. A replica that is promoted without the cut
+ * is behind the fence, and drops what it has cached; what it lacks was never acknowledged at the level, or is stored.
+ */
+function refuseUnlessReplicated(ack: AckLevel, error: unknown): void {
+  if (ack !== 'replicated' || !isMillraceError(error) || error.code !== 'MILLRACE_ACK') throw error;
 }
 
 /** Each seq between two cuts is a mutation; what is not an entry of the generation was replaced by a later one. */

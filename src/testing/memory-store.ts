@@ -1,7 +1,7 @@
 import { judgeFence } from '../core/fence.ts';
 import { NO_FENCE } from '../core/lane-recover.ts';
 import type { EpochStart, Fence } from '../core/lane.ts';
-import type { Judge } from '../core/letter.ts';
+import { lettersInTheWay, type Judge } from '../core/letter.ts';
 import { MillraceError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { ApplyResult, DeadLetter, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, RefusedMutation, RetryResult, Store } from '../ports/store.ts';
@@ -46,10 +46,12 @@ export class MemoryStore implements Store {
     this.hooks = hooks;
   }
 
-  attach({ cache, clock }: { readonly cache: string; readonly clock: Clock }): Promise<LaneStore> {
+  async attach({ cache, clock, writeBehind = true }: { readonly cache: string; readonly clock: Clock; readonly writeBehind?: boolean }): Promise<LaneStore> {
     const letters = this.#letters.get(cache) ?? new MemoryLetters(cache, () => clock.now());
     this.#letters.set(cache, letters);
-    return Promise.resolve({
+    const fault = writeBehind ? undefined : lettersInTheWay(await letters.store.count());
+    if (fault !== undefined) throw new MillraceError('MILLRACE_OPTIONS', fault, { cache });
+    return {
       checkKey: () => undefined,
       checkValue: () => undefined,
       load: (keys) => this.#load(keys),
@@ -61,7 +63,7 @@ export class MemoryStore implements Store {
       retry: (lane, epoch, due, judge) => this.#retry(letters, () => this.fences.get(`${cache}:${lane}`), epoch, due, judge),
       deadLetters: letters.store,
       close: () => Promise.resolve(),
-    });
+    };
   }
 
   /** Every letter of all caches, finished ones included. */

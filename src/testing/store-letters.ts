@@ -1,5 +1,7 @@
 import { strict as assert } from 'node:assert';
-import type { DeadLetter, DeadLetterStore, Mutation } from '../ports/store.ts';
+import type { MillraceError } from '../errors.ts';
+import type { DeadLetter, DeadLetterStore, LaneStore, Mutation } from '../ports/store.ts';
+import { systemClock } from '../system.ts';
 import { attach, cut, flushOf, judgeOnce, judgeTwice, LANES, type Bench, type Register } from './store-subject.ts';
 
 /** A bench whose store refuses a value that it knows of. */
@@ -117,6 +119,15 @@ function testReading(register: RegisterLetters): void {
     assert.deepEqual([await others.get(id), await others.ofKey('k'), await others.ofWrite('k', 5), await others.redrive(id), await others.discard(id)], Array.from({ length: 5 }));
     assert.deepEqual(await others.due(0, 9), { letters: [], nextInMs: undefined, any: false });
     assert.deepEqual(await statesOf(bench, [letter as DeadLetter]), ['waiting']);
+  });
+
+  register('a cache with letters is not opened without write-behind', async (bench) => {
+    await bench.lanes.raiseEpoch(0);
+    const [letter] = await refuse(bench, ['k']);
+    const open = (): Promise<LaneStore> => bench.subject.store.attach({ cache: letter?.cache as string, lanes: LANES, clock: systemClock, writeBehind: false, onWarning: () => undefined });
+    await assert.rejects(open(), (error: MillraceError) => error.code === 'MILLRACE_OPTIONS' && /has 1 waiting and 0 dead letters/.test(error.message));
+    await bench.letters.discard(letter?.id as string);
+    await (await open()).close();
   });
 
   register('letters are due in their lane when their time has come', async (bench) => {

@@ -159,6 +159,27 @@ describe('replicated', () => {
     expect(store.rows.size).toBe(2_003);
   });
 
+  test('a flush goes on where no replica confirms, because then the store is the safest place', async () => {
+    const store = new MemoryStore();
+    await using cache = createCache<number>({
+      name: 'alone',
+      front: redisFront({ client: createClient({ url: primary.url }), prefix: uniquePrefix(), ackTimeoutMs: 100 }),
+      store,
+      ack: 'replicated',
+      lanes: 1,
+      flush: { maxDelay: '1h' },
+    });
+    await cache.ready();
+    process.kill(replica.pid, 'SIGSTOP');
+    try {
+      await expect(cache.set('a', 1)).rejects.toMatchObject({ code: 'MILLRACE_ACK' });
+      await cache.flush();
+      expect(store.rows.get('a')).toBe('1');
+    } finally {
+      process.kill(replica.pid, 'SIGCONT');
+    }
+  });
+
   test('the cut is replicated before the store hears of it', async () => {
     const prefix = uniquePrefix();
     const seen: unknown[] = [];

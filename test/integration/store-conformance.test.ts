@@ -64,7 +64,7 @@ describe('PGlite', () => {
   let pglite: PGlite;
   beforeAll(async () => {
     pglite = await PGlite.create();
-  });
+  }, 120_000);
   afterAll(() => pglite.close());
   const open = (table: string, mapping: typeof documentMapping | typeof recordMapping) =>
     withSchema(

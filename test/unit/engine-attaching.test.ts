@@ -20,6 +20,17 @@ test.each<Policy>(['write-through', 'cache-aside'])('a cache with pending writes
   expect(bench.store.versions.get('a')).toEqual(['1', '2']);
 });
 
+test.each<Policy>(['write-through', 'cache-aside'])('a cache with letters does not become one with policy %s', async (policy) => {
+  await using bench = new EngineBench();
+  bench.store.hooks.refuse = () => '23514';
+  const first = bench.open();
+  await bench.clock.until(first.set('a', 1));
+  await bench.clock.until(first.flush());
+  await bench.clock.until(first.close());
+  const second = bench.open({ policy });
+  expect(await bench.clock.until(outcome(second.ready()))).toMatch(/^MILLRACE_OPTIONS It has 1 waiting and 0 dead letters from a write-behind policy.*millrace dead list/);
+});
+
 test('a lane that was made with another number of lanes meanwhile is refused', async () => {
   await using bench = new EngineBench();
   bench.answerOnce('adopt', { kind: 'lanes', lanes: 8 });

@@ -192,3 +192,20 @@ test('a worker that takes a lane in front of a custom store goes on with the gen
   await bench.clock.until(third.set('a', 2, { ack: 'stored' }));
   expect(Object.fromEntries(kept.rows)).toEqual({ a: 2 });
 });
+
+test.each([
+  ['fsynced', 'MILLRACE_ACK', 0],
+  ['replicated', 'MILLRACE_FRONT_UNAVAILABLE', 0],
+  ['replicated', 'MILLRACE_ACK', 1],
+] as const)('a cut that is not confirmed as %s with %s is flushed %i times', async (ack, code, flushed) => {
+  await using bench = new EngineBench({ acks: ['buffered', 'fsynced', 'replicated'], shared: true, durable: true });
+  const cache = bench.open({ ack });
+  await bench.clock.until(cache.set('a', 1, { ack: 'buffered' }));
+  bench.onFront.sync = () => Promise.reject(new MillraceError(code, 'not confirmed'));
+  const flush = outcome(cache.flush());
+  await bench.clock.advance(5_000);
+  expect(bench.store.batches).toHaveLength(flushed);
+  delete bench.onFront.sync;
+  expect(await bench.clock.until(flush)).toBe('written');
+  expect(bench.store.versions.get('a')).toEqual(['1']);
+});

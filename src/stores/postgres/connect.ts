@@ -1,4 +1,5 @@
 import { describeShape } from '../../core/lane.ts';
+import { lettersInTheWay } from '../../core/letter.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { LaneStore, Store, StoreAttachment } from '../../ports/store.ts';
@@ -10,7 +11,7 @@ import { quoteTable } from './identifiers.ts';
 import { PostgresLaneStore, type LaneStoreParts } from './lane-store.ts';
 import { LetterWrites } from './letter-writes.ts';
 import type { ParsedTable } from './options.ts';
-import { ensureTables, Fences } from './own-tables.ts';
+import { ensureTables, Fences, hasLetters } from './own-tables.ts';
 import { isPGlite, PGliteDatabase } from './pglite-database.ts';
 import { PoolDatabase, type PgPoolLike } from './pool-database.ts';
 
@@ -71,8 +72,12 @@ async function attach(options: ParsedTable, attachment: StoreAttachment, open: O
     `set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
     'set constraints all immediate',
   ].join('; ');
-  if (!writeBehind) return new PostgresLaneStore({ database, cache, ...table, settings, behind: undefined });
   const schema = options.schema ?? table.schema;
+  if (!writeBehind) {
+    const fault = (await hasLetters(database, schema)) ? lettersInTheWay(await new DeadLetters(database, cache, schema).count()) : undefined;
+    if (fault !== undefined) throw new MillraceError('MILLRACE_OPTIONS', fault, { cache });
+    return new PostgresLaneStore({ database, cache, ...table, settings, behind: undefined });
+  }
   await ensureTables(database, schema, settings);
   const fences = new Fences({ cache, lanes, schema, settings });
   await fences.pin(database);

@@ -32,12 +32,22 @@ export interface OwnTables {
 }
 
 export async function readOwnTables(connection: Connection, schema: string): Promise<OwnTables> {
-  const [row] = await connection.run({ text: tablesSql, values: [schema] });
-  const found = JSON.parse(row?.['found'] as string) as Found;
+  const found = await find(connection, schema);
   const quoted = quote(schema);
   const upgrades = found.deadLetter && !found.deadLetterCurrent;
   const scripts = [...(found.fence ? [] : [fenceSql]), ...(found.deadLetter && !upgrades ? [] : [deadLetterSql])].map((sql) => sql.replaceAll('{{schema}}', quoted).trim());
   return { scripts, refusal: refusalOf(found, quoted, scripts) };
+}
+
+/** Whether there are dead letters that this login could write to. */
+export async function hasLetters(connection: Connection, schema: string): Promise<boolean> {
+  const { mayUse, deadLetter, deadLetterCurrent, deadLetterAllowed } = await find(connection, schema);
+  return mayUse === true && deadLetter && deadLetterCurrent && deadLetterAllowed === true;
+}
+
+async function find(connection: Connection, schema: string): Promise<Found> {
+  const [row] = await connection.run({ text: tablesSql, values: [schema] });
+  return JSON.parse(row?.['found'] as string) as Found;
 }
 
 function refusalOf(found: Found, quoted: string, scripts: readonly string[]): MillraceError | undefined {
