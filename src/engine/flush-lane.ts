@@ -39,6 +39,8 @@ export interface LaneLetters {
 export class FlushLane {
   readonly index: number;
   #state: FlushLaneState = 'foreign';
+  /** Rises with each flush. */
+  turn = 0;
   /** The epoch under which this worker has the lane. */
   epoch = 0;
   /** Keys known to be pending. */
@@ -77,6 +79,7 @@ export class FlushLane {
     if (this.#state === next) return;
     if (!TRANSITIONS[this.#state].includes(next)) throw new Error(`lane ${this.index}: ${this.#state} cannot become ${next}`);
     this.#state = next;
+    if (next === 'flushing') this.turn++;
   }
 
   /** Takes over what a header tells of the work to do. */

@@ -1,6 +1,6 @@
 import { isSyncLevel, type AckLevel } from '../core/acks.ts';
 import { backoffMs } from '../core/backoff.ts';
-import type { Flight } from '../core/lane.ts';
+import type { Fence, Flight } from '../core/lane.ts';
 import type { Pace } from '../core/pace.ts';
 import { isMillraceError, MillraceError } from '../errors.ts';
 import type { ApplyResult, DeadLetter, RefusedMutation } from '../ports/store.ts';
@@ -13,6 +13,9 @@ import { LaneTaken } from './readable-generation.ts';
 import { ACKNOWLEDGE_KEYS_MAX } from './settings.ts';
 import { StoreHeldBack } from './store-breaker.ts';
 import type { Watermark } from './watermark.ts';
+
+/** The lanes that a flush has: not those that it lost, also when a later flush has them by now. */
+type Held = () => readonly FlushLane[];
 
 /** A lane with the generation that it brings into a flush. */
 interface Cut {
@@ -45,37 +48,39 @@ export class GenerationFlush {
   /** Flushes lanes that are idle. Cuts are sent before it returns; never rejects. */
   async flush(lanes: readonly FlushLane[]): Promise<void> {
     for (const lane of lanes) lane.become('flushing');
-    const lettered = await this.#flushGenerations(lanes);
-    for (const lane of lettered) await this.#retryLetters(lane);
+    const turns = new Map(lanes.map((lane) => [lane, lane.turn]));
+    const held: Held = () => lanes.filter((lane) => lane.state === 'flushing' && lane.turn === turns.get(lane));
+    const lettered = await this.#flushGenerations(held);
+    for (const lane of lettered) await this.#retryLetters(lane, held);
   }
 
   /** Returns lanes whose letters are due, which are still held; the others are idle, and do not wait for them. */
-  async #flushGenerations(lanes: readonly FlushLane[]): Promise<readonly FlushLane[]> {
+  async #flushGenerations(held: Held): Promise<readonly FlushLane[]> {
     const { clock } = this.#context;
     const startedAt = clock.monotonic();
     let lettered: readonly FlushLane[] = [];
     try {
-      const cuts = await this.#cut(lanes.filter(({ hasWork }) => hasWork));
+      const cuts = await this.#cut(held().filter(({ hasWork }) => hasWork));
       const unstored = cuts.filter(({ flight }) => flight.state === 'cut');
       const stored = cuts.filter(({ flight }) => flight.state === 'stored');
       await Promise.all(stored.map((cut) => this.#acknowledgeOther(cut)));
       if (unstored.length > 0) await this.#store(unstored, startedAt);
       const now = clock.monotonic();
-      lettered = lanes.filter((lane) => lane.state === 'flushing' && !lane.hasFlight && lane.letters.dueAt <= now);
+      lettered = held().filter((lane) => !lane.hasFlight && lane.letters.dueAt <= now);
     } catch (error) {
-      this.#failed(lanes, error);
+      this.#failed(held(), error);
     }
-    for (const lane of lanes) if (lane.state === 'flushing' && !lettered.includes(lane)) lane.become('idle');
+    for (const lane of held()) if (!lettered.includes(lane)) lane.become('idle');
     return lettered;
   }
 
-  async #retryLetters(lane: FlushLane): Promise<void> {
+  async #retryLetters(lane: FlushLane, held: Held): Promise<void> {
     try {
       if (!(await this.#letters.retry(lane))) this.#leases.disown(lane);
     } catch (error) {
       this.#failed([lane], error);
     }
-    if (lane.state === 'flushing') lane.become('idle');
+    if (held().includes(lane)) lane.become('idle');
   }
 
   async #cut(lanes: readonly FlushLane[]): Promise<Cut[]> {
@@ -191,8 +196,10 @@ export class GenerationFlush {
     for (const cut of cuts) {
       const fenced = result.lanes.find(({ lane }) => lane === cut.lane.index);
       if (fenced === undefined) continue;
-      // Applied: an earlier attempt was committed although its answer was lost.
-      if (fenced.verdict === 'applied') await this.#acknowledgeUnanswered(cut);
+      // Applied: an earlier attempt was committed although its answer was lost. Under a later epoch it may have been
+      // somebody else's, who has counted it.
+      if (fenced.verdict === 'applied' && (fenced.fence as Fence).epoch === cut.lane.epoch) await this.#acknowledgeUnanswered(cut);
+      else if (fenced.verdict === 'applied') await this.#acknowledgeOther(cut);
       else this.#leases.disown(cut.lane);
     }
   }
@@ -274,16 +281,15 @@ export class GenerationFlush {
     }
     this.#pace.failed();
     counts.flushFailures++;
-    const affected = lanes.filter((lane) => lane.state === 'flushing');
-    const failures = Math.max(0, ...affected.map((lane) => lane.failures)) + 1;
+    const failures = Math.max(0, ...lanes.map((lane) => lane.failures)) + 1;
     const retryInMs = Math.max(breaker.stats.retryInMs, backoffMs(failures, settings.retry.minDelayMs, settings.retry.maxDelayMs, random.fraction()));
-    for (const lane of affected) {
+    for (const lane of lanes) {
       lane.failures = failures;
       lane.lastError = fault;
       lane.hasFlight = true;
       lane.retryAt = clock.monotonic() + retryInMs;
     }
-    events.emit('flush-failed', { lanes: affected.map(({ index }) => index), error: fault, attempt: failures, retryInMs });
+    events.emit('flush-failed', { lanes: lanes.map(({ index }) => index), error: fault, attempt: failures, retryInMs });
   }
 
   #watermark(lane: FlushLane): Watermark {

@@ -115,6 +115,55 @@ test('of two lanes in one flush, the one that another worker has does not keep t
   expect(fenced).toBeGreaterThan(1);
 });
 
+test('a generation that the next owner of the lane has stored, and counted, is not counted again', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open();
+  const receipt = await bench.clock.until(cache.set('a', 1));
+  bench.onStore.apply = async (go, { lanes: [generation] }) => {
+    delete bench.onStore.apply;
+    await go();
+    if (generation === undefined) throw new Error('a flush of nothing');
+    const { lane, epoch, cutSeq: seq, digest } = generation;
+    return { kind: 'fenced', lanes: [{ lane, verdict: 'applied', fence: { epoch: epoch + 1, generation: generation.generation, seq, digest } }] };
+  };
+  await bench.clock.until(cache.flush());
+  await bench.clock.until(receipt.stored());
+  expect((await bench.clock.until(cache.stats())).stored).toBe(0);
+});
+
+test('a flush that lost one of its lanes does not end a later flush of it', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open({ lanes: 2, flush: { maxDelay: '1h', batchSize: 10_000, concurrency: 3 } });
+  await bench.clock.until(cache.setMany([['a', 1], ['b', 2]]));
+  const gates = [new Gate(), new Gate()];
+  const flushes: number[][] = [];
+  const running = new Map<number, number>();
+  const together: number[] = [];
+  bench.onStore.apply = async (go, { lanes }) => {
+    const gate = gates[flushes.length];
+    flushes.push(lanes.map(({ lane }) => lane));
+    for (const { lane } of lanes) together.push(running.set(lane, (running.get(lane) ?? 0) + 1).get(lane) as number);
+    await gate?.pass();
+    for (const { lane } of lanes) running.set(lane, (running.get(lane) as number) - 1);
+    return go();
+  };
+  bench.answerOnce('cut', { kind: 'refused', epoch: 1 });
+  const flushed = cache.flush();
+  await bench.clock.advance(50);
+  // The lane that was refused is taken again, and flushed by itself.
+  expect(flushes).toHaveLength(2);
+  expect(new Set(flushes.flat()).size).toBe(2);
+  gates[0]?.open();
+  await bench.clock.advance(50);
+  await bench.clock.until(cache.setMany([['a', 3], ['b', 4]]));
+  const again = cache.flush();
+  await bench.clock.advance(50);
+  gates[1]?.open();
+  await bench.clock.until(Promise.all([flushed, again]));
+  expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '3', b: '4' });
+  expect(Math.max(...together), 'flushes of one lane at once').toBe(1);
+});
+
 test('a row that may be refused once only is dead at once', async () => {
   await using bench = new EngineBench();
   const cache = bench.open({ retry: { attempts: 1 } });
