@@ -89,7 +89,7 @@ export class LaneSteps {
   }
 
   #take(step: Step): void {
-    if (this.#again.length > 0 || this.#healing) this.#held.push(step);
+    if (this.#again.length + this.#held.length > 0 || this.#healing) this.#held.push(step);
     else this.#transmit(step);
   }
 
