@@ -1,13 +1,11 @@
 import { createCache, isMillraceError, type Cache, type MillraceErrorCode, type Receipt, type WriteOptions } from '../../src/index.ts';
-import type { Pos } from './oracle.ts';
+import type { Pos } from './oracle/history.ts';
 import type { SimConnection } from './sim-front.ts';
 import type { SimProcess } from './sim-process.ts';
-import type { SimSession } from './sim-store.ts';
-import { WAITERS_MAX, type Surroundings } from './surroundings.ts';
+import type { SimSession } from './sim-session.ts';
+import { RETRY_MS_MAX, WAITERS_MAX, type Surroundings } from './surroundings.ts';
 
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
-/** How many operations a process has under way at once. */
-const WORKERS = 3;
 
 /** What a caller has to live with. */
 const EXPECTED: ReadonlySet<MillraceErrorCode> = new Set(['MILLRACE_FRONT_UNAVAILABLE', 'MILLRACE_STORE_UNAVAILABLE', 'MILLRACE_REJECTED', 'MILLRACE_LOST', 'MILLRACE_CLOSED', 'MILLRACE_FULL']);
@@ -40,6 +38,8 @@ export class Client {
   /** What its loaders have made: whoever joins one is given it, written or not. */
   readonly #loaded = new Set<string>();
   closed = false;
+  /** Until it is closed, what was asked of it may still happen, also when one of many has failed and the operation with it. */
+  isClosing = false;
 
   constructor(world: Surroundings, process: SimProcess, connection: SimConnection, session: SimSession, flushes: boolean) {
     const { prng, setup } = world;
@@ -62,7 +62,7 @@ export class Client {
             backpressure: { maxEntries: setup.maxEntries, onFull: setup.onFull, maxWaiters: WAITERS_MAX },
           }
         : {}),
-      retry: { minDelay: 5, maxDelay: 200 },
+      retry: { attempts: setup.attempts, minDelay: 5, maxDelay: RETRY_MS_MAX },
       clock: process.clock,
       random: { fraction: () => prng.fraction(), token: () => world.token() },
     });
@@ -72,7 +72,7 @@ export class Client {
     });
     this.cache.on('error', ({ error }) => world.expect(error));
     this.cache.on('stopped', ({ error }) => world.expect(error));
-    for (let i = 0; i < WORKERS; i++) void this.#work();
+    for (let i = 0; i < setup.workers; i++) void this.#work();
   }
 
   get isUsable(): boolean {
@@ -88,7 +88,9 @@ export class Client {
 
   async close(timeoutMs: number): Promise<void> {
     this.closed = true;
+    this.isClosing = true;
     await this.cache.close({ timeout: timeoutMs });
+    this.isClosing = false;
   }
 
   async #work(): Promise<void> {
@@ -138,7 +140,7 @@ export class Client {
     const writes = this.#tracked(key, values.at(-1), () => values.map((each) => this.#ask(key, each, options)));
     const [last] = (await writes).slice(-1);
     if (last === undefined) return;
-    if (!this.#policyIsDirect && options.ack !== 'stored') this.#world.oracle.checkLast(this.process.name, last as unknown as Pos, key, values.slice(0, -1).map(jsonOf));
+    if (!this.#policyIsDirect && options.ack !== 'stored') this.#world.oracle.receipts.checkLast(this.process.name, last as unknown as Pos, key, values.slice(0, -1).map(jsonOf));
     await this.#acknowledge(key, last, options.ack);
   }
 
@@ -168,7 +170,7 @@ export class Client {
   async #tracked<T>(key: string, value: unknown, write: () => Promise<T>[], wrote = (): boolean => true): Promise<T[]> {
     const { oracle, scheduler } = this.#world;
     const fromStep = scheduler.steps;
-    const { rewinds } = oracle;
+    const { rewinds } = oracle.reads;
     const writing = this.#writing.get(key) ?? { under: 0, rewinds };
     writing.under++;
     this.#writing.set(key, writing);
@@ -176,7 +178,7 @@ export class Client {
       const settled = await Promise.allSettled(write());
       const last = settled.at(-1) as (typeof settled)[number];
       if (this.#policyIsDirect && wrote()) {
-        if (last.status === 'fulfilled') oracle.settledDirectly(key, jsonOf(value), fromStep);
+        if (last.status === 'fulfilled') oracle.reads.settledDirectly(key, jsonOf(value), fromStep);
         else if (!isMillraceError(last.reason) || last.reason.code !== 'MILLRACE_REJECTED') this.#failed(key, rewinds);
       }
       if (last.status === 'rejected') throw last.reason;
@@ -189,8 +191,8 @@ export class Client {
   /** A direct write failed that began when the front had been rewound so often. */
   #failed(key: string, rewinds: number): void {
     const { oracle, setup } = this.#world;
-    if (setup.policy === 'write-through') oracle.failedBehindIntent(key, rewinds);
-    else oracle.failedDirectly(key);
+    if (setup.policy === 'write-through') oracle.reads.failedBehindIntent(key, rewinds);
+    else oracle.reads.failedDirectly(key);
   }
 
   #options(): WriteOptions {
@@ -207,7 +209,7 @@ export class Client {
     // `stored` is tried with a receipt, whose position tells what it is about.
     const position = receipt as unknown as Pos;
     if (ack === 'stored') return;
-    oracle.checkAcknowledged(this.process.name, position, key);
+    oracle.receipts.checkAcknowledged(this.process.name, position, key);
     this.acknowledged.push({ position, key, synced: ack === 'fsynced', receipt });
     if (this.#world.prng.chance(0.2)) await this.#stored(position, key, receipt);
   }
@@ -218,12 +220,12 @@ export class Client {
     try {
       await receipt.stored();
       journal.count('receipt: stored');
-      oracle.checkStored(this.process.name, position, key);
+      oracle.receipts.checkStored(this.process.name, position, key);
     } catch (error) {
       const code = isMillraceError(error) ? error.code : '';
       journal.count(`receipt: ${code}`);
-      if (code === 'MILLRACE_LOST') oracle.checkLost(this.process.name, position, key);
-      else if (code === 'MILLRACE_REJECTED') oracle.checkRefused(this.process.name, position, key);
+      if (code === 'MILLRACE_LOST') oracle.receipts.checkLost(this.process.name, position, key);
+      else if (code === 'MILLRACE_REJECTED') oracle.receipts.checkRefused(this.process.name, position, key);
       else throw error;
     }
   }
@@ -238,18 +240,18 @@ export class Client {
   async read(key: string): Promise<void> {
     const fromStep = this.#world.scheduler.steps;
     const value = await this.cache.get(key);
-    this.#world.oracle.checkRead(this.process.name, key, jsonOf(value), fromStep);
+    this.#world.oracle.reads.checkRead(this.process.name, key, jsonOf(value), fromStep);
   }
 
   async #has(key: string): Promise<void> {
     const fromStep = this.#world.scheduler.steps;
-    this.#world.oracle.checkHas(this.process.name, key, await this.cache.has(key), fromStep);
+    this.#world.oracle.reads.checkHas(this.process.name, key, await this.cache.has(key), fromStep);
   }
 
   async #readMany(): Promise<void> {
     const fromStep = this.#world.scheduler.steps;
     const values = await this.cache.getMany(KEYS);
-    for (const key of KEYS) this.#world.oracle.checkRead(this.process.name, key, jsonOf(values.get(key)), fromStep);
+    for (const key of KEYS) this.#world.oracle.reads.checkRead(this.process.name, key, jsonOf(values.get(key)), fromStep);
   }
 
   async #getOrLoad(key: string): Promise<void> {
@@ -263,7 +265,7 @@ export class Client {
     };
     const [value] = await this.#tracked(key, made, () => [this.cache.getOrLoad(key, load)], () => loads.count > 0);
     // What somebody else's call has loaded meanwhile is as good.
-    if (loads.count === 0 && !this.#loaded.has(JSON.stringify(value))) this.#world.oracle.checkRead(this.process.name, key, jsonOf(value), fromStep);
+    if (loads.count === 0 && !this.#loaded.has(JSON.stringify(value))) this.#world.oracle.reads.checkRead(this.process.name, key, jsonOf(value), fromStep);
   }
 
   /** When nothing changes any more, what is read is what is stored. */
@@ -271,7 +273,7 @@ export class Client {
     for (const key of KEYS) {
       const before = this.#world.oracle.storedValue(key);
       const value = await this.cache.get(key).catch((error: unknown) => this.#world.expect(error));
-      this.#world.oracle.checkSettled(key, jsonOf(value), before);
+      this.#world.oracle.reads.checkSettled(key, jsonOf(value), before);
     }
   }
 

@@ -1,6 +1,6 @@
-import type { SimProcess } from './sim-process.ts';
+import type { Client } from './client.ts';
 import type { SimServer } from './sim-server.ts';
-import type { SimDatabase } from './sim-store.ts';
+import type { SimDatabase } from './sim-database.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** How long a process or the store is away, ms. */
@@ -20,16 +20,8 @@ export interface Stage extends Surroundings {
   later(ms: number, task: () => void): void;
 }
 
-/** A process that a fault can hit. */
-export interface Victim {
-  readonly process: SimProcess;
-  readonly connection: { cut(): void };
-  kill(): void;
-  close(timeoutMs: number): Promise<void>;
-}
-
 /** Kinds of faults. Each gets the process that it hits, where it hits one. */
-export const FAULTS: Readonly<Record<string, (world: Stage, client: Victim) => void>> = {
+export const FAULTS: Readonly<Record<string, (world: Stage, client: Client) => void>> = {
   kill: (world, client) => {
     client.kill();
     world.later(world.prng.between(0, 500), () => world.spawn());
@@ -37,6 +29,13 @@ export const FAULTS: Readonly<Record<string, (world: Stage, client: Victim) => v
   suspend: (world, client) => {
     client.process.freeze();
     world.scheduler.after(world.prng.between(AWAY_MS_MIN, AWAY_MS_MAX), () => client.process.thaw());
+  },
+  'suspended while the front loses its tail': (world, client) => {
+    client.process.freeze();
+    const awayMs = world.prng.between(1, AWAY_MS_MAX / 4);
+    const fault = world.prng.chance(0.8) ? 'front restarts without its tail' : 'FLUSHALL';
+    world.later(awayMs, () => FAULTS[fault]?.(world, client));
+    world.scheduler.after(awayMs + world.prng.between(0, 10), () => client.process.thaw());
   },
   close: (world, client) => {
     const timeoutMs = world.prng.pick([0, 50, 5_000]);
@@ -87,7 +86,7 @@ export const FAULTS: Readonly<Record<string, (world: Stage, client: Victim) => v
 
 /** Steps that a fault can lie in wait for: it happens when the step has been executed, before its answer arrives. */
 export const AMBUSHES = {
-  'write-behind': ['write', 'sync', 'cut', 'readGeneration', 'acknowledge', 'recover', 'confirm', 'claim', 'header', 'beginFill', 'endFill', 'load', 'raiseEpoch', 'beginEpoch', 'begin', 'statement', 'commit', 'letters'],
+  'write-behind': ['write', 'sync', 'cut', 'readGeneration', 'acknowledge', 'recover', 'confirm', 'claim', 'header', 'beginFill', 'endFill', 'load', 'raiseEpoch', 'beginEpoch', 'begin', 'statement', 'commit', 'letters', 'retry', 'invalidate'],
   direct: ['beginIntent', 'finishIntent', 'invalidate', 'adopt', 'header', 'beginFill', 'endFill', 'load', 'commit directly'],
 } as const;
 

@@ -16,7 +16,7 @@ export interface Hunted {
 }
 
 /** Looks for planted bugs, several at a time, each in a bundle and a thread of its own. */
-export async function hunt(mutants: readonly Mutant[], at: { readonly threads: number; readonly schedules: number; readonly hints: Readonly<Record<string, number>> }, onHunted: (hunted: Hunted) => void): Promise<void> {
+export async function hunt(mutants: readonly Mutant[], at: { readonly threads: number; readonly schedules: number; readonly theme?: string; readonly hints: Readonly<Record<string, number>> }, onHunted: (hunted: Hunted) => void): Promise<void> {
   const left = [...mutants];
   const work = async (): Promise<void> => {
     for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
@@ -25,7 +25,7 @@ export async function hunt(mutants: readonly Mutant[], at: { readonly threads: n
       // Where it was found before; the seed means something else when the product has changed since.
       const hint = at.hints[mutant.name];
       const hinted = hint === undefined ? undefined : (await runSchedules({ file, firstSeed: hint, schedules: 1, threads: 1, stallMs: STALL_MS })).finding;
-      const finding = hinted ?? (await runSchedules({ file, firstSeed: HUNT_FIRST_SEED, schedules: at.schedules, threads: 1, stallMs: STALL_MS })).finding;
+      const finding = hinted ?? (await runSchedules({ file, firstSeed: HUNT_FIRST_SEED, schedules: at.schedules, threads: 1, stallMs: STALL_MS, ...(at.theme === undefined ? {} : { theme: at.theme }) })).finding;
       onHunted({ mutant, finding });
     }
   };

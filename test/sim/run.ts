@@ -3,11 +3,14 @@
  *
  *   npm run sim -- --schedules 20000 [--seed S]    from a random seed, or from S on
  *   npm run sim -- --seed S [--lines 80]           that one; the last lines of what happened are printed with a finding
- *   npm run sim -- --mutants [--only TEXT]         looks for each planted bug, and records in which schedule it was found
+ *   npm run sim -- --mutants [--only TEXT]         looks for each planted bug, and records in which schedule it was found;
+ *                                                  with --missing only for those of which no schedule is recorded
  *
+ * `--threads N` leaves cores to others; `--theme NAME` passes over schedules of other themes (`test/sim/theme.ts`).
  * Exits with 1 when a schedule broke a promise, and prints the command that replays it; or when a planted bug survived.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { bundle } from './bundle.ts';
@@ -17,8 +20,9 @@ import { runSchedules } from './pool.ts';
 const SEEDS = new URL('./mutants/seeds.json', import.meta.url);
 
 const { values } = parseArgs({
-  options: { schedules: { type: 'string' }, seed: { type: 'string' }, lines: { type: 'string', default: '80' }, mutants: { type: 'boolean' }, only: { type: 'string', default: '' } },
+  options: { schedules: { type: 'string' }, seed: { type: 'string' }, lines: { type: 'string', default: '80' }, mutants: { type: 'boolean' }, only: { type: 'string', default: '' }, missing: { type: 'boolean', default: false }, theme: { type: 'string', default: '' }, threads: { type: 'string' } },
 });
+const threads = Number(values.threads ?? availableParallelism());
 if (values.mutants === true) await runMutants();
 else await run();
 
@@ -36,6 +40,8 @@ async function run(): Promise<void> {
     file: simulator.file,
     firstSeed,
     schedules,
+    threads,
+    theme: values.theme,
     onProgress: ({ schedules: done }) => {
       if (done - told < 1_000) return;
       told = done;
@@ -59,14 +65,16 @@ async function runMutants(): Promise<void> {
   const schedules = Number(values.schedules ?? HUNT_SCHEDULES);
   const seeds = JSON.parse(await readFile(SEEDS, 'utf8').catch(() => '{}')) as Record<string, number>;
   const survivors: string[] = [];
-  await hunt(mutantsNamed(values.only), { threads: availableParallelism(), schedules, hints: {} }, ({ mutant: { name, file, why }, finding }) => {
+  const wanted = mutantsNamed(values.only).filter(({ name }) => !values.missing || !(name in seeds));
+  await hunt(wanted, { threads, schedules, theme: values.theme, hints: {} }, ({ mutant: { name, file, why }, finding }) => {
     delete seeds[name];
     if (finding === undefined) survivors.push(name);
     else seeds[name] = finding.seed;
     const found = finding === undefined ? 'SURVIVED' : `${finding.seed - HUNT_FIRST_SEED + 1}`;
+    // At once, because the hunt for all takes long.
+    writeFileSync(SEEDS, `${JSON.stringify(Object.fromEntries(Object.entries(seeds).sort(([a], [b]) => (a < b ? -1 : 1))), null, 2)}\n`);
     console.log(`${name.padEnd(42)} ${found.padStart(8)}  ${finding === undefined ? `${why} (${file})` : finding.message.slice(0, 110)}`);
   });
-  await writeFile(SEEDS, `${JSON.stringify(Object.fromEntries(Object.entries(seeds).sort(([a], [b]) => (a < b ? -1 : 1))), null, 2)}\n`);
   if (survivors.length === 0) return;
   console.error(`${survivors.length} survived ${schedules} schedules`);
   process.exitCode = 1;

@@ -5,20 +5,15 @@ import { fillScores, readFlightScores, readScores, writeScores } from '../../src
 import { adopt, confirm, recover } from '../../src/core/lane-recover.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../src/core/lane-slots.ts';
 import { write } from '../../src/core/lane-write.ts';
-import type { LaneEnv, LaneHeader } from '../../src/core/lane.ts';
+import type { LaneEnv } from '../../src/core/lane.ts';
 import { MillraceError } from '../../src/errors.ts';
 import { UNRECOVERED, type Attachment, type Front, type LaneFront } from '../../src/ports/front.ts';
 import type { SimProcess } from './sim-process.ts';
 import type { SimServer } from './sim-server.ts';
+import { SimSteps, type StepOf } from './sim-steps.ts';
 import type { SimTable } from './sim-table.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** Keys of a page and of an acknowledging step: few, so that much can happen in between. */
-const KEYS_PER_STEP = 2;
-/** How long after its connection broke a step may still be executed. */
-const LATE_MS_MAX = 50;
-/** How often a step is sent again whose lane somebody else has recovered. */
-const ATTEMPTS_MAX = 4;
 
 /**
  * One process's way to the server of the front. Calls are executed in order and answered in order, as on one TCP
@@ -47,14 +42,13 @@ export class SimConnection implements Front {
   #isLate = false;
   /** Who waits for an answer. */
   readonly #outstanding = new Set<() => void>();
-  /** The incarnation of each lane, as this process last saw it. */
-  readonly #known: string[];
+  readonly #steps: readonly SimSteps[];
 
   constructor(world: Surroundings, server: SimServer, process: SimProcess, lanes: number) {
     this.#world = world;
     this.#server = server;
     this.#process = process;
-    this.#known = Array.from({ length: lanes }, () => '');
+    this.#steps = Array.from({ length: lanes }, (_, lane) => new SimSteps((name, step) => this.#call(lane, name, (table, env) => ({ result: step(table, env), header: server.isCurrent(lane) ? table.header : undefined }))));
   }
 
   cut(): void {
@@ -86,7 +80,7 @@ export class SimConnection implements Front {
       this.#outstanding.add(giveUp);
       const latency = (): number => (prng.chance(0.02) ? prng.between(5, 60) : prng.between(0, 3));
       this.#lastRequestMs = Math.max(this.#lastRequestMs, scheduler.nowMs + latency());
-      const incarnation = this.#known[lane] as string;
+      const { incarnation } = this.#steps[lane] as SimSteps;
       const execute = (): T | undefined => {
         if (server.down) return undefined;
         const result = server.execute(lane, name, step, incarnation, this.#process.name);
@@ -101,7 +95,7 @@ export class SimConnection implements Front {
             server.strays--;
             return;
           }
-          scheduler.after(prng.between(0, LATE_MS_MAX), () => {
+          scheduler.after(prng.between(0, this.#world.setup.lateMsMax), () => {
             server.strays--;
             this.#isLate = true;
             execute();
@@ -128,27 +122,14 @@ export class SimConnection implements Front {
     });
   }
 
-  /** A step that somebody else's recovery refuses learns from it and is sent again; `unrecovered` comes out when there was none. */
-  async #step<T extends { readonly kind: string }>(lane: number, name: string, step: (table: SimTable, env: LaneEnv) => T): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      const { result, header } = await this.#call(lane, name, (table, env) => ({ result: step(table, env), header: this.#currentHeader(lane, table) }));
-      const wasKnown = this.#learn(lane, header);
-      if (result.kind !== 'unrecovered' || header === undefined || (wasKnown && attempt > 1) || attempt === ATTEMPTS_MAX) return result;
-    }
+  /** A step that is sent again when somebody else has recovered its lane; `unrecovered` comes out when nobody has. */
+  #step<T extends { readonly kind: string }>(lane: number, name: string, step: StepOf<T>): Promise<T> {
+    return (this.#steps[lane] as SimSteps).run(name, step);
   }
 
-  #currentHeader(lane: number, table: SimTable): LaneHeader | undefined {
-    return this.#server.isCurrent(lane) ? table.header : undefined;
-  }
-
-  #learn(lane: number, header: LaneHeader | undefined): boolean {
-    if (header === undefined || this.#known[lane] === header.incarnation) return true;
-    this.#known[lane] = header.incarnation;
-    return false;
-  }
-
-  #lanes({ lanes, random, shape = '' }: Attachment): LaneFront {
+  #lanes({ lanes, random }: Attachment): LaneFront {
     const server = this.#server;
+    const { keysPerStep } = this.#world.setup;
     const read = (lane: number, key: string): ReturnType<LaneFront['read']> => this.#call(lane, 'read', (table) => (server.isCurrent(lane) ? table.readSlot(key) : UNRECOVERED));
     return {
       read,
@@ -168,19 +149,9 @@ export class SimConnection implements Front {
           if (result.kind === 'accepted') this.#world.oracle.executed(lane, batch, result.epoch, result.seq, this.#isLate);
           return result;
         }),
-      increment: (lane, batch) =>
-        this.#step(lane, 'increment', (table, env) => {
-          const result = increment(table, env, batch);
-          if (result.kind === 'accepted') this.#world.shapes?.incremented(lane, batch, result.epoch, result.seq, this.#process.name);
-          return result;
-        }),
+      increment: (lane, batch) => this.#step(lane, 'increment', (table, env) => increment(table, env, batch)),
       fillTotals: (lane, loaded) => this.#step(lane, 'fillTotals', (table, env) => fillTotals(table, env, loaded)),
-      append: (lane, batch) =>
-        this.#step(lane, 'append', (table, env) => {
-          const result = append(table, env, batch);
-          if (result.kind === 'accepted') this.#world.shapes?.appended(lane, batch, result.epoch, result.seq, this.#isLate);
-          return result;
-        }),
+      append: (lane, batch) => this.#step(lane, 'append', (table, env) => append(table, env, batch)),
       writeScores: (lane, batch) => this.#step(lane, 'writeScores', (table, env) => writeScores(table, env, batch)),
       fillScores: (lane, loaded) => this.#step(lane, 'fillScores', (table, env) => fillScores(table, env, loaded)),
       readScores: (lane, shape, query) => this.#step(lane, 'readScores', (table, env) => readScores(table, env, shape, query)),
@@ -189,23 +160,27 @@ export class SimConnection implements Front {
       endFill: (lane, keys, token, loaded, ttlMs) => this.#step(lane, 'endFill', (table, env) => endFill(table, env, keys, token, loaded, ttlMs)),
       beginIntent: (lane, keys, token, intentMs) => this.#step(lane, 'beginIntent', (table, env) => beginIntent(table, env, keys, token, intentMs)),
       finishIntent: (lane, keys, token, committed, ttlMs) => this.#step(lane, 'finishIntent', (table, env) => finishIntent(table, env, keys, token, committed, ttlMs)),
-      invalidate: (lane, keys) => this.#step(lane, 'invalidate', (table, env) => invalidate(table, env, keys)),
+      invalidate: (lane, keys) =>
+        this.#step(lane, 'invalidate', (table, env) => {
+          const result = invalidate(table, env, keys);
+          if (result.kind === 'done') for (const key of keys) if (!table.hasPending(key) && !table.hasFlight(key)) this.#world.oracle.reads.told(key);
+          return result;
+        }),
       claim: (lane, owner, leaseMs) => this.#step(lane, 'claim', (table, env) => claim(table, env, owner, leaseMs)),
       release: (lane, owner) => this.#call(lane, 'release', (table) => release(table, owner)),
       requestFlush: (lane) => this.#step(lane, 'requestFlush', (table, env) => requestFlush(table, env)),
       cut: (lane, epoch, digest) => this.#step(lane, 'cut', (table, env) => cut(table, env, epoch, digest)),
-      readGeneration: (lane, epoch, generation, cursor) => this.#call(lane, 'readGeneration', (table) => readGeneration(table, server.runId, epoch, generation, cursor, KEYS_PER_STEP)),
-      readDeltas: (lane, epoch, generation, cursor) => this.#call(lane, 'readDeltas', (table) => readDeltas(table, server.runId, epoch, generation, cursor, KEYS_PER_STEP)),
-      // A page with fewer events than were asked for is the last.
-      readLog: (lane, epoch, generation, from, limit) => this.#call(lane, 'readLog', (table) => readLog(table, server.runId, epoch, generation, from, limit)),
-      readFlightScores: (lane, epoch, generation, cursor) => this.#call(lane, 'readFlightScores', (table) => readFlightScores(table, server.runId, epoch, generation, cursor, KEYS_PER_STEP)),
-      acknowledge: (lane, ack) => this.#call(lane, 'acknowledge', (table) => acknowledge(table, server.runId, { ...ack, limit: KEYS_PER_STEP })),
+      readGeneration: (lane, epoch, generation, cursor) => this.#call(lane, 'readGeneration', (table) => readGeneration(table, server.runId, epoch, generation, cursor, keysPerStep)),
+      readDeltas: (lane, epoch, generation, cursor) => this.#call(lane, 'readDeltas', (table) => readDeltas(table, server.runId, epoch, generation, cursor, keysPerStep)),
+      readLog: (lane, epoch, generation, from) => this.#call(lane, 'readLog', (table) => readLog(table, server.runId, epoch, generation, from, keysPerStep)),
+      readFlightScores: (lane, epoch, generation, cursor) => this.#call(lane, 'readFlightScores', (table) => readFlightScores(table, server.runId, epoch, generation, cursor, keysPerStep)),
+      acknowledge: (lane, ack) => this.#call(lane, 'acknowledge', (table) => acknowledge(table, server.runId, { ...ack, limit: keysPerStep })),
       header: async (lane) => {
         const { header, current } = await this.#call(lane, 'header', (table) => ({ header: table.header, current: server.isCurrent(lane) }));
-        if (current) this.#learn(lane, header);
+        if (current && header !== undefined) (this.#steps[lane] as SimSteps).incarnation = header.incarnation;
         return { header, current };
       },
-      recover: (lane, recovery) => this.#step(lane, 'recover', (table) => recover(table, { ...recovery, lanes, shape, runId: server.runId, incarnation: random.token() })),
+      recover: (lane, recovery) => this.#step(lane, 'recover', (table) => recover(table, { ...recovery, lanes, runId: server.runId, incarnation: random.token() })),
       confirm: (lane, epoch) => this.#step(lane, 'confirm', (table) => confirm(table, server.runId, epoch)),
       adopt: (lane) => this.#step(lane, 'adopt', (table) => adopt(table, { lanes, runId: server.runId, incarnation: random.token() })),
       sync: (_level, lane) => this.#call(lane, 'sync', () => server.sync()),

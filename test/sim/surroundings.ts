@@ -1,14 +1,15 @@
-import type { IncrementBatch } from '../../src/core/lane-deltas.ts';
-import type { AppendBatch } from '../../src/core/lane-log.ts';
 import type { Policy } from '../../src/index.ts';
 import type { Journal } from './journal.ts';
-import type { Oracle } from './oracle.ts';
+import type { Oracle } from './oracle/oracle.ts';
 import type { Prng } from './prng.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimProcess } from './sim-process.ts';
 
 /** Writes of a process that may wait for room, or be beyond the capacity. */
 export const WAITERS_MAX = 20;
+
+/** `retry.maxDelay` of every cache. */
+export const RETRY_MS_MAX = 200;
 
 /** What a schedule's caches have in common. */
 export interface Setup {
@@ -17,13 +18,16 @@ export interface Setup {
   readonly ttlMs: number | undefined;
   readonly maxEntries: number;
   readonly onFull: 'wait' | 'reject' | 'write-through';
-}
-
-/** Who is told of what the front executes for counters and logs. */
-export interface ShapeWitness {
-  incremented(lane: number, batch: IncrementBatch, epoch: number, seq: number, process: string): void;
-  /** `isLate` when it was executed after its connection broke: then its process may have gone on without it. */
-  appended(lane: number, batch: AppendBatch, epoch: number, seq: number, isLate: boolean): void;
+  /** How many values the store refuses, of all. */
+  readonly poisonChance: number;
+  /** Attempts of a row before it is dead. */
+  readonly attempts: number;
+  /** Operations that a process has under way at once. */
+  readonly workers: number;
+  /** Keys of a page and of an acknowledging step: few, so that much can happen in between. */
+  readonly keysPerStep: number;
+  /** How long after its connection broke a step may still be executed. */
+  readonly lateMsMax: number;
 }
 
 /** What every part of the simulated world lives in. */
@@ -33,8 +37,6 @@ export interface Surroundings {
   readonly journal: Journal;
   readonly setup: Setup;
   readonly oracle: Oracle;
-  /** Where the caches hold counters or a log. */
-  readonly shapes?: ShapeWitness;
   /** Nothing new begins. */
   readonly ending: boolean;
   /** A server has executed a step for a process; a fault may have waited for it. */

@@ -1,4 +1,5 @@
 /** Runs the schedules that it is sent, in a thread of its own. */
+import { inspect } from 'node:util';
 import { parentPort } from 'node:worker_threads';
 import { addReports, NO_REPORT, type Report } from './report.ts';
 import { simulate, type Broken } from './world.ts';
@@ -9,6 +10,8 @@ export interface Task {
   readonly to: number;
   /** How much to tell of what happened before a promise was broken. */
   readonly linesMax: number;
+  /** Runs only schedules of this theme; '' for all. */
+  readonly theme: string;
 }
 
 export type Answer = { readonly kind: 'done'; readonly report: Report } | { readonly kind: 'found'; readonly seed: number; readonly message: string; readonly lines: readonly string[] };
@@ -24,10 +27,10 @@ async function run(task: Task): Promise<Answer> {
   let report = NO_REPORT;
   for (let seed = task.from; seed < task.to; seed++) {
     try {
-      report = addReports(report, await simulate(seed, task.linesMax));
+      report = addReports(report, await simulate(seed, task.linesMax, task.theme));
     } catch (error) {
       const { message, lines, cause } = error as Broken;
-      return { kind: 'found', seed, message, lines: task.linesMax === 0 ? [] : [...lines, (cause as Error).stack ?? ''] };
+      return { kind: 'found', seed, message, lines: task.linesMax === 0 ? [] : [...lines, inspect(cause)] };
     }
   }
   return { kind: 'done', report };

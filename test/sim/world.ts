@@ -1,54 +1,49 @@
-import { FINISHED_KEPT_MS } from '../../src/core/letter.ts';
 import { isMillraceError } from '../../src/index.ts';
 import { Client, isExpected } from './client.ts';
-import { AMBUSHES, FAULTS, type Stage } from './faults.ts';
+import { Ending, type Calm } from './ending.ts';
+import { FAULTS } from './faults.ts';
 import { Journal } from './journal.ts';
-import { Oracle } from './oracle.ts';
+import { Oracle } from './oracle/oracle.ts';
 import { Prng } from './prng.ts';
-import type { Report } from './report.ts';
+import { NO_REPORT, type Report } from './report.ts';
 import { Scheduler } from './scheduler.ts';
 import { SimConnection } from './sim-front.ts';
 import { SimProcess } from './sim-process.ts';
 import { SimServer } from './sim-server.ts';
-import { SimDatabase, SimSession } from './sim-store.ts';
+import { SimDatabase } from './sim-database.ts';
+import { SimSession } from './sim-session.ts';
 import { WAITERS_MAX, type Setup } from './surroundings.ts';
-import { Violation } from './violation.ts';
+import { drawTheme, type Theme } from './theme.ts';
 
-/** How long the workload and its faults last, and how long draining may take after them, in simulated ms. */
+/** How long the workload and its faults last, in simulated ms. */
 const WORK_MS = 1_200;
-const DRAIN_MS = 120_000;
-const FAULTS_MIN = 5;
-const FAULTS_MAX = 9;
-/** So many of ten faults lie in wait for a step instead of coming at a time. */
-const AMBUSH_CHANCE = 0.4;
-const LATE_RECEIPTS = 10;
-/** How many schedules end with a store that was restored. */
-const ROLL_BACK_CHANCE = 0.1;
 
 /** One schedule: several processes on one front and one store, faults at moments that the seed decides. */
-export class World implements Stage {
+export class World implements Calm {
   readonly prng: Prng;
   readonly scheduler: Scheduler;
   readonly journal: Journal;
   readonly setup: Setup;
+  readonly theme: Theme;
   readonly oracle: Oracle;
   readonly server: SimServer;
   readonly database: SimDatabase;
-  readonly #clients: Client[] = [];
+  readonly clients: Client[] = [];
   readonly #ambushes: { readonly step: string; readonly fault: string }[] = [];
   #violation: Error | undefined;
-  #isRolledBack = false;
   #values = 0;
   #names = 0;
   ending = false;
   mayLose = false;
   mayLoseSynced = false;
+  isRolledBack = false;
 
   constructor(seed: number, linesMax = 0) {
     this.prng = new Prng(seed);
     this.scheduler = new Scheduler(this.prng);
     this.journal = new Journal(() => this.scheduler.nowMs, linesMax);
     this.setup = this.#draw();
+    this.theme = drawTheme(this.prng, this.setup.policy);
     const { lanes, maxEntries, onFull } = this.setup;
     this.oracle = new Oracle(lanes, maxEntries + (onFull === 'write-through' ? WAITERS_MAX : 0), () => this.scheduler.steps);
     this.server = new SimServer(lanes, this.scheduler, this.prng, this.journal, {
@@ -68,21 +63,26 @@ export class World implements Stage {
       ttlMs: prng.pick([20, 200, 2_000, undefined]),
       maxEntries: isSmall ? prng.between(2, 6) : 1_000,
       onFull: prng.pick(['wait', 'reject', 'write-through']),
+      poisonChance: prng.chance(0.3) ? 0.25 : 0.02,
+      attempts: prng.pick([1, 3, 3]),
+      workers: prng.pick([1, 2, 3, 3, 5]),
+      keysPerStep: prng.pick([1, 2, 2, 3]),
+      lateMsMax: prng.pick([50, 50, 500]),
     };
   }
 
   /** Runs the schedule; throws a Violation when a promise was broken. */
   run(): Report {
-    const processes = this.prng.between(2, 3);
+    const processes = this.prng.between(1, 3);
     for (let i = 0; i < processes; i++) this.spawn(i === 0 || undefined);
-    const faults = this.prng.between(FAULTS_MIN, FAULTS_MAX);
+    const faults = this.prng.between(this.theme.faultsMin, this.theme.faultsMax);
     for (let i = 0; i < faults; i++) this.scheduler.after(this.prng.between(0, WORK_MS), () => this.#strike());
-    this.#until(() => false, WORK_MS);
+    this.until(() => false, WORK_MS);
     this.ending = true;
     this.#heal();
-    this.#drain();
-    const { commits, losses, refusals } = this.oracle;
-    Object.assign(this.journal.counts, { steps: this.scheduler.steps, commits, losses, refusals, [`policy: ${this.setup.policy}`]: 1 });
+    new Ending(this).run();
+    const { commits, refusals, history: { losses } } = this.oracle;
+    Object.assign(this.journal.counts, { steps: this.scheduler.steps, commits, losses, refusals, [`policy: ${this.setup.policy}`]: 1, [`theme: ${this.theme.name}`]: 1 });
     return { schedules: 1, counts: this.journal.counts };
   }
 
@@ -94,7 +94,7 @@ export class World implements Stage {
     this.journal.note(() => `${name} begins${flushes ? ', and flushes' : ''}`);
     const process = new SimProcess(name, this.scheduler);
     const connection = new SimConnection(this, this.server, process, this.setup.lanes);
-    this.#clients.push(new Client(this, process, connection, new SimSession(this, this.database, process), flushes));
+    this.clients.push(new Client(this, process, connection, new SimSession(this, this.database, process), flushes));
   }
 
   later(ms: number, task: () => void): void {
@@ -106,18 +106,18 @@ export class World implements Stage {
   }
 
   value(): unknown {
-    return { n: ++this.#values, ...(this.prng.chance(0.02) ? { poison: true } : {}) };
+    return { n: ++this.#values, ...(this.prng.chance(this.setup.poisonChance) ? { poison: true } : {}) };
   }
 
   expect(error: unknown): void {
-    if (!isExpected(error) && !(this.#isRolledBack && isMillraceError(error) && error.code === 'MILLRACE_LANE_STOPPED')) this.#violation ??= error as Error;
+    if (!isExpected(error) && !(this.isRolledBack && isMillraceError(error) && error.code === 'MILLRACE_LANE_STOPPED')) this.#violation ??= error as Error;
   }
 
   reached(step: string, result: unknown, process: SimProcess): void {
     for (const name of namesOf(step, result)) this.journal.count(name);
     if (this.#ambushes.length === 0 || this.ending) return;
     const at = this.#ambushes.findIndex((ambush) => ambush.step === step);
-    const client = this.#clients.find((each) => each.process === process);
+    const client = this.clients.find((each) => each.process === process);
     if (at < 0 || client === undefined || !client.isUsable) return;
     const [ambush] = this.#ambushes.splice(at, 1);
     this.#do(ambush?.fault as string, client, ` after ${step}`);
@@ -126,11 +126,11 @@ export class World implements Stage {
   // Faults.
 
   #strike(): void {
-    const living = this.#clients.filter(({ isUsable }) => isUsable);
-    const fault = this.prng.pick(Object.keys(FAULTS));
-    if (this.prng.chance(AMBUSH_CHANCE)) {
-      const step = this.prng.pick(AMBUSHES[this.setup.policy === 'write-behind' ? 'write-behind' : 'direct']);
-      this.#ambushes.push({ step, fault });
+    const living = this.clients.filter(({ isUsable }) => isUsable);
+    const { faults, ambushes, ambushChance } = this.theme;
+    const fault = this.prng.pick(faults);
+    if (this.prng.chance(ambushChance)) {
+      this.#ambushes.push({ step: this.prng.pick(ambushes), fault });
     } else if (living.length > 0) this.#do(fault, this.prng.pick(living), '');
   }
 
@@ -148,99 +148,16 @@ export class World implements Stage {
     this.database.down = false;
     this.database.slowMs = 0;
     this.database.commitFaults.length = 0;
-    for (const { process } of this.#clients) process.thaw();
+    for (const { process } of this.clients) process.thaw();
     this.spawn(true);
-    this.#last.cache.ready().catch((error: unknown) => this.expect(error));
-  }
-
-  get #last(): Client {
-    return this.#clients.at(-1) as Client;
-  }
-
-  // What must hold when faults are over.
-
-  #drain(): void {
-    const beganMs = this.scheduler.nowMs;
-    const living = this.#clients.filter(({ isUsable }) => isUsable);
-    this.#within(() => `an operation did not end: ${this.#clients.flatMap(({ process, busy }) => (process.alive ? [...busy].map((doing) => `${process.name}: ${doing}`) : [])).join(', ')}`, () => this.#clients.every(({ busy, process }) => !process.alive || busy.size === 0));
-    this.#within(() => 'a request never arrived', () => this.server.strays === 0);
-    // Everybody flushes, and learns on the way what it had been acknowledged and is lost.
-    this.#all('the lanes were not drained', living, (client) => client.drain());
-    this.journal.counts['drain ms'] = this.scheduler.nowMs - beganMs;
-    if (this.setup.policy === 'write-behind') {
-      this.oracle.checkDrained(this.server.tables, this.setup.ttlMs !== undefined, this.database.rows, this.scheduler.nowMs < FINISHED_KEPT_MS ? this.database.letters.all.length : undefined);
-      this.#checkLosses();
-      this.#all('a receipt never settled', living, (client) => client.askLate(LATE_RECEIPTS));
-    }
-    this.#all('a read never returned', [this.#last], (client) => client.readAll());
-    this.#all('a read never returned', [this.#last], (client) => client.readSettled());
-    if (this.setup.policy === 'write-behind' && this.database.letters.all.length === 0 && this.prng.chance(ROLL_BACK_CHANCE)) this.#rollBack();
-    this.#all('a cache was not closed', living, (client) => client.close(5_000));
-    if (this.scheduler.until(() => false, DRAIN_MS) || !this.scheduler.isEmpty) this.#fail(7, 'something goes on after every cache was closed');
-    if (this.#found !== undefined) throw this.#found;
-  }
-
-  /** The store comes back without its last commits: the lanes that know of them stop and name them, until an operator goes on. */
-  #rollBack(): void {
-    const last = this.#last;
-    const stored = this.server.tables.map(({ header }) => header?.generation ?? 0);
-    if (!this.database.restore()) return;
-    const lost = stored.map((generation, lane) => generation - (this.database.fences[lane]?.generation ?? 0));
-    this.journal.note(() => `the store is restored without ${lost.join(', ')} generations`);
-    const isStopped = lost.some((generations) => generations > 0);
-    this.journal.count(isStopped ? 'rolled back: stopped' : 'rolled back: nothing lost');
-    this.#isRolledBack = isStopped;
-    const flushed = { reason: 'nothing' };
-    this.#all('a write never ended', [last], (client) => client.touchAll());
-    this.#all('a flush over a restored store never ended', [last], (client) => client.cache.flush().catch((error: Error) => void (flushed.reason = error.message)));
-    if (isStopped !== /the store lost generations \d+ to \d+/.test(flushed.reason)) this.#fail(12, `the store lost ${lost.join(', ')} generations of its lanes, and a flush said ${flushed.reason}`);
-    if (!isStopped) return;
-    this.#all('an operator did not get the lanes to go on', [last], (client) => client.cache.resume({ acceptStoreRollback: true }));
-    this.#all('the lanes were not drained after an operator went on', [last], (client) => client.drain());
-    this.oracle.checkDrained(this.server.tables, this.setup.ttlMs !== undefined, this.database.rows, undefined);
-  }
-
-  #all(late: string, clients: readonly Client[], task: (client: Client) => Promise<void>): void {
-    const left = new Set(clients);
-    for (const client of clients) void task(client).catch((error: unknown) => this.expect(error)).finally(() => left.delete(client));
-    this.#within(() => `${late} for ${[...left].map(({ process }) => process.name).join(', ')}`, () => left.size === 0);
-  }
-
-  #within(late: () => string, done: () => boolean): void {
-    if (!this.#until(done, DRAIN_MS)) this.#fail(8, `${late()} within ${DRAIN_MS} ms after the last fault`);
-  }
-
-  /** Loss is never silent, and never reported where there is none. */
-  #checkLosses(): void {
-    for (const { process, acknowledged, losses, isUsable } of this.#clients) {
-      // By lane; a write that was sent again and one that took its place have a position together.
-      const lost = new Map<number, Set<string>>();
-      for (const { position, key, synced } of acknowledged) {
-        const fate = this.oracle.fateOf(position, key);
-        if (fate === 'pending') this.#fail(1, `the acknowledged write of ${key} at ${position.epoch}/${position.seq} is neither stored nor lost`);
-        if (fate !== 'lost') continue;
-        if (synced && !this.mayLoseSynced) this.#fail(1, `the write of ${key} at ${position.epoch}/${position.seq} was acknowledged as fsynced, and is lost`);
-        lost.set(position.lane, (lost.get(position.lane) ?? new Set()).add(`${position.epoch}/${position.seq}`));
-      }
-      for (const [lane, { size: count }] of lost) {
-        const told = losses.get(lane);
-        if (isUsable && told === undefined) this.#fail(1, `${process.name} was never told that its writes on lane ${lane} are lost`);
-        // A client that slept through more than is remembered is told of a loss of unknown extent.
-        if (isUsable && told !== 0 && (told as number) < count) this.#fail(1, `${process.name} was told that ${told} of its writes on lane ${lane} are lost; it lost ${count}`);
-      }
-      for (const lane of losses.keys()) if (!this.mayLose || !this.oracle.lossy.has(lane)) this.#fail(1, `${process.name} was told of a loss on lane ${lane} that was none`);
-    }
-  }
-
-  #fail(invariant: number, message: string): never {
-    throw this.#found ?? new Violation(invariant, message);
+    (this.clients.at(-1) as Client).cache.ready().catch((error: unknown) => this.expect(error));
   }
 
   get #found(): Error | undefined {
-    return this.oracle.violation ?? this.#violation;
+    return this.oracle.findings.first ?? this.#violation;
   }
 
-  #until(done: () => boolean, limitMs: number): boolean {
+  until(done: () => boolean, limitMs: number): boolean {
     const reached = this.scheduler.until(() => this.#found !== undefined || done(), limitMs);
     if (this.#found !== undefined) throw this.#found;
     return reached;
@@ -269,11 +186,15 @@ export class Broken extends Error {
   }
 }
 
-/** Runs one schedule, between two tasks of the event loop: that is where promise callbacks can be run to their end. */
-export function simulate(seed: number, linesMax = 0): Promise<Report> {
+/**
+ * Runs one schedule, between two tasks of the event loop: that is where promise callbacks can be run to their end. With
+ * `theme` only if it has that one.
+ */
+export function simulate(seed: number, linesMax = 0, theme = ''): Promise<Report> {
   return new Promise((resolve, reject) => {
     setImmediate(() => {
       const world = new World(seed, linesMax);
+      if (theme !== '' && world.theme.name !== theme) return resolve(NO_REPORT);
       try {
         resolve(world.run());
       } catch (error) {

@@ -48,7 +48,7 @@ export class Versions {
   }
 
   /** A value that could be seen beside the newest is gone. */
-  ended(key: string, json: string, step: number): void {
+  ended(key: string, json: string | undefined, step: number): void {
     for (const version of this.#of(key)) if (version.json === json) version.untilStep = Math.min(version.untilStep, step);
   }
 

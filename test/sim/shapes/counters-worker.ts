@@ -1,4 +1,0 @@
-import { COUNTERS } from './counters.ts';
-import { serve } from './serve.ts';
-
-serve(COUNTERS);

@@ -1,4 +1,0 @@
-import { LOG } from './log.ts';
-import { serve } from './serve.ts';
-
-serve(LOG);
