@@ -18,6 +18,8 @@ const examples = [
   ['sessions.ts', []],
   ['page-views.ts', ['--minutes', '3', '--minute-ms', '100']],
   ['telemetry.ts', ['--seconds', '1']],
+  ['leaderboard.ts', ['--seconds', '1']],
+  ['payments.ts', ['--payments', '4000']],
 ] as const;
 
 describe('snippets', () => {
