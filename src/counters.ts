@@ -2,12 +2,18 @@ import { fromScaled, toScaled } from './core/decimal.ts';
 import { parseCountersOptions, type CountersOptions, type IncrementOptions, type ParsedCounters } from './counters-options.ts';
 import { aborted, untilAborted } from './engine/abort.ts';
 import type { Engine } from './engine/engine.ts';
-import type { Incremented } from './engine/shapes.ts';
-import { STORED_RECEIPT, type Receipt } from './engine/receipt.ts';
+import type { Whole } from './engine/increments.ts';
+import { STORED_RECEIPT, type PendingReceipt, type Receipt } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
 import { LifeCycle } from './life-cycle.ts';
 import type { Inspection } from './observe/inspect.ts';
 import { refuseAck } from './options.ts';
+
+interface Incremented {
+  readonly receipt: PendingReceipt;
+  /** Undefined when it was not wanted. */
+  readonly total: bigint | undefined;
+}
 
 const DEFAULTS: IncrementOptions = Object.freeze({});
 
@@ -29,18 +35,45 @@ export class Counters<N extends number | bigint | string> extends LifeCycle<N, P
    * front does not know the total it is loaded first. Rejects with MILLRACE_KEY or MILLRACE_VALUE before anything is added,
    * with MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED, and with `ack: 'stored'` with MILLRACE_REJECTED or MILLRACE_LOST.
    */
-  async increment(key: string, by: number | bigint | string = 1, options: IncrementOptions = DEFAULTS): Promise<N> {
-    const { total } = await this.#increment(key, by, true, options);
-    return this.#show(total as bigint);
+  increment(key: string, by: number | bigint | string = 1, options: IncrementOptions = DEFAULTS): Promise<N> {
+    const { engine } = this;
+    if (engine === undefined || !this.#isPlain(options)) return this.#increment(key, by, true, options).then(({ total }) => this.#show(total as bigint));
+    // On the way of most increments there is one promise, the front's answer.
+    try {
+      return this.#writersFor(engine, key).increment(key, this.#scaled(key, by), this.options.settings.ack, this.#shown);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
 
   /**
    * Adds `by` without asking for the total, so nothing is ever loaded: it works while the store is down, at full speed.
    * Resolves with a receipt when it is acknowledged; rejects like {@link increment}.
    */
-  async add(key: string, by: number | bigint | string = 1, options: IncrementOptions = DEFAULTS): Promise<Receipt> {
+  add(key: string, by: number | bigint | string = 1, options: IncrementOptions = DEFAULTS): Promise<Receipt> {
+    const { engine } = this;
+    if (engine === undefined || !this.#isPlain(options)) return this.#add(key, by, options);
+    try {
+      return this.#writersFor(engine, key).add(key, this.#scaled(key, by), this.options.settings.ack);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  async #add(key: string, by: number | bigint | string, options: IncrementOptions): Promise<Receipt> {
     const { receipt } = await this.#increment(key, by, false, options);
     return (options.ack ?? this.options.settings.ack) === 'stored' ? STORED_RECEIPT : receipt;
+  }
+
+  #isPlain(options: IncrementOptions): boolean {
+    return options === DEFAULTS && this.options.settings.ack !== 'stored';
+  }
+
+  #writersFor(engine: Engine, key: string): NonNullable<Engine['counters']> {
+    this.checkKey(key);
+    this.refuseClosed();
+    this.#checkStorable(engine, key);
+    return writersOf(engine);
   }
 
   /** The total; 0 for a key that was never incremented. */
@@ -80,14 +113,17 @@ export class Counters<N extends number | bigint | string> extends LifeCycle<N, P
     const engine = this.engine ?? (await this.attached());
     this.refuseClosed();
     this.#checkStorable(engine, key);
-    const incremented = writersOf(engine).increment(key, scaled, isWanted, ack);
+    const writers = writersOf(engine);
+    const incremented: Promise<Incremented> = isWanted ? writers.increment(key, scaled, ack, (total, receipt) => ({ receipt, total })) : writers.add(key, scaled, ack).then((receipt) => ({ receipt, total: undefined }));
     const done = options.signal === undefined ? await incremented : await untilAborted(incremented, options.signal, this.name, key);
     if (ack === 'stored') await engine.untilStored(done.receipt, options.signal);
     return done;
   }
 
-  #scaled(key: string, by: number | bigint | string): bigint {
+  #scaled(key: string, by: number | bigint | string): Whole {
     const { scale, settings } = this.options;
+    // No limit is below what a double holds exactly.
+    if (scale === 0 && typeof by === 'number' && Number.isSafeInteger(by)) return by;
     const scaled = typeof by === 'bigint' ? by * 10n ** BigInt(scale) : typeof by === 'number' || typeof by === 'string' ? toScaled(String(by), scale) : undefined;
     // A whole number that a double does not hold exactly is not what was meant.
     const isExact = typeof by !== 'number' || !Number.isInteger(by) || Number.isSafeInteger(by);
@@ -98,6 +134,8 @@ export class Counters<N extends number | bigint | string> extends LifeCycle<N, P
     if (scaled > settings.sumMax || scaled < -settings.sumMax) throw new MillraceError('MILLRACE_VALUE', `The increment of "${key}" is beyond ${fromScaled(settings.sumMax, scale)}.`, { cache: this.name, key });
     return scaled;
   }
+
+  readonly #shown = (total: bigint): N => this.#show(total);
 
   #show(total: bigint): N {
     const { numbers, scale } = this.options;

@@ -35,9 +35,20 @@ export class Log<E> extends LifeCycle<E, ParsedLog<E>> {
    * place in the order now, once and for all. Rejects with MILLRACE_VALUE or MILLRACE_KEY before anything is appended,
    * with MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED, and with `ack: 'stored'` with MILLRACE_REJECTED or MILLRACE_LOST.
    */
-  async append(event: E, options: AppendOptions = DEFAULTS): Promise<Receipt> {
-    const [receipt] = await this.appendMany([event], options);
-    return receipt as Receipt;
+  append(event: E, options: AppendOptions = DEFAULTS): Promise<Receipt> {
+    const { engine } = this;
+    const { ack } = this.options.settings;
+    if (engine === undefined || this.#early > 0 || options !== DEFAULTS || ack === 'stored') return this.appendMany([event], options).then(([receipt]) => receipt as Receipt);
+    // On the way of most events there is one promise, the front's answer.
+    try {
+      this.refuseClosed();
+      const lane = this.#laneOf(event);
+      const json = this.#encode(event);
+      this.#checkStorable(engine, json);
+      return logOf(engine).append(lane, `[${this.#nextOrder()},${json}]`, ack);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
 
   /** {@link append} for many; all are checked before the first is appended. Receipts in the order of `events`. */

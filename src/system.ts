@@ -14,6 +14,8 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(timer) };
   },
   soon: (task) => void setImmediate(task),
+  // A tick runs before microtasks, unless it is asked for by one: then when there are none left.
+  turnEnd: (task) => queueMicrotask(() => process.nextTick(task)),
 };
 
 /** The machine's chance. */

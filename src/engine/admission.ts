@@ -29,6 +29,11 @@ export class Admission {
     this.#watermarks = watermarks;
   }
 
+  /** No step is under way on any lane. */
+  get isQuiet(): boolean {
+    return this.#steps === 0;
+  }
+
   /** What occupies all lanes, as far as it is known here. */
   occupied(): { entries: number; bytes: number } {
     let entries = 0;

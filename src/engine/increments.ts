@@ -3,12 +3,15 @@ import { MillraceError } from '../errors.ts';
 import type { Admitted } from './admission.ts';
 import type { EngineContext } from './context.ts';
 import { WRITES_IN_FLIGHT_MAX } from './settings.ts';
-import type { Asked, StepResult, Steps } from './step-writer.ts';
+import type { Asked, Placed, StepResult, Steps } from './step-writer.ts';
 import type { Totals } from './totals.ts';
+
+/** A whole number: as a double where that is exact, which is what costs least. */
+export type Whole = number | bigint;
 
 /** An increment that was asked for. */
 export interface AskedIncrement extends Asked {
-  readonly by: bigint;
+  readonly by: Whole;
   /** Whether its total is to be told. */
   readonly isWanted: boolean;
 }
@@ -19,7 +22,7 @@ const INCREMENTS_PER_STEP_MAX = 4_000;
 /** The sum of each key in a batch. */
 interface Sums {
   readonly at: ReadonlyMap<string, number>;
-  readonly sums: bigint[];
+  readonly sums: Whole[];
   readonly wanted: boolean[];
 }
 
@@ -35,8 +38,9 @@ export class IncrementSteps implements Steps<AskedIncrement> {
     this.#totals = totals;
   }
 
+  /** As if no key came twice. */
   entriesOf(batch: readonly AskedIncrement[]): number {
-    return new Set(batch.map(({ key }) => key)).size;
+    return batch.length;
   }
 
   async send(lane: number, batch: readonly AskedIncrement[], bytes: number, { maxEntries, maxBytes }: Admitted): Promise<StepResult<AskedIncrement>> {
@@ -46,7 +50,7 @@ export class IncrementSteps implements Steps<AskedIncrement> {
     const result = await front.increment(lane, {
       accepted: batch.length,
       keys,
-      sums,
+      sums: sums.map(BigInt),
       wanted,
       shape: settings.shape,
       limit: settings.sumMax,
@@ -57,7 +61,7 @@ export class IncrementSteps implements Steps<AskedIncrement> {
     });
     switch (result.kind) {
       case 'accepted':
-        return { ...result, places: placesOf(batch, at, sums, result) };
+        return { ...result, places: wanted.includes(true) ? totalsOf(batch, at, sums, result) : batch.map(({ key }) => ({ key, seq: result.seq, told: undefined })) };
       case 'unsettled':
         return this.#unsettled(lane, batch, keys, result);
       default:
@@ -86,7 +90,7 @@ export class IncrementSteps implements Steps<AskedIncrement> {
 
 function sumsOf(batch: readonly AskedIncrement[]): Sums {
   const at = new Map<string, number>();
-  const sums: bigint[] = [];
+  const sums: Whole[] = [];
   const wanted: boolean[] = [];
   for (const { key, by, isWanted } of batch) {
     const i = at.get(key);
@@ -95,20 +99,28 @@ function sumsOf(batch: readonly AskedIncrement[]): Sums {
       sums.push(by);
       wanted.push(isWanted);
     } else {
-      sums[i] = (sums[i] as bigint) + by;
+      sums[i] = plus(sums[i] as Whole, by);
       if (isWanted) wanted[i] = true;
     }
   }
   return { at, sums, wanted };
 }
 
+function plus(a: Whole, b: Whole): Whole {
+  if (typeof a === 'number' && typeof b === 'number') {
+    const sum = a + b;
+    if (Number.isSafeInteger(sum)) return sum;
+  }
+  return BigInt(a) + BigInt(b);
+}
+
 /** All increments of a step are in one generation, so they share its seq; each has a total of its own. */
-function placesOf(batch: readonly AskedIncrement[], at: Sums['at'], sums: readonly bigint[], { seq, totals }: Extract<IncrementResult, { kind: 'accepted' }>) {
-  const running = totals.map((total, i) => (total === undefined ? undefined : total - (sums[i] as bigint)));
+function totalsOf(batch: readonly AskedIncrement[], at: Sums['at'], sums: readonly Whole[], { seq, totals }: Extract<IncrementResult, { kind: 'accepted' }>): Placed['places'] {
+  const running = totals.map((total, i) => (total === undefined ? undefined : total - BigInt(sums[i] as Whole)));
   return batch.map(({ key, by }) => {
     const i = at.get(key) as number;
     const before = running[i];
-    const total = before === undefined ? undefined : before + by;
+    const total = before === undefined ? undefined : before + BigInt(by);
     running[i] = total;
     return { key, seq, told: total };
   });

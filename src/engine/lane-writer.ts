@@ -9,6 +9,7 @@ import { answerAtLevels } from './confirmation.ts';
 import type { EngineContext } from './context.ts';
 import { PendingReceipt, type Progress } from './receipt.ts';
 import type { Position, Watermark } from './watermark.ts';
+import { whenCollected } from './turn.ts';
 import { WRITE_BYTES_MAX, WRITE_KEYS_MAX, WRITES_IN_FLIGHT_MAX } from './settings.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
@@ -134,7 +135,8 @@ export class LaneWriter {
   #wakeUp(): void {
     if (this.#wakeUpSet || this.#held > 0 || this.#inFlight.size >= WRITES_IN_FLIGHT_MAX) return;
     this.#wakeUpSet = true;
-    this.#context.clock.soon(() => {
+    const isLone = (): boolean => this.#queue.length === 1 && this.#queue[0]?.callers.length === 1;
+    whenCollected(this.#context, this.#admission.isQuiet, isLone, () => {
       this.#wakeUpSet = false;
       this.#pump();
     });

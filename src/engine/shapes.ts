@@ -5,7 +5,7 @@ import type { Admission } from './admission.ts';
 import { AppendSteps, type AskedAppend } from './appends.ts';
 import { Board } from './board.ts';
 import type { EngineContext } from './context.ts';
-import { IncrementSteps, type AskedIncrement } from './increments.ts';
+import { IncrementSteps, type AskedIncrement, type Whole } from './increments.ts';
 import type { PendingReceipt } from './receipt.ts';
 import { ScoreSteps, type AskedScore } from './scores.ts';
 import { StepWriter, type StepHooks } from './step-writer.ts';
@@ -14,12 +14,6 @@ import type { Watermark } from './watermark.ts';
 
 /** Beside its key, what a delta is estimated to take. */
 const DELTA_BYTES = 24;
-
-export interface Incremented {
-  readonly receipt: PendingReceipt;
-  /** After this very increment; undefined when it was not wanted. */
-  readonly total: bigint | undefined;
-}
 
 /** The writers of a cache of counters. */
 export class CounterWriters {
@@ -32,12 +26,25 @@ export class CounterWriters {
     this.#lanes = watermarks.map((watermark, lane) => new StepWriter(context, lane, watermark, admission, hooks, steps));
   }
 
-  /** Resolves when the front has acknowledged the increment at `ack` (`stored` counts as `buffered`). */
-  increment(key: string, by: bigint, isWanted: boolean, ack: AckLevel): Promise<Incremented> {
-    const writer = this.#lanes[laneOf(key, this.#lanes.length)] as StepWriter<AskedIncrement>;
+  /**
+   * Resolves with what `answer` makes of the total after this very increment, when the front has acknowledged it at `ack`
+   * (`stored` counts as `buffered`).
+   */
+  increment<T>(key: string, by: Whole, ack: AckLevel, answer: (total: bigint, receipt: PendingReceipt) => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      writer.push({ key, by, isWanted, ack, bytes: key.length + DELTA_BYTES, resolve: (receipt, total) => resolve({ receipt, total: total as bigint | undefined }), reject });
+      this.#push({ key, by, isWanted: true, ack, bytes: key.length + DELTA_BYTES, resolve: (receipt, total) => resolve(answer(total as bigint, receipt)), reject });
     });
+  }
+
+  /** {@link increment} without asking for the total. */
+  add(key: string, by: Whole, ack: AckLevel): Promise<PendingReceipt> {
+    return new Promise((resolve, reject) => {
+      this.#push({ key, by, isWanted: false, ack, bytes: key.length + DELTA_BYTES, resolve, reject });
+    });
+  }
+
+  #push(asked: AskedIncrement): void {
+    (this.#lanes[laneOf(asked.key, this.#lanes.length)] as StepWriter<AskedIncrement>).push(asked);
   }
 
   get isBusy(): boolean {

@@ -7,6 +7,7 @@ import type { EngineContext } from './context.ts';
 import type { WriterHooks } from './lane-writer.ts';
 import { PendingReceipt } from './receipt.ts';
 import { WRITE_BYTES_MAX } from './settings.ts';
+import { whenCollected } from './turn.ts';
 import type { Watermark } from './watermark.ts';
 
 /** What a step writer asks of the rest of the engine. */
@@ -143,7 +144,7 @@ export class StepWriter<A extends Asked> {
   #wakeUp(): void {
     if (this.#wakeUpSet || this.#held > 0 || this.#inFlight >= this.#steps.inFlightMax) return;
     this.#wakeUpSet = true;
-    this.#context.clock.soon(() => {
+    whenCollected(this.#context, this.#admission.isQuiet, () => this.#queue.length === 1, () => {
       this.#wakeUpSet = false;
       this.#pump();
     });
@@ -155,7 +156,7 @@ export class StepWriter<A extends Asked> {
       const entries = this.#steps.entriesOf(count === this.#queue.length ? this.#queue : this.#queue.slice(0, count));
       const admitted = this.#admission.begin(this.#lane, entries, bytes, () => this.#pump());
       if (admitted === undefined) break;
-      const batch = this.#queue.splice(0, count);
+      const batch = this.#take(count);
       this.#inFlight++;
       void this.#send(batch, bytes, admitted);
     }
@@ -164,6 +165,13 @@ export class StepWriter<A extends Asked> {
       this.#idle = [];
       for (const resolve of idle) resolve();
     }
+  }
+
+  #take(count: number): readonly A[] {
+    if (count < this.#queue.length) return this.#queue.splice(0, count);
+    const all = this.#queue;
+    this.#queue = [];
+    return all;
   }
 
   /** How many of those that wait go in the next step. */

@@ -11,6 +11,11 @@ export interface Clock {
   after(ms: number, task: () => void, keepAlive?: boolean): Timer;
   /** Calls `task` when the work that is already queued has run: where writes of one turn are collected. */
   soon(task: () => void): void;
+  /**
+   * Calls `task` when this turn of the event loop, with all that its promises set off, has run to its end, and before anything
+   * comes in. Without it, `soon` is taken.
+   */
+  turnEnd?(task: () => void): void;
 }
 
 export interface Timer {

@@ -76,7 +76,7 @@ export function deltasPage(reply: Reply): DeltasResult {
   if (reply[0] === 'refused') return { kind: 'refused', epoch: reply[1] as number };
   const [, next, prefix, flat] = reply as readonly [string, string, number, string[]];
   const rows: (readonly [string, bigint])[] = [];
-  for (let i = 0; i < flat.length; i += 2) rows.push([(flat[i] as string).slice(prefix), BigInt(flat[i + 1] as string)]);
+  for (let i = 0; i < flat.length; i += 2) if (flat[i] !== '') rows.push([(flat[i] as string).slice(prefix), BigInt(flat[i + 1] as string)]);
   return { kind: 'deltas', rows, next };
 }
 

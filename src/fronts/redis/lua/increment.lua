@@ -18,7 +18,7 @@ if shape ~= ARGV[2] then return { 'misshapen', shape } end
 
 local n, batchBytes, maxEntries, maxBytes, limit = ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0, ARGV[8] + 0
 local wanted, mayExpire = ARGV[9], ARGV[10] ~= ''
-local DELTAS, EXACT = PREFIX .. 'deltas', 2 ^ 53
+local DELTAS, TABLE, EXACT = PREFIX .. 'deltas', '', 2 ^ 53
 -- unpack fails at about 8,000 values; a chunk has two for each key.
 local CHUNK = 3000
 local deltas, totals = {}, {}
@@ -82,6 +82,12 @@ if entries + n > maxEntries or bytes + batchBytes > maxBytes then
   if fresh > room then return { 'full', entries, bytes, room } end
 end
 
+-- The server keeps a small hash as a list, through which each of many keys would be searched for: 11 µs a key at 250 keys, 3 µs
+-- in a table. A value that is longer than what such a list may have makes a table of it from the beginning.
+if pending == 0 and fresh > 0 then
+  redis.call('HSET', DELTAS, TABLE, string.rep('-', 65))
+  sinceMs = clock()
+end
 for from = 1, set, 2 * CHUNK do redis.call('HSET', DELTAS, unpack(sets, from, math.min(set, from + 2 * CHUNK - 1))) end
 for from = 1, slot, 2 * CHUNK do redis.call('MSET', unpack(slots, from, math.min(slot, from + 2 * CHUNK - 1))) end
 for _, i in ipairs(deltasToAdd) do redis.call('HINCRBY', DELTAS, ARGV[9 + 2 * i], ARGV[10 + 2 * i]) end
@@ -90,7 +96,6 @@ for at, name in pairs(later) do after[at] = redis.call('GET', name) end
 
 local newBytes = 0
 if n > 0 then newBytes = math.floor(batchBytes * fresh / n + 0.5) end
-if pending == 0 and fresh > 0 then sinceMs = clock() end
 seq, pending, pendingBytes = seq + ARGV[3], pending + fresh, pendingBytes + newBytes
 redis.call('SETRANGE', HEADER, 0, struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes))
 return { 'accepted', seq, epoch, pending, entries + fresh, bytes + newBytes, after }
