@@ -1,9 +1,11 @@
 import { QueuedWrites } from '../contestants/queue.ts';
+import { TextbookWriteBehind } from '../contestants/textbook.ts';
 import { compete, load, ratioOf, timed, type Contestant, type Sample } from '../suite/measure.ts';
 import { atLeast, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
 import { createCache, documentOf, postgresStore, redisFront, TABLE, type Document, type Stage } from '../suite/stage.ts';
 
 const IN_FLIGHT = 512;
+const TEXTBOOK_FLUSH_MS = 1_000;
 const value = documentOf();
 
 /** Distinct keys accepted and stored: the clock stops when the last row is in PostgreSQL. */
@@ -13,6 +15,7 @@ export async function endToEnd(stage: Stage): Promise<CaseReport> {
   const json = JSON.stringify(value);
   const none = (): Promise<number> => Promise.resolve(0);
   let queue: QueuedWrites;
+  let textbook: TextbookWriteBehind;
   let cache: ReturnType<typeof createCache<Document>>;
   const all = (n: number, write: (i: number) => Promise<unknown>, stored: () => Promise<void>): Promise<Sample> =>
     timed(n, stage.redisCpuUs, async () => {
@@ -37,6 +40,16 @@ export async function endToEnd(stage: Stage): Promise<CaseReport> {
           },
         ),
       after: () => queue.close(),
+    },
+    {
+      name: 'textbook write-behind (lost with the process)',
+      async before() {
+        await stage.empty();
+        await stage.freshTable();
+        textbook = new TextbookWriteBehind(stage.pool, stage.redis, TEXTBOOK_FLUSH_MS);
+      },
+      run: () => all(queued, (i) => textbook.write([`k${i}`, json]), () => textbook.flush()),
+      after: () => textbook.close(),
     },
     {
       name: 'millrace',

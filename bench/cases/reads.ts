@@ -20,6 +20,7 @@ export async function reads(stage: Stage): Promise<CaseReport> {
   const manyAt = (i: number): string[] => Array.from({ length: MANY }, (_, n) => keys[(i * MANY + n) % KEYS] as string);
   const contestants: Contestant[] = [
     { name: 'GET, node-redis', run: () => load(IN_FLIGHT, count, stage.redisCpuUs, async (i) => JSON.parse((await stage.redis.get(keys[i % KEYS] as string)) as string) as unknown) },
+    { name: 'GET, ioredis', run: () => load(IN_FLIGHT, count, stage.redisCpuUs, async (i) => JSON.parse((await stage.ioredis.get(keys[i % KEYS] as string)) as string) as unknown) },
     { name: 'millrace get', run: () => load(IN_FLIGHT, count, stage.redisCpuUs, (i) => cache.get(keys[i % KEYS] as string)) },
     { name: 'millrace, 100 gets one after the other', run: () => load(4, Math.ceil(batches / 10), stage.redisCpuUs, async (i) => { for (const key of manyAt(i)) await cache.get(key); }) },
     { name: 'millrace getMany(100)', run: () => load(4, batches, stage.redisCpuUs, (i) => cache.getMany(manyAt(i))) },
