@@ -45,7 +45,7 @@ async function at(stage: Stage, pending: number): Promise<Depth> {
   await cache.ready();
   cache.pause();
   for (let i = 0; i < pending; i += 1_000) await cache.setMany(Array.from({ length: 1_000 }, (_, n) => [`k${i + n}`, value] as const));
-  await stage.redis.sendCommand(['CONFIG', 'SET', 'slowlog-log-slower-than', '1000']);
+  await stage.redis.sendCommand(['CONFIG', 'SET', 'slowlog-log-slower-than', '1000', 'slowlog-max-len', '100000']);
   await stage.redis.sendCommand(['SLOWLOG', 'RESET']);
   // Over keys that are pending already, so that the depth stays what it is.
   const written = await load(512, PROBE, stage.redisCpuUs, (i) => cache.set(`k${i % pending}`, value));
@@ -53,8 +53,9 @@ async function at(stage: Stage, pending: number): Promise<Depth> {
   cache.resume();
   await cache.flush();
   const drainUs = ((performance.now() - startedAt) * 1_000) / pending;
-  const slow = (await stage.redis.sendCommand(['SLOWLOG', 'GET', '1000'])) as unknown as readonly (readonly [number, number, number, readonly string[]])[];
+  // The last of the cleaning up is done when the cache is closed.
   await cache.close();
+  const slow = (await stage.redis.sendCommand(['SLOWLOG', 'GET', '-1'])) as unknown as readonly (readonly [number, number, number, readonly string[]])[];
   const scripts = slow.filter(([, , , command]) => /^evalsha/i.test(command[0] as string));
   return { writeUs: 1e6 / written.perSecond, drainUs, slowestMs: Math.max(0, ...scripts.map(([, , us]) => us / 1_000)) };
 }
