@@ -165,6 +165,25 @@ describe('what is pending', () => {
   });
 });
 
+describe('a store that was restored', () => {
+  test('stops what flushes, until somebody says that it goes on', async () => {
+    await withApplication((carts) => carts.set('a', { items: 1 }));
+    expect(await millrace('flush')).toMatchObject({ code: 0 });
+    await admin.query(`CREATE TABLE ${schema}.saved AS TABLE ${schema}.millrace_fence`);
+    await withApplication((carts) => carts.setMany([['a', { items: 2 }], ['b', { items: 2 }]]));
+    expect(await millrace('flush')).toMatchObject({ code: 0 });
+    await admin.query(`TRUNCATE ${schema}.millrace_fence; INSERT INTO ${schema}.millrace_fence TABLE ${schema}.saved; UPDATE ${schema}.carts SET cart = '{"items": 1}' WHERE id = 'a'; DELETE FROM ${schema}.carts WHERE id = 'b'`);
+    const stopped = await millrace('flush', '--json');
+    expect(stopped.code).toBe(1);
+    expect(stopped.stdout + stopped.stderr).toMatch(/the store lost generation/);
+    const accepted = await millrace('flush', '--accept-store-rollback', '--json');
+    expect(accepted).toMatchObject({ code: 0 });
+    await withApplication((carts) => carts.set('c', { items: 3 }));
+    expect(await millrace('flush')).toMatchObject({ code: 0 });
+    expect(await stored()).toEqual({ a: { items: 1 }, c: { items: 3 } });
+  });
+});
+
 describe('dead letters', () => {
   const written = { items: 500, note: secret };
   let flushed: Ended;

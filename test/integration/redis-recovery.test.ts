@@ -1,3 +1,5 @@
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createClient } from 'redis';
 import { expect, test } from 'vitest';
 import { createCache, type Cache, type CacheEvents } from '../../src/index.ts';
@@ -68,5 +70,54 @@ test('what a restart without persistence took is counted to the write', async ()
   await cache.set('next', 1);
   await cache.flush();
   expect([...store.rows.keys()]).toEqual(['stored', 'next']);
+  await cache.close();
+});
+
+/** Keeps a copy of what the server has now; what it gives back puts the copy in the place of what the server has then. */
+async function copyOf(server: Server): Promise<() => Promise<void>> {
+  const [file, copy] = ['dump.rdb', 'copy.rdb'].map((name) => join(server.dir, name)) as [string, string];
+  await command(server.url, 'SAVE');
+  await copyFile(file, copy);
+  return async () => {
+    await server.kill9();
+    await copyFile(copy, file);
+    await server.restart();
+  };
+}
+
+test('an old copy of the front gives back what it has, and what it lacks is counted to the write', async () => {
+  await using server = await startRedis();
+  const store = new MemoryStore();
+  const { cache, losses, outcomes } = open(server, store);
+  for (let i = 0; i < 5; i++) await cache.set(`kept${i}`, i);
+  const restore = await copyOf(server);
+  const receipts = await Promise.all(Array.from({ length: 7 }, (_, i) => cache.set(`late${i}`, i)));
+  await restore();
+  await eventually('the lane is recovered', () => outcomes.includes('current') && losses.length > 0);
+  expect(losses).toEqual([{ lane: 0, count: 7, cause: 'front-lost-tail' }]);
+  for (const receipt of receipts) await expect(receipt.stored()).rejects.toMatchObject({ code: 'MILLRACE_LOST' });
+  await cache.set('next', 1);
+  await cache.flush();
+  expect([...store.rows.keys()].toSorted()).toEqual(['kept0', 'kept1', 'kept2', 'kept3', 'kept4', 'next']);
+  expect((await cache.stats()).lost).toBe(7);
+  await cache.close();
+});
+
+test('an old copy of the front that is behind the store gives back nothing: no old value is served, or stored again', async () => {
+  await using server = await startRedis();
+  const store = new MemoryStore();
+  const { cache, losses, outcomes } = open(server, store);
+  for (let i = 0; i < 5; i++) await cache.set(`k${i}`, i);
+  const restore = await copyOf(server);
+  for (let i = 0; i < 5; i++) await cache.set(`k${i}`, 100 + i);
+  await cache.flush();
+  for (let i = 0; i < 3; i++) await cache.set(`k${i}`, 200 + i);
+  await restore();
+  await eventually('the lane is recovered', () => outcomes.includes('behind') && losses.length > 0);
+  expect(losses).toEqual([{ lane: 0, count: 3, cause: 'front-lost-tail' }]);
+  expect(await cache.getMany(['k0', 'k4'])).toEqual(new Map([['k0', 100], ['k4', 104]]));
+  await cache.flush();
+  expect(store.versions.get('k0')).toEqual(['100']);
+  expect((await cache.stats()).lost).toBe(3);
   await cache.close();
 });

@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import { Client } from 'pg';
+import { describe, expect, test, vi } from 'vitest';
 import type { Judge } from '../../src/core/letter.ts';
 import type { DeadLetter, LaneStore, Mutation } from '../../src/ports/store.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
@@ -30,7 +31,35 @@ async function apply(store: LaneStore, rows: readonly Mutation[]) {
 
 const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] as number;
 
+/** Statements that write rows of the table, whatever became of them. */
+async function statementsOf(work: () => Promise<unknown>): Promise<number> {
+  const query = vi.spyOn(Client.prototype, 'query');
+  try {
+    await work();
+    return query.mock.calls.filter(([asked]) => /"t"/.test((asked as unknown as { text?: string }).text ?? '')).length;
+  } finally {
+    query.mockRestore();
+  }
+}
+
 describe('a generation of 10,000 rows', () => {
+  test('costs at most 2·log2(10,000) statements more for a bad row, wherever that is', async () => {
+    await using opened = await open();
+    const { store } = opened;
+    generations = 0;
+    const most = Math.floor(2 * Math.log2(ROWS));
+    const good = await statementsOf(() => apply(store, rowsOf(0, () => false)));
+    expect(good).toBe(ROWS / BATCH);
+    const extras: number[] = [];
+    // The first and last rows of generation, segment and batch, and some between.
+    for (const place of [0, 1, 255, 499, 500, 3_499, 3_500, 3_999, 4_000, 4_321, 9_500, 9_998, 9_999]) {
+      extras.push((await statementsOf(() => apply(store, rowsOf(1, (at) => at === place)))) - good);
+    }
+    console.info(`statements for one bad row of ${ROWS}: ${Math.min(...extras)} to ${Math.max(...extras)} more than the ${good} without; ${most} allowed`);
+    expect(Math.min(...extras)).toBeGreaterThan(0);
+    expect(Math.max(...extras)).toBeLessThanOrEqual(most);
+  }, 60_000);
+
   test('is delayed by less than 100 ms by a bad one', async () => {
     await using opened = await open();
     const { store } = opened;
@@ -45,6 +74,7 @@ describe('a generation of 10,000 rows', () => {
       delayed.push(tookMs);
     }
     const delayMs = median(delayed) - median(good);
+    console.info(`one bad row of ${ROWS} delays the others by ${delayMs.toFixed(0)} ms (medians of 5)`);
     // Several times what it is on a machine that does nothing else.
     expect(delayMs).toBeLessThan(100 * 5);
   });
