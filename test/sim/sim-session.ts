@@ -96,7 +96,12 @@ export class SimSession implements Store {
       if (restores !== database.restores) throw unavailable('restored');
       const fault = database.commitFaults.shift();
       if (fault === 'deadlock' || fault === 'lost') throw unavailable(fault);
-      if (fault === undefined) return commit();
+      if (fault === undefined) {
+        const result = commit();
+        // It took so long that its process is gone: nobody tells the front, and others may have written meanwhile.
+        if (!this.#process.alive) onLate();
+        return result;
+      }
       const happen = (): void => {
         try {
           commit();
