@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Client, Pool } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createCache, type Cache } from '../../src/index.ts';
+import { createCache, createLeaderboard, type Cache } from '../../src/index.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
-import { postgresStore } from '../../src/stores/postgres/index.ts';
+import { postgresLeaderboard, postgresStore } from '../../src/stores/postgres/index.ts';
 import { postgresUrl, redisUrl } from '../servers/index.ts';
 import { root, startMillrace, type Ended } from './cli-process.ts';
 
@@ -271,5 +271,55 @@ describe('what is wrong with the command or the configuration is said', () => {
     const { code, stdout } = await startMillrace(['status', '--json'], { cwd: folder, env: { ...env, REDIS_URL: 'redis://127.0.0.1:1' } }).ended;
     expect(JSON.parse(stdout)).toMatchObject({ ok: false, caches: [{ name, ok: false, error: { code: 'MILLRACE_FRONT_UNAVAILABLE' } }] });
     expect(code).toBe(1);
+  });
+});
+
+describe('counters, logs and leaderboards', () => {
+  const shapes = `
+    import pg from 'pg';
+    import { createClient } from 'redis';
+    import { createCounters, createLeaderboard, createLog, defineConfig } from 'millrace';
+    import { redisFront } from 'millrace/redis';
+    import { postgresCounters, postgresLeaderboard, postgresLog } from 'millrace/postgres';
+
+    const pool = new pg.Pool({ connectionString: process.env['POSTGRES_URL'] as string });
+    const common = { front: redisFront({ client: createClient({ url: process.env['REDIS_URL'] as string }) }), flush: { maxDelay: '1h' } } as const;
+    export const views = createCounters({ ...common, name: '${name}-views', store: postgresCounters({ pool, table: '${schema}.views', key: 'key', count: 'count' }) });
+    export const events = createLog({ ...common, name: '${name}-events', store: postgresLog({ pool, table: '${schema}.events', value: 'doc' }) });
+    export const board = createLeaderboard({ ...common, name: '${name}-board', store: postgresLeaderboard({ pool, table: '${schema}.scores', member: 'member', score: 'score' }) });
+    export default defineConfig({ caches: [views, events, board] });
+  `;
+
+  beforeEach(async () => {
+    await writeFile(join(folder, 'shapes.config.ts'), shapes);
+    await admin.query(`CREATE TABLE ${schema}.views (key text PRIMARY KEY, count bigint); CREATE TABLE ${schema}.events (doc jsonb); CREATE TABLE ${schema}.scores (member text, score bigint)`);
+  });
+
+  const shaped = (...args: string[]): Promise<Ended> => millrace(...args, '--config', 'shapes.config.ts');
+
+  test('are examined, flushed and looked into like caches', async () => {
+    const refused = await shaped('doctor', `${name}-board`);
+    expect(refused.stdout).toMatch(/add unique \("member"\)/);
+    expect(refused.code).toBe(1);
+    await admin.query(`ALTER TABLE ${schema}.scores ADD UNIQUE (member)`);
+    const examined = JSON.parse((await shaped('doctor', '--json')).stdout) as { caches: { name: string; findings: { check: string; severity: string }[] }[] };
+    for (const { findings } of examined.caches) expect(findings.find(({ check }) => check === 'postgres.table')?.severity).toBe('ok');
+    expect(examined.caches.length).toBe(3);
+
+    const client = createClient({ url: redisUrl() });
+    const pool = new Pool({ connectionString: postgresUrl() });
+    const board = createLeaderboard({ name: `${name}-board`, front: redisFront({ client }), store: postgresLeaderboard({ pool, table: `${schema}.scores`, member: 'member', score: 'score' }), flush: false });
+    await board.add('ann', 7);
+    await board.close();
+    await pool.end();
+    expect((await shaped('inspect', `${name}-board`, 'ann')).stdout).toMatch(/ann in .*-board: pending/);
+    expect((await shaped('flush')).code).toBe(0);
+    expect((await admin.query(`SELECT member, score::int FROM ${schema}.scores`)).rows).toEqual([{ member: 'ann', score: 7 }]);
+    expect((await shaped('inspect', `${name}-board`, 'ann')).stdout).toMatch(/ann in .*-board: stored/);
+    const status = JSON.parse((await shaped('status', '--json')).stdout) as { caches: { name: string }[] };
+    expect(status.caches.map((cache) => cache.name)).toEqual([`${name}-views`, `${name}-events`, `${name}-board`]);
+    const { code, stderr } = await shaped('inspect', `${name}-events`, 'x');
+    expect(stderr).toMatch(/is a log, which has no keys/);
+    expect(code).toBe(2);
   });
 });
