@@ -13,10 +13,10 @@ export interface Bundle extends AsyncDisposable {
 }
 
 /**
- * Bundles `test/sim/worker.ts` with all that it imports, planted bugs included. A text to be replaced that is not there
+ * Bundles `entry`, a worker of schedules, with all that it imports, planted bugs included. A text to be replaced that is not there
  * exactly once is an error: a mutant must never silently be none.
  */
-export async function bundle(mutant?: Mutant): Promise<Bundle> {
+export async function bundle(mutant?: Mutant, entry = 'test/sim/worker.ts'): Promise<Bundle> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-sim-'));
   const planted = { times: 0 };
   await build({
@@ -29,7 +29,7 @@ export async function bundle(mutant?: Mutant): Promise<Bundle> {
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    entry: [join(ROOT, 'test/sim/worker.ts')],
+    entry: [join(ROOT, entry)],
     outDir: folder,
     plugins: [
       {

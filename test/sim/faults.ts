@@ -1,4 +1,4 @@
-import type { Client } from './client.ts';
+import type { SimProcess } from './sim-process.ts';
 import type { SimServer } from './sim-server.ts';
 import type { SimDatabase } from './sim-database.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -20,8 +20,16 @@ export interface Stage extends Surroundings {
   later(ms: number, task: () => void): void;
 }
 
+/** A process that a fault can hit. */
+export interface Victim {
+  readonly process: SimProcess;
+  readonly connection: { cut(): void };
+  kill(): void;
+  close(timeoutMs: number): Promise<void>;
+}
+
 /** Kinds of faults. Each gets the process that it hits, where it hits one. */
-export const FAULTS: Readonly<Record<string, (world: Stage, client: Client) => void>> = {
+export const FAULTS: Readonly<Record<string, (world: Stage, client: Victim) => void>> = {
   kill: (world, client) => {
     client.kill();
     world.later(world.prng.between(0, 500), () => world.spawn());

@@ -127,7 +127,7 @@ export class SimConnection implements Front {
     return (this.#steps[lane] as SimSteps).run(name, step);
   }
 
-  #lanes({ lanes, random }: Attachment): LaneFront {
+  #lanes({ lanes, random, shape = '' }: Attachment): LaneFront {
     const server = this.#server;
     const { keysPerStep } = this.#world.setup;
     const read = (lane: number, key: string): ReturnType<LaneFront['read']> => this.#call(lane, 'read', (table) => (server.isCurrent(lane) ? table.readSlot(key) : UNRECOVERED));
@@ -149,9 +149,19 @@ export class SimConnection implements Front {
           if (result.kind === 'accepted') this.#world.oracle.executed(lane, batch, result.epoch, result.seq, this.#isLate);
           return result;
         }),
-      increment: (lane, batch) => this.#step(lane, 'increment', (table, env) => increment(table, env, batch)),
+      increment: (lane, batch) =>
+        this.#step(lane, 'increment', (table, env) => {
+          const result = increment(table, env, batch);
+          if (result.kind === 'accepted') this.#world.shapes?.incremented(lane, batch, result.epoch, result.seq, this.#process.name);
+          return result;
+        }),
       fillTotals: (lane, loaded) => this.#step(lane, 'fillTotals', (table, env) => fillTotals(table, env, loaded)),
-      append: (lane, batch) => this.#step(lane, 'append', (table, env) => append(table, env, batch)),
+      append: (lane, batch) =>
+        this.#step(lane, 'append', (table, env) => {
+          const result = append(table, env, batch);
+          if (result.kind === 'accepted') this.#world.shapes?.appended(lane, batch, result.epoch, result.seq, this.#isLate);
+          return result;
+        }),
       writeScores: (lane, batch) => this.#step(lane, 'writeScores', (table, env) => writeScores(table, env, batch)),
       fillScores: (lane, loaded) => this.#step(lane, 'fillScores', (table, env) => fillScores(table, env, loaded)),
       readScores: (lane, shape, query) => this.#step(lane, 'readScores', (table, env) => readScores(table, env, shape, query)),
@@ -172,7 +182,8 @@ export class SimConnection implements Front {
       cut: (lane, epoch, digest) => this.#step(lane, 'cut', (table, env) => cut(table, env, epoch, digest)),
       readGeneration: (lane, epoch, generation, cursor) => this.#call(lane, 'readGeneration', (table) => readGeneration(table, server.runId, epoch, generation, cursor, keysPerStep)),
       readDeltas: (lane, epoch, generation, cursor) => this.#call(lane, 'readDeltas', (table) => readDeltas(table, server.runId, epoch, generation, cursor, keysPerStep)),
-      readLog: (lane, epoch, generation, from) => this.#call(lane, 'readLog', (table) => readLog(table, server.runId, epoch, generation, from, keysPerStep)),
+      // A page with fewer events than were asked for is the last.
+      readLog: (lane, epoch, generation, from, limit) => this.#call(lane, 'readLog', (table) => readLog(table, server.runId, epoch, generation, from, limit)),
       readFlightScores: (lane, epoch, generation, cursor) => this.#call(lane, 'readFlightScores', (table) => readFlightScores(table, server.runId, epoch, generation, cursor, keysPerStep)),
       acknowledge: (lane, ack) => this.#call(lane, 'acknowledge', (table) => acknowledge(table, server.runId, { ...ack, limit: keysPerStep })),
       header: async (lane) => {
@@ -180,7 +191,7 @@ export class SimConnection implements Front {
         if (current && header !== undefined) (this.#steps[lane] as SimSteps).incarnation = header.incarnation;
         return { header, current };
       },
-      recover: (lane, recovery) => this.#step(lane, 'recover', (table) => recover(table, { ...recovery, lanes, runId: server.runId, incarnation: random.token() })),
+      recover: (lane, recovery) => this.#step(lane, 'recover', (table) => recover(table, { ...recovery, lanes, shape, runId: server.runId, incarnation: random.token() })),
       confirm: (lane, epoch) => this.#step(lane, 'confirm', (table) => confirm(table, server.runId, epoch)),
       adopt: (lane) => this.#step(lane, 'adopt', (table) => adopt(table, { lanes, runId: server.runId, incarnation: random.token() })),
       sync: (_level, lane) => this.#call(lane, 'sync', () => server.sync()),

@@ -137,7 +137,7 @@ export class SimServer {
 function shown(result: unknown): string {
   if (typeof result !== 'object' || result === null) return String(result);
   if ('result' in result) return shown(result.result);
-  return JSON.stringify(result, (name, value: unknown) => (name === 'header' || name === 'flight' ? undefined : value));
+  return JSON.stringify(result, (name, value: unknown) => (name === 'header' || name === 'flight' ? undefined : typeof value === 'bigint' ? String(value) : value));
 }
 
 export function headerText(header: LaneHeader | undefined): string {

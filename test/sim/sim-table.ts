@@ -101,6 +101,14 @@ export class SimTable implements LaneTable {
     return this.#ttls.seen;
   }
 
+  get deltas(): ReadonlyMap<string, bigint> {
+    return this.#deltas;
+  }
+
+  get log(): readonly string[] {
+    return this.#log;
+  }
+
   readHeader(): LaneHeader | undefined {
     return this.header;
   }

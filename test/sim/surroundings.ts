@@ -1,3 +1,5 @@
+import type { IncrementBatch } from '../../src/core/lane-deltas.ts';
+import type { AppendBatch } from '../../src/core/lane-log.ts';
 import type { Policy } from '../../src/index.ts';
 import type { Journal } from './journal.ts';
 import type { Oracle } from './oracle/oracle.ts';
@@ -30,6 +32,13 @@ export interface Setup {
   readonly lateMsMax: number;
 }
 
+/** Who is told of what the front executes for counters and logs. */
+export interface ShapeWitness {
+  incremented(lane: number, batch: IncrementBatch, epoch: number, seq: number, process: string): void;
+  /** `isLate` when it was executed after its connection broke: then its process may have gone on without it. */
+  appended(lane: number, batch: AppendBatch, epoch: number, seq: number, isLate: boolean): void;
+}
+
 /** What every part of the simulated world lives in. */
 export interface Surroundings {
   readonly prng: Prng;
@@ -37,6 +46,8 @@ export interface Surroundings {
   readonly journal: Journal;
   readonly setup: Setup;
   readonly oracle: Oracle;
+  /** Where the caches hold counters or a log. */
+  readonly shapes?: ShapeWitness;
   /** Nothing new begins. */
   readonly ending: boolean;
   /** A server has executed a step for a process; a fault may have waited for it. */

@@ -6,7 +6,7 @@ import type { Findings } from '../violation.ts';
  * Calls that may be begun after a failure that the breaker does not count, because it belongs to a call from before the
  * store was last held to be down.
  */
-const UNCOUNTED_MAX = 10;
+const UNCOUNTED_MAX = 20;
 
 /** How often one process asks a store that does not answer: within the budget that its breaker promises. */
 export class Attempts {

@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { expect, test } from 'vitest';
+import { bundle } from './bundle.ts';
+import { FAULTS } from './faults.ts';
+import { runSchedules } from './pool.ts';
+import { entryOf, replayOf, SHAPES, type ShapeName } from './shapes/entry.ts';
+import { huntShapes, SHAPE_MUTANTS } from './shapes/mutants.ts';
+
+/** Of each shape as many as the budget allows, but some at least on a machine that is busy. `npm run sim:shapes` runs any number. */
+const SCHEDULES_MAX = 2_000;
+const SCHEDULES_MIN = 500;
+const BUDGET_MS = 20_000;
+const FIRST_SEED = 1;
+/** All are found within some dozens. */
+const HUNT_SCHEDULES = 2_000;
+const THREADS = Math.min(2, availableParallelism());
+
+/** What the protocol can answer of a shape, and what a receipt can tell. */
+const BOTH = ['cut: cut', 'cut: refused', 'commit: applied', 'commit: fenced', 'acknowledge: done', 'acknowledge: refused', 'recover: created', 'recover: current', 'recover: behind', 'retry: retried', 'receipt: stored', 'receipt: MILLRACE_LOST', 'receipt: MILLRACE_REJECTED'];
+const BRANCHES: Readonly<Record<ShapeName, readonly string[]>> = {
+  counters: [...BOTH, 'increment: accepted', 'increment: full', 'increment: unrecovered', 'increment: unsettled', 'fillTotals: totals', 'fillTotals: stale', 'fillTotals: unrecovered', 'readDeltas: deltas', 'readDeltas: refused'],
+  log: [...BOTH, 'append: accepted', 'append: full', 'append: unrecovered', 'readLog: entries', 'readLog: refused'],
+};
+
+test.each(SHAPES)(`up to ${SCHEDULES_MAX} schedules of %s with faults break no promise and drain`, async (shape) => {
+  await using simulator = await bundle(undefined, entryOf(shape));
+  const { report, finding } = await runSchedules({ file: simulator.file, firstSeed: FIRST_SEED, schedules: SCHEDULES_MAX, schedulesMin: SCHEDULES_MIN, budgetMs: BUDGET_MS, threads: THREADS });
+  expect(finding && `${finding.message}\nreplay it with: ${replayOf(shape, finding.seed)}`).toBeUndefined();
+  // The schedules do what they are there for: each fault, and each answer of the protocol.
+  const never = [...Object.keys(FAULTS).map((name) => `fault: ${name}`), ...BRANCHES[shape]].filter((name) => report.counts[name] === undefined);
+  expect(never).toEqual([]);
+}, 900_000);
+
+test(`each of ${SHAPE_MUTANTS.length} planted bugs of counters and logs is found within ${HUNT_SCHEDULES} schedules`, async () => {
+  const survivors: string[] = [];
+  await huntShapes(SHAPE_MUTANTS, { threads: THREADS, schedules: HUNT_SCHEDULES }, ({ name }, finding) => void (finding === undefined && survivors.push(name)));
+  expect(survivors).toEqual([]);
+}, 900_000);
+
+test('every one of them can be planted, and has a name of its own', async () => {
+  const missing: string[] = [];
+  for (const { name, file, find } of SHAPE_MUTANTS) if ((await readFile(file, 'utf8')).split(find).length !== 2) missing.push(name);
+  expect(missing).toEqual([]);
+  expect(new Set(SHAPE_MUTANTS.map(({ name }) => name)).size).toBe(SHAPE_MUTANTS.length);
+});

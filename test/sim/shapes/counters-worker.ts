@@ -1,0 +1,4 @@
+import { COUNTERS } from './counters.ts';
+import { serve } from './serve.ts';
+
+serve(COUNTERS);

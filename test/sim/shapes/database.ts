@@ -1,0 +1,102 @@
+import { judgeFence } from '../../../src/core/fence.ts';
+import type { Fence } from '../../../src/core/lane.ts';
+import type { Judge } from '../../../src/core/letter.ts';
+import type { ApplyResult, DeadLetter, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, RefusedMutation, RetryResult } from '../../../src/ports/store.ts';
+import type { SimProcess } from '../sim-process.ts';
+import { SimDatabase } from '../sim-database.ts';
+import { SimSession } from '../sim-session.ts';
+import type { Surroundings } from '../surroundings.ts';
+import type { ShapeOracle } from './shape-oracle.ts';
+
+/** What a row is refused with. */
+const REFUSAL = '23514';
+
+/** What the table of a shape makes of its mutations. */
+export interface Table {
+  refuses(json: string): boolean;
+  write(rows: Map<string, string>, mutation: Mutation): void;
+}
+
+const fenceOf = (lane: number): string => `fence of ${lane}`;
+
+/** The simulated database with counters or events. What it refuses it refuses for ever. */
+export class ShapeDatabase extends SimDatabase {
+  readonly #oracle: ShapeOracle;
+  readonly #table: Table;
+
+  constructor(world: Surroundings, lanes: number, oracle: ShapeOracle, table: Table) {
+    super(world, lanes);
+    this.#oracle = oracle;
+    this.#table = table;
+  }
+
+  /** Rows, and the generations of lanes by {@link fenceOf}, in one snapshot. */
+  override load(keys: readonly string[]): Map<string, string> {
+    const rows = super.load(keys);
+    this.fences.forEach(({ generation }, lane) => {
+      if (keys.includes(fenceOf(lane))) rows.set(fenceOf(lane), String(generation));
+    });
+    return rows;
+  }
+
+  override raiseEpoch(lane: number, above = 0): Fence {
+    const fence = this.fences[lane] as Fence;
+    const epoch = Math.max(fence.epoch, above) + 1;
+    this.#oracle.epochRaised(lane, epoch);
+    return (this.fences[lane] = { ...fence, epoch });
+  }
+
+  override commit(flush: Flush, batches: readonly (readonly Mutation[])[]): ApplyResult {
+    const fenced = flush.lanes.flatMap((generation): FencedLane[] => {
+      const fence = this.fences[generation.lane];
+      const verdict = judgeFence(generation, fence);
+      return verdict === undefined ? [] : [{ lane: generation.lane, verdict, fence }];
+    });
+    if (fenced.length > 0) return { kind: 'fenced', lanes: fenced };
+    this.#oracle.checkBatches(batches);
+    for (const { lane, letters } of flush.lanes) if (letters) this.letters.sweep(lane);
+    const refused: RefusedMutation[] = [];
+    const written = batches.flat();
+    for (const mutation of written) {
+      const { lane, key, json } = mutation;
+      if (!this.#table.refuses(json as string)) {
+        this.#table.write(this.rows, mutation);
+        continue;
+      }
+      const verdict = flush.judge({ code: REFUSAL, attempts: undefined });
+      const id = this.letters.insert(mutation, flush.lanes.find((other) => other.lane === lane) as LaneGeneration, REFUSAL, verdict);
+      refused.push({ id, lane, key, code: REFUSAL, message: 'refused', state: verdict.state });
+    }
+    for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences[lane] = { ...(this.fences[lane] as Fence), epoch, generation, seq: cutSeq, digest };
+    for (const generation of flush.lanes) this.#oracle.committed(generation, this.rows);
+    return { kind: 'applied', rows: written.length - refused.length, statements: batches.length, refused, superseded: 0 };
+  }
+
+  override retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): RetryResult {
+    if (this.fences[lane]?.epoch !== epoch) return { kind: 'fenced' };
+    return { kind: 'retried', letters: this.letters.retry(letters, judge, () => REFUSAL) };
+  }
+}
+
+/** One process's sessions with it. */
+export class ShapeSession extends SimSession {
+  readonly holds: 'counters' | 'log';
+
+  constructor(world: Surroundings, database: ShapeDatabase, process: SimProcess, holds: 'counters' | 'log') {
+    super(world, database, process);
+    this.holds = holds;
+  }
+
+  override async attach(): Promise<LaneStore> {
+    const attached = await super.attach();
+    return {
+      ...attached,
+      async loadTotals(lanes, keys) {
+        const found = await attached.load([...keys, ...lanes.map(fenceOf)]);
+        const generations = new Map(lanes.map((lane) => [lane, Number(found.get(fenceOf(lane)))]));
+        for (const lane of lanes) found.delete(fenceOf(lane));
+        return { totals: found, generations };
+      },
+    };
+  }
+}

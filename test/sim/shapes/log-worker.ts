@@ -1,0 +1,4 @@
+import { LOG } from './log.ts';
+import { serve } from './serve.ts';
+
+serve(LOG);
