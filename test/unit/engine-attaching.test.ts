@@ -106,6 +106,24 @@ test('an operator who goes on with a store that lost commits is not overtaken by
   expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '1', b: '1' });
 });
 
+test('a cache that closes while another worker has its lanes waits for that one, until its deadline', async () => {
+  await using bench = new EngineBench({ shared: true, durable: true });
+  const worker = bench.open();
+  await bench.clock.until(worker.ready());
+  const [first, second] = [bench.open(), bench.open()];
+  await bench.clock.until(Promise.all([first.set('a', 1), second.ready()]));
+  expect(await bench.clock.until(first.close())).toEqual({ stored: 0, remaining: 0, dead: 0 });
+  expect(bench.store.rows.get('a')).toBe('1');
+  await worker.pause();
+  await bench.clock.until(second.set('b', 1));
+  const before = bench.clock.monotonic();
+  expect(await bench.clock.until(second.close({ timeout: 300 }))).toEqual({ stored: 0, remaining: 1, dead: 0 });
+  expect(bench.clock.monotonic() - before).toBeLessThanOrEqual(300);
+  await bench.clock.until(worker.resume());
+  await bench.clock.until(worker.flush());
+  expect(bench.store.rows.get('b')).toBe('1');
+});
+
 test('a fault in the background that nobody waits for is told, until the cache closes', async () => {
   await using bench = new EngineBench({ shared: true });
   const reader = bench.open({ flush: false });
