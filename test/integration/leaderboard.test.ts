@@ -239,6 +239,25 @@ describe('a board that is gone from the front', () => {
   });
 });
 
+test('a large board is loaded by two processes at once, while both write to it', async () => {
+  const name = await table();
+  await schema.pool.query(`insert into ${name} select 'm' || i, (i * 7919) % 20000 from generate_series(1, 30000) i`);
+  const prefix = uniquePrefix();
+  const open = () => createLeaderboard({ name, front: redisFront({ client: createClient({ url: redisUrl() }), prefix }), store: storeOf(name), flush: { maxDelay: 20, lease: '300ms' } });
+  await using one = open();
+  await using two = open();
+  await Promise.all([one.ready(), two.ready()]);
+  const writes = [one, two].flatMap((board, process) => Array.from({ length: 300 }, (_, i) => (i % 3 === 0 ? board.remove(`m${100 * i + process + 1}`) : board.add(`m${100 * i + process + 1}`, 50_000))));
+  await Promise.all([one.top(1), two.rank('m2'), ...writes]);
+  await Promise.all([one.flush(), two.flush()]);
+  const rows = await schema.rows(`select member, score, (row_number() over (order by score desc, member collate "C"))::int as rank from ${name}`);
+  expect(rows.length).toBe(29_800);
+  const ranks = new Map(rows.map(({ member, rank }) => [member as string, rank]));
+  expect(await two.top(10_000)).toEqual(rows.filter(({ rank }) => (rank as number) <= 10_000).toSorted((a, b) => (a['rank'] as number) - (b['rank'] as number)));
+  const members = Array.from({ length: 300 }, (_, i) => `m${1 + i * 97}`);
+  expect(await Promise.all(members.map((member) => one.rank(member)))).toEqual(members.map((member) => ranks.get(member)));
+}, 120_000);
+
 test('what depends on a board that cannot be loaded says so, and what does not depend on it goes on', async () => {
   const name = await table();
   await insert(name, { a: 1 });
