@@ -1,7 +1,7 @@
 /**
  * Increments per second at 512 in flight: plain `INCRBY key 1` of node-redis against `add` and `increment` of counters,
- * over the same keys on the same server, in alternating rounds, medians. The store is PGlite and is not flushed to. The time
- * goes into the script: sums as strings cost Lua more than the server (`info commandstats` tells).
+ * over the same keys on the same server, in alternating rounds, medians. The store is PGlite and is not flushed to. What
+ * limits it is in docs/performance.md.
  *
  *   node --import ./scripts/run-ts.mjs bench/micro/redis-increment.ts [redis://host:port] [rounds] [keys]
  */
