@@ -21,11 +21,11 @@ export interface Verdict {
 export function judge(history: History, evidence: Evidence, { survives }: Terms): Verdict {
   const excused = reportedLost(history);
   for (const write of excused) if (survives.has(write.level) || write.stored) excused.delete(write);
-  const matter = { history, evidence, excused, forgets: !survives.has('buffered') && !survives.has('fsynced') };
   const writes = [...history.writes.values()];
+  const canLose = writes.some(({ level }) => !survives.has(level));
+  const matter = { history, evidence, excused, forgets: canLose };
   const violations = [...judgeDocs(matter), ...judgeCounts(matter), ...judgeEvents(matter)];
   // Where every level survives there is nothing to report; elsewhere the last writes must be missing.
-  const canLose = writes.some(({ level }) => !survives.has(level));
   for (const { member, cache, lane, count, t } of canLose ? falseAlarms(history, everStored(history, evidence)) : history.losses) {
     violations.push({ offence: 'falseAlarms', what: `${member} reported ${count} lost in lane ${lane} of ${cache} at ${t}, ${canLose ? 'but its last writes there are stored' : 'where nothing can be lost'}` });
   }
