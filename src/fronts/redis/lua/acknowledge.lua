@@ -2,7 +2,7 @@
 -- KEYS  1 header
 -- ARGV  1 epoch, 2 generation, 3 expiry in ms or '', 4 keys to clean in this step (0: only refused ones go), then refused keys
 -- Gives { 'done' | 'more', header } | { 'refused', epoch }
--- Cost  O(keys to clean and refused ones), of the former a hash table may give some more; O(refused ones) when nothing expires
+-- Cost  O(keys to clean and refused ones), O(refused ones) when nothing expires
 local h = lane()
 if not h or h.run ~= RUN or h.epoch ~= tonumber(ARGV[1]) then return { 'refused', h and h.epoch or 0 } end
 local generation = tonumber(ARGV[2])
@@ -32,8 +32,8 @@ if not done then
   -- On from where the last step came to: SPOP would look for each mark anew, among more and more places that are empty.
   local page = redis.call('SSCAN', FLIGHT, h.fstate == 'stored' and redis.call('GET', cursorKey) or '0', 'COUNT', limit)
   local cursor, names, now = page[1], page[2], clock()
-  -- A small set comes whole; what is left of it comes again.
-  local count = cursor == '0' and math.min(#names, limit) or #names
+  -- A page can have more, and a small set comes whole: what is left of it is found by another scan.
+  local count = math.min(#names, limit)
   for from = 1, count, 6000 do redis.call('SREM', FLIGHT, unpack(names, from, math.min(count, from + 5999))) end
   local due = ttlMs and whole(now + ttlMs)
   for i = 1, count do
@@ -51,7 +51,7 @@ if not done then
       redis.call('PEXPIREAT', name, at)
     end
   end
-  -- A server that was restarted has its marks in other places, some of them behind the cursor.
+  -- A server that was restarted, too, has marks behind the cursor.
   done = cursor == '0' and redis.call('EXISTS', FLIGHT) == 0
   redis.call('SET', cursorKey, cursor, 'PX', 3600000)
 end
