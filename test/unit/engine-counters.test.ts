@@ -235,3 +235,15 @@ test('deltas are read in pages, until another worker has the lane', async () => 
   expect(bench.store.rows.size).toBe(1_200);
   expect(pages).toBeGreaterThan(3);
 });
+
+test('sums that no double holds are exact, and one who wants no total is told none', async () => {
+  await using bench = new EngineBench();
+  const counters = bench.counters();
+  const max = Number.MAX_SAFE_INTEGER;
+  const said = await bench.clock.until(Promise.all([max, max, -max, -max].map((by) => outcome(counters.add('a', by)))));
+  expect(said).toEqual(Array.from({ length: 4 }, () => 'written'));
+  expect(await bench.clock.until(counters.get('a'))).toBe(0);
+  const [total] = await bench.clock.until(Promise.all([counters.increment('a', 3), counters.add('b', 4)]));
+  expect(total).toBe(3);
+  expect(await bench.clock.until(counters.get('b'))).toBe(4);
+});

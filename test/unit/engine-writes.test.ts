@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { WRITE_BYTES_MAX } from '../../src/engine/settings.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';
 import { EngineBench } from './engine-bench.ts';
@@ -45,4 +46,45 @@ test('a front that was restarted before it could confirm a write says that the w
   };
   const said = await bench.clock.until(Promise.all([outcome(cache.set('b', 1)), outcome(cache.set('c', 1, { ack: 'buffered' }))]));
   expect(said).toEqual([expect.stringMatching(/^MILLRACE_LOST .*before it could confirm the write as 'fsynced'/), 'written']);
+});
+
+test('a lone write to a front that others share goes at the end of its turn, several go together after it', async () => {
+  await using bench = new EngineBench({ shared: true });
+  const { clock } = bench;
+  const turns: string[] = [];
+  const ends: (() => void)[] = [];
+  const cache = bench.open({
+    clock: {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      after: (ms, task) => clock.after(ms, task),
+      soon: (task) => clock.soon(task),
+      turnEnd: (task) => void ends.push(task),
+    },
+  });
+  await clock.until(cache.ready());
+  bench.onFront.write = (go, _lane, { keys }) => {
+    turns.push(keys.join());
+    return go();
+  };
+  const end = async (): Promise<void> => {
+    await clock.advance(0);
+    for (const task of ends.splice(0)) task();
+  };
+  const lone = cache.set('a', 1);
+  await end();
+  expect(turns).toEqual(['a']);
+  await clock.until(lone);
+  const both = Promise.all([cache.set('b', 1), cache.set('c', 1)]);
+  await end();
+  expect(turns).toEqual(['a']);
+  await clock.until(both);
+  expect(turns).toEqual(['a', 'b,c']);
+});
+
+test('write-through statements are bounded in bytes', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open<string>({ policy: 'write-through' });
+  await bench.clock.until(Promise.all(['a', 'b', 'c'].map((key) => cache.set(key, 'x'.repeat(WRITE_BYTES_MAX * 0.7)))));
+  expect(bench.store.batches.map(({ rows }) => rows.length)).toEqual([1, 1, 1]);
 });
