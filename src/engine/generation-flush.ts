@@ -140,13 +140,15 @@ export class GenerationFlush {
     await Promise.all(cuts.map((cut) => this.#acknowledge(cut, result.refused.filter(({ lane }) => lane === cut.lane.index), batches.missing.get(cut.lane.index))));
   }
 
-  /** A generation begins after what is stored, and an answer that was lost may have told how much that is. */
+  /**
+   * A generation begins after what is stored, and an answer that was lost may have told how much that is. It is asked for
+   * again until an acknowledgement is answered: the one that was not can still arrive after the header was read.
+   */
   async #knowStoredSeq(lane: FlushLane): Promise<void> {
     if (lane.isStoredSeqKnown) return;
     const { header, current } = await this.#context.front.header(lane.index);
     if (header === undefined || !current) return;
     lane.storedSeq = header.storedSeq;
-    lane.isStoredSeqKnown = true;
   }
 
   /** Tells listeners and counters of a commit. */
