@@ -5,12 +5,13 @@ import { systemClock, systemRandom } from '../../src/system.ts';
 import { UNRECOVERED, type Front, type LaneFront } from '../../src/ports/front.ts';
 import { batchOf } from '../../src/testing/front-subject.ts';
 import { frontPlaces, type FrontPlace } from '../support/fronts.ts';
+import { simulatedPlace } from '../support/simulated-front.ts';
 
 const RUNS = 200;
 /** Far longer than a run: whether something has expired is a question of clocks, and the fronts have several. */
 const LONG_MS = 3_600_000;
 const KEYS = ['a', 'b', 'c', '__proto__', '{x}:y', 'é'];
-const KINDS = ['memory', 'lmdb', 'redis'] as const;
+const KINDS = ['memory', 'simulated', 'lmdb', 'redis'] as const;
 
 type Step = (front: LaneFront, header: LaneHeader | undefined) => Promise<unknown>;
 
@@ -134,7 +135,7 @@ const attachAll = (cache: string): Promise<LaneFront[]> =>
 
 beforeAll(async () => {
   for (const kind of KINDS) {
-    const place = await frontPlaces[kind]();
+    const place = kind === 'simulated' ? simulatedPlace() : await frontPlaces[kind]();
     places.push(place);
     fronts.push(place.front());
   }
@@ -147,7 +148,7 @@ afterAll(async () => {
   for (const place of places) await place[Symbol.asyncDispose]();
 });
 
-test('memory, LMDB and Redis agree about every step', async () => {
+test('memory, simulator, LMDB and Redis agree about every step', async () => {
   const begin = named('recover', fc.constant(undefined), (front) => front.recover(0, { fence: { epoch: 1, generation: 0, seq: 0, digest: '' }, owner: 'me', leaseMs: LONG_MS }));
   const sequence = fc.tuple(fc.option(begin, { freq: 10 }), fc.array(fc.oneof(...steps.map((arbitrary, i) => ({ arbitrary, weight: i < 4 ? 4 : 1 }))), { minLength: 1, maxLength: 25, size: 'max' }));
   await fc.assert(
@@ -170,4 +171,4 @@ test('memory, LMDB and Redis agree about every step', async () => {
     }),
     { numRuns: RUNS },
   );
-});
+}, 180_000);

@@ -5,7 +5,7 @@ import { FAULTS } from './faults.ts';
 import { runSchedules, type Finding } from './pool.ts';
 
 /** As many as the budget allows, but some at least on a machine that is busy. `npm run sim -- --schedules N` runs any number with other seeds. */
-const SCHEDULES_MAX = Number(process.env['MILLRACE_SCHEDULES'] ?? 4_000);
+const SCHEDULES_MAX = Number(process.env['MILLRACE_SCHEDULES'] ?? 20_000);
 const SCHEDULES_MIN = Math.min(SCHEDULES_MAX, 1_000);
 const BUDGET_MS = 240_000;
 const FIRST_SEED = 1;

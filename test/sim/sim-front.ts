@@ -1,11 +1,11 @@
 import { fillTotals, increment } from '../../src/core/lane-deltas.ts';
 import { acknowledge, claim, cut, readDeltas, readGeneration, readLog, release, requestFlush } from '../../src/core/lane-flush.ts';
 import { append } from '../../src/core/lane-log.ts';
-import { fillScores, readFlightScores, readScores, writeScores } from '../../src/core/lane-scores.ts';
+import { doubtScores, fillScores, readFlightScores, readScores, writeScores } from '../../src/core/lane-scores.ts';
 import { adopt, confirm, recover } from '../../src/core/lane-recover.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../src/core/lane-slots.ts';
 import { write } from '../../src/core/lane-write.ts';
-import type { LaneEnv } from '../../src/core/lane.ts';
+import { isScores, type LaneEnv } from '../../src/core/lane.ts';
 import { MillraceError } from '../../src/errors.ts';
 import { UNRECOVERED, type Attachment, type Front, type LaneFront } from '../../src/ports/front.ts';
 import type { SimProcess } from './sim-process.ts';
@@ -140,8 +140,7 @@ export class SimConnection implements Front {
       readWithTtl: (lane, key) =>
         this.#call(lane, 'read', (table) => {
           if (!server.isCurrent(lane)) return UNRECOVERED;
-          const expiry = table.readExpiry(key);
-          return { raw: table.readSlot(key), ttlMs: expiry === undefined ? undefined : expiry - table.nowMs };
+          return { raw: table.readSlot(key), ttlMs: ttlOf(table, key) };
         }),
       write: (lane, batch) =>
         this.#step(lane, 'write', (table, env) => {
@@ -172,7 +171,7 @@ export class SimConnection implements Front {
       finishIntent: (lane, keys, token, committed, ttlMs) => this.#step(lane, 'finishIntent', (table, env) => finishIntent(table, env, keys, token, committed, ttlMs)),
       invalidate: (lane, keys) =>
         this.#step(lane, 'invalidate', (table, env) => {
-          const result = invalidate(table, env, keys);
+          const result = (isScores(shape) ? doubtScores : invalidate)(table, env, keys);
           if (result.kind === 'done') for (const key of keys) if (!table.hasPending(key) && !table.hasFlight(key)) this.#world.oracle.reads.told(key);
           return result;
         }),
@@ -180,12 +179,12 @@ export class SimConnection implements Front {
       release: (lane, owner) => this.#call(lane, 'release', (table) => release(table, owner)),
       requestFlush: (lane) => this.#step(lane, 'requestFlush', (table, env) => requestFlush(table, env)),
       cut: (lane, epoch, digest) => this.#step(lane, 'cut', (table, env) => cut(table, env, epoch, digest)),
-      readGeneration: (lane, epoch, generation, cursor) => this.#call(lane, 'readGeneration', (table) => readGeneration(table, server.runId, epoch, generation, cursor, keysPerStep)),
-      readDeltas: (lane, epoch, generation, cursor) => this.#call(lane, 'readDeltas', (table) => readDeltas(table, server.runId, epoch, generation, cursor, keysPerStep)),
+      readGeneration: (lane, epoch, generation, cursor, limit) => this.#call(lane, 'readGeneration', (table) => readGeneration(table, server.runId, epoch, generation, cursor, Math.min(limit, keysPerStep))),
+      readDeltas: (lane, epoch, generation, cursor, limit) => this.#call(lane, 'readDeltas', (table) => readDeltas(table, server.runId, epoch, generation, cursor, Math.min(limit, keysPerStep))),
       // A page with fewer events than were asked for is the last.
       readLog: (lane, epoch, generation, from, limit) => this.#call(lane, 'readLog', (table) => readLog(table, server.runId, epoch, generation, from, limit)),
-      readFlightScores: (lane, epoch, generation, cursor) => this.#call(lane, 'readFlightScores', (table) => readFlightScores(table, server.runId, epoch, generation, cursor, keysPerStep)),
-      acknowledge: (lane, ack) => this.#call(lane, 'acknowledge', (table) => acknowledge(table, server.runId, { ...ack, limit: keysPerStep })),
+      readFlightScores: (lane, epoch, generation, cursor, limit) => this.#call(lane, 'readFlightScores', (table) => readFlightScores(table, server.runId, epoch, generation, cursor, Math.min(limit, keysPerStep))),
+      acknowledge: (lane, ack) => this.#call(lane, 'acknowledge', (table) => acknowledge(table, server.runId, { ...ack, limit: Math.min(ack.limit, keysPerStep) })),
       header: async (lane) => {
         const { header, current } = await this.#call(lane, 'header', (table) => ({ header: table.header, current: server.isCurrent(lane) }));
         if (current && header !== undefined) (this.#steps[lane] as SimSteps).incarnation = header.incarnation;
@@ -196,11 +195,22 @@ export class SimConnection implements Front {
       adopt: (lane) => this.#step(lane, 'adopt', (table) => adopt(table, { lanes, runId: server.runId, incarnation: random.token() })),
       sync: (_level, lane) => this.#call(lane, 'sync', () => server.sync()),
       inspect: (lane, key) =>
-        this.#call(lane, 'inspect', (table) => ({ raw: table.readSlot(key), ttlMs: undefined, pending: table.hasPending(key), inFlight: table.hasFlight(key), header: table.header })),
+        this.#call(lane, 'inspect', (table) => ({
+          raw: isScores(shape) ? table.scores.readWeight(key)?.toString() : table.readSlot(key),
+          ttlMs: ttlOf(table, key),
+          pending: table.hasPending(key) || table.readDelta(key) !== undefined || table.scores.readPending(key) !== undefined,
+          inFlight: table.hasFlight(key) || table.readFlightDelta(key) !== undefined || table.scores.readFlight(key) !== undefined,
+          header: table.header,
+        })),
       close: async () => {
         this.#closed = true;
         server.connections.delete(this);
       },
     };
   }
+}
+
+function ttlOf(table: SimTable, key: string): number | undefined {
+  const expiry = table.readExpiry(key);
+  return expiry === undefined ? undefined : expiry - table.nowMs;
 }
