@@ -10,6 +10,11 @@ export interface Admitted {
   readonly bytes: number;
 }
 
+export interface StepCounts {
+  readonly begun: number;
+  readonly ended: number;
+}
+
 /**
  * Keeps the entries and bytes of all lanes together within the cache's capacity. A front counts each lane for itself;
  * this counts what the process knows of the others. Far from the limit every writer goes ahead; near it one step goes
@@ -18,8 +23,9 @@ export interface Admitted {
 export class Admission {
   readonly #limits: BackpressureSettings;
   readonly #watermarks: readonly Watermark[];
-  /** Keys and bytes of the steps under way. */
-  #steps = 0;
+  /** Steps begun and answered since the cache was attached, and the keys and bytes of those under way. */
+  #begun = 0;
+  #ended = 0;
   #entriesUnderWay = 0;
   #bytesUnderWay = 0;
   #waiting: (() => void)[] = [];
@@ -31,7 +37,12 @@ export class Admission {
 
   /** No step is under way on any lane. */
   get isQuiet(): boolean {
-    return this.#steps === 0;
+    return this.#begun === this.#ended;
+  }
+
+  /** How many steps have begun and ended since the cache was attached. */
+  get steps(): StepCounts {
+    return { begun: this.#begun, ended: this.#ended };
   }
 
   /** What occupies all lanes, as far as it is known here. */
@@ -60,11 +71,11 @@ export class Admission {
   #begin(lane: number, entries: number, bytes: number, maxEntries: number, maxBytes: number, again: () => void): Admitted | undefined {
     const occupied = this.occupied();
     const fits = occupied.entries + this.#entriesUnderWay + entries <= maxEntries && occupied.bytes + this.#bytesUnderWay + bytes <= maxBytes;
-    if (!fits && this.#steps > 0) {
+    if (!fits && !this.isQuiet) {
       this.#waiting.push(again);
       return undefined;
     }
-    this.#steps++;
+    this.#begun++;
     this.#entriesUnderWay += entries;
     this.#bytesUnderWay += bytes;
     const own = this.#watermarks[lane] as Watermark;
@@ -73,12 +84,12 @@ export class Admission {
 
   /** For a step that must not take room: others wait for that. */
   beginWithoutRoom(): Admitted {
-    this.#steps++;
+    this.#begun++;
     return { maxEntries: 0, maxBytes: 0, entries: 0, bytes: 0 };
   }
 
   end({ entries, bytes }: Admitted): void {
-    this.#steps--;
+    this.#ended++;
     this.#entriesUnderWay -= entries;
     this.#bytesUnderWay -= bytes;
     if (this.#waiting.length === 0) return;

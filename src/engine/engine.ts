@@ -66,7 +66,7 @@ export class Engine {
     const recover = (lane: number): Promise<void> => this.#recover(lane);
     this.#watermarks = watermarks;
     this.#recovery = new Recovery(context, watermarks);
-    const flusher = this.#isDirect || settings.flush === undefined ? undefined : new Flusher(context, settings.flush, watermarks, this.#recovery, () => this.#writers.isBusy);
+    const flusher = this.#isDirect || settings.flush === undefined ? undefined : new Flusher(context, settings.flush, watermarks, this.#recovery, () => this.#writers.steps);
     const background = new Background(context);
     const progress = new LaneProgress(context, watermarks, flusher, recover, background);
     this.#flusher = flusher;

@@ -3,6 +3,7 @@ import { Pace } from '../core/pace.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { EngineContext } from './context.ts';
 import { defer, type Deferred } from '../core/deferred.ts';
+import type { StepCounts } from './admission.ts';
 import { FlushLane } from './flush-lane.ts';
 import { GenerationFlush } from './generation-flush.ts';
 import { LaneLeases } from './lane-leases.ts';
@@ -11,11 +12,8 @@ import type { Recovery } from './recovery.ts';
 import type { FlushSettings } from './settings.ts';
 import type { Watermark } from './watermark.ts';
 
-/**
- * A full batch waits this long for the answers to writes that are under way on other lanes: they belong to the same
- * burst, and batches become full instead of broken.
- */
-const BURST_MS = 2;
+/** How long a full batch waits at the most for the rest of its burst. */
+const BURST_MS = 50;
 /** With more than this many batches pending, a flush is divided over the free connections. */
 const BATCHES_PER_FLUSH = 16;
 
@@ -30,23 +28,27 @@ export class Flusher {
   readonly #lanes: readonly FlushLane[];
   readonly #leases: LaneLeases;
   readonly #generations: GenerationFlush;
-  /** Whether writes of this process are under way. */
-  readonly #writersBusy: () => boolean;
+  /** The write steps of this process, on all lanes. */
+  readonly #steps: () => StepCounts;
   #runSet = false;
-  /** Since when a batch is full, monotonic ms. */
-  #fullSince = Number.POSITIVE_INFINITY;
+  /**
+   * Of a full batch that waits for the answers to the steps that were under way when it became full: they belong to the
+   * same burst, and batches become full instead of broken. How many steps have ended then, and until when it waits,
+   * monotonic ms.
+   */
+  #burst: { readonly ended: number; readonly until: number } | undefined;
   #wakeTimer: Timer | undefined;
   readonly #active = new Set<Promise<void>>();
   #paused = false;
   #stopped = false;
   #nextFlush: Deferred<void> | undefined;
 
-  constructor(context: EngineContext, flush: FlushSettings, watermarks: readonly Watermark[], recovery: Recovery, writersBusy: () => boolean) {
+  constructor(context: EngineContext, flush: FlushSettings, watermarks: readonly Watermark[], recovery: Recovery, steps: () => StepCounts) {
     this.#context = context;
     this.#flush = flush;
     this.pace = new Pace(flush);
     this.#lanes = watermarks.map((_, index) => new FlushLane(index));
-    this.#writersBusy = writersBusy;
+    this.#steps = steps;
     const letters = new LetterRetry(context, flush);
     this.#leases = new LaneLeases(context, flush, this.#lanes, watermarks, recovery, letters, () => this.#run());
     this.#generations = new GenerationFlush(context, this.pace, this.#lanes, watermarks, this.#leases, letters);
@@ -176,21 +178,20 @@ export class Flusher {
 
   #isFull(pending: number, now: number): boolean {
     if (pending < this.pace.batchSize) {
-      this.#fullSince = Number.POSITIVE_INFINITY;
+      this.#burst = undefined;
       return false;
     }
-    if (this.#writersBusy() && now < Math.min(this.#fullSince, now) + BURST_MS) {
-      this.#fullSince = Math.min(this.#fullSince, now);
-      return false;
-    }
-    this.#fullSince = Number.POSITIVE_INFINITY;
+    const { begun, ended } = this.#steps();
+    this.#burst ??= { ended: begun, until: now + BURST_MS };
+    if (ended < this.#burst.ended && now < this.#burst.until) return false;
+    this.#burst = undefined;
     return true;
   }
 
   #setWakeTimer(now: number): void {
     this.#wakeTimer?.cancel();
     this.#wakeTimer = undefined;
-    let at = this.#fullSince + BURST_MS;
+    let at = this.#burst?.until ?? Number.POSITIVE_INFINITY;
     for (const lane of this.#lanes) at = Math.min(at, lane.wantedAt(now));
     // A lane that is due now waits for a free connection, and is seen to when one is. Letters are safe in the store, and
     // keep no process alive.

@@ -104,11 +104,6 @@ export class LaneWriter {
     });
   }
 
-  /** Whether a step is on its way to the front. */
-  get isBusy(): boolean {
-    return this.#inFlight.size > 0;
-  }
-
   get isIdle(): boolean {
     return this.#queue.length === 0 && this.#inFlight.size === 0 && this.#held === 0;
   }

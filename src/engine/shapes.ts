@@ -47,10 +47,6 @@ export class CounterWriters {
     (this.#lanes[laneOf(asked.key, this.#lanes.length)] as StepWriter<AskedIncrement>).push(asked);
   }
 
-  get isBusy(): boolean {
-    return this.#lanes.some((writer) => writer.isBusy);
-  }
-
   async idle(): Promise<void> {
     await Promise.all(this.#lanes.map((writer) => writer.idle()));
   }
@@ -70,10 +66,6 @@ export class LogWriters {
     return new Promise((resolve, reject) => {
       (this.#lanes[lane] as StepWriter<AskedAppend>).push({ key: '', entry, ack, bytes: entry.length, resolve, reject });
     });
-  }
-
-  get isBusy(): boolean {
-    return this.#lanes.some((writer) => writer.isBusy);
   }
 
   async idle(): Promise<void> {
@@ -102,10 +94,6 @@ export class ScoreWriters {
     return new Promise((resolve, reject) => {
       this.#lane.push({ key: member, op, weight, ack, bytes: member.length + DELTA_BYTES, resolve: (receipt, told) => resolve({ receipt, weight: told as number | undefined }), reject });
     });
-  }
-
-  get isBusy(): boolean {
-    return this.#lane.isBusy;
   }
 
   idle(): Promise<void> {

@@ -127,10 +127,6 @@ export class StepWriter<A extends Asked> {
     return Math.max(1, Math.floor(backpressure.maxWaiters / lanes));
   }
 
-  get isBusy(): boolean {
-    return this.#inFlight > 0;
-  }
-
   /** Resolves when everything that was asked for before the call has been answered. */
   idle(): Promise<void> {
     if (this.#isIdle()) return Promise.resolve();

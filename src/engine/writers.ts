@@ -3,7 +3,7 @@ import { laneOf } from '../core/lane-of.ts';
 import { TOMBSTONE } from '../core/slot.ts';
 import type { MillraceError } from '../errors.ts';
 import { untilAborted } from './abort.ts';
-import { Admission } from './admission.ts';
+import { Admission, type StepCounts } from './admission.ts';
 import type { Background } from './background.ts';
 import type { EngineContext } from './context.ts';
 import { DirectWriter } from './direct-writer.ts';
@@ -33,6 +33,7 @@ export class Writers {
   readonly #context: EngineContext;
   readonly #progress: LaneProgress;
   readonly #lanes: readonly LaneWriter[];
+  readonly #admission: Admission;
   readonly #room: WaitingRoom;
   readonly #direct: DirectWriter | undefined;
   /** Of a cache that holds counters, a log, or a leaderboard. */
@@ -47,6 +48,7 @@ export class Writers {
     const { shape } = settings;
     const writeBehind = settings.policy === 'write-behind';
     const admission = new Admission(settings.backpressure, watermarks);
+    this.#admission = admission;
     const room = new WaitingRoom(context, admission, {
       waitForRoom: () => progress.untilFlushed(),
       send: (lane, writers) => (this.#lanes[lane] as LaneWriter).resume(writers),
@@ -84,9 +86,9 @@ export class Writers {
     return STORED_RECEIPT;
   }
 
-  /** Whether writes of this process are on their way to the front. */
-  get isBusy(): boolean {
-    return this.#lanes.some((writer) => writer.isBusy) || this.counters?.isBusy === true || this.log?.isBusy === true || this.scores?.isBusy === true;
+  /** The steps of all lanes. */
+  get steps(): StepCounts {
+    return this.#admission.steps;
   }
 
   /** Resolves when every write that was asked for has been answered by the front. */
