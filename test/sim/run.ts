@@ -3,8 +3,8 @@
  *
  *   npm run sim -- --schedules 20000 [--seed S]    from a random seed, or from S on
  *   npm run sim -- --seed S [--lines 80]           that one; the last lines of what happened are printed with a finding
- *   npm run sim -- --mutants [--only TEXT]         looks for each planted bug, and records in which schedule it was found;
- *                                                  with --missing only for those of which no schedule is recorded
+ *   npm run sim -- --mutants [--only TEXT]         looks for each planted bug, first where it was found before, and records in which
+ *                                                  schedule it was found; with --missing only for those without a record
  *
  * `--threads N` leaves cores to others; `--theme NAME` passes over schedules of other themes (`test/sim/theme.ts`).
  * Exits with 1 when a schedule broke a promise, and prints the command that replays it; or when a planted bug survived.
@@ -66,7 +66,7 @@ async function runMutants(): Promise<void> {
   const seeds = JSON.parse(await readFile(SEEDS, 'utf8').catch(() => '{}')) as Record<string, number>;
   const survivors: string[] = [];
   const wanted = mutantsNamed(values.only).filter(({ name }) => !values.missing || !(name in seeds));
-  await hunt(wanted, { threads, schedules, theme: values.theme, hints: {} }, ({ mutant: { name, file, why }, finding }) => {
+  await hunt(wanted, { threads, schedules, theme: values.theme, hints: seeds }, ({ mutant: { name, file, why }, finding }) => {
     delete seeds[name];
     if (finding === undefined) survivors.push(name);
     else seeds[name] = finding.seed;
