@@ -87,6 +87,34 @@ test('a generation whose acknowledgement got no answer is not stored twice, also
   expect({ stored, coalesced }).toEqual({ stored: 1 + 1, coalesced: 0 });
 });
 
+test('an acknowledgement that is executed late does not make the next generation begin too early', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open();
+  const begins: number[] = [];
+  let late: (() => Promise<unknown>) | undefined;
+  let applied = 0;
+  bench.onFront.acknowledge = (go) => {
+    delete bench.onFront.acknowledge;
+    late = go;
+    return Promise.reject(unreachable());
+  };
+  bench.onStore.apply = async (go, { lanes: [generation] }) => {
+    if (generation === undefined) throw new Error('a flush of nothing');
+    begins.push(generation.fromSeq);
+    if (++applied === 1) await cache.set('b', 2);
+    if (applied !== 2) return go();
+    // The header was read; the message arrives now, and then the store does not answer.
+    await late?.();
+    throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'no answer');
+  };
+  await bench.clock.until(cache.set('a', 1));
+  await bench.clock.until(cache.flush());
+  await bench.clock.until(cache.flush());
+  expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '1', b: '2' });
+  // The cut took seq 2.
+  expect(begins).toEqual([1, 1, 3]);
+});
+
 test('values that somebody removed from the front are reported as lost, and their neighbours are stored', async () => {
   await using bench = new EngineBench();
   const cache = bench.open();
