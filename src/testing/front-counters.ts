@@ -1,29 +1,16 @@
 import { strict as assert } from 'node:assert';
 import { SUM_MAX, type IncrementBatch, type IncrementResult } from '../core/lane-deltas.ts';
-import type { Flight, LaneHeader, Shape } from '../core/lane.ts';
+import type { Flight, Shape } from '../core/lane.ts';
 import { UNRECOVERED, type LaneFront } from '../ports/front.ts';
-import { failsWith, fence, fenceOf, LONG_MS, recoveredAs, SHORT_MS, type Bench, type Register } from './front-subject.ts';
+import { failsWith, fence, fenceOf, LONG_MS, recoveredAs, SHORT_MS, type Register } from './front-subject.ts';
+import { checksOf, type Checks, SHAPED, ShapeLane } from './shape-lane.ts';
 
 const SHAPE: Shape = 'counters';
 
 type Accepted = Extract<IncrementResult, { kind: 'accepted' }>;
 
 /** Short words for what the tests do with lane 0 of a cache of counters. */
-class Counting {
-  readonly bench: Bench;
-  readonly lanes: LaneFront;
-
-  private constructor(bench: Bench, lanes: LaneFront) {
-    this.bench = bench;
-    this.lanes = lanes;
-  }
-
-  static async over(bench: Bench): Promise<Counting> {
-    const lanes = await bench.attach({ cache: 'counting', shape: SHAPE });
-    recoveredAs('created', await lanes.recover(0, { fence: fence(), owner: 'me', leaseMs: LONG_MS }));
-    return new Counting(bench, lanes);
-  }
-
+class Counting extends ShapeLane {
   try(sums: Readonly<Record<string, bigint>>, over: Partial<IncrementBatch> = {}): Promise<IncrementResult> {
     const keys = Object.keys(sums);
     return this.lanes.increment(0, {
@@ -74,18 +61,6 @@ class Counting {
     return read.ttlMs;
   }
 
-  async header(): Promise<LaneHeader> {
-    const { header } = await this.lanes.header(0);
-    assert.ok(header !== undefined);
-    return header;
-  }
-
-  async cut(digest = 'digest'): Promise<Flight> {
-    const result = await this.lanes.cut(0, 1, digest);
-    assert.equal(result.kind, 'cut');
-    return (result as Extract<typeof result, { kind: 'cut' }>).flight;
-  }
-
   async deltas({ generation }: Flight, limit = 100): Promise<Map<string, bigint>> {
     const found = new Map<string, bigint>();
     let cursor = '';
@@ -100,25 +75,17 @@ class Counting {
     } while (cursor !== '');
     return found;
   }
-
-  async acknowledge(generation: number, deadKeys: readonly string[] = []): Promise<LaneHeader> {
-    const result = await this.lanes.acknowledge(0, { epoch: 1, generation, deadKeys, ttlMs: LONG_MS, limit: 10 });
-    assert.ok(result.kind === 'done');
-    return result.header;
-  }
 }
 
 /** Increments are sums that reach the store once, and totals that are right whatever is under way. */
 export function testCounters(register: Register): void {
-  const counting = (name: string, check: (counters: Counting) => Promise<void>): void => register(name, async (bench) => check(await Counting.over(bench)));
+  const counting = checksOf(register, SHAPE, (bench, lanes) => new Counting(bench, lanes, LONG_MS));
   testIncrements(counting);
   testTotals(counting);
   testDeltas(counting);
 }
 
-type Counters = (name: string, check: (counters: Counting) => Promise<void>) => void;
-
-function testIncrements(counting: Counters): void {
+function testIncrements(counting: Checks<Counting>): void {
   counting('increments of a key are one sum and one entry', async (counters) => {
     assert.deepEqual(await counters.add({ a: 1n, b: -2n }), { kind: 'accepted', seq: 2, epoch: 1, pending: 2, entries: 2, bytes: 20, totals: [undefined, undefined] });
     const { pendingSinceMs } = await counters.header();
@@ -178,8 +145,8 @@ function testIncrements(counting: Counters): void {
     assert.deepEqual(await counters.try({ a: 1n }, { shape: 'counters.2' }), stopped);
     assert.deepEqual(await counters.lanes.fillTotals(0, { keys: ['a'], stored: [0n], generation: 0, shape: 'counters.2', limit: SUM_MAX, ttlMs: undefined }), stopped);
     assert.deepEqual(await counters.lanes.append(0, { entries: ['1'], bytes: 1, shape: 'log', maxEntries: 9, maxBytes: 9 }), { kind: 'stopped', reason: 'it holds counters, not a log' });
-    await assert.rejects(counters.bench.attach({ cache: 'counting' }), failsWith('MILLRACE_OPTIONS'));
-    await assert.rejects(counters.bench.attach({ cache: 'counting', shape: 'counters.2' }), failsWith('MILLRACE_OPTIONS'));
+    await assert.rejects(counters.bench.attach({ cache: SHAPED }), failsWith('MILLRACE_OPTIONS'));
+    await assert.rejects(counters.bench.attach({ cache: SHAPED, shape: 'counters.2' }), failsWith('MILLRACE_OPTIONS'));
     assert.equal((await counters.bench.lanes.increment(0, { accepted: 1, keys: ['a'], sums: [1n], wanted: [false], shape: SHAPE, limit: SUM_MAX, mayExpire: false, bytes: 1, maxEntries: 9, maxBytes: 99 })).kind, 'stopped');
   });
 
@@ -199,7 +166,7 @@ function testIncrements(counting: Counters): void {
   });
 }
 
-function testTotals(counting: Counters): void {
+function testTotals(counting: Checks<Counting>): void {
   counting('a total has the flight exactly when what was loaded has it not', async (counters) => {
     await counters.add({ a: 1n });
     const flight = await counters.cut();
@@ -250,7 +217,7 @@ function testTotals(counting: Counters): void {
   });
 }
 
-function testDeltas(counting: Counters): void {
+function testDeltas(counting: Checks<Counting>): void {
   counting('a generation has the sums of its cut', async (counters) => {
     await counters.add({ a: 1n, b: 1n });
     const flight = await counters.cut('one');

@@ -1,42 +1,16 @@
 import { strict as assert } from 'node:assert';
 import type { AppendBatch, AppendResult } from '../core/lane-log.ts';
-import type { Flight, LaneHeader, Shape } from '../core/lane.ts';
-import type { LaneFront } from '../ports/front.ts';
-import { failsWith, fence, LONG_MS, recoveredAs, type Bench, type Register } from './front-subject.ts';
+import type { Flight, Shape } from '../core/lane.ts';
+import { failsWith, fence, LONG_MS, recoveredAs, type Register } from './front-subject.ts';
+import { checksOf, SHAPED, ShapeLane } from './shape-lane.ts';
 
 const SHAPE: Shape = 'log';
 
 /** Short words for what the tests do with lane 0 of a log. */
-class Logging {
-  readonly bench: Bench;
-  readonly lanes: LaneFront;
-
-  private constructor(bench: Bench, lanes: LaneFront) {
-    this.bench = bench;
-    this.lanes = lanes;
-  }
-
-  static async over(bench: Bench): Promise<Logging> {
-    const lanes = await bench.attach({ cache: 'logging', shape: SHAPE });
-    recoveredAs('created', await lanes.recover(0, { fence: fence(), owner: 'me', leaseMs: LONG_MS }));
-    return new Logging(bench, lanes);
-  }
-
+class Logging extends ShapeLane {
   append(entries: readonly string[], over: Partial<AppendBatch> = {}): Promise<AppendResult> {
     const bytes = entries.reduce((sum, entry) => sum + entry.length, 0);
     return this.lanes.append(0, { entries, bytes, shape: SHAPE, maxEntries: 1_000_000, maxBytes: 2 ** 30, ...over });
-  }
-
-  async header(): Promise<LaneHeader> {
-    const { header } = await this.lanes.header(0);
-    assert.ok(header !== undefined);
-    return header;
-  }
-
-  async cut(digest = 'digest'): Promise<Flight> {
-    const result = await this.lanes.cut(0, 1, digest);
-    assert.equal(result.kind, 'cut');
-    return (result as Extract<typeof result, { kind: 'cut' }>).flight;
   }
 
   async entries({ generation }: Flight, limit = 100): Promise<string[]> {
@@ -48,17 +22,11 @@ class Logging {
       if (page.entries.length < limit) return found;
     }
   }
-
-  async acknowledge(generation: number): Promise<LaneHeader> {
-    const result = await this.lanes.acknowledge(0, { epoch: 1, generation, deadKeys: [], ttlMs: undefined, limit: 10 });
-    assert.ok(result.kind === 'done');
-    return result.header;
-  }
 }
 
 /** Appends keep their order, and none is coalesced. */
 export function testLog(register: Register): void {
-  const logging = (name: string, check: (log: Logging) => Promise<void>): void => register(name, async (bench) => check(await Logging.over(bench)));
+  const logging = checksOf(register, SHAPE, (bench, lanes) => new Logging(bench, lanes));
 
   logging('each append is an entry with a seq of its own', async (log) => {
     assert.deepEqual(await log.append(['1', '1', '{}']), { kind: 'accepted', seq: 3, epoch: 1, pending: 3, entries: 3, bytes: 4 });
@@ -106,7 +74,7 @@ export function testLog(register: Register): void {
 
   logging('another shape is refused', async (log) => {
     assert.deepEqual((await log.append(['1'], { shape: '' })), { kind: 'stopped', reason: 'it holds a log, not documents' });
-    await assert.rejects(log.bench.attach({ cache: 'logging' }), failsWith('MILLRACE_OPTIONS'));
+    await assert.rejects(log.bench.attach({ cache: SHAPED }), failsWith('MILLRACE_OPTIONS'));
   });
 
   logging('behind the fence, what is stored is dropped', async (log) => {

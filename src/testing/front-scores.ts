@@ -1,9 +1,10 @@
 import { strict as assert } from 'node:assert';
 import type { FillScoresResult, LoadedScores, ScoreBatch, ScoreOp, ScoreQuery, ScoreResult } from '../core/lane-scores.ts';
-import type { Flight, LaneHeader, Shape } from '../core/lane.ts';
+import type { Flight, Shape } from '../core/lane.ts';
 import type { Change } from '../core/score-table.ts';
 import type { LaneFront } from '../ports/front.ts';
-import { failsWith, fence, fenceOf, LONG_MS, recoveredAs, type Bench, type Register } from './front-subject.ts';
+import { failsWith, fence, fenceOf, LONG_MS, recoveredAs, type Register } from './front-subject.ts';
+import { checksOf, type Checks, SHAPED, ShapeLane } from './shape-lane.ts';
 
 const SHAPE: Shape = 'scores';
 
@@ -13,21 +14,7 @@ type Op = readonly [op: ScoreOp, member: string, weight?: number];
 type Rows = readonly (readonly [member: string, weight: number])[];
 
 /** Short words for what the tests do with the lane of a leaderboard. */
-class Scoring {
-  readonly bench: Bench;
-  readonly lanes: LaneFront;
-
-  private constructor(bench: Bench, lanes: LaneFront) {
-    this.bench = bench;
-    this.lanes = lanes;
-  }
-
-  static async over(bench: Bench): Promise<Scoring> {
-    const lanes = await bench.attach({ cache: 'scoring', shape: SHAPE });
-    recoveredAs('created', await lanes.recover(0, { fence: fence(), owner: 'me', leaseMs: LONG_MS }));
-    return new Scoring(bench, lanes);
-  }
-
+class Scoring extends ShapeLane {
   try(ops: readonly Op[], over: Partial<ScoreBatch> = {}): Promise<ScoreResult> {
     const members = ops.map(([, member]) => member);
     const weights = ops.map(([, , weight = 0]) => weight);
@@ -66,18 +53,6 @@ class Scoring {
     for (const [rank, row] of [...rows.entries()].filter(([at]) => at % 97 < 5)) assert.deepEqual(await this.read({ kind: 'around', member: row[0], count: 0 }), { kind: 'rows', first: rank, rows: [row] });
   }
 
-  async header(): Promise<LaneHeader> {
-    const { header } = await this.lanes.header(0);
-    assert.ok(header !== undefined);
-    return header;
-  }
-
-  async cut(digest = 'digest'): Promise<Flight> {
-    const result = await this.lanes.cut(0, 1, digest);
-    assert.equal(result.kind, 'cut');
-    return (result as Extract<typeof result, { kind: 'cut' }>).flight;
-  }
-
   async flight({ generation }: Flight, limit = 100): Promise<Record<string, Change>> {
     const found: Record<string, Change> = {};
     let cursor = '';
@@ -89,25 +64,17 @@ class Scoring {
     } while (cursor !== '');
     return found;
   }
-
-  async acknowledge(generation: number, deadKeys: readonly string[] = []): Promise<LaneHeader> {
-    const result = await this.lanes.acknowledge(0, { epoch: 1, generation, deadKeys, ttlMs: undefined, limit: 10 });
-    assert.ok(result.kind === 'done');
-    return result.header;
-  }
 }
 
 /** Scores reach the store as what they came to, and a board that was loaded is the same as one that was never lost. */
 export function testScores(register: Register): void {
-  const scoring = (name: string, check: (scores: Scoring) => Promise<void>): void => register(name, async (bench) => check(await Scoring.over(bench)));
+  const scoring = checksOf(register, SHAPE, (bench, lanes) => new Scoring(bench, lanes));
   testBoard(scoring);
   testLoading(scoring);
   testChanges(scoring);
 }
 
-type Scores = (name: string, check: (scores: Scoring) => Promise<void>) => void;
-
-function testBoard(scoring: Scores): void {
+function testBoard(scoring: Checks<Scoring>): void {
   scoring('scores are done in their order, each with what it came to', async (scores) => {
     await scores.load([['a', 5]]);
     const result = await scores.do(['add', 'a', 2], ['best', 'a', 9], ['best', 'a', 3], ['set', 'b', -1], ['add', 'c', 0.5], ['remove', 'b'], ['remove', 'd'], ['add', 'a', 0]);
@@ -188,11 +155,11 @@ function testBoard(scoring: Scores): void {
     assert.deepEqual(await scores.try([['set', 'a', 1]], { shape: 'scores.asc' }), stopped);
     assert.deepEqual(await scores.lanes.fillScores(0, { generation: 0, shape: 'scores.asc' }), stopped);
     assert.deepEqual(await scores.lanes.readScores(0, 'scores.asc', { kind: 'range', from: 0, count: 1 }), stopped);
-    await assert.rejects(scores.bench.attach({ cache: 'scoring' }), failsWith('MILLRACE_OPTIONS'));
+    await assert.rejects(scores.bench.attach({ cache: SHAPED }), failsWith('MILLRACE_OPTIONS'));
   });
 }
 
-function testLoading(scoring: Scores): void {
+function testLoading(scoring: Checks<Scoring>): void {
   scoring('a board that is not loaded takes what does not depend on it', async (scores) => {
     const unloaded = { kind: 'unloaded', complete: false, cursor: '', doubts: [] };
     assert.deepEqual(await scores.read({ kind: 'range', from: 0, count: 1 }), unloaded);
@@ -289,7 +256,7 @@ function testLoading(scoring: Scores): void {
   });
 }
 
-function testChanges(scoring: Scores): void {
+function testChanges(scoring: Checks<Scoring>): void {
   scoring('a generation has what the scores had come to at its cut', async (scores) => {
     await scores.load([['a', 1], ['b', 1]]);
     await scores.do(['add', 'a', 1], ['add', 'a', 1], ['remove', 'b']);
@@ -309,7 +276,7 @@ function testChanges(scoring: Scores): void {
 
   scoring('another process sees the same board', async (scores) => {
     await scores.load([['a', 1]]);
-    const other = await scores.bench.attach({ cache: 'scoring', shape: SHAPE });
+    const other = await scores.bench.attach({ cache: SHAPED, shape: SHAPE });
     const board = (): ReturnType<LaneFront['readScores']> => other.readScores(0, SHAPE, { kind: 'range', from: 0, count: 10 });
     assert.deepEqual(await board(), { kind: 'rows', first: 0, rows: [['a', 1]] });
     await scores.do(['set', 'b', 0], ['remove', 'a']);
