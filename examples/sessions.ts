@@ -3,6 +3,7 @@
  * exit code 1 when something is not as it should be.
  *
  *   node --import ./scripts/run-ts.mjs examples/sessions.ts
+ *   node --import ./scripts/run-ts.mjs examples/sessions.ts --clicks 20
  *   node --import ./scripts/run-ts.mjs examples/sessions.ts --redis redis://localhost --postgres postgres://localhost/db
  */
 import assert from 'node:assert/strict';
@@ -18,11 +19,13 @@ interface Session {
   readonly pages: number;
 }
 
-const VISITORS = 50;
-const CLICKS = 20;
+const VISITORS = 1_000;
+/** Of these, so many sign out. */
+const SIGN_OUTS = 200;
 const TTL_MS = 300;
 
-const { values: flags } = parseArgs({ options: serverFlags });
+const { values: flags } = parseArgs({ options: { ...serverFlags, clicks: { type: 'string', default: '150' } } });
+const clicks = Number(flags.clicks);
 
 async function shop({ name, front, pool, sql, atEnd }: Parts): Promise<void> {
   await sql(`create table ${name} (
@@ -48,14 +51,14 @@ async function shop({ name, front, pool, sql, atEnd }: Parts): Promise<void> {
   const start = performance.now();
   await Promise.all(
     visitors.map(async (userId) => {
-      for (let click = 1; click <= CLICKS; click++) {
+      for (let click = 1; click <= clicks; click++) {
         const before = (await sessions.get(userId)) ?? { userId, cart: [], pages: 0 };
         assert.equal(before.pages, click - 1, `${userId} reads what it wrote`);
         await sessions.set(userId, { userId, cart: click % 5 === 0 ? [...before.cart, `sku-${click}`] : before.cart, pages: click });
       }
     }),
   );
-  console.log(`${VISITORS * CLICKS} clicks acknowledged in ${(performance.now() - start).toFixed(0)} ms; the store has ${await rows()} rows`);
+  console.log(`${VISITORS * clicks} clicks, each a read and a write, acknowledged in ${(performance.now() - start).toFixed(0)} ms; the store has ${await rows()} rows`);
 
   await sessions.flush();
   const { stored, coalesced, statements } = await sessions.stats();
@@ -63,29 +66,38 @@ async function shop({ name, front, pool, sql, atEnd }: Parts): Promise<void> {
 
   // A row per visitor with the last click. `touch` stamped it, `version` counted its writes, and there were few.
   assert.equal(await rows(), VISITORS);
-  assert.equal(await rows(`(session_data ->> 'pages')::int = ${CLICKS} and jsonb_array_length(session_data -> 'cart') = ${CLICKS / 5}`), VISITORS);
+  assert.equal(await rows(`(session_data ->> 'pages')::int = ${clicks} and jsonb_array_length(session_data -> 'cart') = ${Math.floor(clicks / 5)}`), VISITORS);
   assert.equal(await rows(`last_activity > now() - interval '1 minute' and updated_at = last_activity`), VISITORS);
   const [written] = await sql(`select sum(revision)::int as writes from ${name}`);
   assert.equal(Number(written?.['writes']), stored);
-  assert.equal(stored + coalesced, VISITORS * CLICKS);
+  assert.equal(stored + coalesced, VISITORS * clicks);
 
   // Stored entries expire in the front, never in the store: the next read fetches the row.
   await sleep(TTL_MS + 100);
   assert.equal((await sessions.inspect('user-0')).front, 'empty');
   const loads = (await sessions.stats()).loads;
-  assert.equal((await sessions.get('user-0'))?.pages, CLICKS);
+  assert.equal((await sessions.get('user-0'))?.pages, clicks);
   assert.equal((await sessions.stats()).loads, loads + 1);
 
-  // Signing out deletes: gone for readers at once, in the store after the flush.
-  await sessions.delete('user-0');
-  assert.equal(await sessions.get('user-0'), undefined);
-  assert.equal(await rows(`user_id = 'user-0'`), 1);
+  // Signing out deletes: gone for readers at once, in the store after the flush. A slow request that is fetching the row
+  // meanwhile does not bring the session back, whenever it comes to its end.
+  const leaving = visitors.slice(0, SIGN_OUTS);
+  await Promise.all(
+    leaving.map(async (userId) => {
+      const slowRequest = sessions.get(userId);
+      await sessions.delete(userId);
+      assert.equal(await sessions.get(userId), undefined, `${userId} is signed out`);
+      await slowRequest;
+      assert.equal(await sessions.get(userId), undefined, `${userId} stays signed out`);
+    }),
+  );
   await sessions.flush();
-  assert.equal(await rows(`user_id = 'user-0'`), 0);
+  assert.equal(await rows(), VISITORS - SIGN_OUTS);
+  for (const userId of leaving) assert.equal(await sessions.get(userId), undefined, `${userId} does not come back`);
 
   const report = await sessions.close();
   assert.equal(report.remaining, 0);
-  console.log(`verified: ${await rows()} rows, each with its visitor's last click; ${report.remaining} entries pending`);
+  console.log(`verified: ${await rows()} rows, each with its visitor's last click; ${SIGN_OUTS} signed out for good; ${report.remaining} entries pending`);
 }
 
 await runExample('sessions', flags, shop);

@@ -15,7 +15,7 @@ const programs = snippets.filter(({ runs }) => runs);
 
 /** With arguments that make them short. */
 const examples = [
-  ['sessions.ts', []],
+  ['sessions.ts', ['--clicks', '20']],
   ['page-views.ts', ['--minutes', '3', '--minute-ms', '100']],
   ['telemetry.ts', ['--seconds', '1']],
   ['leaderboard.ts', ['--seconds', '1']],
