@@ -7,7 +7,8 @@
 --       | { 'unsettled', { numbers of keys, from 0, with an unknown total }, { of those that leave the limit } }
 --       | { 'full', entries, bytes, room } | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n); six calls, of them four with n keys; another for each known total when it may have an expiry
--- Sums are added here as doubles, and given to the server as numbers, where that is exact: below 2^53. The server adds others.
+-- Sums are added here as doubles, and given to the server as numbers, where that is exact: below 2^53, less what a client
+-- may have added before it subtracts the '0' of the last digit of an answer. The server adds others.
 -- Refused for want of memory before anything is written.
 local raw = redis.call('GET', HEADER)
 if not raw then return unrecovered() end
@@ -18,7 +19,7 @@ if shape ~= ARGV[2] then return { 'misshapen', shape } end
 
 local n, batchBytes, maxEntries, maxBytes, limit = ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0, ARGV[8] + 0
 local wanted, mayExpire = ARGV[9], ARGV[10] ~= ''
-local DELTAS, TABLE, EXACT = PREFIX .. 'deltas', '', 2 ^ 53
+local DELTAS, TABLE, EXACT = PREFIX .. 'deltas', '', 2 ^ 53 - 64
 -- unpack fails at about 8,000 values; a chunk has two for each key.
 local CHUNK = 3000
 local deltas, totals = {}, {}
