@@ -11,11 +11,11 @@ import { Ledger, now } from './ledger.ts';
 import type { MemberSpec } from './member-spec.ts';
 import { millrace } from './millrace.ts';
 import type { SubjectEvents } from './subject.ts';
-import { countsWorker } from './work/counts.ts';
-import { docsWorker } from './work/docs.ts';
-import { eventsWorker } from './work/events.ts';
-import { Scribe } from './work/scribe.ts';
-import type { Work } from './work/work.ts';
+import { countsWriter } from './writers/counts.ts';
+import { docsWriter } from './writers/docs.ts';
+import { eventsWriter } from './writers/events.ts';
+import { Scribe } from './writers/scribe.ts';
+import type { WriterParts } from './writers/writer.ts';
 
 const IN_FLIGHT = 12;
 /** Longest rest between two operations of one of them, ms. */
@@ -62,8 +62,8 @@ async function start(): Promise<void> {
 }
 
 async function work(): Promise<void> {
-  const material: Work = { spec, subject, scribe, random, rest: () => rest(SETTLE_MS + 50) };
-  const [docs, counts, events] = [docsWorker(material), countsWorker(material), eventsWorker(material)];
+  const parts: WriterParts = { spec, subject, scribe, random, rest: () => rest(SETTLE_MS + 50) };
+  const [docs, counts, events] = [docsWriter(parts), countsWriter(parts), eventsWriter(parts)];
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       const which = random.fraction();

@@ -1,11 +1,11 @@
 import { DIGITS, now } from '../ledger.ts';
-import { pickLevel, type Work, type Worker } from './work.ts';
+import { pickLevel, type WriterParts, type Writer } from './writer.ts';
 
 /** How long all members add to the same counter, ms: each once. */
 const SHARED_MS = 40;
 
 /** Adds powers of 4, each once, to counters of its own and to those that all members share, and reads totals. */
-export function countsWorker({ spec, subject, scribe, random, rest }: Work): Worker {
+export function countsWriter({ spec, subject, scribe, random, rest }: WriterParts): Writer {
   let added = 0;
   let lastShared = '';
 

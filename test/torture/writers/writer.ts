@@ -5,7 +5,7 @@ import type { Subject } from '../subject.ts';
 import type { Scribe } from './scribe.ts';
 
 /** What a writer works with. */
-export interface Work {
+export interface WriterParts {
   readonly spec: MemberSpec;
   readonly subject: Subject;
   readonly scribe: Scribe;
@@ -15,7 +15,7 @@ export interface Work {
 }
 
 /** Does the next thing with one cache. */
-export type Worker = () => Promise<void>;
+export type Writer = () => Promise<void>;
 
 /** Mostly one that is quick: a write that waits for the store leaves little for faults to find under way. */
 export function pickLevel(levels: readonly Level[], random: Prng): Level {

@@ -1,9 +1,9 @@
-import { pickLevel, type Work, type Worker } from './work.ts';
+import { pickLevel, type WriterParts, type Writer } from './writer.ts';
 
 const KEYS = Array.from({ length: 6 }, (_, k) => `key-${k}`);
 
 /** Appends events; the keys are everybody's. */
-export function eventsWorker({ spec, subject, scribe, random, rest }: Work): Worker {
+export function eventsWriter({ spec, subject, scribe, random, rest }: WriterParts): Writer {
   return async () => {
     const level = pickLevel(spec.levels, random);
     const id = scribe.nextId();

@@ -1,8 +1,8 @@
 import type { Doc } from '../subject.ts';
-import { pickLevel, type Work, type Worker } from './work.ts';
+import { pickLevel, type WriterParts, type Writer } from './writer.ts';
 
 /** Writes a document, reads it back, and reads another; never two writes of a key at a time. */
-export function docsWorker({ spec, subject, scribe, random, rest }: Work): Worker {
+export function docsWriter({ spec, subject, scribe, random, rest }: WriterParts): Writer {
   const { ownKeys, sharedKeys } = spec;
   const levels = spec.policy === 'write-through' ? (['stored'] as const) : spec.levels;
   const busy = new Set<string>();
