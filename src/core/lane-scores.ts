@@ -1,5 +1,5 @@
 import { isInFlight } from './lane-flush.ts';
-import { bytesOf, enter, entriesOf, misshapen, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+import { bytesOf, enter, entriesOf, misshapen, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Shape, type Stopped, type Unrecovered } from './lane.ts';
 import type { BoardLoad, Change, Doubt, ScoreTable, Unloaded } from './score-table.ts';
 
 /**
@@ -37,19 +37,10 @@ export interface ScoreBatch {
 export type ScoreOutcome = number | undefined | 'beyond';
 
 export type ScoreResult =
-  | {
-      readonly kind: 'accepted';
-      /** Of the batch's last mutation. */
-      readonly seq: number;
-      readonly epoch: number;
-      readonly pending: number;
-      readonly entries: number;
-      readonly bytes: number;
-      /** How many were mutations; one that changes nothing is none, and takes no seq. */
-      readonly accepted: number;
-      readonly outcomes: readonly ScoreOutcome[];
-    }
-  | { readonly kind: 'full'; readonly entries: number; readonly bytes: number; readonly room: number }
+  /** `accepted`: how many were mutations; one that changes nothing is none, and takes no seq. */
+  | (Accepted & { readonly accepted: number; readonly outcomes: readonly ScoreOutcome[] })
+  /** `room` entries would still fit. */
+  | (Full & { readonly room: number })
   | BoardRefusal;
 
 export type BoardRefusal = Unloaded | Unrecovered | Stopped;

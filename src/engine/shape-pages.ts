@@ -1,43 +1,44 @@
 import { fromScaled } from '../core/decimal.ts';
-import { scaleOf } from '../core/lane.ts';
-import { turned } from '../core/lane-scores.ts';
+import type { DeltasResult } from '../core/lane-flush.ts';
+import { turned, type FlightScoresResult } from '../core/lane-scores.ts';
+import { scaleOf, type Refused } from '../core/lane.ts';
+import type { Change } from '../core/score-table.ts';
 import type { Mutation } from '../ports/store.ts';
 import { eventName } from './appends.ts';
 import type { EngineContext } from './context.ts';
 import { LaneTaken, type ReadableGeneration } from './readable-generation.ts';
 
 /** The deltas of a generation, in pages. */
-export async function* deltaPages({ front, settings }: EngineContext, { lane, epoch, generation }: ReadableGeneration, limit: number): AsyncGenerator<Mutation[]> {
+export function deltaPages({ front, settings }: EngineContext, { lane, epoch, generation }: ReadableGeneration, limit: number): AsyncGenerator<Mutation[]> {
   const scale = scaleOf(settings.shape);
-  // A page can bring a key again.
-  const seen = new Set<string>();
-  for (let cursor = ''; ; ) {
-    const page = await front.readDeltas(lane, epoch, generation, cursor, limit);
-    if (page.kind === 'refused') throw new LaneTaken(lane);
-    const rows: Mutation[] = [];
-    for (const [key, sum] of page.rows) {
-      if (seen.has(key)) continue;
-      seen.add(key);
-      rows.push({ lane, key, json: fromScaled(sum, scale), kind: 'delta' });
-    }
-    yield rows;
-    cursor = page.next;
-    if (cursor === '') return;
-  }
+  const read = (cursor: string): Promise<DeltasResult> => front.readDeltas(lane, epoch, generation, cursor, limit);
+  return keyedPages(lane, read, (key, sum: bigint) => ({ lane, key, json: fromScaled(sum, scale), kind: 'delta' }));
 }
 
 /** The scores of a generation, as what they came to, in pages. */
-export async function* scorePages({ front, settings }: EngineContext, { lane, epoch, generation }: ReadableGeneration, limit: number): AsyncGenerator<Mutation[]> {
-  // A page can bring a member again.
+export function scorePages({ front, settings }: EngineContext, { lane, epoch, generation }: ReadableGeneration, limit: number): AsyncGenerator<Mutation[]> {
+  const read = (cursor: string): Promise<FlightScoresResult> => front.readFlightScores(lane, epoch, generation, cursor, limit);
+  return keyedPages(lane, read, (key, change: Change) => ({ lane, key, json: change === null ? undefined : String(turned(settings.shape, change)) }));
+}
+
+/** A page that a cursor leads to. */
+interface KeyedPage<T> {
+  readonly kind: 'deltas' | 'scores';
+  readonly rows: readonly (readonly [key: string, value: T])[];
+  readonly next: string;
+}
+
+async function* keyedPages<T>(lane: number, read: (cursor: string) => Promise<KeyedPage<T> | Refused>, mutationOf: (key: string, value: T) => Mutation): AsyncGenerator<Mutation[]> {
+  // A page can bring a key again.
   const seen = new Set<string>();
   for (let cursor = ''; ; ) {
-    const page = await front.readFlightScores(lane, epoch, generation, cursor, limit);
+    const page = await read(cursor);
     if (page.kind === 'refused') throw new LaneTaken(lane);
     const rows: Mutation[] = [];
-    for (const [key, change] of page.rows) {
+    for (const [key, value] of page.rows) {
       if (seen.has(key)) continue;
       seen.add(key);
-      rows.push({ lane, key, json: change === null ? undefined : String(turned(settings.shape, change)) });
+      rows.push(mutationOf(key, value));
     }
     yield rows;
     cursor = page.next;

@@ -5,6 +5,7 @@ import { readTable, schemaError, type Table } from './catalogue.ts';
 import type { Column } from './column.ts';
 import { tableStore } from './connect.ts';
 import { arrayText, literal, quote } from './identifiers.ts';
+import { decimalsOf, isWhole, writeNumbers } from './numbers.ts';
 import { TableOptionReader, type TableStoreOptions } from './options.ts';
 import type { TableStatements } from './statements.ts';
 
@@ -49,35 +50,23 @@ export function postgresCounters(options: PostgresCountersOptions): Store {
   });
 }
 
-function countFaults({ sql }: Table, { name, base, type, modifier }: Column, shape: Shape): string[] {
+function countFaults({ sql }: Table, column: Column, shape: Shape): string[] {
+  const { name, base, type } = column;
   const scale = scaleOf(shape);
   const quoted = quote(name);
   if (base === 'numeric') {
-    // (precision << 16 | scale) + 4, or -1 where neither is given.
-    const places = modifier < 0 ? Number.POSITIVE_INFINITY : (modifier - 4) & 0x7_ff;
-    if (places >= scale) return [];
+    if (decimalsOf(column) >= scale) return [];
     return [`the count column ${quoted} is ${type}, and would round the ${scale} decimals of the counters: alter table ${sql} alter column ${quoted} type numeric`];
   }
   if (scale > 0) return [`the count column ${quoted} is ${type}, and the counters have ${scale} decimals: alter table ${sql} alter column ${quoted} type numeric`];
-  if (base === 'int2' || base === 'int4' || base === 'int8') return [];
+  if (isWhole(column)) return [];
   return [`the count column ${quoted} is ${type}; it must be bigint: alter table ${sql} alter column ${quoted} type bigint using ${quoted}::bigint`];
 }
 
-/**
- * Rows that are there are updated, and only missing ones inserted: an upsert would take a value from the sequence of a
- * serial column for every row of every flush, until the sequence is used up.
- */
 function countersStatements(table: Table, count: Column): TableStatements {
   const [key, sum] = [quote(table.key.name), quote(count.name)];
   const load = `select t.${key}::text as key, coalesce(t.${sum}, 0)::text as value from unnest($1::text::${table.keyType.sql}[]) given(key) join ${table.sql} t on t.${key} = given.key`;
-  const touched = table.touch.map(({ name }) => `, ${quote(name)} = now()`).join('');
-  const names = [key, sum, ...table.touch.map(({ name }) => quote(name))].join(', ');
-  const type = count.base === 'numeric' ? 'numeric' : 'int8';
-  const write = `with given as (select key, by from unnest($1::text::${table.keyType.sql}[], $2::text::${type}[]) g(key, by)),
-    updated as (update ${table.sql} t set ${sum} = coalesce(t.${sum}, 0) + given.by${touched} from given where t.${key} = given.key returning given.key)
-    insert into ${table.sql} as t (${names}) select given.key, given.by${table.touch.map(() => ', now()').join('')} from given
-    where not exists (select from updated u where u.key = given.key)
-    on conflict (${key}) do update set ${sum} = coalesce(t.${sum}, 0) + excluded.${sum}${touched}`;
+  const write = writeNumbers(table, count, (given) => `coalesce(t.${sum}, 0) + ${given}`);
   return {
     load: (keys) => ({ text: load, values: [arrayText(keys)] }),
     write: (mutations) => [{ text: write, values: [arrayText(mutations.map(({ key: text }) => text)), arrayText(mutations.map(({ json }) => json as string))] }],

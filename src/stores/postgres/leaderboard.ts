@@ -5,6 +5,7 @@ import { tableStore } from './connect.ts';
 import type { Statement } from './database.ts';
 import { arrayText, literal, quote } from './identifiers.ts';
 import type { LaneStoreParts } from './lane-store.ts';
+import { decimalsOf, isWhole, writeNumbers } from './numbers.ts';
 import { TableOptionReader, type TableStoreOptions } from './options.ts';
 import type { TableStatements } from './statements.ts';
 import type { ValueCheck } from './values.ts';
@@ -52,11 +53,6 @@ export function postgresLeaderboard(options: PostgresLeaderboardOptions): Store 
   });
 }
 
-/** (precision << 16 | scale) + 4, or -1 where neither is given. */
-const decimalsOf = ({ modifier }: Column): number => (modifier < 0 ? Number.POSITIVE_INFINITY : (modifier - 4) & 0x7_ff);
-
-const isWhole = ({ base }: Column): boolean => base === 'int2' || base === 'int4' || base === 'int8';
-
 function scoreFaults({ sql }: Table, column: Column): string[] {
   const { name, base, type } = column;
   if (base === 'float8' || isWhole(column)) return [];
@@ -78,20 +74,12 @@ function scoreCheck(column: Column): ValueCheck {
   };
 }
 
-/** As with counters, rows that are there are updated and only missing ones inserted: an upsert would use up the sequence of a serial column. */
 function scoreStatements(table: Table, score: Column): TableStatements {
   const [key, value] = [quote(table.key.name), quote(score.name)];
   const given = `unnest($1::text::${table.keyType.sql}[]) given(key)`;
   const load = `select t.${key}::text as key, t.${value}::text as value from ${given} join ${table.sql} t on t.${key} = given.key where t.${value} is not null`;
   const remove = `delete from ${table.sql} t using ${given} where t.${key} = given.key`;
-  const type = score.base === 'numeric' ? 'numeric' : isWhole(score) ? 'int8' : 'float8';
-  const touched = table.touch.map(({ name }) => `, ${quote(name)} = now()`).join('');
-  const names = [key, value, ...table.touch.map(({ name }) => quote(name))].join(', ');
-  const put = `with given as (select key, score from unnest($1::text::${table.keyType.sql}[], $2::text::${type}[]) g(key, score)),
-    updated as (update ${table.sql} t set ${value} = given.score${touched} from given where t.${key} = given.key returning given.key)
-    insert into ${table.sql} as t (${names}) select given.key, given.score${table.touch.map(() => ', now()').join('')} from given
-    where not exists (select from updated u where u.key = given.key)
-    on conflict (${key}) do update set ${value} = excluded.${value}${touched}`;
+  const put = writeNumbers(table, score, (given) => given);
   return {
     load: (keys) => ({ text: load, values: [arrayText(keys)] }),
     write(mutations) {

@@ -34,7 +34,7 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   { name: 'sums of a front that is behind', shape: 'counters', ...BEHIND, why: 'what the store has already is added again' },
   { name: 'total of the whole step and more', shape: 'counters', file: INCREMENTS, find: 'total - BigInt(sums[i] as Whole)', replace: 'total', why: 'a caller is told more than was added' },
   { name: 'increments of a step count as one', shape: 'counters', file: INCREMENTS, find: 'accepted: batch.length,', replace: 'accepted: 1,', why: 'a loss of many is reported as one' },
-  { name: 'first page of sums', shape: 'counters', file: PAGES, find: "kind: 'delta' });\n    }\n    yield rows;", replace: "kind: 'delta' });\n    }\n    yield rows;\n    return;", why: 'sums beyond the first page are acknowledged and not stored' },
+  { name: 'first page of sums', shape: 'counters', file: PAGES, find: 'mutationOf(key, value));\n    }\n    yield rows;', replace: 'mutationOf(key, value));\n    }\n    yield rows;\n    return;', why: 'sums beyond the first page are acknowledged and not stored' },
   { name: 'sums go on after the cut', shape: 'counters', file: TABLE, find: 'this.#flightDeltas = this.#deltas;\n    this.#deltas = new Map();', replace: 'this.#flightDeltas = this.#deltas;', why: 'a front that does not take sums out at the cut adds them again' },
   { name: 'appends sent again', shape: 'log', ...REPEATED, why: 'events of a step whose answer was lost are there twice' },
   { name: 'events of a front that is behind', shape: 'log', ...BEHIND, why: 'what the store has already is stored again' },
