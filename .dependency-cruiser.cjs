@@ -1,6 +1,6 @@
 // Who may import whom. Type imports count: a type from above is a dependency all the same.
 const common = '^src/(errors|events)[.]ts$';
-const facade = '^src/[^/]+[.]ts$';
+const facade = '^src/(options/)?[^/]+[.]ts$';
 const entryPoints = '^src/(index|(fronts/(redis|lmdb|memory)|stores/postgres|testing)/index)[.]ts$';
 const drivers = { redis: 'fronts/redis', ioredis: 'fronts/redis', lmdb: 'fronts/lmdb', pg: 'stores/postgres', '@electric-sql/pglite': 'stores/postgres' };
 
@@ -21,7 +21,7 @@ const layers = [
   mayImport('front', '^src/fronts/([^/]+)/', '^src/(core|ports)/', '^src/fronts/$1/', '^src/fronts/embedded/', common),
   mayImport('shared-front', '^src/fronts/(embedded/|[^/]+[.]ts$)', '^src/(core|ports|fronts/embedded)/', '^src/fronts/[^/]+[.]ts$', common),
   mayImport('store', '^src/stores/([^/]+)', '^src/(core|ports)/', '^src/stores/$1', common),
-  mayImport('facade', '^src/(?!errors|events|index)[^/]+[.]ts$', '^src/(core|ports|engine|observe)/', '^src/(?!index)[^/]+[.]ts$', '^src/stores/custom'),
+  mayImport('facade', '^src/(options/|(?!errors|events|index)[^/]+[.]ts$)', '^src/(core|ports|engine|observe|options)/', '^src/(?!index)[^/]+[.]ts$', '^src/stores/custom'),
   mayImport('index', '^src/index[.]ts$', '^src/(core|ports|engine|observe)/', facade, '^src/stores/custom'),
   mayImport('cli', '^src/cli/', '^src/(cli|dashboard)/', facade, entryPoints),
   mayImport('dashboard', '^src/dashboard/', '^src/dashboard/', facade, entryPoints),

@@ -7,7 +7,8 @@ import type { Receipt } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
 import { LifeCycle } from './life-cycle.ts';
 import type { Inspection } from './observe/inspect.ts';
-import { parseCacheOptions, refuseAck, type CacheOptions, type ParsedOptions, type WriteOptions } from './options.ts';
+import { parseCacheOptions, type CacheOptions, type ParsedOptions, type WriteOptions } from './options/cache.ts';
+import { refuseAck } from './options/settings.ts';
 
 /** Passed by reference: a write with these needs no look at its options. */
 const DEFAULTS: WriteOptions = Object.freeze({});

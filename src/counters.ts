@@ -1,5 +1,5 @@
 import { fromScaled, toScaled } from './core/decimal.ts';
-import { parseCountersOptions, type CountersOptions, type IncrementOptions, type ParsedCounters } from './counters-options.ts';
+import { parseCountersOptions, type CountersOptions, type IncrementOptions, type ParsedCounters } from './options/counters.ts';
 import { aborted, untilAborted } from './engine/abort.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Whole } from './engine/increments.ts';
@@ -7,7 +7,7 @@ import { STORED_RECEIPT, type PendingReceipt, type Receipt } from './engine/rece
 import { MillraceError } from './errors.ts';
 import { LifeCycle } from './life-cycle.ts';
 import type { Inspection } from './observe/inspect.ts';
-import { refuseAck } from './options.ts';
+import { refuseAck } from './options/settings.ts';
 
 interface Incremented {
   readonly receipt: PendingReceipt;

@@ -3,10 +3,10 @@ import { aborted, untilAborted } from './engine/abort.ts';
 import type { Engine } from './engine/engine.ts';
 import { STORED_RECEIPT, type Receipt } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
-import { parseLeaderboardOptions, type LeaderboardOptions, type ParsedLeaderboard, type RankOptions, type ScoreOptions } from './leaderboard-options.ts';
+import { parseLeaderboardOptions, type LeaderboardOptions, type ParsedLeaderboard, type RankOptions, type ScoreOptions } from './options/leaderboard.ts';
 import { LifeCycle } from './life-cycle.ts';
 import type { Inspection } from './observe/inspect.ts';
-import { refuseAck } from './options.ts';
+import { refuseAck } from './options/settings.ts';
 
 const DEFAULTS: ScoreOptions = Object.freeze({});
 /** Rows of one `top`, or on either side of a member. */

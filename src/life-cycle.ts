@@ -10,7 +10,7 @@ import { examineCache } from './examine.ts';
 import { Emitter, type CacheEventName, type CacheListener } from './events.ts';
 import { describeFindings, type Inspection } from './observe/inspect.ts';
 import { describeStats, type CacheStats } from './observe/stats.ts';
-import type { ParsedParts } from './options.ts';
+import type { ParsedParts } from './options/parts.ts';
 import type { Finding } from './ports/finding.ts';
 
 /** What {@link LifeCycle.close} did. */

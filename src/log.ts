@@ -6,8 +6,8 @@ import type { Engine } from './engine/engine.ts';
 import { STORED_RECEIPT, type Receipt } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
 import { LifeCycle } from './life-cycle.ts';
-import { parseLogOptions, type AppendOptions, type LogOptions, type ParsedLog } from './log-options.ts';
-import { refuseAck } from './options.ts';
+import { parseLogOptions, type AppendOptions, type LogOptions, type ParsedLog } from './options/log.ts';
+import { refuseAck } from './options/settings.ts';
 
 const DEFAULTS: AppendOptions = Object.freeze({});
 

@@ -128,13 +128,13 @@ describe('docs/options.md', () => {
   const quoted = (list: string | undefined) => [...(list ?? '').matchAll(/'(\w+)'/g)].map((match) => match[1] as string).sort();
 
   test('has every option of a cache', () => {
-    const known = quoted(/read\.known\(\[(.*?)\]\)/s.exec(source('src/options.ts'))?.[1]);
+    const known = quoted(/read\.known\(\[(.*?)\]\)/s.exec(source('src/options/cache.ts'))?.[1]);
     expect(known.length).toBeGreaterThan(10);
     expect(listed('createCache')).toEqual(known);
   });
 
   test('has every option of flushing', () => {
-    const sections = [...source('src/options.ts').matchAll(/section\('(\w+)', \[(.*?)\]\)/g)];
+    const sections = [...source('src/options/settings.ts').matchAll(/section\('(\w+)', \[(.*?)\]\)/g)];
     expect(sections.length).toBe(3);
     expect(listed('flush')).toEqual(sections.flatMap((match) => quoted(match[2]).map((name) => `${match[1]}.${name}`)).sort());
   });
@@ -143,7 +143,7 @@ describe('docs/options.md', () => {
     const members = (file: string, name: string) => [...(new RegExp(`interface ${name} \\{(.*?)^\\}`, 'ms').exec(source(file))?.[1] ?? '').matchAll(/^ {2}readonly (\w+)/gm)].map((match) => match[1] as string).sort();
     expect(listed('redisFront')).toEqual(members('src/fronts/redis/index.ts', 'RedisFrontOptions'));
     expect(listed('lmdbFront')).toEqual(members('src/fronts/lmdb/index.ts', 'LmdbFrontOptions'));
-    expect(listed('One write')).toEqual(members('src/options.ts', 'WriteOptions'));
+    expect(listed('One write')).toEqual(members('src/options/cache.ts', 'WriteOptions'));
   });
 
   test('has every option of counters, logs, leaderboards and stores on a table', () => {
@@ -154,8 +154,8 @@ describe('docs/options.md', () => {
     expect(listed('postgresCounters')).toEqual(own('src/stores/postgres/counters.ts', 'postgresCounters'));
     expect(listed('postgresLeaderboard')).toEqual(own('src/stores/postgres/leaderboard.ts', 'postgresLeaderboard'));
     expect(listed('postgresLog')).toEqual(own('src/stores/postgres/log.ts', 'postgresLog'));
-    const cache = known('src/options.ts', /read\.known\(\[(.*?)\]\)/s);
-    for (const [heading, file] of [['createCounters', 'src/counters-options.ts'], ['createLog', 'src/log-options.ts'], ['createLeaderboard', 'src/leaderboard-options.ts']] as const) {
+    const cache = known('src/options/cache.ts', /read\.known\(\[(.*?)\]\)/s);
+    for (const [heading, file] of [['createCounters', 'src/options/counters.ts'], ['createLog', 'src/options/log.ts'], ['createLeaderboard', 'src/options/leaderboard.ts']] as const) {
       const options = known(file, /read\.known\(\[(.*?)\]\)/s);
       expect(listed(heading)).toEqual(options.filter((option) => !cache.includes(option) || option === 'store'));
     }

@@ -1,7 +1,7 @@
 import { PGlite } from '@electric-sql/pglite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCounters, type Counters } from '../../src/index.ts';
-import type { CountersOptions } from '../../src/counters-options.ts';
+import type { CountersOptions } from '../../src/options/counters.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { postgresCounters } from '../../src/stores/postgres/index.ts';
 import { frontPlaces } from '../support/fronts.ts';

@@ -7,7 +7,7 @@ import { createCache, type Finding } from '../../src/index.ts';
 import { lmdbFront } from '../../src/fronts/lmdb/index.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { redisFront, type RedisFrontOptions } from '../../src/fronts/redis/index.ts';
-import type { CacheOptions } from '../../src/options.ts';
+import type { CacheOptions } from '../../src/options/cache.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
 import { startPostgres, startRedis, type Server } from '../servers/index.ts';
 import { eventually } from '../support/gate.ts';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
 import { createLeaderboard, type Leaderboard } from '../../src/leaderboard.ts';
-import type { LeaderboardOptions } from '../../src/leaderboard-options.ts';
+import type { LeaderboardOptions } from '../../src/options/leaderboard.ts';
 import { postgresLeaderboard } from '../../src/stores/postgres/index.ts';
 import { redisUrl } from '../servers/index.ts';
 import { frontPlaces, uniquePrefix } from '../support/fronts.ts';

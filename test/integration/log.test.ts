@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLog, type Log } from '../../src/index.ts';
-import type { LogOptions } from '../../src/log-options.ts';
+import type { LogOptions } from '../../src/options/log.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { postgresLog, type PostgresLogOptions } from '../../src/stores/postgres/index.ts';
 import { frontPlaces } from '../support/fronts.ts';

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { createCache, type Cache } from '../../src/index.ts';
-import type { CacheOptions } from '../../src/options.ts';
+import type { CacheOptions } from '../../src/options/cache.ts';
 import { MillraceError } from '../../src/errors.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { frontPlaces, type FrontPlace } from '../support/fronts.ts';

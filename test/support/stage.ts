@@ -1,5 +1,5 @@
 import { createCache, type Cache } from '../../src/index.ts';
-import type { CacheOptions } from '../../src/options.ts';
+import type { CacheOptions } from '../../src/options/cache.ts';
 import { frontPlaces, type FrontPlace } from './fronts.ts';
 
 export type FrontKind = keyof typeof frontPlaces;

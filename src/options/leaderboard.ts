@@ -1,11 +1,12 @@
-import type { AckLevel } from './core/acks.ts';
-import type { Duration } from './core/duration.ts';
-import { OptionReader, readSettings, type BackpressureOptions, type FlushOptions, type ParsedParts, type RetryOptions } from './options.ts';
-import type { Clock } from './ports/clock.ts';
-import type { Front } from './ports/front.ts';
-import type { Random } from './ports/random.ts';
-import type { Store } from './ports/store.ts';
-import { systemClock, systemRandom } from './system.ts';
+import type { AckLevel } from '../core/acks.ts';
+import type { Duration } from '../core/duration.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Front } from '../ports/front.ts';
+import type { Random } from '../ports/random.ts';
+import type { Store } from '../ports/store.ts';
+import { finish, readShape, type ParsedParts } from './parts.ts';
+import { OptionReader } from './reader.ts';
+import type { BackpressureOptions, FlushOptions, RetryOptions } from './settings.ts';
 
 /** Options of `createLeaderboard`. */
 export interface LeaderboardOptions {
@@ -56,22 +57,10 @@ export interface ParsedLeaderboard extends ParsedParts {
 /** Throws one MILLRACE_OPTIONS error that lists every fault. */
 export function parseLeaderboardOptions(options: LeaderboardOptions): ParsedLeaderboard {
   const read = new OptionReader(options, 'createLeaderboard');
-  const name = read.name();
-  const front = read.front();
-  const store = read.storeOf('scores', 'postgresLeaderboard({ pool, table, member, score })');
+  const parts = readShape(read, 'scores', 'postgresLeaderboard({ pool, table, member, score })');
   const keep = read.oneOf('keep', ['best', 'last'] as const, 'last');
   const order = read.oneOf('order', ['desc', 'asc'] as const, 'desc');
-  const settings = readSettings(read, name, 'write-behind', front);
-  if (settings.backpressure.onFull === 'write-through') read.fault("backpressure.onFull 'write-through' is for documents: use 'wait' or 'reject'.");
   read.known(['name', 'front', 'store', 'keep', 'order', 'loadWait', 'flush', 'retry', 'backpressure', 'ack', 'clock', 'random']);
-  read.finish();
-  return {
-    // A rank is a place among all, so all are in one lane.
-    settings: { ...settings, shape: order === 'desc' ? 'scores' : 'scores.asc', lanes: 1 },
-    front: front as Front,
-    store: store as Store,
-    clock: options.clock ?? systemClock,
-    random: options.random ?? systemRandom,
-    keep,
-  };
+  // A rank is a place among all, so all are in one lane.
+  return { ...finish(read, parts, { shape: order === 'desc' ? 'scores' : 'scores.asc', lanes: 1 }), keep };
 }

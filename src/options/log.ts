@@ -1,10 +1,11 @@
-import type { AckLevel } from './core/acks.ts';
-import { OptionReader, readSettings, type BackpressureOptions, type FlushOptions, type ParsedParts, type RetryOptions } from './options.ts';
-import type { Clock } from './ports/clock.ts';
-import type { Front } from './ports/front.ts';
-import type { Random } from './ports/random.ts';
-import type { Store } from './ports/store.ts';
-import { systemClock, systemRandom } from './system.ts';
+import type { AckLevel } from '../core/acks.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Front } from '../ports/front.ts';
+import type { Random } from '../ports/random.ts';
+import type { Store } from '../ports/store.ts';
+import { finish, readShape, type ParsedParts } from './parts.ts';
+import { OptionReader } from './reader.ts';
+import type { BackpressureOptions, FlushOptions, RetryOptions } from './settings.ts';
 
 /** Options of `createLog`. */
 export interface LogOptions<E> {
@@ -49,20 +50,8 @@ export interface ParsedLog<E> extends ParsedParts {
 /** Throws one MILLRACE_OPTIONS error that lists every fault. */
 export function parseLogOptions<E>(options: LogOptions<E>): ParsedLog<E> {
   const read = new OptionReader(options, 'createLog');
-  const name = read.name();
-  const front = read.front();
-  const store = read.storeOf('log', 'postgresLog({ pool, table, value })');
-  const settings = readSettings(read, name, 'write-behind', front);
-  if (settings.backpressure.onFull === 'write-through') read.fault("backpressure.onFull 'write-through' is for documents: use 'wait' or 'reject'.");
+  const parts = readShape(read, 'log', 'postgresLog({ pool, table, value })');
   if (options?.key !== undefined && typeof options.key !== 'function') read.fault('key must be a function of an event.');
   read.known(['name', 'front', 'store', 'key', 'flush', 'retry', 'backpressure', 'ack', 'lanes', 'maxValueBytes', 'clock', 'random']);
-  read.finish();
-  return {
-    settings: { ...settings, shape: 'log' },
-    front: front as Front,
-    store: store as Store,
-    clock: options.clock ?? systemClock,
-    random: options.random ?? systemRandom,
-    key: options.key,
-  };
+  return { ...finish(read, parts, { shape: 'log' }), key: options.key };
 }

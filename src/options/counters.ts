@@ -1,13 +1,14 @@
-import type { AckLevel } from './core/acks.ts';
-import type { Duration } from './core/duration.ts';
-import { SCALE_MAX } from './core/decimal.ts';
-import { SUM_MAX } from './core/lane-deltas.ts';
-import { OptionReader, readSettings, type BackpressureOptions, type FlushOptions, type ParsedParts, type RetryOptions } from './options.ts';
-import type { Clock } from './ports/clock.ts';
-import type { Front } from './ports/front.ts';
-import type { Random } from './ports/random.ts';
-import type { Store } from './ports/store.ts';
-import { systemClock, systemRandom } from './system.ts';
+import type { AckLevel } from '../core/acks.ts';
+import type { Duration } from '../core/duration.ts';
+import { SCALE_MAX } from '../core/decimal.ts';
+import { SUM_MAX } from '../core/lane-deltas.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Front } from '../ports/front.ts';
+import type { Random } from '../ports/random.ts';
+import type { Store } from '../ports/store.ts';
+import { finish, readShape, type ParsedParts } from './parts.ts';
+import { OptionReader } from './reader.ts';
+import type { BackpressureOptions, FlushOptions, RetryOptions } from './settings.ts';
 
 /** Options of `createCounters`. */
 export interface CountersOptions {
@@ -53,24 +54,11 @@ export interface ParsedCounters extends ParsedParts {
 /** Throws one MILLRACE_OPTIONS error that lists every fault. */
 export function parseCountersOptions(options: CountersOptions): ParsedCounters {
   const read = new OptionReader(options, 'createCounters');
-  const name = read.name();
-  const front = read.front();
-  const store = read.storeOf('counters', 'postgresCounters({ pool, table, key, count })');
-  const settings = readSettings(read, name, 'write-behind', front);
-  if (settings.backpressure.onFull === 'write-through') read.fault("backpressure.onFull 'write-through' is for documents: use 'wait' or 'reject'.");
+  const parts = readShape(read, 'counters', 'postgresCounters({ pool, table, key, count })');
   const isBigint = read.boolean('bigint');
   const scale = options?.scale === undefined ? 0 : read.integer('scale', 0, 1, SCALE_MAX);
   if (isBigint && scale > 0) read.fault('bigint and scale exclude each other: decimals are strings.');
   read.known(['name', 'front', 'store', 'bigint', 'scale', 'ttl', 'flush', 'retry', 'backpressure', 'ack', 'lanes', 'clock', 'random']);
-  read.finish();
   const numbers = scale > 0 ? 'decimal' : isBigint ? 'bigint' : 'number';
-  return {
-    settings: { ...settings, shape: scale > 0 ? `counters.${scale}` : 'counters', sumMax: numbers === 'number' ? BigInt(Number.MAX_SAFE_INTEGER) : SUM_MAX },
-    front: front as Front,
-    store: store as Store,
-    clock: options.clock ?? systemClock,
-    random: options.random ?? systemRandom,
-    numbers,
-    scale,
-  };
+  return { ...finish(read, parts, { shape: scale > 0 ? `counters.${scale}` : 'counters', sumMax: numbers === 'number' ? BigInt(Number.MAX_SAFE_INTEGER) : SUM_MAX }), numbers, scale };
 }

@@ -1,0 +1,76 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { AckLevel } from '../core/acks.ts';
+import type { Duration } from '../core/duration.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Front } from '../ports/front.ts';
+import type { Random } from '../ports/random.ts';
+import type { Store } from '../ports/store.ts';
+import type { CustomStore } from '../stores/custom.ts';
+import { finish, readFront, readStore, type ParsedParts } from './parts.ts';
+import { OptionReader } from './reader.ts';
+import { readSettings, type BackpressureOptions, type FlushOptions, type Policy, type RetryOptions } from './settings.ts';
+
+/** Options of {@link createCache}. */
+export interface CacheOptions<V> {
+  /** Names the cache in the front, the store's fence, metrics and messages: 1 to 64 of `A-Z a-z 0-9 _ . -`. */
+  readonly name: string;
+  /** Default 'write-behind'. */
+  readonly policy?: Policy;
+  /** `redisFront`, `lmdbFront` or `memoryFront`. */
+  readonly front: Front;
+  /** `postgresStore`, or an object with `loadMany` and `apply`. */
+  readonly store: Store | CustomStore<V>;
+  /** How long a clean entry stays in the front. Default: for ever. A pending entry never expires. */
+  readonly ttl?: Duration;
+  /** `false` leaves flushing to other processes. */
+  readonly flush?: false | FlushOptions;
+  readonly retry?: RetryOptions;
+  readonly backpressure?: BackpressureOptions;
+  /** What `set` and `delete` wait for. Default: what the front does best without waiting for the store. */
+  readonly ack?: AckLevel;
+  /** Ordered sequences that keys are hashed to; pinned when the cache is first used. 1 to 256, default 4. */
+  readonly lanes?: number;
+  /** Validates values before they are acknowledged: any Standard Schema (zod, valibot, arktype, …). */
+  readonly schema?: StandardSchemaV1<unknown, V>;
+  /** Part of the ttl, 0 to 1, after which a read reloads the value in the background. Default: never. */
+  readonly refreshAhead?: number;
+  /** Largest value as JSON text, in bytes. Default 1 MiB. */
+  readonly maxValueBytes?: number;
+  /** Time and chance, for tests and simulation. */
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** Options of one `set` or `delete`. */
+export interface WriteOptions {
+  readonly ack?: AckLevel;
+  /** Expiry of this entry once it is clean; for `set` only. */
+  readonly ttl?: Duration;
+  /**
+   * Gives up waiting, with MILLRACE_ABORTED. A write that waits for room, or was not sent yet, is taken back: nothing of
+   * it is written, and the message says so. One that was sent may still happen.
+   */
+  readonly signal?: AbortSignal;
+}
+
+/** With what only the facade needs of them. */
+export interface ParsedOptions<V> extends ParsedParts {
+  readonly schema: StandardSchemaV1<unknown, V> | undefined;
+}
+
+/** Reads options once. Throws one MILLRACE_OPTIONS error that lists every fault. */
+export function parseCacheOptions<V>(options: CacheOptions<V>): ParsedOptions<V> {
+  const read = new OptionReader(options, 'createCache');
+  const name = read.name();
+  const policy = read.oneOf('policy', ['write-behind', 'write-through', 'cache-aside'] as const, 'write-behind');
+  const front = readFront(read);
+  const store = readStore<V>(read);
+  const settings = readSettings(read, name, policy, front);
+  if (settings.refreshAhead !== undefined && settings.ttlMs === undefined) read.fault('refreshAhead needs a ttl: without one nothing expires.');
+  read.known([
+    'name', 'policy', 'front', 'store', 'ttl', 'flush', 'retry', 'backpressure', 'ack', 'lanes', 'schema', 'refreshAhead', 'maxValueBytes', 'clock', 'random',
+  ]);
+  const schema = options?.schema;
+  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') read.fault('schema is not a Standard Schema (it has no "~standard".validate).');
+  return { ...finish(read, { settings, front, store }), schema };
+}
