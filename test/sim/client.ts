@@ -271,9 +271,10 @@ export class Client {
   /** When nothing changes any more, what is read is what is stored. */
   async readSettled(): Promise<void> {
     for (const key of KEYS) {
-      const before = this.#world.oracle.storedValue(key);
+      const { reads } = this.#world.oracle;
+      const before = reads.settled(key);
       const value = await this.cache.get(key).catch((error: unknown) => this.#world.expect(error));
-      this.#world.oracle.reads.checkSettled(key, jsonOf(value), before);
+      reads.checkSettled(key, jsonOf(value), before);
     }
   }
 

@@ -22,3 +22,10 @@ export class Journal {
     if (this.lines.length > this.#linesMax) this.lines.shift();
   }
 }
+
+/** What a server answered, as far as one line goes. */
+export function shown(result: unknown): string {
+  if (typeof result !== 'object' || result === null) return String(result);
+  if ('result' in result) return shown(result.result);
+  return JSON.stringify(result, (name, value: unknown) => (name === 'header' || name === 'flight' ? undefined : typeof value === 'bigint' ? String(value) : value));
+}

@@ -1,5 +1,5 @@
 import { entriesOf, type LaneEnv, type LaneHeader } from '../../src/core/lane.ts';
-import type { Journal } from './journal.ts';
+import { shown, type Journal } from './journal.ts';
 import type { Prng } from './prng.ts';
 import type { Scheduler } from './scheduler.ts';
 import { SimTable } from './sim-table.ts';
@@ -132,12 +132,6 @@ export class SimServer {
     this.#journal.note(() => `  front is now ${this.runId}: ${this.tables.map(({ header }) => headerText(header)).join(' | ')}`);
     this.#watch.rewound(before, this.tables);
   }
-}
-
-function shown(result: unknown): string {
-  if (typeof result !== 'object' || result === null) return String(result);
-  if ('result' in result) return shown(result.result);
-  return JSON.stringify(result, (name, value: unknown) => (name === 'header' || name === 'flight' ? undefined : typeof value === 'bigint' ? String(value) : value));
 }
 
 export function headerText(header: LaneHeader | undefined): string {

@@ -1,6 +1,7 @@
 import { MillraceError } from '../../src/errors.ts';
 import type { ApplyResult, DeadLetterStore, Flush, LaneStore, Mutation, Store } from '../../src/ports/store.ts';
 import { Attempts } from './oracle/attempts.ts';
+import { shown } from './journal.ts';
 import type { SimDatabase } from './sim-database.ts';
 import type { SimProcess } from './sim-process.ts';
 import { RETRY_MS_MAX, type Surroundings } from './surroundings.ts';
@@ -138,6 +139,7 @@ export class SimSession implements Store {
           result = { kind: 'failed', reason: (error as Error).message };
           settle = () => reject(error as Error);
         }
+        this.#world.journal.note(() => `  store ${name} by ${this.#process.name} ${shown(result)}`);
         this.#world.reached(name, result, this.#process);
         scheduler.after(latency(), () => this.#process.deliver(settle));
       });

@@ -187,10 +187,6 @@ export class Oracle {
     if (letters !== undefined && letters !== this.refusals) this.findings.fail(9, `${this.refusals} rows were refused, and there are ${letters} dead letters`);
   }
 
-  storedValue(key: string): string | undefined {
-    return this.#rows.get(key);
-  }
-
   #store(key: string, json: string | undefined): void {
     if (json === undefined) this.#rows.delete(key);
     else this.#rows.set(key, json);

@@ -144,11 +144,18 @@ export class Reads {
     if (!possible.some((json) => (json !== undefined) === has)) this.#findings.fail(6, `${process} found ${has ? 'a' : 'no'} value for key ${key} since step ${fromStep}; it was ${possible.join(' or ')}`);
   }
 
-  /** Nothing is written any more: a read gives what the store has, now or when it began. */
-  checkSettled(key: string, json: string | undefined, before: string | undefined): void {
-    const stored = this.#stored(key);
-    // A refused value is there until its generation is cleaned, and whoever was to do that may have died: a lease has to run out.
-    if (json !== undefined && json === this.#refused.get(key)) return;
-    if (json !== stored && json !== before && !this.#tainted.has(key)) this.#findings.fail(6, `at the end key ${key} is read as ${json}, and stored as ${stored}`);
+  /**
+   * Nothing is written any more: what a read may give now. A refused value is there until its generation is cleaned, and
+   * whoever was to do that may have died: a lease has to run out.
+   */
+  settled(key: string): readonly (string | undefined)[] {
+    const refused = this.#refused.get(key);
+    return refused === undefined ? [this.#stored(key)] : [this.#stored(key), refused];
+  }
+
+  /** A read gives what could be read now, or when it began. */
+  checkSettled(key: string, json: string | undefined, before: readonly (string | undefined)[]): void {
+    if (this.#tainted.has(key) || before.includes(json) || this.settled(key).includes(json)) return;
+    this.#findings.fail(6, `at the end key ${key} is read as ${json}, and stored as ${this.#stored(key)}`);
   }
 }
