@@ -114,11 +114,11 @@ export class Leaderboard extends LifeCycle<number, ParsedLeaderboard> {
     const { receipt, weight } = options.signal === undefined ? await scored : await untilAborted(scored, options.signal, this.name, member);
     if (ack !== 'stored') return { receipt, weight };
     await engine.untilStored(receipt, options.signal);
-    return { receipt: STORED_RECEIPT, weight };
+    return { receipt: { ...STORED_RECEIPT }, weight };
   }
 
   #scored({ receipt, weight }: { receipt: Receipt; weight: number | undefined }): ScoreReceipt {
-    return { score: turned(this.options.settings.shape, weight as number), stored: () => receipt.stored() };
+    return Object.assign(receipt, { score: turned(this.options.settings.shape, weight as number) });
   }
 
   async #read(query: ScoreQuery, { signal }: RankOptions): Promise<Ranked[]> {

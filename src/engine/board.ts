@@ -103,8 +103,7 @@ export class Board {
     }
     const stored = await store.loadScores({ after: cursor, limit: LOAD_SCORES_MAX });
     const { generation, weights } = this.#weightsOf(stored);
-    const next = stored.scores.size < LOAD_SCORES_MAX ? undefined : [...stored.scores.keys()].at(-1);
-    return this.#fill({ generation, shape: settings.shape, page: { from: cursor, next, rows: [...weights] } });
+    return this.#fill({ generation, shape: settings.shape, page: { from: cursor, next: stored.next, rows: [...weights] } });
   }
 
   async #fill(loaded: LoadedScores): Promise<Progress | 'stale' | 'unrecovered'> {

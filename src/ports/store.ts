@@ -72,6 +72,8 @@ export interface StoredScores {
   /** Decimal text by member, in the store's order; members without a row, or without a score in it, are missing. */
   readonly scores: ReadonlyMap<string, string>;
   readonly generation: number;
+  /** Where the next page begins; undefined when there are no more rows, and of members that were named. */
+  readonly next: string | undefined;
 }
 
 /** One lane's generation in a flush, with the fence that it moves from and to. */

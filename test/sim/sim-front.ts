@@ -161,7 +161,12 @@ export class SimConnection implements Front {
           if (result.kind === 'accepted') this.#world.shapes?.appended(lane, batch, result.epoch, result.seq, this.#isLate);
           return result;
         }),
-      writeScores: (lane, batch) => this.#step(lane, 'writeScores', (table, env) => writeScores(table, env, batch)),
+      writeScores: (lane, batch) =>
+        this.#step(lane, 'writeScores', (table, env) => {
+          const result = writeScores(table, env, batch);
+          if (result.kind === 'accepted') this.#world.shapes?.scored(batch, result, table, this.#process.name, this.#isLate);
+          return result;
+        }),
       fillScores: (lane, loaded) => this.#step(lane, 'fillScores', (table, env) => fillScores(table, env, loaded)),
       readScores: (lane, shape, query) => this.#step(lane, 'readScores', (table, env) => readScores(table, env, shape, query)),
       beginFill: (lane, keys, token, tokenMs) => this.#step(lane, 'beginFill', (table, env) => beginFill(table, env, keys, token, tokenMs)),
@@ -171,7 +176,12 @@ export class SimConnection implements Front {
       finishIntent: (lane, keys, token, committed, ttlMs) => this.#step(lane, 'finishIntent', (table, env) => finishIntent(table, env, keys, token, committed, ttlMs)),
       invalidate: (lane, keys) =>
         this.#step(lane, 'invalidate', (table, env) => {
-          const result = (isScores(shape) ? doubtScores : invalidate)(table, env, keys);
+          if (isScores(shape)) {
+            const doubted = doubtScores(table, env, keys);
+            if (doubted.kind === 'done') this.#world.shapes?.doubted(keys);
+            return doubted;
+          }
+          const result = invalidate(table, env, keys);
           if (result.kind === 'done') for (const key of keys) if (!table.hasPending(key) && !table.hasFlight(key)) this.#world.oracle.reads.told(key);
           return result;
         }),

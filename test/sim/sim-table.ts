@@ -1,5 +1,5 @@
 import type { LaneHeader, LaneTable } from '../../src/core/lane.ts';
-import { MemoryScores } from '../../src/fronts/memory/memory-scores.ts';
+import { SimScores } from './sim-scores.ts';
 
 interface Slot {
   readonly raw: string;
@@ -49,10 +49,9 @@ const cloneSet = (set: Set<string>): Set<string> => new Set(set);
 /** A lane's table that can be copied whole: what a server's disk has of it at one moment. */
 export class SimTable implements LaneTable {
   nowMs = 0;
-  /** Of leaderboards, which are not simulated: nothing is ever in it. */
-  readonly scores = new MemoryScores();
   /** Rises with each change. */
   version = 0;
+  readonly scores: SimScores;
   header: LaneHeader | undefined;
   #slots = new Shared(new Map<string, Slot>(), cloneMap);
   #pending = new Shared(new Set<string>(), cloneSet);
@@ -65,8 +64,13 @@ export class SimTable implements LaneTable {
   #log: readonly string[] = [];
   #flightLog: readonly string[] = [];
 
+  constructor(scores?: SimScores) {
+    const changed = (): void => void this.version++;
+    this.scores = scores?.copy(changed) ?? new SimScores(changed);
+  }
+
   copy(): SimTable {
-    const copy = new SimTable();
+    const copy = new SimTable(this.scores);
     // Headers and slots are replaced, never changed.
     copy.header = this.header;
     copy.#slots = this.#slots.share();
@@ -164,6 +168,7 @@ export class SimTable implements LaneTable {
     this.#deltas = new Map();
     this.#flightLog = this.#log;
     this.#log = [];
+    this.scores.cut();
   }
 
   hasFlight(key: string): boolean {
@@ -239,6 +244,7 @@ export class SimTable implements LaneTable {
     this.version++;
     this.#flightDeltas = new Map();
     this.#flightLog = [];
+    this.scores.dropFlight();
   }
 
   writeTtl(key: string, ttlMs: number): void {
@@ -267,6 +273,7 @@ export class SimTable implements LaneTable {
     this.#ttls.replace(new Map());
     this.#deltas = new Map();
     this.#log = [];
+    this.scores.clear();
     this.dropFlightShapes();
   }
 }

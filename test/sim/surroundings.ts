@@ -1,11 +1,13 @@
 import type { IncrementBatch } from '../../src/core/lane-deltas.ts';
 import type { AppendBatch } from '../../src/core/lane-log.ts';
+import type { ScoreBatch, ScoreResult } from '../../src/core/lane-scores.ts';
 import type { Policy } from '../../src/index.ts';
 import type { Journal } from './journal.ts';
 import type { Oracle } from './oracle/oracle.ts';
 import type { Prng } from './prng.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimProcess } from './sim-process.ts';
+import type { SimTable } from './sim-table.ts';
 
 /** Writes of a process that may wait for room, or be beyond the capacity. */
 export const WAITERS_MAX = 20;
@@ -32,11 +34,15 @@ export interface Setup {
   readonly lateMsMax: number;
 }
 
-/** Who is told of what the front executes for counters and logs. */
+/** Who is told of what the front executes for counters, logs and leaderboards. */
 export interface ShapeWitness {
   incremented(lane: number, batch: IncrementBatch, epoch: number, seq: number, process: string): void;
   /** `isLate` when it was executed after its connection broke: then its process may have gone on without it. */
   appended(lane: number, batch: AppendBatch, epoch: number, seq: number, isLate: boolean): void;
+  /** With the table after it. */
+  scored(batch: ScoreBatch, result: Extract<ScoreResult, { kind: 'accepted' }>, table: SimTable, process: string, isLate: boolean): void;
+  /** The rows of these members have changed in the store. */
+  doubted(members: readonly string[]): void;
 }
 
 /** What every part of the simulated world lives in. */
@@ -46,7 +52,7 @@ export interface Surroundings {
   readonly journal: Journal;
   readonly setup: Setup;
   readonly oracle: Oracle;
-  /** Where the caches hold counters or a log. */
+  /** Where the caches hold counters, a log or a leaderboard. */
   readonly shapes?: ShapeWitness;
   /** Nothing new begins. */
   readonly ending: boolean;

@@ -135,7 +135,8 @@ class ShapeStore implements Store {
       loadScores: async (page) => {
         const wanted = (member: string): boolean => ('members' in page ? page.members.includes(member) : page.after === '' || member > page.after);
         const found = [...rows].filter(([member]) => wanted(member)).toSorted(([a], [b]) => (a < b ? -1 : 1));
-        return { scores: new Map('members' in page ? found : found.slice(0, page.limit)), generation: fences.get(`${attachment.cache}:0`)?.generation ?? 0 };
+        const taken = 'members' in page ? found : found.slice(0, page.limit);
+        return { scores: new Map(taken), next: 'limit' in page && taken.length === page.limit ? taken.at(-1)?.[0] : undefined, generation: fences.get(`${attachment.cache}:0`)?.generation ?? 0 };
       },
     };
   }

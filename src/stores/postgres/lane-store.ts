@@ -53,7 +53,7 @@ export class PostgresLaneStore implements LaneStore {
     this.checkKey = checkKey;
     this.checkValue = checkValue;
     if (totals !== undefined) this.loadTotals = (lanes, keys) => this.#loadTotals(totals(lanes, keys));
-    if (scores !== undefined) this.loadScores = (page) => this.#loadScores(scores(page));
+    if (scores !== undefined) this.loadScores = (page) => this.#loadScores(scores(page), 'limit' in page ? page.limit : undefined);
     this.deadLetters = behind === undefined ? undefined : this.#translated(behind.letters);
   }
 
@@ -76,11 +76,12 @@ export class PostgresLaneStore implements LaneStore {
     return { totals, generations };
   }
 
-  async #loadScores(statement: Statement): Promise<StoredScores> {
+  async #loadScores(statement: Statement, limit: number | undefined): Promise<StoredScores> {
     const scores = new Map<string, string>();
     const rows = await this.#try('load', () => this.#database.run(statement));
     for (const { key, value } of rows) if (typeof key === 'string') scores.set(key, value as string);
-    return { scores, generation: Number(rows[0]?.['generation']) };
+    const next = scores.size === limit ? (rows.at(-1)?.['key'] as string) : undefined;
+    return { scores, generation: Number(rows[0]?.['generation']), next };
   }
 
   async commit(mutations: readonly Mutation[]): Promise<void> {

@@ -13,26 +13,33 @@ const REFUSAL = '23514';
 
 /** What the table of a shape makes of its mutations. */
 export interface Table {
+  /** Whether it refuses a row with this. */
   refuses(json: string): boolean;
+  /** Whether it may take later what it refused once. */
+  readonly mayStoreLater?: boolean;
   write(rows: Map<string, string>, mutation: Mutation): void;
 }
 
+/** Asks for all rows. */
+const EVERY = 'every row';
 const fenceOf = (lane: number): string => `fence of ${lane}`;
 
-/** The simulated database with counters or events. What it refuses it refuses for ever. */
+/** The simulated database with the rows of a shape. */
 export class ShapeDatabase extends SimDatabase {
   readonly #oracle: ShapeOracle;
   readonly #table: Table;
+  readonly #world: Surroundings;
 
   constructor(world: Surroundings, lanes: number, oracle: ShapeOracle, table: Table) {
     super(world, lanes);
+    this.#world = world;
     this.#oracle = oracle;
     this.#table = table;
   }
 
   /** Rows, and the generations of lanes by {@link fenceOf}, in one snapshot. */
   override load(keys: readonly string[]): Map<string, string> {
-    const rows = super.load(keys);
+    const rows = keys.includes(EVERY) ? new Map(this.rows) : super.load(keys);
     this.fences.forEach(({ generation }, lane) => {
       if (keys.includes(fenceOf(lane))) rows.set(fenceOf(lane), String(generation));
     });
@@ -57,9 +64,11 @@ export class ShapeDatabase extends SimDatabase {
     for (const { lane, letters } of flush.lanes) if (letters) this.letters.sweep(lane);
     const refused: RefusedMutation[] = [];
     const written = batches.flat();
+    const replaced = written.filter(({ lane, kind }) => kind === undefined && flush.lanes.some((other) => other.lane === lane && other.letters));
+    const superseded = this.letters.supersede(new Set(replaced.map(({ key }) => key)));
     for (const mutation of written) {
       const { lane, key, json } = mutation;
-      if (!this.#table.refuses(json as string)) {
+      if (json === undefined || !this.#table.refuses(json)) {
         this.#table.write(this.rows, mutation);
         continue;
       }
@@ -69,26 +78,35 @@ export class ShapeDatabase extends SimDatabase {
     }
     for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences[lane] = { ...(this.fences[lane] as Fence), epoch, generation, seq: cutSeq, digest };
     for (const generation of flush.lanes) this.#oracle.committed(generation, this.rows);
-    return { kind: 'applied', rows: written.length - refused.length, statements: batches.length, refused, superseded: 0 };
+    return { kind: 'applied', rows: written.length - refused.length, statements: batches.length, refused, superseded };
   }
 
   override retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): RetryResult {
     if (this.fences[lane]?.epoch !== epoch) return { kind: 'fenced' };
-    return { kind: 'retried', letters: this.letters.retry(letters, judge, () => REFUSAL) };
+    const after = this.letters.retry(letters, judge, (row) => {
+      if (this.#table.mayStoreLater !== true || this.#world.prng.chance(0.6)) return REFUSAL;
+      this.#table.write(this.rows, row);
+      this.#oracle.retried(row);
+      return undefined;
+    });
+    return { kind: 'retried', letters: after };
   }
 }
 
 /** One process's sessions with it. */
 export class ShapeSession extends SimSession {
-  readonly holds: 'counters' | 'log';
+  readonly holds: 'counters' | 'log' | 'scores';
+  readonly #pageMax: number;
 
-  constructor(world: Surroundings, database: ShapeDatabase, process: SimProcess, holds: 'counters' | 'log') {
+  constructor(world: Surroundings, database: ShapeDatabase, process: SimProcess, holds: 'counters' | 'log' | 'scores') {
     super(world, database, process);
     this.holds = holds;
+    this.#pageMax = world.setup.keysPerStep;
   }
 
   override async attach(): Promise<LaneStore> {
     const attached = await super.attach();
+    const pageMax = this.#pageMax;
     return {
       ...attached,
       async loadTotals(lanes, keys) {
@@ -96,6 +114,16 @@ export class ShapeSession extends SimSession {
         const generations = new Map(lanes.map((lane) => [lane, Number(found.get(fenceOf(lane)))]));
         for (const lane of lanes) found.delete(fenceOf(lane));
         return { totals: found, generations };
+      },
+      async loadScores(page) {
+        const found = await attached.load([EVERY, fenceOf(0)]);
+        const generation = Number(found.get(fenceOf(0)));
+        found.delete(fenceOf(0));
+        // Its order is its own, and a page as long as it likes.
+        const rows = [...found].filter(([member]) => ('members' in page ? page.members.includes(member) : page.after === '' || member < page.after)).sort(([a], [b]) => (a < b ? 1 : -1));
+        if ('members' in page || rows.length <= pageMax) return { scores: new Map(rows), generation, next: undefined };
+        const scores = new Map(rows.slice(0, pageMax));
+        return { scores, generation, next: [...scores.keys()].at(-1) };
       },
     };
   }

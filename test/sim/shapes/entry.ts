@@ -1,4 +1,4 @@
-const ENTRIES = { counters: 'test/sim/shapes/counters-worker.ts', log: 'test/sim/shapes/log-worker.ts' } as const;
+const ENTRIES = { counters: 'test/sim/shapes/counters-worker.ts', log: 'test/sim/shapes/log-worker.ts', scores: 'test/sim/shapes/scores-worker.ts' } as const;
 
 export type ShapeName = keyof typeof ENTRIES;
 export const SHAPES = Object.keys(ENTRIES) as readonly ShapeName[];

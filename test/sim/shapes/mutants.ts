@@ -9,6 +9,7 @@ export interface ShapeMutant extends Mutant {
 }
 
 const DELTAS = 'src/core/lane-deltas.ts';
+const SCORES = 'src/core/lane-scores.ts';
 const FLUSH = 'src/core/lane-flush.ts';
 const RECOVER = 'src/core/lane-recover.ts';
 const INCREMENTS = 'src/engine/increments.ts';
@@ -21,7 +22,7 @@ const TABLE = 'test/sim/sim-table.ts';
 const REPEATED = { file: STEPS, find: 'for (const asked of batch) asked.reject(error);\n      this.#pump();', replace: 'void error;\n      this.#queue.unshift(...batch);\n      this.#pump();' };
 const BEHIND = { file: RECOVER, find: 'table.clear();\n    const behind', replace: 'const behind' };
 
-/** Planted bugs of counters and logs, each with the shape in whose schedules it must be found. */
+/** Planted bugs of counters, logs and leaderboards, each with the shape in whose schedules it must be found. */
 export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   { name: 'increments sent again', shape: 'counters', ...REPEATED, why: 'a step whose answer was lost is added twice' },
   { name: 'flight not in a loaded total', shape: 'counters', file: DELTAS, find: 'isBefore ? (table.readFlightDelta(key) ?? 0n) : 0n', replace: '0n', why: 'a total that is loaded during a flush lacks it' },
@@ -46,6 +47,26 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   { name: 'events of a step share a place', shape: 'log', file: APPENDS, find: 'eventName(lane, first + i), seq: first + i', replace: 'eventName(lane, first), seq: first', why: 'a receipt tells the fate of another event' },
   { name: 'time alone orders events', shape: 'log', file: 'src/log.ts', find: 'Math.max(this.#order + 1, Math.floor(this.options.clock.now() * 1_000))', replace: 'Math.floor(this.options.clock.now() * 1_000)', why: 'events of one moment have no order, and a clock that is set back turns it round' },
   { name: 'log goes on after the cut', shape: 'log', file: TABLE, find: 'return this.#flightLog.slice(from, from + limit);', replace: 'return [...this.#flightLog, ...this.#log].slice(from, from + limit);', why: 'a front whose log has no end at the cut stores what follows twice' },
+  { name: 'scores sent again', shape: 'scores', ...REPEATED, why: 'a step whose answer was lost is added twice' },
+  { name: 'scores of a front that is behind', shape: 'scores', ...BEHIND, why: 'scores that the store has replaced are stored again' },
+  { name: 'doubts ignored', shape: 'scores', file: SCORES, find: 'load.complete && doubts.length === 0 ? undefined', replace: 'load.complete ? undefined', why: 'a board shows scores that the store refused' },
+  { name: 'nothing in doubt after a refusal', shape: 'scores', file: FLUSH, find: 'if (scores.readFlight(key) !== undefined && scores.readPending(key) === undefined) scores.addDoubt(key);', replace: 'void scores;', why: 'the board keeps a score that the store refused' },
+  { name: 'nothing in doubt after a letter', shape: 'scores', file: SCORES, find: 'if (scores.readPending(member) === undefined && scores.readFlight(member) === undefined) scores.addDoubt(member);', replace: 'void scores.readPending(member);', why: 'a score whose letter was stored never comes to the board' },
+  { name: 'any token settles a doubt', shape: 'scores', file: 'test/sim/sim-scores.ts', find: 'if (this.#doubts.get(member) !== token) return false;', replace: 'if (!this.#doubts.has(member)) return false;', why: 'a row from before the second doubt settles it' },
+  { name: 'fill over pending', shape: 'scores', file: SCORES, find: 'if (scores.readPending(member) !== undefined || (isBefore', replace: 'if ((isBefore', why: 'a loaded row takes the place of a newer score' },
+  { name: 'fill over a flight', shape: 'scores', file: SCORES, find: ' || (isBefore && scores.readFlight(member) !== undefined)) return;', replace: ') return;', why: 'a row from before the flush takes the place of a score in flight' },
+  { name: 'page of another generation', shape: 'scores', file: SCORES, find: "if (!isBefore && loaded.generation !== header.generation) return { kind: 'stale' };", replace: '', why: 'a row from before a flush that is over comes to the board' },
+  { name: 'page that begins elsewhere', shape: 'scores', file: SCORES, find: '!complete && page.from === cursor', replace: '!complete', why: 'of two who load, the faster one passes over rows' },
+  { name: 'half a board taken for whole', shape: 'scores', file: SCORES, find: 'complete: page.next === undefined', replace: 'complete: true', why: 'members beyond the first page have no rank' },
+  { name: 'addition to an unloaded board', shape: 'scores', file: SCORES, find: "unloaded !== undefined && ops.some((op) => op === 'add' || op === 'best')", replace: "unloaded !== undefined && ops.some((op) => op === 'best')", why: 'an addition begins at 0 where the store has a score' },
+  { name: 'best of an unloaded board', shape: 'scores', file: SCORES, find: "unloaded !== undefined && ops.some((op) => op === 'add' || op === 'best')", replace: "unloaded !== undefined && ops.some((op) => op === 'add')", why: 'a worse score takes the place of a better one in the store' },
+  { name: 'best not kept', shape: 'scores', file: SCORES, find: 'Math.min(before, weight)', replace: 'weight', why: 'a worse score takes the place of a better one' },
+  { name: 'removed from an incomplete board only', shape: 'scores', file: SCORES, find: " || (op === 'remove' && unloaded !== undefined)", replace: '', why: 'the row of a member that is not loaded stays' },
+  { name: 'each of a step from the beginning', shape: 'scores', file: SCORES, find: 'changes.has(member) ? (changes.get(member) as Change) : (scores.readWeight(member) ?? null)', replace: 'scores.readWeight(member) ?? null', why: 'of several additions in one step the last counts alone' },
+  { name: 'ties in the order of UTF-16', shape: 'scores', file: 'test/sim/sim-scores.ts', find: 'compareBytes(a, b)', replace: '(a < b ? -1 : 1)', why: 'fronts disagree on who is before whom' },
+  { name: 'rank of the neighbour', shape: 'scores', file: SCORES, find: 'const first = Math.max(0, rank - query.count);', replace: 'const first = rank - query.count < 0 ? 1 : rank - query.count;', why: 'around a leader begins at the second' },
+  { name: 'two steps of scores at a time', shape: 'scores', file: 'src/engine/scores.ts', find: 'readonly inFlightMax = 1;', replace: 'readonly inFlightMax = 2;', why: 'an operation that waits for the board comes after a later one' },
+  { name: 'first page of scores', shape: 'scores', file: PAGES, find: 'mutationOf(key, value));\n    }\n    yield rows;', replace: 'mutationOf(key, value));\n    }\n    yield rows;\n    return;', why: 'scores beyond the first page are acknowledged and not stored' },
 ];
 
 /** A mutant that makes a schedule go round in circles is found by that. */

@@ -1,7 +1,7 @@
 /**
- * Runs schedules of counters and logs on all cores. A seed means something else for each shape.
+ * Runs schedules of counters, logs and leaderboards on all cores. A seed means something else for each shape.
  *
- *   npm run sim:shapes -- --schedules 20000 [--seed S] [--shape counters|log]    half of them each, or all of one
+ *   npm run sim:shapes -- --schedules 20000 [--seed S] [--shape counters|log|scores]   as many of each, or all of one
  *   npm run sim:shapes -- --shape counters --seed S [--lines 80]                 that one; the last lines of what happened come with a finding
  *   npm run sim:shapes -- --mutants [--only TEXT]                                looks for each planted bug
  *

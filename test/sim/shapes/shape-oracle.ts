@@ -1,5 +1,6 @@
 import type { IncrementBatch } from '../../../src/core/lane-deltas.ts';
 import type { AppendBatch } from '../../../src/core/lane-log.ts';
+import type { ScoreBatch, ScoreResult } from '../../../src/core/lane-scores.ts';
 import { entriesOf, type LaneHeader } from '../../../src/core/lane.ts';
 import { laneOf } from '../../../src/core/lane-of.ts';
 import type { LaneGeneration, Mutation } from '../../../src/ports/store.ts';
@@ -32,6 +33,19 @@ export abstract class ShapeOracle implements ShapeWitness {
 
   appended(lane: number, { entries }: AppendBatch, _epoch: number, _seq: number, _isLate: boolean): void {
     this.findings.fail(12, `${entries.length} events were appended to counters in lane ${lane}`);
+  }
+
+  scored({ members }: ScoreBatch, _result: Extract<ScoreResult, { kind: 'accepted' }>, _table: SimTable, process: string, _isLate: boolean): void {
+    this.findings.fail(12, `${process} gave scores to ${members.join(', ')} where there is no leaderboard`);
+  }
+
+  doubted(members: readonly string[]): void {
+    this.findings.fail(12, `${members.join(', ')} became doubtful where there is no leaderboard`);
+  }
+
+  /** A letter was stored after all. */
+  retried({ key }: Mutation): void {
+    this.findings.fail(2, `the letter of ${key} was stored, which the store refuses for ever`);
   }
 
   /** Makes the rows what they must be after a commit of these entries. */

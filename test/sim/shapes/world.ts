@@ -59,7 +59,7 @@ export class ShapeWorld<O extends ShapeOracle> implements Stage, ShapeSurroundin
     this.#ambushChance = this.prng.pick([0.3, 0.5, 0.7]);
     const { lanes, maxEntries } = this.setup;
     const step = (): number => this.scheduler.steps;
-    this.shapes = cast.oracle(lanes, maxEntries, step);
+    this.shapes = cast.oracle(lanes, maxEntries, step, this.prng);
     this.oracle = new Oracle(lanes, maxEntries, step);
     this.server = new SimServer(lanes, this.scheduler, this.prng, this.journal, {
       stepped: (lane, _step, table, before) => this.shapes.checkStep(lane, table, before, this.server.isCurrent(lane)),
@@ -72,7 +72,7 @@ export class ShapeWorld<O extends ShapeOracle> implements Stage, ShapeSurroundin
     const { prng } = this;
     return {
       policy: 'write-behind',
-      lanes: prng.chance(0.8) ? 2 : 1,
+      lanes: this.#cast.lanes ?? (prng.chance(0.8) ? 2 : 1),
       ttlMs: prng.pick([20, 200, 2_000, undefined]),
       maxEntries: prng.chance(0.15) ? prng.between(2, 6) : 1_000,
       onFull: prng.pick(['wait', 'reject']),

@@ -1,0 +1,4 @@
+import { SCORES } from './scores.ts';
+import { serve } from './serve.ts';
+
+serve(SCORES);
