@@ -133,7 +133,10 @@ export function isInFlight(header: LaneHeader | undefined, runId: string, epoch:
   return header !== undefined && header.runId === runId && header.epoch === epoch && header.flight?.generation === generation;
 }
 
-/** Cleans a bounded part of a generation that the store has. Repeating it does no harm. */
+/**
+ * Cleans a bounded part of a generation that the store has. Repeating it does no harm. In another run of the server it is refused,
+ * because what was refused of the generation is told in its first steps only, and may have been forgotten with them.
+ */
 export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgement): AcknowledgeResult {
   const header = table.readHeader();
   if (header === undefined || header.runId !== runId || header.epoch !== ack.epoch) return { kind: 'refused', epoch: header?.epoch ?? 0 };

@@ -168,9 +168,10 @@ export class Client {
 
   /** Runs writes of a key, and tells the oracle how a direct one ended. */
   async #tracked<T>(key: string, value: unknown, write: () => Promise<T>[], wrote = (): boolean => true): Promise<T[]> {
-    const { oracle, scheduler } = this.#world;
+    const { oracle, scheduler, setup } = this.#world;
     const fromStep = scheduler.steps;
     const { rewinds } = oracle.reads;
+    const { breaks } = this.connection;
     const writing = this.#writing.get(key) ?? { under: 0, rewinds };
     writing.under++;
     this.#writing.set(key, writing);
@@ -179,7 +180,11 @@ export class Client {
       const last = settled.at(-1) as (typeof settled)[number];
       if (this.#policyIsDirect && wrote()) {
         if (last.status === 'fulfilled') oracle.reads.settledDirectly(key, jsonOf(value), fromStep);
-        else if (!isMillraceError(last.reason) || last.reason.code !== 'MILLRACE_REJECTED') this.#failed(key, rewinds);
+        else if (!isMillraceError(last.reason) || last.reason.code !== 'MILLRACE_REJECTED') {
+          // Who can reach the front tells it to forget what it has.
+          if (setup.policy === 'cache-aside' && this.connection.breaks === breaks) oracle.reads.forgotDirectly(key, jsonOf(value), fromStep);
+          else this.#failed(key, rewinds);
+        }
       }
       if (last.status === 'rejected') throw last.reason;
       return settled.map((each) => (each as PromiseFulfilledResult<T>).value);

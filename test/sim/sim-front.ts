@@ -28,6 +28,8 @@ export class SimConnection implements Front {
   readonly #server: SimServer;
   readonly #process: SimProcess;
   #attachment: Attachment | undefined;
+  /** How often a call may have failed for want of a connection. */
+  breaks = 0;
   /** Rises when the connection breaks. */
   #generation = 0;
   #lastRequestMs = 0;
@@ -55,6 +57,7 @@ export class SimConnection implements Front {
     this.#server.strays += this.#onTheWay;
     this.#onTheWay = 0;
     this.#generation++;
+    this.breaks++;
     for (const giveUp of this.#outstanding) this.#process.deliver(giveUp);
     this.#outstanding.clear();
     const attachment = this.#attachment;
@@ -105,6 +108,7 @@ export class SimConnection implements Front {
         }
         this.#onTheWay--;
         if (server.down) {
+          this.breaks++;
           this.#outstanding.delete(giveUp);
           this.#process.deliver(giveUp);
           return;
@@ -214,6 +218,7 @@ export class SimConnection implements Front {
         })),
       close: async () => {
         this.#closed = true;
+        this.breaks++;
         server.connections.delete(this);
       },
     };

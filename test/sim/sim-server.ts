@@ -22,6 +22,8 @@ interface Snapshot {
 const SNAPSHOTS_KEPT = 40;
 const COPIES_KEPT = 12;
 const COPY_EVERY_STEPS = 60;
+/** Half of the tails that are lost are short: no more changes than these. */
+const SHORT_TAIL = 4;
 
 /** The simulated server of a front: lanes in tables, a disk that may be behind, older copies, a clock of its own. */
 export class SimServer {
@@ -93,7 +95,10 @@ export class SimServer {
   /** Restarts with everything, or without what happened last and was not synced. */
   restart(loseTail: boolean): void {
     const candidates = this.#snapshots.filter(({ step }) => step >= this.#durableStep);
-    this.#begin(loseTail && candidates.length > 0 ? this.#prng.pick(candidates) : undefined);
+    if (!loseTail || candidates.length === 0) return this.#begin(undefined);
+    // The last one has everything.
+    const short = candidates.slice(-1 - SHORT_TAIL, -1);
+    this.#begin(this.#prng.pick(short.length > 0 && this.#prng.chance(0.5) ? short : candidates));
   }
 
   /** A replica takes over that had not received the last steps, synced on the primary's disk or not. */

@@ -85,6 +85,16 @@ export class Reads {
     if ((this.#tainted.get(key) ?? 0) < fromStep) this.#tainted.delete(key);
   }
 
+  /**
+   * A direct write that began at `fromStep` failed, and the front was told to forget the key: if the store has the write, nobody
+   * sees any more what was before it.
+   */
+  forgotDirectly(key: string, json: string | undefined, fromStep: number): void {
+    // A delete cannot be told from another one.
+    if (json === undefined) this.failedDirectly(key);
+    else if (this.#versions.since(key, fromStep).includes(json)) this.#versions.succeeded(key, json, fromStep, this.#step());
+  }
+
   /** A direct write failed, or its process died: the front may serve what was before it until it expires or is written again. */
   failedDirectly(key: string): void {
     this.#tainted.set(key, this.#step());

@@ -57,7 +57,8 @@ export class Versions {
     return this.#of(key).filter((version) => version.fromStep <= toStep && version.untilStep >= fromStep).map(({ json }) => json);
   }
 
-  last(key: string, count: number): unknown {
-    return this.#of(key).slice(-count);
+  /** Values that the key has been given since a step. */
+  since(key: string, fromStep: number): (string | undefined)[] {
+    return this.#of(key).filter((version) => version.fromStep >= fromStep).map(({ json }) => json);
   }
 }
