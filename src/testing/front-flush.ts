@@ -82,6 +82,28 @@ function testReading(recovered: Register): void {
     await bench.expectGeneration(flight, rows);
   });
 
+  recovered('a generation of long values is complete though they are written while a page of it is read', async (bench) => {
+    // Two megabytes, which is more than one step should read.
+    const rows = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`k${i}`, `"${String(i).repeat(25_000)}"`]));
+    await bench.write(rows);
+    const flight = await bench.cut();
+    const found = new Map<string, string | undefined>();
+    for (let cursor = '', at = 0; at === 0 || cursor !== ''; at++) {
+      const [page] = await Promise.all([
+        bench.lanes.readGeneration(0, 1, flight.generation, cursor, 500),
+        bench.write({ [`k${at % 40}`]: '"later"', [`k${(at + 20) % 40}`]: '"later"', [`k${39 - (at % 40)}`]: '~' }),
+      ]);
+      assert.equal(page.kind, 'rows');
+      if (page.kind !== 'rows') return;
+      for (const { key, raw } of page.rows) {
+        assert.ok(raw === rows[key], `${key} is as it was cut`);
+        found.set(key, raw);
+      }
+      cursor = page.next;
+    }
+    assert.equal(found.size, 40);
+  });
+
   recovered('a generation is read in pages', async (bench) => {
     const rows = Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [`k${i}`, String(i)]));
     await bench.write(rows);

@@ -55,6 +55,17 @@ export function testLog(register: Register): void {
     assert.deepEqual(await log.lanes.readLog(0, 2, flight.generation + 1, 0, 2), { kind: 'refused', epoch: 1 });
   });
 
+  logging('a log of long entries is read whole', async (log) => {
+    // Two megabytes, which is more than one step should read.
+    const entries = Array.from({ length: 40 }, (_, i) => `"${String(i).repeat(25_000)}"`);
+    await log.append(entries);
+    const flight = await log.cut();
+    for (const limit of [7, 40, 500]) {
+      const found = await log.entries(flight, limit);
+      assert.ok(found.length === entries.length && found.every((entry, i) => entry === entries[i]), `in pages of ${limit}`);
+    }
+  });
+
   logging('nothing gets in when there is not room for all', async (log) => {
     await log.append(['1', '2']);
     assert.deepEqual(await log.append(['3', '4'], { maxEntries: 3 }), { kind: 'full', entries: 2, bytes: 2, room: 1 });

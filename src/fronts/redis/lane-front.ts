@@ -1,26 +1,27 @@
 import { createHash } from 'node:crypto';
 import type { SyncLevel } from '../../core/acks.ts';
 import type { IncrementBatch, IncrementResult, LoadedTotals, TotalsResult } from '../../core/lane-deltas.ts';
-import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, DeltasResult, EntriesResult, ReadResult } from '../../core/lane-flush.ts';
+import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, DeltasResult, EntriesResult, GenerationRow, ReadResult } from '../../core/lane-flush.ts';
 import type { AppendBatch, AppendResult } from '../../core/lane-log.ts';
 import type { BoardRefusal, FillScoresResult, FlightScoresResult, LoadedScores, ScoreBatch, ScoreQuery, ScoreResult, ScoreRows } from '../../core/lane-scores.ts';
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
 import { bytesOf, entriesOf, isScores, type LaneHeader, type Shape, type Unrecovered } from '../../core/lane.ts';
-import { NO_FILL, TOMBSTONE } from '../../core/slot.ts';
+import { NO_FILL } from '../../core/slot.ts';
 import { MillraceError } from '../../errors.ts';
-import { UNRECOVERED, type Attachment, type LaneFront, type SlotReport } from '../../ports/front.ts';
+import type { Attachment, LaneFront, SlotReport } from '../../ports/front.ts';
 import type { Acks } from './acks.ts';
 import { replyCode, unavailable, withoutCommand } from './faults.ts';
+import { acknowledgeArgs, acknowledged, adopted, claimed, confirmed, generationPart, recoverArgs, recovered, requested, wasCut } from './flush-steps.ts';
 import { GarbageCollector } from './garbage.ts';
-import { headerOf, unexplained, type LaneSteps, type Reply } from './lane-steps.ts';
+import { headerOf, type LaneSteps, type Reply } from './lane-steps.ts';
 import { LaneReader } from './reader.ts';
 import { fillScoresArgs, flightScoresPage, readScoresArgs, scoresFilled, scoresRead, scoresWritten, writeScoresArgs } from './score-steps.ts';
 import type { ScriptName } from './scripts.ts';
-import { appendArgs, appended, deltasPage, filled, incrementArgs, incremented, logPage, totalsArgs } from './shape-steps.ts';
+import { done, endFillArgs, finishIntentArgs, inspected, inspectScript, named, slotsFound, slotWithTtl, writeArgs, written } from './slot-steps.ts';
+import { appendArgs, appended, deltasPage, filled, incrementArgs, incremented, logPart, totalsArgs } from './shape-steps.ts';
 
-type Raw = string | null;
 interface OutOfMemory {
   readonly kind: 'full';
   readonly entries: number;
@@ -28,8 +29,6 @@ interface OutOfMemory {
   readonly room: 0;
 }
 const INCARNATION_LENGTH = 10;
-const defined = (raw: unknown): string | undefined => (raw as Raw) ?? undefined;
-const optional = (ms: number | undefined): string => (ms === undefined ? '' : String(ms));
 
 /** One cache's lanes on Redis. Each step is one script, described at the function of the same name in `core/`. */
 export class RedisLaneFront implements LaneFront {
@@ -94,9 +93,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async readWithTtl(lane: number, key: string): ReturnType<LaneFront['readWithTtl']> {
-    const reply = await this.#step(lane, 'readWithTtl', (incarnation, slots) => [incarnation, slots + key]);
-    if (reply[0] !== 'slot') return UNRECOVERED;
-    return { raw: defined(reply[1]), ttlMs: ttlOf(reply[2]) };
+    return slotWithTtl(await this.#step(lane, 'readWithTtl', (incarnation, slots) => [incarnation, slots + key]));
   }
 
   /** Runs a step that takes mutations in; a server without memory is a full buffer. */
@@ -142,20 +139,7 @@ export class RedisLaneFront implements LaneFront {
       if (reply.kind === 'unrecovered') return reply;
       return { kind: 'full', entries: reply.entries, bytes: reply.bytes, refused: batch.keys.map((_, i) => i), outOfMemory: true };
     }
-    switch (reply[0]) {
-      case 'accepted': {
-        const [, seq, epoch, pending, entries, bytes] = reply as readonly [string, number, number, number, number, number];
-        return { kind: 'accepted', seq, epoch, pending, entries, bytes };
-      }
-      case 'full': {
-        const [, entries, bytes, refused] = reply as readonly [string, number, number, number[]];
-        return { kind: 'full', entries, bytes, refused };
-      }
-      case 'stopped':
-        return { kind: 'stopped', reason: reply[1] as string };
-      default:
-        return unrecovered(reply);
-    }
+    return written(reply);
   }
 
   /** The server has no memory left: full, whatever the limits say, until something expires or is evicted. */
@@ -175,18 +159,12 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async endFill(lane: number, keys: readonly string[], token: string, loaded: readonly (string | undefined)[], ttlMs: number | undefined): Promise<SlotsResult> {
-    return this.#slots(lane, 'endFill', '', keys, (incarnation, slots) => [
-      incarnation,
-      token,
-      optional(ttlMs),
-      ...keys.flatMap((key, i) => [slots + key, loaded[i] ?? '']),
-    ]);
+    return this.#slots(lane, 'endFill', '', keys, (incarnation, slots) => endFillArgs(keys, token, loaded, ttlMs, incarnation, slots));
   }
 
   async #slots(lane: number, script: ScriptName, outOfMemory: string, keys: readonly string[], args: (incarnation: string, slots: string) => string[]): Promise<SlotsResult> {
     try {
-      const reply = await this.#lane(lane).run(script, args);
-      return reply[0] === 'slots' ? { kind: 'slots', slots: (reply[1] as Raw[]).map(defined) } : unrecovered(reply);
+      return slotsFound(await this.#lane(lane).run(script, args));
     } catch (error) {
       if (replyCode(error) !== 'OOM') throw this.#fault(lane, error);
       return { kind: 'slots', slots: keys.map(() => outOfMemory) };
@@ -204,16 +182,11 @@ export class RedisLaneFront implements LaneFront {
     committed: readonly (string | undefined)[],
     ttlMs: readonly (number | undefined)[],
   ): Promise<SlotsDone> {
-    const args = (publish: boolean) => (incarnation: string, slots: string) => [
-      incarnation,
-      token,
-      ...keys.flatMap((key, i) => [slots + key, (publish ? committed[i] : undefined) ?? '', optional(ttlMs[i])]),
-    ];
     try {
-      return done(await this.#lane(lane).run('finishIntent', args(true)));
+      return done(await this.#lane(lane).run('finishIntent', (incarnation, slots) => finishIntentArgs(keys, token, committed, ttlMs, incarnation, slots)));
     } catch (error) {
       if (replyCode(error) !== 'OOM') throw this.#fault(lane, error);
-      return done(await this.#step(lane, 'finishIntentOutOfMemory', args(false)));
+      return done(await this.#step(lane, 'finishIntentOutOfMemory', (incarnation, slots) => finishIntentArgs(keys, token, [], ttlMs, incarnation, slots)));
     }
   }
 
@@ -223,9 +196,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async claim(lane: number, owner: string, leaseMs: number): Promise<ClaimResult> {
-    const reply = await this.#step(lane, 'claim', (incarnation) => [incarnation, owner, String(leaseMs)]);
-    if (reply[0] !== 'claimed') return unrecovered(reply);
-    return { kind: 'claimed', held: reply[1] === 1, header: mustHaveHeader(reply) };
+    return claimed(await this.#step(lane, 'claim', (incarnation) => [incarnation, owner, String(leaseMs)]));
   }
 
   async release(lane: number, owner: string): Promise<void> {
@@ -233,38 +204,24 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async requestFlush(lane: number): ReturnType<LaneFront['requestFlush']> {
-    const reply = await this.#step(lane, 'requestFlush', (incarnation) => [incarnation]);
-    if (reply[0] !== 'requested') return unrecovered(reply);
-    const header = mustHaveHeader(reply);
-    return { kind: 'requested', seq: header.seq, header };
+    return requested(await this.#step(lane, 'requestFlush', (incarnation) => [incarnation]));
   }
 
   async cut(lane: number, epoch: number, digest: string): Promise<CutResult> {
-    const reply = await this.#step(lane, 'cut', (incarnation) => [incarnation, String(epoch), digest]);
-    switch (reply[0]) {
-      case 'cut': {
-        const { flight } = mustHaveHeader(reply);
-        if (flight === undefined) throw unexplained(reply);
-        return { kind: 'cut', flight };
-      }
-      case 'empty': {
-        const { storedSeq, seq } = mustHaveHeader(reply);
-        return { kind: 'empty', storedSeq, seq };
-      }
-      case 'refused':
-        return { kind: 'refused', epoch: reply[1] as number };
-      case 'stopped':
-        return { kind: 'stopped', reason: reply[1] as string };
-      default:
-        return unrecovered(reply);
-    }
+    return wasCut(await this.#step(lane, 'cut', (incarnation) => [incarnation, String(epoch), digest]));
   }
 
+  /** Values that are too long for one step are fetched by further ones. */
   async readGeneration(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<ReadResult> {
-    const reply = await this.#step(lane, 'readGeneration', () => [String(epoch), String(generation), cursor === '' ? 'm0' : cursor, String(Math.max(1, limit))]);
-    if (reply[0] === 'refused') return { kind: 'refused', epoch: reply[1] as number };
-    const [, next, prefix, names, slots] = reply as readonly [string, string, number, string[], Raw[]];
-    return { kind: 'rows', rows: names.map((name, i) => ({ key: name.slice(prefix), raw: slots[i] ?? undefined })), next };
+    const rows: GenerationRow[] = [];
+    let [next, rest]: [string, readonly string[]] = [cursor === '' ? 'm0' : cursor, []];
+    do {
+      const part = generationPart(await this.#step(lane, 'readGeneration', () => [String(epoch), String(generation), next, String(Math.max(1, limit)), ...rest]));
+      if (part.kind === 'refused') return part;
+      rows.push(...part.rows);
+      ({ next, rest } = part);
+    } while (rest.length > 0);
+    return { kind: 'rows', rows, next };
   }
 
   async readDeltas(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<DeltasResult> {
@@ -276,19 +233,19 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async readLog(lane: number, epoch: number, generation: number, from: number, limit: number): Promise<EntriesResult> {
-    return logPage(await this.#step(lane, 'readLog', () => [String(epoch), String(generation), String(from), String(from + limit - 1)]));
+    const entries: string[] = [];
+    let isEnd = false;
+    while (!isEnd && entries.length < limit) {
+      const part = logPart(await this.#step(lane, 'readLog', () => [epoch, generation, from + entries.length, limit - entries.length].map(String)));
+      if (part.kind === 'refused') return part;
+      entries.push(...part.entries);
+      isEnd = part.entries.length < part.count;
+    }
+    return { kind: 'entries', entries };
   }
 
   async acknowledge(lane: number, ack: Acknowledgement): Promise<AcknowledgeResult> {
-    const reply = await this.#step(lane, 'acknowledge', () => [
-      String(ack.epoch),
-      String(ack.generation),
-      optional(ack.ttlMs),
-      String(ack.limit),
-      ...ack.deadKeys,
-    ]);
-    if (reply[0] === 'refused') return { kind: 'refused', epoch: reply[1] as number };
-    return { kind: reply[0] === 'done' ? 'done' : 'more', header: mustHaveHeader(reply) };
+    return acknowledged(await this.#step(lane, 'acknowledge', () => acknowledgeArgs(ack)));
   }
 
   async header(lane: number): Promise<{ header: LaneHeader | undefined; current: boolean }> {
@@ -302,53 +259,21 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async recover(lane: number, recovery: Parameters<LaneFront['recover']>[1]): Promise<RecoverResult> {
-    const { fence, owner, leaseMs, tentative } = recovery;
     const incarnation = this.#newIncarnation();
-    const fenceArgs = [fence.epoch, fence.generation, fence.seq].map(String);
-    const epochs = (fence.epochs ?? []).map((start) => `${start.epoch}:${start.seq}`).join(',');
-    const reply = await this.#step(lane, 'recover', () => [
-      String(this.#lanes.length),
-      incarnation,
-      ...fenceArgs,
-      fence.digest,
-      owner,
-      String(leaseMs),
-      tentative === true ? '1' : '',
-      epochs,
-      this.#attachment.shape ?? '',
-    ]);
-    switch (reply[0]) {
-      case 'created':
-      case 'current':
-      case 'behind':
-        this.#garbage.collect(this.#lanes[lane] as LaneSteps);
-        return { kind: reply[0], header: mustHaveHeader(reply), dropped: reply[2] as number };
-      case 'lanes':
-        return { kind: 'lanes', lanes: reply[1] as number };
-      case 'refused':
-        return { kind: 'refused', epoch: reply[1] as number };
-      default:
-        return { kind: 'stopped', reason: reply[1] as string };
-    }
+    const result = recovered(await this.#step(lane, 'recover', () => recoverArgs(recovery, this.#lanes.length, incarnation, this.#attachment.shape)));
+    if ('dropped' in result) this.#garbage.collect(this.#lanes[lane] as LaneSteps);
+    return result;
   }
 
   async confirm(lane: number, epoch: number): Promise<ConfirmResult> {
-    const reply = await this.#step(lane, 'confirm', () => [String(epoch)]);
-    return reply[0] === 'confirmed' ? { kind: 'confirmed', header: mustHaveHeader(reply) } : { kind: 'refused', epoch: reply[1] as number };
+    return confirmed(await this.#step(lane, 'confirm', () => [String(epoch)]));
   }
 
   async adopt(lane: number): Promise<AdoptResult> {
     const incarnation = this.#newIncarnation();
-    const reply = await this.#step(lane, 'adopt', () => [String(this.#lanes.length), incarnation]);
-    switch (reply[0]) {
-      case 'lanes':
-        return { kind: 'lanes', lanes: reply[1] as number };
-      case 'pending':
-        return { kind: 'pending', entries: reply[1] as number };
-      default:
-        this.#garbage.collect(this.#lanes[lane] as LaneSteps);
-        return { kind: 'adopted', header: mustHaveHeader(reply) };
-    }
+    const result = adopted(await this.#step(lane, 'adopt', () => [String(this.#lanes.length), incarnation]));
+    if (result.kind === 'adopted') this.#garbage.collect(this.#lanes[lane] as LaneSteps);
+    return result;
   }
 
   async sync(level: SyncLevel, lane: number): Promise<void> {
@@ -362,8 +287,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async inspect(lane: number, key: string): Promise<SlotReport> {
-    const reply = await this.#step(lane, isScores(this.#attachment.shape) ? 'inspectScore' : 'inspect', () => [key]);
-    return { raw: defined(reply[1]), ttlMs: ttlOf(reply[2]), pending: reply[3] === 1, inFlight: reply[4] === 1, header: headerOf(reply) };
+    return inspected(await this.#step(lane, inspectScript(this.#attachment.shape), () => [key]));
   }
 
   async close(): Promise<void> {
@@ -371,32 +295,4 @@ export class RedisLaneFront implements LaneFront {
     this.#garbage.close();
     this.#release();
   }
-}
-
-function writeArgs(batch: WriteBatch, incarnation: string, slotPrefix: string): string[] {
-  const { keys, slots, ttls } = batch;
-  const n = keys.length;
-  const own = ttls === undefined ? [] : [...ttls].filter(([i]) => i < n);
-  const numbers = [batch.accepted, n, batch.maxEntries, batch.maxBytes, slots.reduce((sum, slot) => (slot === TOMBSTONE ? sum + 1 : sum), 0), own.length];
-  const args = [incarnation, ...numbers.map(String)];
-  for (let i = 0; i < n; i++) args.push(slotPrefix + (keys[i] as string), slots[i] as string);
-  for (const [i, ttlMs] of own) args.push(slotPrefix + (keys[i] as string), String(ttlMs));
-  return args;
-}
-
-const named = (slotPrefix: string, keys: readonly string[]): string[] => keys.map((key) => slotPrefix + key);
-
-const ttlOf = (ms: unknown): number | undefined => ((ms as number) >= 0 ? (ms as number) : undefined);
-
-function unrecovered(reply: Reply): Unrecovered {
-  if (reply[0] !== 'unrecovered') throw unexplained(reply);
-  return { kind: 'unrecovered', header: headerOf(reply) };
-}
-
-const done = (reply: Reply): SlotsDone => (reply[0] === 'done' ? { kind: 'done' } : unrecovered(reply));
-
-function mustHaveHeader(reply: Reply): LaneHeader {
-  const header = headerOf(reply);
-  if (header === undefined) throw unexplained(reply);
-  return header;
 }

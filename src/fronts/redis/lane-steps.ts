@@ -1,4 +1,4 @@
-import type { LaneHeader } from '../../core/lane.ts';
+import type { LaneHeader, Unrecovered } from '../../core/lane.ts';
 import { MillraceError } from '../../errors.ts';
 import { NotSent, replyCode, unavailable } from './faults.ts';
 import { decodeHeader } from './header.ts';
@@ -203,3 +203,14 @@ const HEADER_AT: Readonly<Record<string, number>> = {
 
 /** What a reply says that no script of this version gives. */
 export const unexplained = (reply: Reply): MillraceError => new MillraceError('MILLRACE_INTERNAL', `a script answered '${String(reply[0])}', which it never should`);
+
+export function unrecovered(reply: Reply): Unrecovered {
+  if (reply[0] !== 'unrecovered') throw unexplained(reply);
+  return { kind: 'unrecovered', header: headerOf(reply) };
+}
+
+export function mustHaveHeader(reply: Reply): LaneHeader {
+  const header = headerOf(reply);
+  if (header === undefined) throw unexplained(reply);
+  return header;
+}

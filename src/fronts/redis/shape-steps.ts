@@ -1,7 +1,7 @@
 import { SUM_MAX, type IncrementBatch, type IncrementResult, type LoadedTotals, type TotalsResult } from '../../core/lane-deltas.ts';
-import type { DeltasResult, EntriesResult } from '../../core/lane-flush.ts';
+import type { DeltasResult } from '../../core/lane-flush.ts';
 import type { AppendBatch, AppendResult } from '../../core/lane-log.ts';
-import { misshapen, type Shape, type Stopped, type Unrecovered } from '../../core/lane.ts';
+import { misshapen, type Refused, type Shape, type Stopped, type Unrecovered } from '../../core/lane.ts';
 import { headerOf, unexplained, type Reply } from './lane-steps.ts';
 
 /** Arguments and answers of the steps on counters and logs, as their scripts have them. */
@@ -80,8 +80,9 @@ export function deltasPage(reply: Reply): DeltasResult {
   return { kind: 'deltas', rows, next };
 }
 
-export function logPage(reply: Reply): EntriesResult {
-  return reply[0] === 'refused' ? { kind: 'refused', epoch: reply[1] as number } : { kind: 'entries', entries: reply[1] as string[] };
+/** `count` is how many were looked for: where fewer were found, the log ends. */
+export function logPart(reply: Reply): { readonly kind: 'entries'; readonly entries: readonly string[]; readonly count: number } | Refused {
+  return reply[0] === 'refused' ? { kind: 'refused', epoch: reply[1] as number } : { kind: 'entries', entries: reply[1] as string[], count: reply[2] as number };
 }
 
 export function full(reply: Reply): { kind: 'full'; entries: number; bytes: number; room: number } {
