@@ -1,4 +1,4 @@
-import type { LaneHeader } from '../core/lane.ts';
+import type { Flight, LaneHeader } from '../core/lane.ts';
 import type { MillraceError } from '../errors.ts';
 import type { DeadLetter } from '../ports/store.ts';
 
@@ -129,4 +129,10 @@ export class FlushLane {
     this.urgent = false;
     this.hasFlight = true;
   }
+}
+
+/** A lane with the generation that it brings into a flush. */
+export interface Cut {
+  readonly lane: FlushLane;
+  readonly flight: Flight;
 }

@@ -1,48 +1,45 @@
 import { isSyncLevel, type AckLevel } from '../core/acks.ts';
 import { backoffMs } from '../core/backoff.ts';
-import type { Fence, Flight } from '../core/lane.ts';
+import type { Fence } from '../core/lane.ts';
 import type { Pace } from '../core/pace.ts';
 import { isMillraceError, MillraceError } from '../errors.ts';
-import type { ApplyResult, DeadLetter, RefusedMutation } from '../ports/store.ts';
+import type { ApplyResult, DeadLetter } from '../ports/store.ts';
+import { Acknowledger } from './acknowledger.ts';
 import type { EngineContext } from './context.ts';
-import type { FlushLane } from './flush-lane.ts';
+import type { Cut, FlushLane } from './flush-lane.ts';
+import { FlushReport } from './flush-report.ts';
 import { GenerationReader } from './generation-reader.ts';
 import { faultOf, type LaneLeases } from './lane-leases.ts';
 import type { LetterRetry } from './letter-retry.ts';
 import { LaneTaken } from './readable-generation.ts';
-import { ACKNOWLEDGE_KEYS_MAX } from './settings.ts';
 import { StoreHeldBack } from './store-breaker.ts';
 import type { Watermark } from './watermark.ts';
 
 /** The lanes that a flush has: not those that it lost, also when a later flush has them by now. */
 type Held = () => readonly FlushLane[];
 
-/** A lane with the generation that it brings into a flush. */
-interface Cut {
-  readonly lane: FlushLane;
-  readonly flight: Flight;
-}
-
 /**
  * One flush after the other of the lanes that it is given: cuts their generations, applies them in one transaction,
- * acknowledges them, and tries letters again that are due. After a fault the lanes keep their flight and say when it may
- * be tried again.
+ * has them acknowledged ({@link Acknowledger}) and counted ({@link FlushReport}), and tries letters again that are due. After a
+ * fault the lanes keep their flight and say when it may be tried again.
  */
 export class GenerationFlush {
   readonly #context: EngineContext;
   readonly #pace: Pace;
   readonly #lanes: readonly FlushLane[];
-  readonly #watermarks: readonly Watermark[];
   readonly #leases: LaneLeases;
   readonly #letters: LetterRetry;
+  readonly #acknowledger: Acknowledger;
+  readonly #report: FlushReport;
 
   constructor(context: EngineContext, pace: Pace, lanes: readonly FlushLane[], watermarks: readonly Watermark[], leases: LaneLeases, letters: LetterRetry) {
     this.#context = context;
     this.#pace = pace;
     this.#lanes = lanes;
-    this.#watermarks = watermarks;
     this.#leases = leases;
     this.#letters = letters;
+    this.#acknowledger = new Acknowledger(context, watermarks, leases);
+    this.#report = new FlushReport(context, lanes);
   }
 
   /** Flushes lanes that are idle. Cuts are sent before it returns; never rejects. */
@@ -119,7 +116,7 @@ export class GenerationFlush {
 
   async #store(cuts: readonly Cut[], startedAt: number): Promise<void> {
     const { store, clock } = this.#context;
-    await Promise.all(cuts.map(({ lane }) => this.#knowStoredSeq(lane)));
+    await Promise.all(cuts.map(({ lane }) => this.#acknowledger.learnStoredSeq(lane)));
     const generations = cuts.map(({ lane, flight }) => ({
       lane: lane.index,
       epoch: lane.epoch,
@@ -136,62 +133,10 @@ export class GenerationFlush {
       await this.#fenced(cuts, result);
       return;
     }
-    this.#stored(cuts, result, batches.missing, clock.monotonic() - startedAt);
-    await Promise.all(cuts.map((cut) => this.#acknowledge(cut, result.refused.filter(({ lane }) => lane === cut.lane.index), batches.missing.get(cut.lane.index))));
-  }
-
-  /**
-   * A generation begins after what is stored, and an answer that was lost may have told how much that is. It is asked for
-   * again until an acknowledgement is answered: the one that was not can still arrive after the header was read.
-   */
-  async #knowStoredSeq(lane: FlushLane): Promise<void> {
-    if (lane.isStoredSeqKnown) return;
-    const { header, current } = await this.#context.front.header(lane.index);
-    if (header === undefined || !current) return;
-    lane.storedSeq = header.storedSeq;
-  }
-
-  /** Tells listeners and counters of a commit. */
-  #stored(cuts: readonly Cut[], result: Extract<ApplyResult, { kind: 'applied' }>, missing: ReadonlyMap<number, readonly string[]>, durationMs: number): void {
-    const { counts, events, clock } = this.#context;
+    const durationMs = clock.monotonic() - startedAt;
     this.#pace.flushed(result.rows, durationMs);
-    counts.flushes++;
-    counts.statements += result.statements;
-    counts.stored += result.rows;
-    counts.coalesced += result.superseded;
-    let sinceMs = Number.POSITIVE_INFINITY;
-    for (const { lane, flight } of cuts) {
-      const lost = missing.get(lane.index)?.length ?? 0;
-      counts.coalesced += coalescedIn(lane, flight);
-      if (lost > 0) {
-        counts.lost += lost;
-        events.emit('loss', { lane: lane.index, count: lost, cause: 'value-removed' });
-      }
-      sinceMs = Math.min(sinceMs, flight.sinceMs);
-    }
-    this.#refused(result.refused);
-    const dead = result.refused.filter(({ state }) => state === 'dead').length;
-    events.emit('flush', {
-      lanes: cuts.map(({ lane }) => lane.index),
-      rows: result.rows,
-      statements: result.statements,
-      dead,
-      waiting: result.refused.length - dead,
-      durationMs,
-      lagMs: Math.max(0, clock.now() - sinceMs),
-    });
-  }
-
-  /** Tells of rows that have letters now. */
-  #refused(refused: readonly (RefusedMutation | DeadLetter)[]): void {
-    const { counts, events, clock } = this.#context;
-    counts.rejected += refused.length;
-    for (const { lane, key, code, message, state } of refused) {
-      (this.#lanes[lane] as FlushLane).lettersChanged(clock.monotonic());
-      if (state !== 'dead') continue;
-      counts.dead++;
-      events.emit('dead-letter', { lane, key, code, message });
-    }
+    this.#report.committed(cuts, result, batches.missing, durationMs);
+    await Promise.all(cuts.map((cut) => this.#acknowledger.acknowledge(cut, result.refused.filter(({ lane }) => lane === cut.lane.index), batches.missing.get(cut.lane.index))));
   }
 
   async #fenced(cuts: readonly Cut[], result: Extract<ApplyResult, { kind: 'fenced' }>): Promise<void> {
@@ -206,58 +151,21 @@ export class GenerationFlush {
     }
   }
 
-  /** Acknowledges a generation of this process whose commit was answered to nobody, so that nobody has counted it. */
+  /** Acknowledges a generation of this process whose commit was perhaps answered to nobody, so that nobody has counted it. */
   async #acknowledgeUnanswered(cut: Cut): Promise<void> {
-    const { counts } = this.#context;
-    const { lane, flight } = cut;
     const refused = await this.#lettersOf(cut);
-    counts.stored += Math.max(0, flight.entries - refused.length);
-    counts.coalesced += coalescedIn(lane, flight);
-    this.#refused(refused);
-    await this.#acknowledge(cut, refused);
+    this.#report.found(cut, refused);
+    await this.#acknowledger.acknowledge(cut, refused);
   }
 
   /** Acknowledges a generation whose commit was answered to somebody else. */
   async #acknowledgeOther(cut: Cut): Promise<void> {
-    await this.#acknowledge(cut, await this.#lettersOf(cut));
+    await this.#acknowledger.acknowledge(cut, await this.#lettersOf(cut));
   }
 
   /** What was refused of a generation: its letters tell. */
   async #lettersOf({ lane, flight }: Cut): Promise<DeadLetter[]> {
     return (await this.#context.store.deadLetters?.ofGeneration(lane.index, flight.generation)) ?? [];
-  }
-
-  /** Cleans a stored generation in bounded steps; its waiters learn of it after the first. */
-  async #acknowledge({ lane, flight }: Cut, refused: readonly (RefusedMutation | DeadLetter)[], missing: readonly string[] = []): Promise<void> {
-    const { front, settings } = this.#context;
-    const watermark = this.#watermark(lane);
-    watermark.judge(lane.storedSeq + 1, flight.cutSeq, refused, missing);
-    const dead = refused.map(({ key }) => key);
-    for (let from = 0; ; from += ACKNOWLEDGE_KEYS_MAX) {
-      lane.isStoredSeqKnown = false;
-      const deadKeys = dead.slice(from, from + ACKNOWLEDGE_KEYS_MAX);
-      const result = await front.acknowledge(lane.index, {
-        epoch: lane.epoch,
-        generation: flight.generation,
-        deadKeys,
-        ttlMs: settings.ttlMs,
-        // What was refused is gone before the generation counts as stored.
-        limit: from + ACKNOWLEDGE_KEYS_MAX < dead.length ? 0 : ACKNOWLEDGE_KEYS_MAX,
-      });
-      if (result.kind === 'refused') {
-        this.#leases.disown(lane);
-        return;
-      }
-      lane.storedSeq = result.header.storedSeq;
-      lane.isStoredSeqKnown = true;
-      lane.failures = 0;
-      lane.lastError = undefined;
-      watermark.observe(result.header);
-      if (result.kind === 'done') {
-        lane.hasFlight = false;
-        return;
-      }
-    }
   }
 
   #failed(lanes: readonly FlushLane[], error: unknown): void {
@@ -294,9 +202,6 @@ export class GenerationFlush {
     events.emit('flush-failed', { lanes: lanes.map(({ index }) => index), error: fault, attempt: failures, retryInMs });
   }
 
-  #watermark(lane: FlushLane): Watermark {
-    return this.#watermarks[lane.index] as Watermark;
-  }
 }
 
 /**
@@ -306,9 +211,6 @@ export class GenerationFlush {
 function refuseUnlessReplicated(ack: AckLevel, error: unknown): void {
   if (ack !== 'replicated' || !isMillraceError(error) || error.code !== 'MILLRACE_ACK') throw error;
 }
-
-/** Each seq between two cuts is a mutation; what is not an entry of the generation was replaced by a later one. */
-const coalescedIn = (lane: FlushLane, flight: Flight): number => Math.max(0, flight.cutSeq - 1 - lane.storedSeq - flight.entries);
 
 /** The store passes on what its source of rows threw, as a cause. */
 function laneTaken(error: unknown): LaneTaken | undefined {

@@ -84,7 +84,28 @@ test('a generation whose acknowledgement got no answer is not stored twice, also
   await bench.clock.until(cache.flush());
   expect(bench.store.versions.get('a')).toEqual(['1']);
   const { stored, coalesced } = await bench.clock.until(cache.stats());
-  expect({ stored, coalesced }).toEqual({ stored: 1 + 1, coalesced: 0 });
+  expect({ stored, coalesced }).toEqual({ stored: 1, coalesced: 0 });
+});
+
+test('a generation whose acknowledgement fails again and again is counted once, and so is what was refused of it', async () => {
+  await using bench = new EngineBench();
+  bench.store.hooks.refuse = ({ key }) => (key === 'bad' ? '23514' : undefined);
+  const cache = bench.open({ lanes: 1, retry: { attempts: 1 } });
+  const buried: string[] = [];
+  cache.on('dead-letter', ({ key }) => buried.push(key));
+  await bench.clock.until(cache.setMany([['a', 1], ['b', 2], ['bad', 3]]));
+  let answersLost = 1;
+  bench.onStore.apply = async (go) => {
+    const result = await go();
+    if (answersLost-- > 0) throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'no answer');
+    return result;
+  };
+  let failures = 3;
+  bench.onFront.acknowledge = (go) => (failures-- > 0 ? Promise.reject(unreachable()) : go());
+  await bench.clock.until(cache.flush());
+  const { accepted, stored, coalesced, rejected, dead } = await bench.clock.until(cache.stats());
+  expect({ accepted, stored, coalesced, rejected, dead }).toEqual({ accepted: 3, stored: 2, coalesced: 0, rejected: 1, dead: 1 });
+  expect(buried).toEqual(['bad']);
 });
 
 test('an acknowledgement that is executed late does not make the next generation begin too early', async () => {
