@@ -92,7 +92,9 @@ export function writeScores(table: LaneTable, env: LaneEnv, batch: ScoreBatch): 
     pendingSinceMs: header.pendingEntries === 0 && added > 0 ? table.nowMs : header.pendingSinceMs,
   };
   if (accepted > 0) table.writeHeader(next);
-  return { kind: 'accepted', seq: next.seq, epoch: header.epoch, pending: next.pendingEntries, entries: entries + added, bytes: bytes + newBytes, accepted, outcomes };
+  // What changes nothing stands where the last mutation does: a cut alone can be lost without a loss.
+  const seq = accepted === 0 && header.flight?.cutSeq === header.seq ? header.seq - 1 : next.seq;
+  return { kind: 'accepted', seq, epoch: header.epoch, pending: next.pendingEntries, entries: entries + added, bytes: bytes + newBytes, accepted, outcomes };
 }
 
 function outcomeOf(op: ScoreOp, before: Change, weight: number): Change {

@@ -222,7 +222,8 @@ export class StepWriter<A extends Asked> {
     this.#context.counts.accepted += accepted;
     this.#sizeMax = Math.min(this.#steps.sizeMax, 2 * this.#sizeMax);
     this.#looked = false;
-    if (this.#watermark.gave(result.epoch, result.seq, accepted)) this.#hooks.newEpoch(this.#lane);
+    // What was told of a score that others gave is lost with it.
+    if (this.#watermark.gave(result.epoch, result.seq, Math.max(1, accepted))) this.#hooks.newEpoch(this.#lane);
     // The flusher hears of it first: a cut that it asks for now comes before any write that a caller makes next.
     this.#hooks.accepted(this.#lane, result);
     this.#answer(batch, result);

@@ -56,6 +56,15 @@ describe('writeScores', () => {
     expect(lane.header).toBe(before);
   });
 
+  test('what changes nothing after a cut stands where the last mutation does', () => {
+    const lane = board([]);
+    act(lane, [['set', 'a', 1]]);
+    lane.cut();
+    expect(act(lane, [['best', 'a', 2]])).toMatchObject({ seq: 1, accepted: 0 });
+    expect(act(lane, [['set', 'b', 2]])).toMatchObject({ seq: 3 });
+    expect(act(lane, [['best', 'a', 2]])).toMatchObject({ seq: 3, accepted: 0 });
+  });
+
   test('refuses by itself what would leave the limit', () => {
     const lane = board([['a', WEIGHT_MAX]]);
     expect(act(lane, [['add', 'a', 1], ['add', 'a', -1], ['add', 'b', -WEIGHT_MAX], ['add', 'b', -1]])).toMatchObject({ accepted: 2, outcomes: ['beyond', WEIGHT_MAX - 1, -WEIGHT_MAX, 'beyond'] });

@@ -18,11 +18,11 @@ export function writeScoresArgs({ ops, members, weights, shape, bytes, maxEntrie
 export function scoresWritten(reply: Reply, { shape }: ScoreBatch): ScoreResult {
   if (reply[0] === 'full') return full(reply);
   if (reply[0] !== 'accepted') return boardRefusal(reply, shape);
-  const [, seq, epoch, pending, entries, bytes, accepted, outcomes] = reply as readonly [string, number, number, number, number, number, number, string[]];
+  const [, seq, epoch, pending, entries, bytes, accepted, outcomes] = reply as readonly [string, number, number, number, number, number, number, (string | number)[]];
   return { kind: 'accepted', seq, epoch, pending, entries, bytes, accepted, outcomes: outcomes.map(outcomeOf) };
 }
 
-const outcomeOf = (text: string): ScoreOutcome => (text === '' ? undefined : text === BEYOND ? 'beyond' : Number(text));
+const outcomeOf = (weight: string | number): ScoreOutcome => (weight === '' ? undefined : weight === BEYOND ? 'beyond' : Number(weight));
 
 export function fillScoresArgs({ generation, shape, page, doubts = [] }: LoadedScores, incarnation: string): string[] {
   const args = [incarnation, shape, String(generation), page === undefined ? '' : '1', page?.from ?? '', page?.next ?? '', page !== undefined && page.next === undefined ? '1' : '', String(doubts.length)];
@@ -54,7 +54,9 @@ export function scoresRead(reply: Reply, shape: Shape): ScoreRows | BoardRefusal
 
 export function flightScoresPage(reply: Reply): FlightScoresResult {
   if (reply[0] === 'refused') return { kind: 'refused', epoch: reply[1] as number };
-  return { kind: 'scores', next: reply[1] as string, rows: pairs(reply[2] as string[]).map(([member, weight]) => [member, weight === '' ? null : Number(weight)] as const) };
+  // The member '' is nobody: it makes a table of the hash.
+  const rows = pairs(reply[2] as string[]).flatMap(([member, weight]) => (member === '' ? [] : [[member, weight === '' ? null : Number(weight)] as const]));
+  return { kind: 'scores', next: reply[1] as string, rows };
 }
 
 const boardRefusal = (reply: Reply, shape: Shape): BoardRefusal => (reply[0] === 'unloaded' ? { kind: 'unloaded', ...loadOf(reply) } : refusal(reply, shape));

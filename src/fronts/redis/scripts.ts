@@ -50,7 +50,7 @@ const SCRIPTS = {
   // What it writes is small, and reads need its answer.
   fillTotals: ['allow-oom', lane + shape + fillTotals],
   append: ['', append],
-  writeScores: ['', lane + shape + board + writeScores],
+  writeScores: ['', shape + board + writeScores],
   fillScores: ['', lane + shape + board + fillScores],
   readScores: ['no-writes', lane + shape + board + readScores],
   doubtScores: ['allow-oom', lane + shape + doubtScores],

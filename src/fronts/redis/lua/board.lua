@@ -1,5 +1,5 @@
 -- For steps on a leaderboard: behind shape.lua.
---   scores   hash: member to the weight it came to, '' where it was removed      fscores  the same of the generation cut
+--   scores   hash: member to the weight it came to, '' where it was removed, and '' to nothing that counts   fscores  the same of the generation cut
 --   doubts   hash: member whose row is to be read anew, to a token               load     the cursor of a load under way
 --   doubted  string: the last token that was given
 --   <incarnation>:  sorted set: members by weight. The member '' tells how far it was loaded, in the set itself, so that one that
@@ -25,7 +25,9 @@ local function begin(board)
   for _, changes in ipairs({ FSCORES, SCORES }) do
     local all = redis.call('HGETALL', changes)
     for i = 1, #all, 2 do
-      if all[i + 1] == '' then
+      if all[i] == '' then
+        -- Makes a table of the hash: see write-scores.lua.
+      elseif all[i + 1] == '' then
         redis.call('ZREM', board, all[i])
       else
         redis.call('ZADD', board, all[i + 1], all[i])

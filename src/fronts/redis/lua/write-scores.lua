@@ -5,50 +5,61 @@
 -- Gives { 'accepted', seq, epoch, pending, entries, bytes, mutations, { weight after each operation, '' where it is not on the
 --       board, '!' where it was refused } } | { 'full', entries, bytes, room } | { 'unloaded', complete, cursor, doubts }
 --       | { 'stopped', reason } | { 'unrecovered', header }
--- Cost  O(n log members); eight calls, of them four with n members
+-- Cost  O(n log members); eight calls, of them four with n members. Whole weights are given as numbers, others as text
 -- Refused for want of memory before anything is written.
-local h = entered(ARGV[1])
-if not h then return unrecovered() end
-if h.stopped ~= '' then return { 'stopped', h.stopped } end
-if h.shape ~= ARGV[2] then return { 'misshapen', h.shape } end
+local raw = redis.call('GET', HEADER)
+if not raw then return unrecovered() end
+local seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes, run, inc, shape, stopped, state = struct.unpack(READ, raw)
+if run ~= RUN or inc ~= ARGV[1] then return unrecovered() end
+if stopped ~= '' then return { 'stopped', stopped } end
+if shape ~= ARGV[2] then return { 'misshapen', shape } end
 
-local board, limit = boardOf(h.inc), tonumber(ARGV[6])
+local board, limit, TABLE = boardOf(inc), ARGV[6] + 0, ''
 local known = isKnown(board)
--- The distinct members, and the place of each.
-local members, places = {}, {}
+-- The distinct members, and the place of each operation's.
+local members, places, placeOf, count = {}, {}, {}, 0
 for i = 7, #ARGV, 3 do
   if not known and (ARGV[i] == 'a' or ARGV[i] == 'b') then return unloaded(board) end
   local member = ARGV[i + 1]
-  if not places[member] then
-    members[#members + 1] = member
-    places[member] = #members
+  local place = placeOf[member]
+  if not place then
+    count = count + 1
+    place = count
+    members[place], placeOf[member] = member, place
   end
+  places[#places + 1] = place
 end
 -- unpack fails at about 8,000 values; a chunk has two for each member.
 local CHUNK = 3000
 local weights, pendings = {}, {}
-for from = 1, #members, CHUNK do
-  local to = math.min(#members, from + CHUNK - 1)
-  local w, p = redis.call('ZMSCORE', board, unpack(members, from, to)), redis.call('HMGET', SCORES, unpack(members, from, to))
+for from = 1, count, CHUNK do
+  local to = math.min(count, from + CHUNK - 1)
+  local w = redis.call('ZMSCORE', board, unpack(members, from, to))
+  local p = pending > 0 and redis.call('HMGET', SCORES, unpack(members, from, to)) or {}
   for i = from, to do
-    weights[i], pendings[i] = w[i - from + 1] and tonumber(w[i - from + 1]), p[i - from + 1]
+    local weight = w[i - from + 1]
+    weights[i], pendings[i] = weight and weight + 0, p[i - from + 1]
   end
 end
 
+-- A reply would cut a fraction off.
+local function told(weight)
+  return weight % 1 == 0 and weight or exact(weight)
+end
 local changed, accepted, added, outcomes = {}, 0, 0, {}
-for i = 7, #ARGV, 3 do
-  local op, place, weight = ARGV[i], places[ARGV[i + 1]], tonumber(ARGV[i + 2])
+for n = 1, #places do
+  local op, place, weight = ARGV[3 * n + 4], places[n], ARGV[3 * n + 6] + 0
   local before = weights[place]
   local after
   if op == 's' then
     after = weight
   elseif op == 'b' then
-    after = before and math.min(before, weight) or weight
+    after = before and before < weight and before or weight
   elseif op == 'a' then
     after = (before or 0) + weight
   end
-  if after and math.abs(after) > limit then
-    outcomes[#outcomes + 1] = '!'
+  if after and (after > limit or after < -limit) then
+    outcomes[n] = '!'
   else
     -- Of a member that is not on an incomplete board there may be a row.
     if op == 's' or after ~= (before or nil) or (op == 'r' and not known) then
@@ -56,28 +67,37 @@ for i = 7, #ARGV, 3 do
       changed[place], weights[place] = true, after
       accepted = accepted + 1
     end
-    outcomes[#outcomes + 1] = after and exact(after) or ''
+    outcomes[n] = after and told(after) or ''
   end
 end
 
-local batchBytes, entries, bytes = tonumber(ARGV[3]), h.pe, h.pb
-if h.fstate == 'cut' then entries, bytes = entries + h.fe, bytes + h.fb end
-local fitsBytes = bytes + batchBytes <= tonumber(ARGV[5])
-if added > 0 and (not fitsBytes or entries + added > tonumber(ARGV[4])) then
-  return { 'full', entries, bytes, fitsBytes and math.max(0, tonumber(ARGV[4]) - entries) or 0 }
+local batchBytes, entries, bytes = ARGV[3] + 0, pending, pendingBytes
+if state == 'cut' then entries, bytes = entries + flightEntries, bytes + flightBytes end
+local fitsBytes = bytes + batchBytes <= ARGV[5] + 0
+if added > 0 and (not fitsBytes or entries + added > ARGV[4] + 0) then
+  return { 'full', entries, bytes, fitsBytes and math.max(0, ARGV[4] - entries) or 0 }
+end
+if accepted == 0 then
+  -- What changes nothing stands where the last mutation does: a cut alone can be lost without a loss.
+  local fseq = select(21, struct.unpack(WHOLE, raw))
+  if state ~= '' and fseq == seq then seq = seq - 1 end
+  return { 'accepted', seq, epoch, pending, entries, bytes, 0, outcomes }
 end
 
-local ranked, removed, changes = {}, {}, {}
-for place in pairs(changed) do
-  local member, weight = members[place], weights[place]
-  local text = weight and exact(weight) or ''
-  changes[#changes + 1] = member
-  changes[#changes + 1] = text
-  if weight then
-    ranked[#ranked + 1] = text
-    ranked[#ranked + 1] = member
-  else
-    removed[#removed + 1] = member
+-- The server is given numbers with all their digits.
+local ranked, removed, changes, set, gone = {}, {}, {}, 0, 0
+for place = 1, count do
+  if changed[place] then
+    local member, weight = members[place], weights[place]
+    set = set + 2
+    changes[set - 1], changes[set] = member, weight or ''
+    if weight then
+      ranked[#ranked + 1] = weight
+      ranked[#ranked + 1] = member
+    else
+      gone = gone + 1
+      removed[gone] = member
+    end
   end
 end
 local function each(command, key, list)
@@ -86,11 +106,15 @@ end
 if not known then begin(board) end
 each('ZADD', board, ranked)
 each('ZREM', board, removed)
+-- A table from the beginning: see increment.lua.
+if pending == 0 and added > 0 then
+  redis.call('HSET', SCORES, TABLE, string.rep('-', 65))
+  sinceMs = clock()
+end
 each('HSET', SCORES, changes)
 
 local newBytes = 0
-if added > 0 then newBytes = math.floor(batchBytes * added / #members + 0.5) end
-if h.pe == 0 and added > 0 then h.ps = clock() end
-h.seq, h.pe, h.pb = h.seq + accepted, h.pe + added, h.pb + newBytes
-if accepted > 0 then save(h) end
-return { 'accepted', h.seq, h.epoch, h.pe, entries + added, bytes + newBytes, accepted, outcomes }
+if added > 0 then newBytes = math.floor(batchBytes * added / count + 0.5) end
+seq, pending, pendingBytes = seq + accepted, pending + added, pendingBytes + newBytes
+redis.call('SETRANGE', HEADER, 0, struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes))
+return { 'accepted', seq, epoch, pending, entries + added, bytes + newBytes, accepted, outcomes }
