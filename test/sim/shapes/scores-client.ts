@@ -126,8 +126,9 @@ export class ScoresClient extends ShapeClient<ScoresOracle, Leaderboard> {
   async readSettled(): Promise<void> {
     this.world.shapes.tally.check();
     for (const query of [{ kind: 'top', count: MEMBERS.length } as const, ...MEMBERS.map((member) => ({ kind: 'rank', member }) as const)]) {
+      const fromStep = this.world.scheduler.steps;
       const told = await this.#ask(query).catch((error: unknown) => this.world.expect(error));
-      this.world.shapes.checkSettled(query, told);
+      this.world.shapes.checkSettled(query, told, fromStep);
     }
   }
 }

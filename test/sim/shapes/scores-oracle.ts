@@ -34,7 +34,7 @@ interface Ghost {
 /** A letter that was stored: until the front is told, it may show what was there before. */
 interface Redeemed {
   readonly before: Set<Score>;
-  told: boolean;
+  toldStep: number;
 }
 
 const scoreIn = (json: string | undefined): Score => (json === undefined || json === '' ? undefined : Number(json));
@@ -147,7 +147,7 @@ export class ScoresOracle extends ShapeOracle {
     const seq = tables[0]?.header?.seq ?? 0;
     for (const [member, changes] of this.#changes) this.#changes.set(member, changes.filter((change) => change.seq <= seq));
     // The front may be as it was before it was told.
-    for (const redeemed of this.#redeemed.values()) redeemed.told = false;
+    for (const redeemed of this.#redeemed.values()) redeemed.toldStep = Number.POSITIVE_INFINITY;
     this.#boards.became(undefined, this.#step());
   }
 
@@ -155,7 +155,7 @@ export class ScoresOracle extends ShapeOracle {
   override doubted(members: readonly string[]): void {
     for (const member of members) {
       const redeemed = this.#redeemed.get(member);
-      if (redeemed !== undefined) redeemed.told = true;
+      if (redeemed !== undefined) redeemed.toldStep = this.#step();
     }
   }
 
@@ -165,7 +165,7 @@ export class ScoresOracle extends ShapeOracle {
     if (pending !== undefined) return new Set([pending.score]);
     const possible = new Set([scoreIn(this.rows.get(member))]);
     const redeemed = this.#redeemed.get(member);
-    if (redeemed?.told === false) for (const score of redeemed.before) possible.add(score);
+    if (redeemed?.toldStep === Number.POSITIVE_INFINITY) for (const score of redeemed.before) possible.add(score);
     for (const { score, cutSeq } of this.#ghosts.get(member) ?? []) if (flight?.cutSeq === cutSeq) possible.add(score);
     return possible;
   }
@@ -220,7 +220,7 @@ export class ScoresOracle extends ShapeOracle {
     const letter = this.#letters.get(key);
     if (letter?.json !== json) this.findings.fail(2, `a letter of ${key} was stored with ${json}; the last is ${letter?.json}`);
     const before = this.#redeemed.get(key)?.before ?? new Set<Score>();
-    this.#redeemed.set(key, { before: before.add(scoreIn(this.rows.get(key))), told: false });
+    this.#redeemed.set(key, { before: before.add(scoreIn(this.rows.get(key))), toldStep: Number.POSITIVE_INFINITY });
     for (const entry of letter?.entries ?? []) entry.fate = 'stored';
     this.#letters.delete(key);
     this.#write(key, json);
@@ -263,8 +263,9 @@ export class ScoresOracle extends ShapeOracle {
     if (!possible.includes(JSON.stringify(told))) this.findings.fail(6, `${process} read ${JSON.stringify(query)} since step ${fromStep} as ${JSON.stringify(told)}; it was ${[...new Set(possible)].join(' or ')}`);
   }
 
-  /** Nothing changes any more. */
-  checkSettled(query: BoardQuery, told: unknown): void {
+  /** Nothing changes any more, unless a letter was stored just now, of which the front had not been told at `fromStep`. */
+  checkSettled(query: BoardQuery, told: unknown, fromStep: number): void {
+    if ([...this.#redeemed.values()].some(({ toldStep }) => toldStep >= fromStep)) return;
     const rows = this.#boards.ranked(new Map([...this.rows].map(([member, json]) => [member, Number(json)])));
     const stored = JSON.stringify(answerOf(rows, query));
     if (JSON.stringify(told) !== stored) this.findings.fail(6, `at the end ${JSON.stringify(query)} is read as ${JSON.stringify(told)}, and stored as ${stored}`);
