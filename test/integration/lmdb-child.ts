@@ -4,11 +4,14 @@
  * `write`  write key after key for ever, telling each seq that was acknowledged
  * `batch`  write 200 times, tell the seqs
  * `fill`   write until it is refused, tell what is there then
+ * `drain`  write through a cache over a store that is down until it is refused, tell what the store has when it is back
  */
 import type { WriteResult } from '../../src/core/lane-write.ts';
+import { createCache, MillraceError } from '../../src/index.ts';
 import { systemClock, systemRandom } from '../../src/system.ts';
 import { lmdbFront } from '../../src/fronts/lmdb/index.ts';
 import { batchOf, fence } from '../../src/testing/front-subject.ts';
+import { MemoryStore } from '../../src/testing/memory-store.ts';
 
 const [path, what] = process.argv.slice(2) as [string, string];
 const say = (word: unknown): void => void process.stdout.write(`${JSON.stringify(word)}\n`);
@@ -71,6 +74,38 @@ switch (what) {
     const inspected = await lanes.inspect(0, `k${written}`);
     say({ written, codes, seq: header?.seq, pendingEntries: header?.pendingEntries, next: inspected.raw ?? null, nextPending: inspected.pending, last: (await lanes.read(0, `k${written - 1}`)) === value });
     await lanes.close();
+    break;
+  }
+  case 'drain': {
+    await lanes.close();
+    const server = { isDown: true };
+    const store = new MemoryStore({
+      beforeApply: () => {
+        if (server.isDown) throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'down');
+      },
+    });
+    const cache = createCache<string>({ name: 'drained', front: lmdbFront({ path }), store, lanes: 2, flush: { maxDelay: 5 }, retry: { minDelay: 5, maxDelay: 50 } });
+    const value = 'x'.repeat(9_000);
+    const acknowledged: string[] = [];
+    const codes: unknown[] = [];
+    for (let i = 0; codes.length < 5 && i < 10_000; i++) {
+      await cache.set(`k${i}`, value).then(
+        () => acknowledged.push(`k${i}`),
+        (error: MillraceError) => codes.push(error.code),
+      );
+    }
+    server.isDown = false;
+    // A flush may find no room for a step of its own, until an earlier one has given some back.
+    for (;;) {
+      const flushed = await cache.flush().then(
+        () => true,
+        () => false,
+      );
+      if (flushed) break;
+    }
+    const { accepted, stored, pending } = await cache.stats();
+    say({ acknowledged: acknowledged.length, codes, missing: acknowledged.filter((key) => !store.rows.has(key)), rows: store.rows.size, accepted, stored, pending: pending.entries });
+    await cache.close({ timeout: 1_000 });
     break;
   }
 }

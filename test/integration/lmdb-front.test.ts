@@ -49,6 +49,8 @@ function start(what: string, limitKiB?: number): { child: ChildProcess; lines: A
       : // A file that may not grow is a full disk; the signal that comes with it is ignored.
         spawn('bash', ['-c', `trap '' XFSZ; ulimit -f ${limitKiB}; exec "$@"`, 'bash', process.execPath, ...run], { stdio: ['ignore', 'pipe', 'pipe'] });
   children.push(child);
+  // The driver says there what it could not write.
+  child.stderr?.resume();
   return { child, lines: createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]() };
 }
 
@@ -187,6 +189,16 @@ describe('processes', () => {
     const lanes = await attach();
     expect((await lanes.header(0)).header?.seq).toBe(told.written);
     await lanes.close();
+  });
+
+  test('drain into the store while the disk is full', async () => {
+    const { child, lines } = start('drain', 2_000);
+    const exited = once(child, 'exit');
+    const told = (await say(lines)) as { acknowledged: number };
+    expect(told.acknowledged).toBeGreaterThan(20);
+    const { acknowledged: count } = told;
+    expect(told).toEqual({ acknowledged: count, codes: Array.from({ length: 5 }, () => 'MILLRACE_FRONT_UNAVAILABLE'), missing: [], rows: count, accepted: count, stored: count, pending: 0 });
+    await exited;
   });
 });
 

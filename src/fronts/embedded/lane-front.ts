@@ -7,12 +7,14 @@ import { adopt, confirm, recover } from '../../core/lane-recover.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../core/lane-slots.ts';
 import { write, type WriteBatch, type WriteResult } from '../../core/lane-write.ts';
 import { isScores, type LaneEnv, type LaneTable } from '../../core/lane.ts';
-import { MillraceError } from '../../errors.ts';
+import { isMillraceError, MillraceError } from '../../errors.ts';
 import { UNRECOVERED, type Attachment, type LaneFront } from '../../ports/front.ts';
 import type { EmbeddedLanes, EmbeddedTable } from './lanes.ts';
 
 /** UTF-8 bytes that a key may have: what the embedded fronts' tables are laid out for. */
 const KEY_BYTES_MAX = 512;
+/** How much smaller an acknowledging step is when there was no room for it. */
+const ACKNOWLEDGE_DIVISOR = 25;
 
 /**
  * One cache's lanes in an embedded front. Each method is the pure step of the same name, run over the lane's table.
@@ -142,10 +144,17 @@ export class EmbeddedLaneFront implements LaneFront {
     return this.#view(lane, (table, runId) => readLog(table, runId, epoch, generation, from, limit));
   }
 
+  /** On a disk that is nearly full there may be room for a small transaction where there is none for a large one. */
   async acknowledge(lane: number, ack: Parameters<LaneFront['acknowledge']>[1]): ReturnType<LaneFront['acknowledge']> {
     this.#checkKeys(ack.deadKeys);
-    this.#checkOpen();
-    return this.#lanes.step(lane, ack.deadKeys.length + ack.limit, (table, runId) => acknowledge(table, runId, ack));
+    for (let { limit } = ack; ; limit = Math.ceil(limit / ACKNOWLEDGE_DIVISOR)) {
+      this.#checkOpen();
+      try {
+        return await this.#lanes.step(lane, ack.deadKeys.length + limit, (table, runId) => acknowledge(table, runId, { ...ack, limit }));
+      } catch (error) {
+        if (limit <= 1 || !isMillraceError(error) || error.code !== 'MILLRACE_FRONT_UNAVAILABLE') throw error;
+      }
+    }
   }
 
   async header(lane: number): ReturnType<LaneFront['header']> {
