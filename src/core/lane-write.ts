@@ -35,13 +35,17 @@ export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteR
 
   const entries = entriesOf(header);
   const bytes = bytesOf(header);
-  const { fresh, growth, added, grown } = measure(table, batch);
-  if ((added > 0 && entries + added > batch.maxEntries) || (grown > 0 && bytes + grown > batch.maxBytes)) {
-    return { kind: 'full', entries, bytes, refused: withoutRoom(fresh, growth, batch.maxEntries - entries, batch.maxBytes - bytes) };
+  if (mayNotFit(batch, entries, bytes)) {
+    const { fresh, growth, added, grown } = measure(table, batch);
+    if ((added > 0 && entries + added > batch.maxEntries) || (grown > 0 && bytes + grown > batch.maxBytes)) {
+      return { kind: 'full', entries, bytes, refused: withoutRoom(fresh, growth, batch.maxEntries - entries, batch.maxBytes - bytes) };
+    }
   }
 
   const { flight } = header;
   const ttlsBefore = table.hasTtls();
+  let added = 0;
+  let grown = 0;
   let tombstones = 0;
   for (let i = 0; i < batch.keys.length; i++) {
     const key = batch.keys[i] as string;
@@ -51,8 +55,10 @@ export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteR
       const old = table.readSlot(key);
       if (old !== undefined) table.freeze(key, old);
     }
+    if (table.addPending(key)) added++;
+    else grown -= bytesAt(table, key);
+    grown += Buffer.byteLength(slot);
     table.writeSlot(key, slot);
-    table.addPending(key);
     if (slot === TOMBSTONE) tombstones++;
     const ttl = batch.ttls?.get(i);
     if (ttl !== undefined) table.writeTtl(key, ttl);
@@ -78,6 +84,15 @@ export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteR
   };
 }
 
+/** Whether it must be looked at closely: far from the limits, nobody pays for that. A character has at most 3 bytes. */
+function mayNotFit({ keys, slots, maxEntries, maxBytes }: WriteBatch, entries: number, bytes: number): boolean {
+  let most = bytes;
+  for (const slot of slots) most += slot.length * 3;
+  return entries + keys.length > maxEntries || most > maxBytes;
+}
+
+const bytesAt = (table: LaneTable, key: string): number => Buffer.byteLength(table.readSlot(key) ?? '');
+
 /** What a batch adds to the lane: by key, and together. A key counts with its present value. */
 function measure(table: LaneTable, { keys, slots }: WriteBatch): { fresh: boolean[]; growth: number[]; added: number; grown: number } {
   const fresh: boolean[] = [];
@@ -87,7 +102,7 @@ function measure(table: LaneTable, { keys, slots }: WriteBatch): { fresh: boolea
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i] as string;
     const isFresh = !table.hasPending(key);
-    const bytes = Buffer.byteLength(slots[i] as string) - (isFresh ? 0 : Buffer.byteLength(table.readSlot(key) ?? ''));
+    const bytes = Buffer.byteLength(slots[i] as string) - (isFresh ? 0 : bytesAt(table, key));
     fresh.push(isFresh);
     growth.push(bytes);
     if (isFresh) added++;

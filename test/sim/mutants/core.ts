@@ -11,7 +11,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   { name: 'own ttl before the acknowledgement', file: WRITE, find: 'table.writeTtl(key, ttl);', replace: 'table.expireSlot(key, table.nowMs + ttl);', why: 'a dirty value expires' },
   { name: 'old value not frozen', file: WRITE, find: 'table.freeze(key, old);', replace: 'void old;', why: 'what was overwritten during its flush is in no generation' },
   { name: 'mark stays in flight', file: WRITE, find: 'table.takeFlight(key) &&', replace: 'table.hasFlight(key) &&', why: 'the flush reads a value from after its cut' },
-  { name: 'pending counted twice', file: WRITE, find: 'if (isFresh) added++;', replace: 'added++;', why: 'the lane is full before it is' },
+  { name: 'pending counted twice', file: WRITE, find: 'if (table.addPending(key)) added++;', replace: 'added++; if (table.addPending(key));', why: 'the lane is full before it is' },
   { name: 'one seq for a whole batch', file: WRITE, find: 'const seq = header.seq + batch.accepted;', replace: 'const seq = header.seq + 1;', why: 'writes share a position' },
   { name: 'tombstones not counted', file: WRITE, find: 'if (slot === TOMBSTONE) tombstones++;', replace: '', why: 'a tombstone stays in the front for ever' },
 
