@@ -59,6 +59,24 @@ describe('an apply', () => {
     expect(await schema.rows('select last_value::int as upserts from upserts')).toEqual([{ upserts: 10 }]);
   });
 
+  test('keeps each row with its key, whatever is in them', async () => {
+    await using opened = await open();
+    const { schema, store } = opened;
+    const keys = ['a\nb', 'a,b', '"{}\\', ' null ', 'NULL', ' '];
+    const rows = keys.map((key) => put(key, { key, text: 'line\nline\r\n"\\n"', other: '\u2028' }));
+    await store.apply({ lanes: [generation(1)], judge, batches: batches([...rows, { lane: 0, key: 'spaced', json: '{\n  "a": [1,\n 2]\n}\n' }, put('z', null)]) });
+    const found = await schema.pool.query<{ k: string; v: unknown }>('select k, v from t');
+    expect(new Map(found.rows.map(({ k, v }) => [k, v]))).toEqual(new Map<string, unknown>([...rows.map(({ key, json = '' }) => [key, JSON.parse(json)] as const), ['spaced', { a: [1, 2] }], ['z', null]]));
+  });
+
+  test('refuses a line break within a string of JSON text, and nothing else', async () => {
+    await using opened = await open();
+    const { schema, store } = opened;
+    const result = await store.apply({ lanes: [generation(1)], judge, batches: batches([put('a', 1), { lane: 0, key: 'b', json: '"line\nline"' }, put('c', 3)]) });
+    expect(result).toMatchObject({ rows: 2, refused: [{ key: 'b', code: '22P02' }] });
+    expect(await schema.rows('select k, v::text as v from t order by k')).toEqual([{ k: 'a', v: '1' }, { k: 'c', v: '3' }]);
+  });
+
   test('of one batch takes three round trips', async () => {
     await using opened = await open();
     const texts: string[] = [];

@@ -142,8 +142,8 @@ export class BatchWriter {
 function* parts(batch: readonly Mutation[]): Generator<readonly Mutation[]> {
   let from = 0;
   let chars = 0;
-  for (const [at, mutation] of batch.entries()) {
-    const size = charsOf([mutation]);
+  for (let at = 0; at < batch.length; at++) {
+    const size = charsIn(batch[at] as Mutation);
     if (at > from && chars + size > STATEMENT_CHARS_MAX) {
       yield batch.slice(from, at);
       from = at;
@@ -154,6 +154,6 @@ function* parts(batch: readonly Mutation[]): Generator<readonly Mutation[]> {
   if (from < batch.length) yield from === 0 ? batch : batch.slice(from);
 }
 
-function charsOf(part: readonly Mutation[]): number {
-  return part.reduce((chars, { key, json }) => chars + key.length + (json?.length ?? 0), 0);
-}
+const charsIn = ({ key, json }: Mutation): number => key.length + (json?.length ?? 0);
+
+const charsOf = (part: readonly Mutation[]): number => part.reduce((chars, mutation) => chars + charsIn(mutation), 0);

@@ -32,11 +32,14 @@ export function statementsOf(table: Table): TableStatements {
       const { removed, put } = split(mutations);
       return [
         ...(removed.length === 0 ? [] : [{ text: removeText, values: [arrayText(removed)] }]),
-        ...(put.length === 0 ? [] : [{ text: upsertText, values: [JSON.stringify(put.map(({ key }) => key)), `[${put.map(({ json }) => json).join(',')}]`] }]),
+        ...(put.length === 0 ? [] : [{ text: upsertText, values: [arrayText(put.map(({ key }) => key)), put.map(({ json }) => line(json)).join('\n')] }]),
       ];
     },
   };
 }
+
+/** JSON text without a line break. A carriage return is as good between the parts of JSON, and as bad within a string. */
+const line = (json: string): string => (json.includes('\n') ? json.replaceAll('\n', '\r') : json);
 
 function split(mutations: readonly Mutation[]): { removed: string[]; put: PutRow[] } {
   const removed: string[] = [];
@@ -83,19 +86,18 @@ function readColumn({ name, base }: Column): string {
 }
 
 /**
- * One statement for all rows. The values' JSON texts are joined to one array and taken apart by the server: the client
- * neither parses nor escapes them. Of nine forms that were measured, this was among the fastest for rows of 200 and of
- * 2,000 bytes (a record set took up to a third longer, and would turn the JSON null into SQL NULL; `unnest` escapes the
- * values in the client). See bench/micro/postgres-apply.ts.
+ * One statement for all rows. The values' JSON texts go as lines: the client neither parses nor escapes them, and the server
+ * parses each once. As one array of JSON they were parsed as a whole and then made anew one by one, which took a tenth more
+ * of the server's time; a record set took more, and would turn the JSON null into SQL NULL; an array parameter has the
+ * values escaped by the client. `npm run bench -- --only drain` has the last.
  */
 function upsertOf(table: Table): string {
   const mapped = table.value === undefined ? table.columns : [table.value];
   const names = [table.key, ...mapped, ...(table.version === undefined ? [] : [table.version]), ...table.touch];
-  const values = table.value === undefined ? table.columns.map(({ name }) => `r.${quote(name)}`) : ['e.v'];
-  const selected = [`e.k::${table.keyType.sql}`, ...values, ...(table.version === undefined ? [] : ['1']), ...table.touch.map(() => 'now()')];
+  const values = table.value === undefined ? table.columns.map(({ name }) => `r.${quote(name)}`) : [`e.v::${table.value.base === 'jsonb' ? 'jsonb' : 'json'}`];
+  const selected = ['e.k', ...values, ...(table.version === undefined ? [] : ['1']), ...table.touch.map(() => 'now()')];
   const record = table.columns.map(({ name, type }) => `${quote(name)} ${type}`).join(', ');
-  const json = table.value?.base === 'jsonb' ? 'jsonb' : 'json';
-  const source = `rows from (json_array_elements_text($1::text::json), ${json}_array_elements($2::text::${json})) e(k, v)${table.value === undefined ? ` cross join lateral json_to_record(e.v) r(${record})` : ''}`;
+  const source = `unnest($1::text::${table.keyType.sql}[], string_to_array($2::text, e'\\n')) e(k, v)${table.value === undefined ? ` cross join lateral json_to_record(e.v::json) r(${record})` : ''}`;
   const updates = [
     ...mapped.map(({ name }) => `${quote(name)} = excluded.${quote(name)}`),
     ...(table.version === undefined ? [] : [`${quote(table.version.name)} = coalesce(t.${quote(table.version.name)}, 0) + 1`]),
