@@ -20,6 +20,7 @@ import increment from './lua/increment.lua';
 import inFlight from './lua/in-flight.lua';
 import inspect from './lua/inspect.lua';
 import inspectScore from './lua/inspect-score.lua';
+import intent from './lua/intent.lua';
 import invalidate from './lua/invalidate.lua';
 import lane from './lua/lane.lua';
 import mark from './lua/mark.lua';
@@ -57,9 +58,9 @@ const SCRIPTS = {
   beginFill: ['', lane + beginFill],
   beginRefresh: ['', lane + beginRefresh],
   endFill: ['', lane + endFill],
-  beginIntent: ['allow-oom', lane + beginIntent],
-  finishIntent: ['', lane + finishIntent],
-  finishIntentOutOfMemory: ['allow-oom', lane + finishIntent],
+  beginIntent: ['allow-oom', intent + beginIntent],
+  finishIntent: ['', intent + finishIntent],
+  finishIntentOutOfMemory: ['allow-oom', intent + finishIntent],
   invalidate: ['allow-oom', lane + invalidate],
   claim: ['allow-oom', lane + claim],
   release: ['allow-oom', lane + release],

@@ -2,16 +2,20 @@
 -- KEYS  1 header
 -- ARGV  1 incarnation, 2 token, 3 ms that the intent lives, then slot names
 -- Gives { 'done' } | { 'unrecovered', header }
--- Cost  O(slots)
-if not entered(ARGV[1]) then return unrecovered() end
-local token, intentMs, now = ARGV[2], tonumber(ARGV[3]), clock()
-for i = 4, #ARGV do
-  local raw = redis.call('GET', ARGV[i]) or ''
-  local slot = '!' .. token
-  if string.sub(raw, 1, 1) == '!' then
-    local list = string.gsub(raw, '^!!?', '')
-    slot = '!!' .. (list == '' and token or list .. ',' .. token)
+-- Cost  O(slots); a call for each, and one for every 3,000 of them
+if not isCurrent(ARGV[1]) then return unrecovered() end
+local token, deadline = ARGV[2], expiryIn(ARGV[3])
+local alone, CHUNK = '!' .. token, 3000
+for from = 4, #ARGV, CHUNK do
+  local last = math.min(#ARGV, from + CHUNK - 1)
+  local found = redis.call('MGET', unpack(ARGV, from, last))
+  for i = from, last do
+    local raw, slot = found[i - from + 1], alone
+    if raw and string.sub(raw, 1, 1) == '!' then
+      local list = string.gsub(raw, '^!!?', '')
+      slot = '!!' .. (list == '' and token or list .. ',' .. token)
+    end
+    redis.call('SET', ARGV[i], slot, 'PXAT', deadline)
   end
-  put(ARGV[i], slot, intentMs, now)
 end
 return { 'done' }
