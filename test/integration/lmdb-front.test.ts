@@ -199,7 +199,7 @@ describe('processes', () => {
     const { acknowledged: count } = told;
     expect(told).toEqual({ acknowledged: count, codes: Array.from({ length: 5 }, () => 'MILLRACE_FRONT_UNAVAILABLE'), missing: [], rows: count, accepted: count, stored: count, pending: 0 });
     await exited;
-  });
+  }, 60_000);
 });
 
 describe('in the background', () => {

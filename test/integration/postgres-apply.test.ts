@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/system.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
 import type { PgClientLike, PgPoolLike } from '../../src/stores/postgres/index.ts';
+import type { Judge } from '../../src/core/letter.ts';
+import { eventually } from '../support/gate.ts';
 import { attach, batches, errorOf, generation, judge, put, Schema } from './postgres-fixture.ts';
 
 const rowsOf = (count: number, value: unknown = 1) => Array.from({ length: count }, (_, at) => put(`k${`${at}`.padStart(6, '0')}`, value));
@@ -262,4 +264,34 @@ test('caches with different tables share a pool and its prepared statements', as
       expect(await store.load(['1', 'no integer'])).toEqual(new Map([['1', `${round}`]]));
     }
   }
+});
+
+test('a letter that is discarded while it is refused once more stays discarded', async () => {
+  await using opened = await open(`alter table t add check (v <> '666')`);
+  const { schema, store } = opened;
+  const waits: Judge = ({ attempts = 0 }) => ({ state: 'waiting', attempts: attempts + 1, retryInMs: 0 });
+  await store.apply({ lanes: [generation(1)], judge: waits, batches: batches([put('a', 666), put('b', 1)]) });
+  const { letters } = await store.deadLetters!.due(0, 10);
+  const id = letters[0]!.id;
+  const discard = { asked: false, answered: false };
+  let discarded: Promise<unknown> = Promise.resolve();
+  const isBlocked = async (): Promise<boolean> => {
+    const [row] = await schema.rows(`select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock' and query like '%${schema.name}%discarded%' and pid <> pg_backend_pid()`);
+    return row?.['n'] === 1;
+  };
+  // Between the row's refusal and the letter's next state.
+  const pool = tapped(schema.pool, async (text, run) => {
+    if (!discard.asked && text.includes('set state = r.state')) {
+      discard.asked = true;
+      discarded = store.deadLetters!.discard(id).finally(() => (discard.answered = true));
+      await eventually('the discard waits for the retry, or does not', async () => discard.answered || (await isBlocked()));
+    }
+    return run();
+  });
+  const worker = await attach(postgresStore({ pool, table: 't', key: 'k', value: 'v', version: 'n', touch: 'at' }));
+  expect(await worker.retry(0, 1, letters, waits)).toMatchObject({ kind: 'retried', letters: [{ id, state: 'waiting', attempts: 2 }] });
+  expect(await discarded).toBe('waiting');
+  expect(discard).toEqual({ asked: true, answered: true });
+  expect(await store.deadLetters!.get(id)).toBeUndefined();
+  expect(await store.deadLetters!.discard(id)).toBeUndefined();
 });

@@ -135,11 +135,13 @@ export class PostgresLaneStore implements LaneStore {
 
   async retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): Promise<RetryResult> {
     const { fences, letterWrites } = this.#lanes();
-    const opening = `${this.#settings}; ${fences.lock(lane, epoch)}; ${SAVEPOINT}`;
+    const opening = `${this.#settings}; ${fences.lock(lane, epoch)}`;
     return this.#try('retry', () =>
       this.#database.transaction<RetryResult>(opening, async (connection, locked) => {
         if (locked.length === 0) return { commit: false, value: { kind: 'fenced' } };
         const waiting = await letterWrites.lock(connection, letters.map(({ id }) => id));
+        // Only now: a row that is refused would let go of the letters as well, and who discards one would not be heard.
+        await connection.script(SAVEPOINT);
         const retried = await this.#retried(connection, letters.filter(({ id }) => waiting.has(id)), judge);
         return { commit: true, value: { kind: 'retried', letters: await letterWrites.settle(connection, retried) } };
       }),
