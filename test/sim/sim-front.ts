@@ -180,13 +180,10 @@ export class SimConnection implements Front {
       finishIntent: (lane, keys, token, committed, ttlMs) => this.#step(lane, 'finishIntent', (table, env) => finishIntent(table, env, keys, token, committed, ttlMs)),
       invalidate: (lane, keys) =>
         this.#step(lane, 'invalidate', (table, env) => {
-          if (isScores(shape)) {
-            const doubted = doubtScores(table, env, keys);
-            if (doubted.kind === 'done') this.#world.shapes?.doubted(keys);
-            return doubted;
-          }
-          const result = invalidate(table, env, keys);
-          if (result.kind === 'done') for (const key of keys) if (!table.hasPending(key) && !table.hasFlight(key)) this.#world.oracle.reads.told(key);
+          const result = (isScores(shape) ? doubtScores : invalidate)(table, env, keys);
+          if (result.kind !== 'done') return result;
+          for (const key of keys) if (!table.hasPending(key) && !table.hasFlight(key)) this.#world.oracle.reads.told(key);
+          this.#world.shapes?.invalidated(keys);
           return result;
         }),
       claim: (lane, owner, leaseMs) => this.#step(lane, 'claim', (table, env) => claim(table, env, owner, leaseMs)),

@@ -41,8 +41,8 @@ export interface ShapeWitness {
   appended(lane: number, batch: AppendBatch, epoch: number, seq: number, isLate: boolean): void;
   /** With the table after it. */
   scored(batch: ScoreBatch, result: Extract<ScoreResult, { kind: 'accepted' }>, table: SimTable, process: string, isLate: boolean): void;
-  /** The rows of these members have changed in the store. */
-  doubted(members: readonly string[]): void;
+  /** The front was told that the rows of these keys have changed in the store. */
+  invalidated(keys: readonly string[]): void;
 }
 
 /** What every part of the simulated world lives in. */

@@ -1,6 +1,6 @@
 import type { IncrementBatch } from '../../../src/core/lane-deltas.ts';
 import type { LaneHeader } from '../../../src/core/lane.ts';
-import type { Mutation } from '../../../src/ports/store.ts';
+import type { DeadLetter, Mutation } from '../../../src/ports/store.ts';
 import { Versions } from '../oracle/versions.ts';
 import type { SimTable } from '../sim-table.ts';
 import type { Entry } from './entries.ts';
@@ -10,12 +10,13 @@ import { Tally } from './tally.ts';
 /** Whether the store refuses a row that goes up by this. */
 export const isRefusedSum = (json: string): boolean => BigInt(json) % 17n === 0n;
 
-/** A sum that was refused, and that the front may count until its generation is over there. */
+/** By what the front's total may differ: by a sum that was refused, or, with its sign turned, by one that was stored on a later try. */
 interface Ghost {
   readonly key: string;
   readonly lane: number;
   readonly sum: bigint;
-  readonly cutSeq: number;
+  /** Of the generation that was refused, with which it is over; one that was stored later is over when the front has forgotten the total. */
+  readonly cutSeq: number | undefined;
   readonly fromStep: number;
   untilStep: number;
 }
@@ -31,7 +32,7 @@ interface Executed {
 
 /**
  * Knows the total of every counter at every step: what the store has, and what the front has that the store does not.
- * The front and every reader must find just that, but for sums that were refused a moment ago.
+ * The front and every reader must find just that, but for sums that were refused or stored on a later try a moment ago.
  */
 export class CountersOracle extends ShapeOracle {
   readonly #step: () => number;
@@ -58,7 +59,7 @@ export class CountersOracle extends ShapeOracle {
   override incremented(lane: number, { keys, sums, accepted }: IncrementBatch, epoch: number, seq: number, process: string): void {
     keys.forEach((key, i) => {
       const sum = sums[i] as bigint;
-      this.history.executed({ lane, key, json: String(sum), epoch, fromSeq: seq - accepted + 1, seq, fate: 'pending' });
+      this.history.executed({ lane, key, json: String(sum), epoch, fromSeq: seq - accepted + 1, seq, fate: 'pending', wasDead: false });
       this.tally.executed(process, key, sum);
       this.#became(key, this.#total(key) + sum);
       this.#executed.push({ process, key, step: this.#step(), total: this.#total(key) });
@@ -71,10 +72,14 @@ export class CountersOracle extends ShapeOracle {
       const lane = this.laneOfKey(key);
       const pending = this.history.pending(lane).filter((entry) => entry.key === key);
       this.#became(key, pending.reduce((sum, { json }) => sum + BigInt(json), this.#stored(key)));
-      // The front may be as it was before it heard that a sum was refused.
+      // The front may be as it was before it heard what became of a sum.
       const storedSeq = tables[lane]?.header?.storedSeq ?? 0;
-      for (const ghost of this.#ghosts) if (ghost.key === key && ghost.cutSeq >= storedSeq) ghost.untilStep = Number.POSITIVE_INFINITY;
+      for (const ghost of this.#ghosts) if (ghost.key === key && (ghost.cutSeq ?? storedSeq) >= storedSeq) ghost.untilStep = Number.POSITIVE_INFINITY;
     }
+  }
+
+  override invalidated(keys: readonly string[]): void {
+    for (const ghost of this.#ghosts) if (ghost.cutSeq === undefined && keys.includes(ghost.key)) ghost.untilStep = Math.min(ghost.untilStep, this.#step());
   }
 
   #stored(key: string): bigint {
@@ -101,6 +106,14 @@ export class CountersOracle extends ShapeOracle {
     }
   }
 
+  protected storeLate({ lane, key, json }: DeadLetter, entries: readonly Entry[]): void {
+    const sum = entries.reduce((all, entry) => all + BigInt(entry.json), 0n);
+    if (String(sum) !== json) this.findings.fail(3, `the letter of ${key} has ${json}, and not ${sum}`);
+    this.rows.set(key, String(this.#stored(key) + sum));
+    this.#became(key, this.#total(key) + sum);
+    this.#ghosts.push({ key, lane, sum: -sum, cutSeq: undefined, fromStep: this.#step(), untilStep: Number.POSITIVE_INFINITY });
+  }
+
   checkBatches(batches: readonly (readonly Mutation[])[]): void {
     const keys = batches.flat().map(({ key }) => key);
     if (new Set(keys).size < keys.length) this.findings.fail(3, `a counter comes twice in a flush: ${keys.join(', ')}`);
@@ -117,7 +130,7 @@ export class CountersOracle extends ShapeOracle {
   protected checkLane(lane: number, table: SimTable, { storedSeq, flight }: LaneHeader, isCurrent: boolean): void {
     if (!isCurrent) return;
     for (const ghost of this.#ghosts) {
-      if (ghost.lane === lane && ghost.untilStep === Number.POSITIVE_INFINITY && storedSeq >= ghost.cutSeq && flight?.cutSeq !== ghost.cutSeq) ghost.untilStep = this.#step();
+      if (ghost.lane === lane && ghost.untilStep === Number.POSITIVE_INFINITY && ghost.cutSeq !== undefined && storedSeq >= ghost.cutSeq && flight?.cutSeq !== ghost.cutSeq) ghost.untilStep = this.#step();
     }
     for (const key of table.slots.keys()) {
       const raw = table.readSlot(key);

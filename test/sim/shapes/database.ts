@@ -6,6 +6,7 @@ import type { SimProcess } from '../sim-process.ts';
 import { SimDatabase } from '../sim-database.ts';
 import { SimSession } from '../sim-session.ts';
 import type { Surroundings } from '../surroundings.ts';
+import type { LetterOf } from './entries.ts';
 import type { ShapeOracle } from './shape-oracle.ts';
 
 /** What a row is refused with. */
@@ -13,10 +14,8 @@ const REFUSAL = '23514';
 
 /** What the table of a shape makes of its mutations. */
 export interface Table {
-  /** Whether it refuses a row with this. */
+  /** Whether it refuses a row with this at first. */
   refuses(json: string): boolean;
-  /** Whether it may take later what it refused once. */
-  readonly mayStoreLater?: boolean;
   write(rows: Map<string, string>, mutation: Mutation): void;
 }
 
@@ -24,11 +23,14 @@ export interface Table {
 const EVERY = 'every row';
 const fenceOf = (lane: number): string => `fence of ${lane}`;
 
-/** The simulated database with the rows of a shape. */
+/** How often a row that was refused is refused again. */
+const REFUSED_AGAIN_CHANCE = 0.6;
+
+/** The simulated database with the rows of a shape. It may change its mind about what it refuses. */
 export class ShapeDatabase extends SimDatabase {
+  readonly #world: Surroundings;
   readonly #oracle: ShapeOracle;
   readonly #table: Table;
-  readonly #world: Surroundings;
 
   constructor(world: Surroundings, lanes: number, oracle: ShapeOracle, table: Table) {
     super(world, lanes);
@@ -63,6 +65,7 @@ export class ShapeDatabase extends SimDatabase {
     this.#oracle.checkBatches(batches);
     for (const { lane, letters } of flush.lanes) if (letters) this.letters.sweep(lane);
     const refused: RefusedMutation[] = [];
+    const buried: LetterOf[] = [];
     const written = batches.flat();
     const replaced = written.filter(({ lane, kind }) => kind === undefined && flush.lanes.some((other) => other.lane === lane && other.letters));
     const superseded = this.letters.supersede(new Set(replaced.map(({ key }) => key)));
@@ -73,22 +76,27 @@ export class ShapeDatabase extends SimDatabase {
         continue;
       }
       const verdict = flush.judge({ code: REFUSAL, attempts: undefined });
-      const id = this.letters.insert(mutation, flush.lanes.find((other) => other.lane === lane) as LaneGeneration, REFUSAL, verdict);
+      const generation = flush.lanes.find((other) => other.lane === lane) as LaneGeneration;
+      const id = this.letters.insert(mutation, generation, REFUSAL, verdict);
+      if (verdict.state === 'dead') buried.push({ ...generation, key });
       refused.push({ id, lane, key, code: REFUSAL, message: 'refused', state: verdict.state });
     }
     for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences[lane] = { ...(this.fences[lane] as Fence), epoch, generation, seq: cutSeq, digest };
     for (const generation of flush.lanes) this.#oracle.committed(generation, this.rows);
+    for (const letter of buried) this.#oracle.buried(letter);
     return { kind: 'applied', rows: written.length - refused.length, statements: batches.length, refused, superseded };
   }
 
   override retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): RetryResult {
     if (this.fences[lane]?.epoch !== epoch) return { kind: 'fenced' };
     const after = this.letters.retry(letters, judge, (row) => {
-      if (this.#table.mayStoreLater !== true || this.#world.prng.chance(0.6)) return REFUSAL;
+      if (this.#world.prng.chance(REFUSED_AGAIN_CHANCE)) return REFUSAL;
       this.#table.write(this.rows, row);
-      this.#oracle.retried(row);
       return undefined;
     });
+    const stored = after.filter(({ state }) => state === 'stored').map(({ id }) => letters.find((letter) => letter.id === id) as DeadLetter);
+    if (stored.length > 0) this.#oracle.retried(lane, stored, this.rows);
+    for (const letter of after) if (letter.state === 'dead') this.#oracle.buried(letter);
     return { kind: 'retried', letters: after };
   }
 }

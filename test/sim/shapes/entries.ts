@@ -1,3 +1,4 @@
+import type { DeadLetter } from '../../../src/ports/store.ts';
 import type { SimTable } from '../sim-table.ts';
 
 /** Where a mutation stands in its lane. */
@@ -18,7 +19,12 @@ export interface Entry {
   readonly fromSeq: number;
   readonly seq: number;
   fate: 'pending' | 'stored' | 'refused' | 'lost';
+  /** Whether it was refused for the last time at some time. */
+  wasDead: boolean;
 }
+
+/** What names the entries that a letter was written for. */
+export type LetterOf = Pick<DeadLetter, 'lane' | 'key' | 'fromSeq' | 'cutSeq'>;
 
 /**
  * Everything that the front executed, and what became of it. What is lost by a restart or FLUSHALL is taken out, unless
@@ -51,6 +57,11 @@ export class Entries {
 
   find({ lane, epoch, seq }: Pos, key: string): Entry | undefined {
     return (this.#all[lane] as Entry[]).findLast((entry) => entry.key === key && entry.epoch === epoch && entry.fromSeq <= seq && seq <= entry.seq);
+  }
+
+  /** What a letter was written for. */
+  ofLetter({ lane, key, fromSeq, cutSeq }: LetterOf): readonly Entry[] {
+    return (this.#all[lane] as Entry[]).filter((entry) => entry.key === key && fromSeq <= entry.seq && entry.seq <= cutSeq && (entry.fate === 'refused' || entry.fate === 'stored'));
   }
 
   executed(entry: Entry): void {

@@ -1,6 +1,6 @@
 import { eventName } from '../../../src/engine/appends.ts';
 import type { AppendBatch } from '../../../src/core/lane-log.ts';
-import type { Mutation } from '../../../src/ports/store.ts';
+import type { DeadLetter, Mutation } from '../../../src/ports/store.ts';
 import type { SimTable } from '../sim-table.ts';
 import type { Entry, Pos } from './entries.ts';
 import { ShapeOracle } from './shape-oracle.ts';
@@ -11,8 +11,11 @@ export const isPoison = (json: string): boolean => json.includes('poison');
 /** The event of an entry `[order key, event]`. */
 const eventIn = (json: string): string => json.slice(json.indexOf(',') + 1, -1);
 
-/** The row of the n-th event that was stored of a lane. */
-export const rowOf = (lane: number, n: number): string => `${lane}/${n}`;
+/** Adds the next event of a lane: rows are named by the lane and their place in it. */
+export function addRow(rows: Map<string, string>, lane: number, json: string): void {
+  const n = [...rows.keys()].filter((key) => key.startsWith(`${lane}/`)).length;
+  rows.set(`${lane}/${n}`, json);
+}
 
 /** Knows every event that the front executed: each is stored once, in the order of its lane. */
 export class LogOracle extends ShapeOracle {
@@ -21,7 +24,6 @@ export class LogOracle extends ShapeOracle {
   readonly #executed = new Set<string>();
   /** The last of each turn that was executed, with its order key. */
   readonly #last = new Map<string, { readonly order: number; readonly orderKey: number }>();
-  readonly #stored: number[] = [];
 
   asked(process: string, lane: number, event: string): void {
     this.#asked.set(event, { turn: `${process} in lane ${lane}`, order: this.#asked.size });
@@ -31,7 +33,7 @@ export class LogOracle extends ShapeOracle {
     entries.forEach((json, i) => {
       const own = seq - entries.length + 1 + i;
       this.#checkOrder(json, isLate);
-      this.history.executed({ lane, key: eventName(lane, own), json, epoch, fromSeq: own, seq: own, fate: 'pending' });
+      this.history.executed({ lane, key: eventName(lane, own), json, epoch, fromSeq: own, seq: own, fate: 'pending', wasDead: false });
     });
   }
 
@@ -62,9 +64,14 @@ export class LogOracle extends ShapeOracle {
         continue;
       }
       entry.fate = 'stored';
-      const n = this.#stored[lane] ?? 0;
-      this.rows.set(rowOf(lane, n), entry.json);
-      this.#stored[lane] = n + 1;
+      addRow(this.rows, lane, entry.json);
+    }
+  }
+
+  protected storeLate({ lane, key, json }: DeadLetter, entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      if (entry.json !== json) this.findings.fail(3, `the letter of ${key} has ${json}, and not ${entry.json}`);
+      addRow(this.rows, lane, entry.json);
     }
   }
 

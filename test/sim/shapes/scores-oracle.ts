@@ -1,6 +1,6 @@
 import type { ScoreBatch, ScoreOp, ScoreOutcome, ScoreResult } from '../../../src/core/lane-scores.ts';
 import type { LaneHeader } from '../../../src/core/lane.ts';
-import type { Mutation } from '../../../src/ports/store.ts';
+import type { DeadLetter, Mutation } from '../../../src/ports/store.ts';
 import type { Prng } from '../prng.ts';
 import type { SimTable } from '../sim-table.ts';
 import { answerOf, Boards, type BoardQuery } from './boards.ts';
@@ -53,7 +53,6 @@ export class ScoresOracle extends ShapeOracle {
   readonly #redeemed = new Map<string, Redeemed>();
   /** Letters whose row is the last of its member. */
   readonly #letters = new Map<string, { readonly json: string; readonly entries: readonly Entry[] }>();
-  readonly #wasRefused = new WeakSet<Entry>();
   /** Places that were given, also to what changed nothing. */
   readonly #places = new Set<string>();
   /** Operations that were asked for, by the score that no other has: whose they are, in which order, what they came to. */
@@ -106,7 +105,7 @@ export class ScoresOracle extends ShapeOracle {
         if (perhaps === 0) this.findings.fail(1, `${process} was acknowledged a change of ${member} that the front does not have as pending`);
         continue;
       }
-      const entry: Entry = { lane: 0, key: member, json: score === undefined ? '' : String(score), epoch, fromSeq: seq - accepted + 1, seq, fate: 'pending' };
+      const entry: Entry = { lane: 0, key: member, json: score === undefined ? '' : String(score), epoch, fromSeq: seq - accepted + 1, seq, fate: 'pending', wasDead: false };
       this.history.executed(entry);
       this.#changes.set(member, [...(this.#changes.get(member) ?? []), { seq, score }]);
     }
@@ -152,7 +151,7 @@ export class ScoresOracle extends ShapeOracle {
   }
 
   /** The front was told that the rows of these members have changed. */
-  override doubted(members: readonly string[]): void {
+  override invalidated(members: readonly string[]): void {
     for (const member of members) {
       const redeemed = this.#redeemed.get(member);
       if (redeemed !== undefined) redeemed.toldStep = this.#step();
@@ -197,7 +196,6 @@ export class ScoresOracle extends ShapeOracle {
       for (const entry of entries) entry.fate = isRefused ? 'refused' : 'stored';
       if (isRefused) {
         this.refusals++;
-        for (const entry of entries) this.#wasRefused.add(entry);
         this.#letters.set(member, { json, entries });
         this.#ghosts.set(member, [...(this.#ghosts.get(member) ?? []), { score: Number(json), cutSeq }]);
       } else this.#write(member, json);
@@ -215,13 +213,11 @@ export class ScoresOracle extends ShapeOracle {
     else this.rows.set(member, json);
   }
 
-  /** A letter was stored after all. */
-  override retried({ key, json = '' }: Mutation): void {
+  protected storeLate({ key, json = '' }: DeadLetter): void {
     const letter = this.#letters.get(key);
     if (letter?.json !== json) this.findings.fail(2, `a letter of ${key} was stored with ${json}; the last is ${letter?.json}`);
     const before = this.#redeemed.get(key)?.before ?? new Set<Score>();
     this.#redeemed.set(key, { before: before.add(scoreIn(this.rows.get(key))), toldStep: Number.POSITIVE_INFINITY });
-    for (const entry of letter?.entries ?? []) entry.fate = 'stored';
     this.#letters.delete(key);
     this.#write(key, json);
   }
@@ -243,12 +239,6 @@ export class ScoresOracle extends ShapeOracle {
 
   override checkAcknowledged(process: string, { epoch, seq }: Pos, member: string): void {
     if (!this.#places.has(`${epoch}/${seq}/${member}`)) this.findings.fail(1, `${process} was given ${epoch}/${seq} for ${member}, which the front never executed`);
-  }
-
-  override checkFate(process: string, position: Pos, member: string, told: Entry['fate']): void {
-    const entry = this.history.find(position, member);
-    if (told === 'refused' && entry !== undefined && this.#wasRefused.has(entry)) return;
-    super.checkFate(process, position, member, told);
   }
 
   /** An operation with a score of its own was told this. */

@@ -7,7 +7,6 @@ export const SCORES: Cast<ScoresOracle> = {
   lanes: 1,
   table: {
     refuses: isRefusedScore,
-    mayStoreLater: true,
     write: (rows, { key, json }) => void (json === undefined ? rows.delete(key) : rows.set(key, json)),
   },
   ambushes: ['writeScores', 'writeScores', 'fillScores', 'readScores', 'sync', 'cut', 'readFlightScores', 'acknowledge', 'recover', 'confirm', 'claim', 'header', 'load', 'raiseEpoch', 'beginEpoch', 'begin', 'statement', 'commit', 'letters', 'retry', 'invalidate'],

@@ -1,4 +1,4 @@
-import { isMillraceError, type Receipt } from '../../../src/index.ts';
+import { isMillraceError, type DeadLetter, type Redrive, type Receipt } from '../../../src/index.ts';
 import type { Victim } from '../faults.ts';
 import type { SimConnection } from '../sim-front.ts';
 import type { SimProcess } from '../sim-process.ts';
@@ -9,12 +9,16 @@ import type { ShapeSurroundings } from './surroundings.ts';
 
 /** What `createCounters` and `createLog` have in common. */
 interface ShapeCache {
+  readonly deadLetters: { list(page: { readonly state: 'dead' }): Promise<readonly Pick<DeadLetter<unknown>, 'id' | 'kind' | 'lane' | 'key' | 'fromSeq' | 'cutSeq'>[]>; redrive(id: string, options: { readonly timeout: number }): Promise<Redrive> };
   ready(): Promise<void>;
   flush(): Promise<void>;
   close(options: { readonly timeout: number }): Promise<unknown>;
   on(name: 'loss', listener: (event: { readonly lane: number; readonly count: number }) => void): unknown;
   on(name: 'error' | 'stopped', listener: (event: { readonly error: Error }) => void): unknown;
 }
+
+/** How many operations have a dead letter tried again. */
+const REDRIVE_CHANCE = 0.05;
 
 /** A write that was acknowledged. */
 interface Acknowledged {
@@ -78,7 +82,7 @@ export abstract class ShapeClient<O extends ShapeOracle, C extends ShapeCache = 
       await new Promise<void>((resolve) => this.process.clock.after(prng.between(0, prng.chance(0.1) ? 400 : 40), resolve));
       if (this.world.ending || this.closed) return;
       journal.count('operations');
-      const [name, operation] = this.choose();
+      const [name, operation] = prng.chance(REDRIVE_CHANCE) ? (['redrive', () => this.#redrive()] as const) : this.choose();
       const doing = `${name} since ${Math.round(scheduler.nowMs)} ms (${scheduler.steps})`;
       journal.note(() => `${this.process.name} ${name}`);
       this.busy.add(doing);
@@ -88,6 +92,25 @@ export abstract class ShapeClient<O extends ShapeOracle, C extends ShapeCache = 
         this.world.expect(error);
       }
       this.busy.delete(doing);
+    }
+  }
+
+  /** Somebody has seen to what the store refused. */
+  async #redrive(): Promise<void> {
+    const { prng, shapes: oracle, journal } = this.world;
+    // A letter with a value may be replaced by a later one, which takes it away.
+    const dead = (await this.cache.deadLetters.list({ state: 'dead' })).filter(({ kind }) => kind === 'delta' || kind === 'append');
+    if (dead.length === 0) return;
+    const letter = prng.pick(dead);
+    try {
+      const { outcome } = await this.cache.deadLetters.redrive(letter.id, { timeout: prng.pick([0, 50, 2_000]) });
+      journal.count(`redrive: ${outcome}`);
+      if (outcome === 'redriven') oracle.checkRedriven(this.process.name, letter);
+      if (outcome === 'superseded') oracle.findings.fail(9, `${this.process.name} was told that a later write has replaced ${letter.key}`);
+    } catch (error) {
+      // Somebody else was quicker.
+      if (!isMillraceError(error) || error.code !== 'MILLRACE_KEY') throw error;
+      journal.count('redrive: gone');
     }
   }
 

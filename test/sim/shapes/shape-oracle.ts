@@ -3,11 +3,11 @@ import type { AppendBatch } from '../../../src/core/lane-log.ts';
 import type { ScoreBatch, ScoreResult } from '../../../src/core/lane-scores.ts';
 import { entriesOf, type LaneHeader } from '../../../src/core/lane.ts';
 import { laneOf } from '../../../src/core/lane-of.ts';
-import type { LaneGeneration, Mutation } from '../../../src/ports/store.ts';
+import type { DeadLetter, LaneGeneration, Mutation } from '../../../src/ports/store.ts';
 import type { SimTable } from '../sim-table.ts';
 import type { ShapeWitness } from '../surroundings.ts';
 import { Findings } from '../violation.ts';
-import { Entries, type Entry, type Pos } from './entries.ts';
+import { Entries, type Entry, type LetterOf, type Pos } from './entries.ts';
 
 /** What counters and logs have in common: everything that the front executed takes effect in the store once, as a prefix of its lane. */
 export abstract class ShapeOracle implements ShapeWitness {
@@ -39,17 +39,14 @@ export abstract class ShapeOracle implements ShapeWitness {
     this.findings.fail(12, `${process} gave scores to ${members.join(', ')} where there is no leaderboard`);
   }
 
-  doubted(members: readonly string[]): void {
-    this.findings.fail(12, `${members.join(', ')} became doubtful where there is no leaderboard`);
-  }
-
-  /** A letter was stored after all. */
-  retried({ key }: Mutation): void {
-    this.findings.fail(2, `the letter of ${key} was stored, which the store refuses for ever`);
+  invalidated(_keys: readonly string[]): void {
+    // Of a log the front has nothing that could be old.
   }
 
   /** Makes the rows what they must be after a commit of these entries. */
   protected abstract store(lane: number, taken: readonly Entry[], cutSeq: number): void;
+  /** Makes the rows what they must be after these entries were stored, which had been refused. */
+  protected abstract storeLate(letter: DeadLetter, entries: readonly Entry[]): void;
   /** The lane whose part of the rows this is. */
   protected abstract laneOfRow(key: string): number;
   /** What must hold of a lane in the front after any step. */
@@ -86,6 +83,29 @@ export abstract class ShapeOracle implements ShapeWitness {
     this.#compare(rows, lane, 3, `generation ${generation} of lane ${lane} was committed up to seq ${cutSeq}`);
   }
 
+  /** Rows that were refused are stored after all. */
+  retried(lane: number, letters: readonly DeadLetter[], rows: ReadonlyMap<string, string>): void {
+    for (const letter of letters) {
+      const entries = this.history.ofLetter(letter);
+      const found = entries.find(({ fate }) => fate !== 'refused');
+      if (entries.length === 0 || found !== undefined) this.findings.fail(3, `${letter.key} was stored on another try as ${letter.json}; it is ${found?.fate ?? 'nothing'}`);
+      for (const entry of entries) entry.fate = 'stored';
+      this.storeLate(letter, entries);
+    }
+    this.#compare(rows, lane, 3, `${letters.length} letters of lane ${lane} were stored`);
+  }
+
+  /** A row was refused for the last time, unless somebody has it tried again. */
+  buried(letter: LetterOf): void {
+    for (const entry of this.history.ofLetter(letter)) entry.wasDead = true;
+  }
+
+  /** A redrive was told that the letter is stored. */
+  checkRedriven(process: string, letter: LetterOf): void {
+    const entry = this.history.ofLetter(letter).find(({ fate }) => fate !== 'stored');
+    if (entry !== undefined) this.findings.fail(9, `${process} was told that the letter of ${letter.key} is stored; it is ${entry.fate}`);
+  }
+
   checkDrained(tables: readonly SimTable[], rows: ReadonlyMap<string, string>, letters: number | undefined): void {
     tables.forEach((table, lane) => {
       const left = this.history.pending(lane).length;
@@ -119,7 +139,8 @@ export abstract class ShapeOracle implements ShapeWitness {
   /** A receipt settled in a way that only this fate explains. */
   checkFate(process: string, position: Pos, key: string, told: Entry['fate']): void {
     const entry = this.history.find(position, key);
-    if (entry !== undefined && entry.fate !== told) this.findings.fail(told === 'refused' ? 9 : 1, `${process} was told that ${key} at ${position.epoch}/${position.seq} is ${told}; it is ${entry.fate}`);
+    if (entry === undefined || entry.fate === told || (told === 'refused' && entry.wasDead)) return;
+    this.findings.fail(told === 'refused' ? 9 : 1, `${process} was told that ${key} at ${position.epoch}/${position.seq} is ${told}; it is ${entry.fate}`);
   }
 }
 

@@ -22,6 +22,8 @@ const WORK_MS = 1_200;
 const DRAIN_MS = 120_000;
 const FAULTS_MIN = 5;
 const FAULTS_MAX = 12;
+/** How long the front may take to hear of a letter that was stored. */
+const TELL_MS = 2_000;
 const LATE_RECEIPTS = 20;
 
 /** One schedule of counters or of a log: several processes on one front and one store, faults at moments that the seed decides. */
@@ -178,6 +180,8 @@ export class ShapeWorld<O extends ShapeOracle> implements Stage, ShapeSurroundin
     this.#within(() => 'a request never arrived', () => this.server.strays === 0);
     // Everybody flushes, and learns on the way what it had been acknowledged and is lost.
     this.#all('the lanes were not drained', living, (client) => client.drain());
+    this.#within(() => `letters were not tried to the end: ${this.database.letters.all.filter(({ state }) => state === 'waiting').map(({ key }) => key).join(', ')}`, () => this.database.letters.all.every(({ state }) => state !== 'waiting'));
+    this.#until(() => false, TELL_MS);
     this.shapes.checkDrained(this.server.tables, this.database.rows, this.scheduler.nowMs < FINISHED_KEPT_MS ? this.database.letters.all.length : undefined);
     this.#checkLosses();
     this.#all('a receipt never settled', living, (client) => client.askLate(LATE_RECEIPTS));
