@@ -58,7 +58,7 @@ const empty = await client.sendCommand<string>(['SCRIPT', 'LOAD', '#!lua\nreturn
 for (const { name, shape, n, call } of STEPS) {
   const front = await opened(shape);
   const counted = Array.from({ length: COUNTED }, (_, i) => `key:${i}`);
-  if (shape === 'counters') await front.fillTotals(0, { keys: counted, stored: counted.map(() => 0n), generation: 0, shape, limit: LIMIT, ttlMs: undefined });
+  if (shape === 'counters') await front.fillTotals(0, { keys: counted, stored: counted.map(() => 0n), generation: 0, epoch: 1, invalidations: 0, shape, limit: LIMIT, ttlMs: undefined });
   const calls = Math.max(2, Math.floor(200 / n));
   const step = await cost('evalsha', calls, async () => {
     const { kind } = await call(front, n);

@@ -90,6 +90,9 @@ export function increment(table: LaneTable, env: LaneEnv, batch: IncrementBatch)
 
 /** What was loaded of some keys of a lane, with the generation of the lane's fence in the same snapshot. */
 export interface LoadedTotals {
+  /** Of the lane's header before the load. */
+  readonly epoch: number;
+  readonly invalidations: number;
   readonly keys: readonly string[];
   /** What the store has of each, 0 where it has no row. */
   readonly stored: readonly bigint[];
@@ -101,7 +104,7 @@ export interface LoadedTotals {
 
 /**
  * The total of each key, undefined where it leaves the limit. `stale`: what was loaded is from before a generation that
- * the lane has let go of, or from a store that is ahead of it; load again.
+ * the lane has let go of, from a store that is ahead of it, or totals were invalidated since; load again.
  */
 export type TotalsResult = { readonly kind: 'totals'; readonly totals: readonly (bigint | undefined)[] } | { readonly kind: 'stale' } | Unrecovered | Stopped;
 
@@ -114,6 +117,8 @@ export function fillTotals(table: LaneTable, env: LaneEnv, loaded: LoadedTotals)
   if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
   const stopped = misshapen(header.shape, loaded.shape);
   if (stopped !== '') return { kind: 'stopped', reason: stopped };
+  // A front that lost its tail can count to the same number again, but not in the same epoch.
+  if (loaded.epoch !== header.epoch || loaded.invalidations !== header.invalidations) return { kind: 'stale' };
   const isBefore = header.flight?.state === 'cut' && loaded.generation === header.generation - 1;
   if (!isBefore && loaded.generation !== header.generation) return { kind: 'stale' };
   const totals = loaded.keys.map((key, i) => {

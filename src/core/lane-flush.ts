@@ -1,4 +1,4 @@
-import { enter, type Flight, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Stopped, type Unrecovered } from './lane.ts';
+import { enter, invalidated, type Flight, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Stopped, type Unrecovered } from './lane.ts';
 import { TOMBSTONE } from './slot.ts';
 
 /** `held` tells whether `owner` has the lease after the call. */
@@ -153,7 +153,11 @@ export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgemen
     table.removeSlot(key);
     table.takeTtl(key);
   }
-  if (ack.limit === 0) return { kind: 'more', header };
+  const forgetful = ack.deadKeys.length === 0 ? header : invalidated(header);
+  if (ack.limit === 0) {
+    table.writeHeader(forgetful);
+    return { kind: 'more', header: forgetful };
+  }
   if (flight.state === 'cut') table.dropFrozen();
   table.dropFlightShapes();
   const nothingToClean = ack.ttlMs === undefined && flight.tombstones === 0 && !table.hasTtls();
@@ -165,7 +169,7 @@ export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgemen
     for (const key of keys) cleanKey(table, key, ack.ttlMs);
     done = keys.length < ack.limit;
   }
-  const next: LaneHeader = { ...header, storedSeq: flight.cutSeq, flight: done ? undefined : { ...flight, state: 'stored' } };
+  const next: LaneHeader = { ...forgetful, storedSeq: flight.cutSeq, flight: done ? undefined : { ...flight, state: 'stored' } };
   table.writeHeader(next);
   return { kind: done ? 'done' : 'more', header: next };
 }

@@ -90,6 +90,7 @@ function fresh(recovery: Recovery, nowMs: number): LaneHeader {
     flight: undefined,
     owner: recovery.owner,
     leaseUntilMs: recovery.owner === '' ? 0 : nowMs + recovery.leaseMs,
+    invalidations: 0,
     flushSeq: 0,
     stopped: '',
   };

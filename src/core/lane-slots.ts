@@ -1,4 +1,4 @@
-import { enter, type LaneEnv, type LaneTable, type Unrecovered } from './lane.ts';
+import { enter, invalidated, type LaneEnv, type LaneTable, type Unrecovered } from './lane.ts';
 import { fillSlot, intentSlot, readSlot, refreshSlot } from './slot.ts';
 
 /** Per key: the slot as it is now, or undefined when the step did what it was asked. */
@@ -109,9 +109,12 @@ export function finishIntent(
   return { kind: 'done' };
 }
 
-/** Empties each slot that is not dirty, whatever it holds; a fill or refresh under way comes to nothing. */
+/** Empties each slot that is not dirty, whatever it holds; a fill, a refresh or a load of totals under way comes to nothing. */
 export function invalidate(table: LaneTable, env: LaneEnv, keys: readonly string[]): SlotsDone {
-  if (enter(table, env) === undefined) return unrecovered(table);
+  const header = enter(table, env);
+  if (header === undefined) return unrecovered(table);
   for (const key of keys) if (!table.hasPending(key) && !table.hasFlight(key)) table.removeSlot(key);
+  const next = invalidated(header);
+  if (next !== header) table.writeHeader(next);
   return { kind: 'done' };
 }

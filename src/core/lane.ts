@@ -26,6 +26,8 @@ export function describeShape(shape: Shape): string {
 
 export const isScores = (shape: Shape | undefined): boolean => shape === 'scores' || shape === 'scores.asc';
 
+const isCounters = (shape: Shape): boolean => shape === 'counters' || shape.startsWith('counters.');
+
 /** Digits behind the point that counters of this shape have. */
 export const scaleOf = (shape: Shape): number => Number(shape.split('.')[1] ?? 0);
 
@@ -83,6 +85,8 @@ export interface LaneHeader {
   /** Who flushes, until when (ms since the epoch by the front's clock). Only avoids wasted work; safety is the epoch. */
   readonly owner: string;
   readonly leaseUntilMs: number;
+  /** Of counters: how often totals were invalidated. A load that began before may lack what the store took meanwhile. */
+  readonly invalidations: number;
   /** Up to which seq somebody asked for a flush ahead of time. */
   readonly flushSeq: number;
   /** Why the lane takes no writes and does not flush; '' when it does. */
@@ -212,6 +216,9 @@ export function enter(table: LaneTable, env: LaneEnv): LaneHeader | undefined {
   if (header === undefined || header.runId !== env.runId || header.incarnation !== env.incarnation) return undefined;
   return header;
 }
+
+/** The header once totals have been invalidated; others than counters tell loads that are too late by other means. */
+export const invalidated = (header: LaneHeader): LaneHeader => (isCounters(header.shape) ? { ...header, invalidations: header.invalidations + 1 } : header);
 
 /** Entries that occupy the lane: a key that is pending again while it is in flight counts twice. */
 export const entriesOf = (header: LaneHeader): number => header.pendingEntries + (header.flight?.state === 'cut' ? header.flight.entries : 0);

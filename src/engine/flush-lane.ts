@@ -1,6 +1,5 @@
 import type { Flight, LaneHeader } from '../core/lane.ts';
 import type { MillraceError } from '../errors.ts';
-import type { DeadLetter } from '../ports/store.ts';
 
 /**
  * A lane as its flusher sees it.
@@ -30,8 +29,8 @@ export interface LaneLetters {
   any: boolean;
   /** Monotonic ms at which they are to be looked at. */
   dueAt: number;
-  /** Those that are being tried; after a fault, those of which it is not known what became of them. */
-  tried: readonly DeadLetter[];
+  /** Ids of those that are being tried, and of those whose last try was not answered while they waited. */
+  unknown: readonly string[];
   /** Keys that a retry stored and the front has yet to forget. */
   readonly stale: string[];
 }
@@ -61,7 +60,7 @@ export class FlushLane {
   /** When the lease was last taken or renewed, monotonic ms. */
   renewedAt = Number.NEGATIVE_INFINITY;
   lastError: MillraceError | undefined;
-  letters: LaneLetters = { any: false, dueAt: Number.POSITIVE_INFINITY, tried: [], stale: [] };
+  letters: LaneLetters = { any: false, dueAt: Number.POSITIVE_INFINITY, unknown: [], stale: [] };
 
   constructor(index: number) {
     this.index = index;

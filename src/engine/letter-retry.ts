@@ -29,7 +29,7 @@ export class LetterRetry {
 
   /** The lane was taken: finds out what letters it has, and makes the front forget what they made old. */
   async taken(lane: FlushLane): Promise<void> {
-    lane.letters = { any: false, dueAt: Number.POSITIVE_INFINITY, tried: [], stale: [] };
+    lane.letters = { any: false, dueAt: Number.POSITIVE_INFINITY, unknown: [], stale: [] };
     const letters = this.#context.store.deadLetters;
     if (letters === undefined) return;
     const { any, nextInMs } = await letters.due(lane.index, 0);
@@ -45,18 +45,26 @@ export class LetterRetry {
     const { store, clock } = this.#context;
     // Without letters nothing is due.
     const letters = store.deadLetters as DeadLetterStore;
-    // An answer that was lost: the letters themselves tell what became of them.
-    if (lane.letters.tried.length > 0) this.#settle(lane, await letters.find(lane.letters.tried.map(({ id }) => id)));
+    // Answers that were lost: the letters themselves tell what became of them, and one that waits may still be stored by a
+    // commit that is on its way.
+    if (lane.letters.unknown.length > 0) {
+      const found = await letters.find([...new Set(lane.letters.unknown)]);
+      lane.letters.unknown = found.filter(({ state }) => state === 'waiting').map(({ id }) => id);
+      this.#settle(lane, found);
+    }
     if (!(await this.#forgetStale(lane))) return false;
     const due = await letters.due(lane.index, LETTERS_MAX);
     if (due.letters.length === 0) {
       if (due.any) this.#lookIn(lane, due.nextInMs);
-      else lane.letters = { any: false, dueAt: Number.POSITIVE_INFINITY, tried: [], stale: [] };
+      else lane.letters = { any: false, dueAt: Number.POSITIVE_INFINITY, unknown: [], stale: [] };
       return true;
     }
-    lane.letters.tried = due.letters;
+    const { unknown } = lane.letters;
+    lane.letters.unknown = [...unknown, ...due.letters.map(({ id }) => id)];
     const result = await store.retry(lane.index, lane.epoch, due.letters, this.judge);
     if (result.kind === 'fenced') return false;
+    // One that is in neither answer is not settled by this one: the next look tells.
+    lane.letters.unknown = unknown.filter((id) => result.letters.every((letter) => letter.id !== id || letter.state === 'waiting'));
     this.#settle(lane, result.letters);
     // There may be more; what is pending comes first.
     lane.letters.dueAt = clock.monotonic();
@@ -71,7 +79,6 @@ export class LetterRetry {
   /** Counts and tells what became of the letters that were tried. */
   #settle(lane: FlushLane, after: readonly DeadLetter[]): void {
     const { counts, events } = this.#context;
-    lane.letters.tried = [];
     for (const { key, state, code, message } of after) {
       if (state === 'stored') {
         counts.stored++;

@@ -1,6 +1,6 @@
 import { toScaled } from '../core/decimal.ts';
 import { laneOf } from '../core/lane-of.ts';
-import { scaleOf } from '../core/lane.ts';
+import { scaleOf, type LaneHeader } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
 import { UNRECOVERED } from '../ports/front.ts';
 import type { EngineContext } from './context.ts';
@@ -96,15 +96,24 @@ export class Totals {
       if (attempt >= STALE_MAX) throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'The counters were flushed again and again while they were loaded; try again.', { cache: settings.name });
       if (attempt > 2) await new Promise<void>((resolve) => clock.after(STALE_PAUSE_MS * attempt, resolve, true));
       const lanes = [...new Set(left.map(({ lane }) => lane))];
+      const headers = await Promise.all(lanes.map((lane) => this.#header(lane)));
       counts.loads += left.length;
       const { totals, generations } = await store.loadTotals(lanes, left.map(({ key }) => key));
-      const stale = await Promise.all(lanes.map((lane) => this.#fill(lane, left.filter((load) => load.lane === lane), totals, generations.get(lane) ?? 0)));
+      const stale = await Promise.all(lanes.map((lane, i) => this.#fill(lane, left.filter((load) => load.lane === lane), totals, generations.get(lane) ?? 0, headers[i] as LaneHeader)));
       left = stale.flat();
     }
   }
 
+  /** The lane before a load: what is invalidated from then on makes the load stale. */
+  async #header(lane: number): Promise<LaneHeader> {
+    const { header, current } = await this.#context.front.header(lane);
+    if (current && header !== undefined) return header;
+    await this.#recover(lane);
+    return this.#header(lane);
+  }
+
   /** Returns what has to be loaded again. */
-  async #fill(lane: number, loads: readonly Load[], totals: ReadonlyMap<string, string>, generation: number): Promise<readonly Load[]> {
+  async #fill(lane: number, loads: readonly Load[], totals: ReadonlyMap<string, string>, generation: number, { epoch, invalidations }: LaneHeader): Promise<readonly Load[]> {
     const { front, settings } = this.#context;
     const scale = scaleOf(settings.shape);
     const good: Load[] = [];
@@ -118,7 +127,7 @@ export class Totals {
         stored.push(scaled);
       }
     }
-    const result = await front.fillTotals(lane, { keys: good.map(({ key }) => key), stored, generation, shape: settings.shape, limit: settings.sumMax, ttlMs: settings.ttlMs });
+    const result = await front.fillTotals(lane, { keys: good.map(({ key }) => key), stored, generation, epoch, invalidations, shape: settings.shape, limit: settings.sumMax, ttlMs: settings.ttlMs });
     switch (result.kind) {
       case 'totals':
         good.forEach((load, i) => {
@@ -128,9 +137,7 @@ export class Totals {
         });
         return [];
       case 'stale':
-        return good;
       case 'unrecovered':
-        await this.#recover(lane);
         return good;
       case 'stopped':
         throw new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${lane} tells no totals: ${result.reason}.`, { cache: settings.name, lane });

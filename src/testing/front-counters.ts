@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { SUM_MAX, type IncrementBatch, type IncrementResult } from '../core/lane-deltas.ts';
+import { SUM_MAX, type IncrementBatch, type IncrementResult, type LoadedTotals } from '../core/lane-deltas.ts';
 import type { Flight, Shape } from '../core/lane.ts';
 import { UNRECOVERED, type LaneFront } from '../ports/front.ts';
 import { failsWith, fence, fenceOf, LONG_MS, recoveredAs, SHORT_MS, type Register } from './front-subject.ts';
@@ -39,12 +39,13 @@ class Counting extends ShapeLane {
     return (await this.add(sums, { wanted: Object.keys(sums).map(() => true), ...over })).totals;
   }
 
-  /** Fills totals of what the store had at a generation. */
-  tryFill(stored: Readonly<Record<string, bigint>>, generation: number, over: { limit?: bigint; ttlMs?: number } = {}): ReturnType<LaneFront['fillTotals']> {
-    return this.lanes.fillTotals(0, { keys: Object.keys(stored), stored: Object.values(stored), generation, shape: SHAPE, limit: SUM_MAX, ttlMs: undefined, ...over });
+  /** Fills totals of what the store had at a generation, as if the lane was still as it was before the load. */
+  async tryFill(stored: Readonly<Record<string, bigint>>, generation: number, over: Partial<LoadedTotals> = {}): ReturnType<LaneFront['fillTotals']> {
+    const { epoch, invalidations } = await this.header();
+    return this.lanes.fillTotals(0, { keys: Object.keys(stored), stored: Object.values(stored), generation, epoch, invalidations, shape: SHAPE, limit: SUM_MAX, ttlMs: undefined, ...over });
   }
 
-  async filled(stored: Readonly<Record<string, bigint>>, generation: number, over: { limit?: bigint; ttlMs?: number } = {}): Promise<readonly (bigint | undefined)[]> {
+  async filled(stored: Readonly<Record<string, bigint>>, generation: number, over: Partial<LoadedTotals> = {}): Promise<readonly (bigint | undefined)[]> {
     const result = await this.tryFill(stored, generation, over);
     assert.equal(result.kind, 'totals', result.kind);
     return (result as Extract<typeof result, { kind: 'totals' }>).totals;
@@ -143,7 +144,7 @@ function testIncrements(counting: Checks<Counting>): void {
   counting('another shape is refused, and so is another number of decimals', async (counters) => {
     const stopped = { kind: 'stopped', reason: 'it holds counters, not counters with 2 decimals' };
     assert.deepEqual(await counters.try({ a: 1n }, { shape: 'counters.2' }), stopped);
-    assert.deepEqual(await counters.lanes.fillTotals(0, { keys: ['a'], stored: [0n], generation: 0, shape: 'counters.2', limit: SUM_MAX, ttlMs: undefined }), stopped);
+    assert.deepEqual(await counters.tryFill({ a: 0n }, 0, { shape: 'counters.2' }), stopped);
     assert.deepEqual(await counters.lanes.append(0, { entries: ['1'], bytes: 1, shape: 'log', maxEntries: 9, maxBytes: 9 }), { kind: 'stopped', reason: 'it holds counters, not a log' });
     await assert.rejects(counters.bench.attach({ cache: SHAPED }), failsWith('MILLRACE_OPTIONS'));
     await assert.rejects(counters.bench.attach({ cache: SHAPED, shape: 'counters.2' }), failsWith('MILLRACE_OPTIONS'));
@@ -187,6 +188,27 @@ function testTotals(counting: Checks<Counting>): void {
     recoveredAs('current', await counters.lanes.recover(0, { fence: fenceOf(flight), owner: 'me', leaseMs: LONG_MS }));
     assert.deepEqual(await counters.tryFill({ a: 0n }, flight.generation - 1), { kind: 'stale' });
     assert.deepEqual(await counters.filled({ a: 1n }, flight.generation), [1n]);
+  });
+
+  counting('a load that began before an invalidation, or in another epoch, is stale', async (counters) => {
+    const { invalidations } = await counters.header();
+    assert.deepEqual(await counters.lanes.invalidate(0, ['another']), { kind: 'done' });
+    assert.deepEqual(await counters.tryFill({ a: 1n }, 0, { invalidations }), { kind: 'stale' });
+    assert.deepEqual(await counters.filled({ a: 1n }, 0, { invalidations: invalidations + 1 }), [1n]);
+    recoveredAs('current', await counters.lanes.recover(0, { fence: fence({ epoch: 2 }), owner: 'me', leaseMs: LONG_MS }));
+    assert.deepEqual(await counters.tryFill({ b: 1n }, 0, { epoch: 1 }), { kind: 'stale' });
+    assert.deepEqual(await counters.filled({ b: 1n }, 0, { epoch: 2 }), [1n]);
+  });
+
+  counting('a load from before a generation does not bring back what was refused of it, while that is still being acknowledged', async (counters) => {
+    await counters.add({ bad: 1n, good: 1n });
+    const flight = await counters.cut();
+    const { invalidations } = await counters.header();
+    const acknowledgement = { epoch: 1, generation: flight.generation, deadKeys: ['bad'], ttlMs: undefined };
+    assert.equal((await counters.lanes.acknowledge(0, { ...acknowledgement, limit: 0 })).kind, 'more');
+    assert.deepEqual(await counters.tryFill({ bad: 5n }, flight.generation - 1, { invalidations }), { kind: 'stale' });
+    assert.equal((await counters.lanes.acknowledge(0, { ...acknowledgement, deadKeys: [], limit: 10 })).kind, 'done');
+    assert.deepEqual(await counters.filled({ bad: 5n, good: 6n }, flight.generation), [5n, 6n]);
   });
 
   counting('a total that is known stays as it is', async (counters) => {

@@ -21,7 +21,7 @@ function testFirst(register: Register): void {
     assert.ok(runId !== '' && incarnation !== '' && leaseUntilMs > 0);
     assert.deepEqual(rest, {
       lanes: 2, shape: '', epoch: 3, epochs: [{ epoch: 3, seq: 0 }], seq: 0, generation: 0, storedSeq: 0, pendingEntries: 0, pendingBytes: 0,
-      pendingTombstones: 0, pendingSinceMs: 0, flight: undefined, owner: 'me', flushSeq: 0, stopped: '',
+      pendingTombstones: 0, pendingSinceMs: 0, flight: undefined, owner: 'me', invalidations: 0, flushSeq: 0, stopped: '',
     });
     assert.deepEqual(await bench.lanes.header(0), { header, current: true });
     assert.deepEqual(await bench.lanes.header(1), { header: undefined, current: false });

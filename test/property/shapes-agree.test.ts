@@ -64,8 +64,8 @@ function counterSteps(mayExpire: boolean): fc.Arbitrary<Step>[] {
   const add = named('add', fc.record({ keys: some, sums: four(sum) }), (front, { keys, sums }) =>
     front.increment(0, { accepted: keys.length, keys, sums: sums.slice(0, keys.length), wanted: keys.map(() => false), shape: 'counters', limit: SUM_MAX, mayExpire, bytes: 7 * keys.length, maxEntries: 1_000, maxBytes: 10_000 }),
   );
-  const fill = named('fillTotals', fc.record({ keys: some, stored: four(sum), off, limit, ttl: fc.constantFrom(undefined, ...(mayExpire ? [LONG_MS] : [])) }), (front, { keys, stored, off, limit, ttl }, header) =>
-    front.fillTotals(0, { keys, stored: stored.slice(0, keys.length), generation: (header?.generation ?? 0) + off, shape: 'counters', limit, ttlMs: ttl }),
+  const fill = named('fillTotals', fc.record({ keys: some, stored: four(sum), off, missed: off, epoch: off, limit, ttl: fc.constantFrom(undefined, ...(mayExpire ? [LONG_MS] : [])) }), (front, { keys, stored, off, missed, epoch, limit, ttl }, header) =>
+    front.fillTotals(0, { keys, stored: stored.slice(0, keys.length), generation: (header?.generation ?? 0) + off, epoch: (header?.epoch ?? 0) + epoch, invalidations: (header?.invalidations ?? 0) + missed, shape: 'counters', limit, ttlMs: ttl }),
   );
   return [increment, add, fill];
 }

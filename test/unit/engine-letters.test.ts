@@ -54,6 +54,34 @@ test('what a retry stored is forgotten by the front, however often that fails', 
   expect(bench.store.versions.get('bad')).toEqual(['1']);
 });
 
+test('a retry whose answer was lost, and that is committed later, is told to the front', async () => {
+  await using bench = new EngineBench();
+  bench.store.rows.set('bad', '0');
+  const { cache, receipt, refusing } = await withLetter(bench);
+  // What was refused is forgotten, and the front has what the store has.
+  expect(await bench.clock.until(cache.get('bad'))).toBe(0);
+  let late: (() => Promise<unknown>) | undefined;
+  const states: string[] = [];
+  bench.onStore.retry = async (go) => {
+    if (late === undefined) {
+      late = go;
+      throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'the connection was lost at COMMIT');
+    }
+    // Nothing had been committed when somebody looked for it, and the next attempt is refused.
+    if (refusing.is) return go();
+    await late();
+    const result = await go();
+    states.push(...(result.kind === 'retried' ? result.letters.map(({ state }) => state) : []));
+    return result;
+  };
+  await bench.clock.advance(2_000);
+  refusing.is = false;
+  await bench.clock.advance(2_000);
+  expect(states).toEqual([]);
+  await bench.clock.until(receipt.stored());
+  expect(await bench.clock.until(cache.get('bad'))).toBe(1);
+});
+
 test('a retry that another worker\'s epoch refuses changes nothing, and is made by whoever has the lane then', async () => {
   await using bench = new EngineBench();
   const { cache, receipt, refusing } = await withLetter(bench);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { fillTotals, increment, SUM_MAX, type IncrementBatch, type LoadedTotals } from '../../src/core/lane-deltas.ts';
 import { readDeltas } from '../../src/core/lane-flush.ts';
 import { recover } from '../../src/core/lane-recover.ts';
+import { invalidate } from '../../src/core/lane-slots.ts';
 import { ENV, Lane, recovery, T0 } from './lane-fixture.ts';
 
 function counters(shape = 'counters'): Lane {
@@ -18,7 +19,7 @@ function add(lane: Lane, sums: Readonly<Record<string, bigint>>, over: Partial<I
 }
 
 const fill = (lane: Lane, stored: Readonly<Record<string, bigint>>, over: Partial<LoadedTotals> = {}) =>
-  fillTotals(lane.table, ENV, { keys: Object.keys(stored), stored: Object.values(stored), generation: lane.header.generation, shape: 'counters', limit: SUM_MAX, ttlMs: undefined, ...over });
+  fillTotals(lane.table, ENV, { keys: Object.keys(stored), stored: Object.values(stored), generation: lane.header.generation, epoch: lane.header.epoch, invalidations: lane.header.invalidations, shape: 'counters', limit: SUM_MAX, ttlMs: undefined, ...over });
 
 const inFlight = (lane: Lane) => readDeltas(lane.table, 'run', 1, lane.header.generation, '', 10);
 
@@ -130,6 +131,24 @@ describe('fillTotals', () => {
     lane.acknowledge();
     expect(fill(lane, { a: 1n }, { generation: 1 + off })).toEqual({ kind: 'stale' });
     expect(lane.slots('a')).toEqual([undefined]);
+  });
+
+  test.each([{ invalidations: 0 }, { epoch: 0 }, { epoch: 2 }])('what was loaded before totals were invalidated is stale: %o', (before) => {
+    const lane = counters();
+    invalidate(lane.table, ENV, ['b']);
+    expect(lane.header.invalidations).toBe(1);
+    expect(fill(lane, { a: 1n }, before)).toEqual({ kind: 'stale' });
+    expect(fill(lane, { a: 1n })).toEqual({ kind: 'totals', totals: [1n] });
+  });
+
+  test('forgetting what was refused invalidates totals, and nothing else of acknowledging does', () => {
+    const lane = counters('counters.2');
+    add(lane, { a: 1n }, { shape: 'counters.2' });
+    lane.cut();
+    lane.acknowledge({ deadKeys: ['a'], limit: 0 });
+    expect(lane.header).toMatchObject({ invalidations: 1, flight: { state: 'cut' } });
+    lane.acknowledge();
+    expect(lane.header).toMatchObject({ invalidations: 1, flight: undefined });
   });
 
   test('a total beyond the limit is none', () => {

@@ -21,6 +21,7 @@ const header = (over: Partial<LaneHeader>): LaneHeader => ({
   flight: undefined,
   owner: '',
   leaseUntilMs: 0,
+  invalidations: 0,
   flushSeq: 0,
   stopped: '',
   ...over,

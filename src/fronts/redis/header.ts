@@ -7,7 +7,7 @@ import type { Flight, LaneHeader, Shape } from '../../core/lane.ts';
 const FIELDS = [
   'seq', 'epoch', 'pe', 'pb', 'pt', 'ps', 'fe', 'fb',
   'run', 'inc', 'shape', 'stopped', 'fstate', 'ttls',
-  'lanes', 'gen', 'stored', 'lease', 'flush', 'fgen', 'fseq', 'ft', 'fs',
+  'lanes', 'gen', 'stored', 'lease', 'flush', 'fgen', 'fseq', 'ft', 'fs', 'inv',
   'epochs', 'owner', 'fdigest',
 ] as const;
 type Field = (typeof FIELDS)[number];
@@ -42,6 +42,7 @@ export function decodeHeader(reply: unknown): LaneHeader | undefined {
     flight: decodeFlight(text, whole),
     owner: text('owner'),
     leaseUntilMs: whole('lease'),
+    invalidations: whole('inv'),
     flushSeq: whole('flush'),
     stopped: text('stopped'),
   };

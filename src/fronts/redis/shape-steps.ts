@@ -44,6 +44,8 @@ export const totalsArgs = (loaded: LoadedTotals, incarnation: string, slotPrefix
   incarnation,
   loaded.shape,
   String(loaded.generation),
+  String(loaded.epoch),
+  String(loaded.invalidations),
   String(loaded.limit),
   String(SUM_MAX),
   loaded.ttlMs === undefined ? '' : String(loaded.ttlMs),

@@ -21,8 +21,13 @@ for i = 5, #ARGV do
   if redis.call('HEXISTS', FSCORES, ARGV[i]) == 1 and redis.call('HEXISTS', SCORES, ARGV[i]) == 0 then doubt(ARGV[i]) end
 end
 
+if #ARGV > 4 then invalidated(h) end
+
 local ttlMs, limit = tonumber(ARGV[3]), tonumber(ARGV[4])
-if limit == 0 then return { 'more', told() } end
+if limit == 0 then
+  save(h)
+  return { 'more', told() }
+end
 
 redis.call('UNLINK', FROZEN, FDELTAS, FLOG, FSCORES)
 

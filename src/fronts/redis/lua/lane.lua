@@ -7,19 +7,24 @@ local function lane()
   if not raw then return nil end
   local h = {}
   h.seq, h.epoch, h.pe, h.pb, h.pt, h.ps, h.fe, h.fb, h.run, h.inc, h.shape, h.stopped, h.fstate, h.ttls,
-    h.lanes, h.gen, h.stored, h.lease, h.flush, h.fgen, h.fseq, h.ft, h.fs, h.epochs, h.owner, h.fdigest = struct.unpack(WHOLE, raw)
+    h.lanes, h.gen, h.stored, h.lease, h.flush, h.fgen, h.fseq, h.ft, h.fs, h.inv, h.epochs, h.owner, h.fdigest = struct.unpack(WHOLE, raw)
   return h
 end
 
 local function save(h)
   redis.call('SET', HEADER, struct.pack(WHOLE, h.seq, h.epoch, h.pe, h.pb, h.pt, h.ps, h.fe, h.fb, h.run, h.inc, h.shape, h.stopped, h.fstate, h.ttls,
-    h.lanes, h.gen, h.stored, h.lease, h.flush, h.fgen, h.fseq, h.ft, h.fs, h.epochs, h.owner, h.fdigest))
+    h.lanes, h.gen, h.stored, h.lease, h.flush, h.fgen, h.fseq, h.ft, h.fs, h.inv, h.epochs, h.owner, h.fdigest))
 end
 
 -- The header, if the lane was recovered in this run of the server and has the caller's incarnation.
 local function entered(incarnation)
   local h = lane()
   return h and h.run == RUN and h.inc == incarnation and h or nil
+end
+
+-- Totals of counters have been invalidated: a load that began before is too late.
+local function invalidated(h)
+  if string.sub(h.shape, 1, 8) == 'counters' then h.inv = h.inv + 1 end
 end
 
 -- A whole number as text: tostring would lose digits above 10^14. A time is rounded up.
