@@ -10,6 +10,9 @@ import { Tally } from './tally.ts';
 /** Whether the store refuses a row that goes up by this. */
 export const isRefusedSum = (json: string): boolean => BigInt(json) % 17n === 0n;
 
+/** So many increments at the same time come to too many totals to tell any by: one that waits long for room has dozens beside it. */
+const OTHERS_MAX = 8;
+
 /** By what the front's total may differ: by a sum that was refused, or, with its sign turned, by one that was stored on a later try. */
 interface Ghost {
   readonly key: string;
@@ -160,6 +163,7 @@ export class CountersOracle extends ShapeOracle {
    * process that went along with it.
    */
   checkIncremented(process: string, key: string, total: bigint, fromStep: number, others: readonly bigint[]): void {
+    if (others.length > OTHERS_MAX) return;
     const after = this.#executed.filter((one) => one.process === process && one.key === key && one.step >= fromStep).map((one) => one.total);
     let possible = this.#possible(key, after, fromStep);
     for (const by of others) possible = new Set([...possible].flatMap((sum) => [sum, sum - by]));
