@@ -161,7 +161,9 @@ export class ScoresOracle extends ShapeOracle {
   /** What the front may show of a member: what is pending, or else what the store has. */
   #possible(member: string, { storedSeq, seq, flight }: LaneHeader): Set<Score> {
     const pending = this.#changes.get(member)?.findLast((change) => change.seq <= seq && change.seq > storedSeq);
-    if (pending !== undefined) return new Set([pending.score]);
+    // A flight that was refused, of which the front has not heard: a row that was read since is as good.
+    const isRefused = flight !== undefined && this.#ghosts.get(member)?.some(({ cutSeq }) => cutSeq === flight.cutSeq) === true;
+    if (pending !== undefined) return new Set(isRefused && pending.seq <= flight.cutSeq ? [pending.score, scoreIn(this.rows.get(member))] : [pending.score]);
     const possible = new Set([scoreIn(this.rows.get(member))]);
     const redeemed = this.#redeemed.get(member);
     if (redeemed?.toldStep === Number.POSITIVE_INFINITY) for (const score of redeemed.before) possible.add(score);
