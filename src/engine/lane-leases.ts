@@ -155,9 +155,9 @@ export class LaneLeases {
     if (lane.state === 'taking' || lane.state === 'flushing') return;
     lane.become('taking');
     try {
-      const header = await this.#recovery.recover(lane.index);
-      if (header.owner === this.#context.owner) await this.#letters.taken(lane);
-      lane.become(header.owner === this.#context.owner ? 'idle' : 'foreign');
+      const { header, isOurs } = await this.#recovery.recover(lane.index);
+      if (isOurs) await this.#letters.taken(lane);
+      lane.become(isOurs ? 'idle' : 'foreign');
       lane.epoch = header.epoch;
       lane.renewedAt = this.#context.clock.monotonic();
       lane.storedSeq = header.storedSeq;

@@ -10,6 +10,12 @@ const PAUSE_MS_MAX = 500;
 /** Recoveries of one lane by several processes overtake each other now and then; more often than this is a fault. */
 const ATTEMPTS_MAX = 20;
 
+/** A lane after a recovery. `isOurs`: the epoch is one that this process has raised, and so is the lease. */
+export interface Recovered {
+  readonly header: LaneHeader;
+  readonly isOurs: boolean;
+}
+
 /**
  * Brings lanes in line with the store: raises the epoch there, so that whoever had the lane cannot commit any more,
  * then lets the front compare itself with the fence. One recovery of a lane at a time in a process.
@@ -17,7 +23,7 @@ const ATTEMPTS_MAX = 20;
 export class Recovery {
   readonly #context: EngineContext;
   readonly #watermarks: readonly Watermark[];
-  readonly #running = new Map<number, Promise<LaneHeader>>();
+  readonly #running = new Map<number, Promise<Recovered>>();
 
   constructor(context: EngineContext, watermarks: readonly Watermark[]) {
     this.#context = context;
@@ -25,10 +31,10 @@ export class Recovery {
   }
 
   /**
-   * Recovers the lane, takes its lease if this process flushes, and returns its header. Rejects with
+   * Recovers the lane, and takes its lease if this process flushes. Rejects with
    * MILLRACE_LANE_STOPPED, MILLRACE_LANES, or what front and store reject with.
    */
-  recover(lane: number): Promise<LaneHeader> {
+  recover(lane: number): Promise<Recovered> {
     let running = this.#running.get(lane);
     if (running === undefined) {
       running = this.#recover(lane).finally(() => this.#running.delete(lane));
@@ -44,16 +50,17 @@ export class Recovery {
     else await this.recover(lane);
   }
 
-  async #recover(lane: number): Promise<LaneHeader> {
+  async #recover(lane: number): Promise<Recovered> {
     const { settings, front, events, owner } = this.#context;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       // Processes that recover a lane at the same time refute each other: apart, one of them gets through.
       if (attempt > 0) await this.#pause(backoffMs(attempt, PAUSE_MS_MIN, PAUSE_MS_MAX, this.#context.random.fraction()));
       const { header: before, current: recovered } = await front.header(lane);
       if (attempt > 0 && recovered && before !== undefined) {
-        // Somebody else was quicker; raising the epoch once more would only take the lane from him.
+        // Somebody else was quicker; raising the epoch once more would only take the lane from him. A lease that we took
+        // meanwhile does not make his epoch ours.
         this.#watermark(lane).observe(before);
-        return before;
+        return { header: before, isOurs: false };
       }
       const fence = await this.#fence(lane, before);
       const result = await front.recover(lane, { fence, owner: settings.flush === undefined ? '' : owner, leaseMs: settings.flush?.leaseMs ?? 0, tentative: true });
@@ -71,7 +78,7 @@ export class Recovery {
         throw error;
       }
       events.emit('recovered', { lane, epoch: header.epoch, outcome: result.kind, dropped: result.dropped });
-      return header;
+      return { header, isOurs: header.owner === owner };
     }
     throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `Lane ${lane} changed hands ${ATTEMPTS_MAX} times while it was recovered; it will be tried again.`, { cache: settings.name, lane });
   }
