@@ -17,5 +17,5 @@ test('the harness finds what a write-behind written by hand loses', async () => 
   const [kill] = KINDS;
   const [report] = await torture({ cycles: 1, seed: 1, kinds: [kill!], subject: 'naive' });
   const lost = report!.violations.filter(({ offence }) => offence === 'lost').map(({ what }) => / \((\w+) of /.exec(what)?.[1]);
-  expect(new Set(lost)).toEqual(new Set(['put', 'delta', 'append']));
+  expect(new Set(lost)).toEqual(new Set(['put', 'delta', 'append', 'score']));
 }, TEST_MS);

@@ -87,11 +87,13 @@ async function findingsIn(table: AuditedTable): Promise<Findings> {
   }
   const rows = await table.query("select id, doc ->> 'id' as version from {{schema}}.docs");
   const counts = await table.query('select key, count::text from {{schema}}.counts');
+  const scores = await table.query('select member, score from {{schema}}.scores');
   const events = await table.query("select event ->> 'id' as id, o::float8 from {{schema}}.events order by at");
   const evidence: Evidence = {
     versions,
     stored: new Map(rows.map(({ id, version }) => [id as string, version as string])),
     counts: new Map(counts.map(({ key, count }) => [key as string, BigInt(count as string)])),
+    scores: new Map(scores.map(({ member, score }) => [member as string, BigInt(score as number)])),
     events: events.map(({ id, o }) => ({ id: id as string, order: o as number })),
   };
   return { evidence, audit };

@@ -3,13 +3,14 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 /** What a write asks for, and what a cycle's faults leave alone. */
 export type Level = 'buffered' | 'fsynced' | 'replicated' | 'stored';
 
-/** What a cycle's processes share: documents by key, counters, and a log. */
-export const CACHES = ['docs', 'counts', 'events'] as const;
+/** What a cycle's processes share: documents by key, counters, a log, and a leaderboard. */
+export const CACHES = ['docs', 'counts', 'events', 'scores'] as const;
 export type CacheName = (typeof CACHES)[number];
 
-export type Mutation = 'put' | 'delete' | 'delta' | 'append';
+export type Mutation = 'put' | 'delete' | 'delta' | 'append' | 'score';
 
-export const cacheOf = (mutation: Mutation): CacheName => (mutation === 'delta' ? 'counts' : mutation === 'append' ? 'events' : 'docs');
+const CACHE_OF = { put: 'docs', delete: 'docs', delta: 'counts', append: 'events', score: 'scores' } as const;
+export const cacheOf = (mutation: Mutation): CacheName => CACHE_OF[mutation];
 
 /** Keys whose writes the store refuses; each is written once. */
 export const isRefusedKey = (key: string): boolean => key.startsWith('refused');
@@ -19,6 +20,8 @@ export const isRefusedKey = (key: string): boolean => key.startsWith('refused');
  * added, and how often.
  */
 export const DIGITS = 31;
+/** How many additions a member of the leaderboard takes, in the same way: scores are doubles, and exact below 2^53. */
+export const SCORE_DIGITS = 26;
 
 /** What is about to be asked for. */
 export interface Asked {
@@ -28,7 +31,7 @@ export interface Asked {
   readonly key: string;
   readonly mutation: Mutation;
   readonly level: Level;
-  /** Of an increment: it adds 4 to this power, which nobody else adds to its key. */
+  /** Of an increment or a score: it adds 4 to this power, which nobody else adds to its key. */
   readonly digit?: number;
 }
 
@@ -44,12 +47,14 @@ export type Line =
   | { readonly what: 'unstored'; readonly t: number; readonly id: string; readonly code: string }
   /** A read answered at `t`: the id that was in the document, or null for no value. */
   | { readonly what: 'got'; readonly from: number; readonly t: number; readonly key: string; readonly id: string | null }
-  /** A counter's total, as text. */
-  | { readonly what: 'total'; readonly from: number; readonly t: number; readonly key: string; readonly total: string }
+  /** A counter's total or a member's score, as text. */
+  | { readonly what: 'total'; readonly cache: 'counts' | 'scores'; readonly from: number; readonly t: number; readonly key: string; readonly total: string }
   /** The subject reported that acknowledged writes are gone. */
   | { readonly what: 'loss'; readonly t: number; readonly cache: CacheName; readonly lane: number; readonly count: number; readonly cause: string }
   /** Something that ends the cycle in failure: a lane that stopped, a drain that did not end. */
   | { readonly what: 'stuck'; readonly t: number; readonly why: string }
+  /** The whole leaderboard after the drain, the best first. */
+  | { readonly what: 'board'; readonly t: number; readonly rows: readonly (readonly [member: string, score: string])[] }
   /** A dead letter that was there after the drain. */
   | { readonly what: 'dead'; readonly t: number; readonly cache: CacheName; readonly key: string; readonly id: string }
   /** The process was killed; written by who killed it. */

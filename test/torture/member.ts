@@ -14,6 +14,7 @@ import type { SubjectEvents } from './subject.ts';
 import { countsWriter } from './writers/counts.ts';
 import { docsWriter } from './writers/docs.ts';
 import { eventsWriter } from './writers/events.ts';
+import { scoresWriter } from './writers/scores.ts';
 import { Scribe } from './writers/scribe.ts';
 import type { WriterParts } from './writers/writer.ts';
 
@@ -63,11 +64,11 @@ async function start(): Promise<void> {
 
 async function work(): Promise<void> {
   const parts: WriterParts = { spec, subject, scribe, random, rest: () => rest(SETTLE_MS + 50) };
-  const [docs, counts, events] = [docsWriter(parts), countsWriter(parts), eventsWriter(parts)];
+  const [docs, counts, events, scores] = [docsWriter(parts), countsWriter(parts), eventsWriter(parts), scoresWriter(parts)];
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       const which = random.fraction();
-      await (which < 0.5 ? docs : which < 0.8 ? counts : events)();
+      await (which < 0.45 ? docs : which < 0.7 ? counts : which < 0.85 ? events : scores)();
       await rest(random.fraction() * REST_MS_MAX);
     }
   };
@@ -98,7 +99,8 @@ if (spec.role === 'writer') {
   if (pending > 0) stuck(`${pending} entries are pending after the drain`);
   for (const key of [...spec.ownKeys, ...spec.sharedKeys]) await scribe.read(key, () => subject.get(key));
   const { rows } = await pool.query<{ key: string }>(`select key from ${spec.schema}.counts`);
-  for (const { key } of rows) await scribe.readTotal(key, () => subject.total(key));
+  for (const { key } of rows) await scribe.readTotal('counts', key, () => subject.total(key));
+  await scribe.board(() => subject.board());
   for (const letter of await subject.deadLetters()) ledger.write({ what: 'dead', t: now(), ...letter });
 }
 await subject.close();

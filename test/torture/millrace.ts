@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import { createCache, createCounters, createLog, type Cache, type Counters, type Log } from '../../src/index.ts';
+import { createCache, createCounters, createLeaderboard, createLog, type Cache, type Counters, type Leaderboard, type Log } from '../../src/index.ts';
 import type { Front } from '../../src/ports/front.ts';
-import { postgresCounters, postgresLog, postgresStore } from '../../src/stores/postgres/index.ts';
+import { postgresCounters, postgresLeaderboard, postgresLog, postgresStore } from '../../src/stores/postgres/index.ts';
 import { CACHES, type CacheName } from './ledger.ts';
 import type { Doc, Event, Subject, SubjectEvents, SubjectSpec } from './subject.ts';
 
@@ -50,7 +50,14 @@ export async function millrace(spec: SubjectSpec, pool: pg.Pool, flushes: boolea
     retry,
     lanes: SHAPE_LANES,
   });
-  const caches = { docs, counts, events: log };
+  const board = createLeaderboard({
+    name: 'scores',
+    front,
+    store: postgresLeaderboard({ ...limits, table: `${schema}.scores`, member: 'member', score: 'score' }),
+    flush,
+    retry,
+  });
+  const caches = { docs, counts, events: log, scores: board };
   for (const name of CACHES) report(name, caches[name], events);
   const all = Object.values(caches);
   return {
@@ -62,17 +69,22 @@ export async function millrace(spec: SubjectSpec, pool: pg.Pool, flushes: boolea
     increment: (key, by, ack) => counts.increment(key, by, { ack }),
     total: (key) => counts.get(key),
     append: (event, ack) => log.append(event, { ack }),
+    score: (member, by, ack) => board.add(member, by, { ack }),
+    scoreOf: async (member) => (await board.score(member)) ?? 0,
+    board: () => board.top(ROWS_MAX),
     flush: async (signal) => void (await Promise.all(all.map((cache) => cache.flush({ signal })))),
     async pending() {
       const stats = await Promise.all(all.map((cache) => cache.stats()));
       return stats.reduce((sum, { pending }) => sum + pending.entries, 0);
     },
     async deadLetters() {
-      const [ofDocs, ofCounts, ofEvents] = await Promise.all([policy === 'write-through' ? [] : docs.deadLetters.list({ limit: 10_000 }), counts.deadLetters.list({ limit: 10_000 }), log.deadLetters.list({ limit: 10_000 })]);
+      const limit = ROWS_MAX;
+      const [ofDocs, ofCounts, ofEvents, ofScores] = await Promise.all([policy === 'write-through' ? [] : docs.deadLetters.list({ limit }), counts.deadLetters.list({ limit }), log.deadLetters.list({ limit }), board.deadLetters.list({ limit })]);
       return [
         ...ofDocs.map(({ key, value }) => ({ cache: 'docs' as const, key, id: value?.id ?? '' })),
         ...ofCounts.map(({ key }) => ({ cache: 'counts' as const, key, id: '' })),
         ...ofEvents.map(({ key, value }) => ({ cache: 'events' as const, key, id: value?.id ?? '' })),
+        ...ofScores.map(({ key }) => ({ cache: 'scores' as const, key, id: '' })),
       ];
     },
     async close() {
@@ -84,8 +96,10 @@ export async function millrace(spec: SubjectSpec, pool: pg.Pool, flushes: boolea
 
 /** Fewer than a cache of documents has: members start often, and each lane is taken over each time. */
 const SHAPE_LANES = 2;
+/** More rows than a cycle makes. */
+const ROWS_MAX = 10_000;
 
-function report(name: CacheName, cache: Cache<Doc> | Counters<bigint> | Log<Event>, events: SubjectEvents): void {
+function report(name: CacheName, cache: Cache<Doc> | Counters<bigint> | Log<Event> | Leaderboard, events: SubjectEvents): void {
   const note = (text: string): void => events.note(`${name}: ${text}`);
   cache.on('loss', ({ lane, count, cause }) => events.loss(name, lane, count, cause));
   cache.on('stopped', ({ error }) => events.stopped(`${name}: ${error.message}`));

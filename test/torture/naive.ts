@@ -13,12 +13,15 @@ export function naiveWriteBehind({ front, schema }: SubjectSpec, pool: pg.Pool):
   redis.on('error', () => undefined);
   const dirty = new Map<string, Doc | undefined>();
   const sums = new Map<string, bigint>();
+  const scores = new Map<string, number>();
   let events: Event[] = [];
   const flush = async (): Promise<void> => {
     const batch = [...dirty];
     dirty.clear();
     const deltas = [...sums];
     sums.clear();
+    const changed = [...scores];
+    scores.clear();
     const appended = events;
     events = [];
     for (const [key, doc] of batch) {
@@ -26,6 +29,7 @@ export function naiveWriteBehind({ front, schema }: SubjectSpec, pool: pg.Pool):
       else await pool.query(`insert into ${schema}.docs (id, doc) values ($1, $2) on conflict (id) do update set doc = excluded.doc`, [key, JSON.stringify(doc)]);
     }
     for (const [key, by] of deltas) await pool.query(`insert into ${schema}.counts as c (key, count) values ($1, $2) on conflict (key) do update set count = c.count + excluded.count`, [key, by]);
+    for (const [member, score] of changed) await pool.query(`insert into ${schema}.scores (member, score) values ($1, $2) on conflict (member) do update set score = excluded.score`, [member, score]);
     for (const event of appended) await pool.query(`insert into ${schema}.events (event, o) values ($1, $2)`, [JSON.stringify(event), Date.now()]);
   };
   const timer = setInterval(() => void flush().catch(() => undefined), FLUSH_MS);
@@ -62,8 +66,15 @@ export function naiveWriteBehind({ front, schema }: SubjectSpec, pool: pg.Pool):
       events.push(event);
       return stored;
     },
+    async score(member, by) {
+      const score = await redis.zIncrBy('board', by, member);
+      scores.set(member, score);
+      return { ...stored, score };
+    },
+    scoreOf: async (member) => (await redis.zScore('board', member)) ?? 0,
+    board: async () => (await redis.zRangeWithScores('board', 0, -1, { REV: true })).map(({ value, score }) => ({ member: value, score })),
     flush,
-    pending: async () => dirty.size + sums.size + events.length,
+    pending: async () => dirty.size + sums.size + events.length + scores.size,
     deadLetters: async () => [],
     async close() {
       clearInterval(timer);

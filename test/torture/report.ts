@@ -8,6 +8,7 @@ export interface Row extends Record<Offence, number> {
   readonly acknowledged: number;
   readonly increments: number;
   readonly events: number;
+  readonly scores: number;
   readonly reportedLosses: number;
 }
 
@@ -20,6 +21,7 @@ export function rowOf(kind: string, reports: readonly CycleReport[]): Row {
     acknowledged: sum(({ acknowledged }) => acknowledged),
     increments: sum(({ increments }) => increments),
     events: sum(({ events }) => events),
+    scores: sum(({ scores }) => scores),
     ...(Object.fromEntries(offences) as Record<Offence, number>),
     reportedLosses: sum(({ reportedLosses }) => reportedLosses),
   };
@@ -36,6 +38,7 @@ const HEADINGS: Record<keyof Row, string> = {
   acknowledged: 'acknowledged',
   increments: 'increments',
   events: 'events',
+  scores: 'scores',
   lost: 'lost',
   duplicated: 'duplicated',
   reordered: 'reordered',

@@ -75,7 +75,7 @@ const reports = await torture({
 const seconds = (performance.now() - startedAt) / 1_000;
 const total = rowOf('all', reports);
 const failed = reports.filter(({ violations }) => violations.length > 0);
-const summary = `${total.cycles} cycles from seed ${seed} in ${Math.round(seconds)} s, ${total.acknowledged.toLocaleString('en')} acknowledged writes (${total.increments.toLocaleString('en')} increments, ${total.events.toLocaleString('en')} events)`;
+const summary = `${total.cycles} cycles from seed ${seed} in ${Math.round(seconds)} s, ${total.acknowledged.toLocaleString('en')} acknowledged writes (${total.increments.toLocaleString('en')} increments, ${total.events.toLocaleString('en')} events, ${total.scores.toLocaleString('en')} scores)`;
 for (const line of tableOf(rowsOf(reports))) terminal.line(line);
 terminal.line(`${summary}: ${failed.length === 0 ? 'nothing lost that was promised' : `${failed.length} cycles failed`}`);
 if (values.json) {

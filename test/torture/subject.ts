@@ -22,9 +22,9 @@ export interface SubjectSpec {
   readonly subject: 'millrace' | 'naive';
   readonly front: { readonly kind: 'redis' | 'ioredis'; readonly at: string; readonly commandTimeoutMs: number } | { readonly kind: 'lmdb'; readonly at: string };
   readonly postgres: string;
-  /** Has the tables `docs`, `counts` and `events`. */
+  /** Has the tables `docs`, `counts`, `events` and `scores`. */
   readonly schema: string;
-  /** Of the documents; counters and logs are write-behind. */
+  /** Of the documents; the shapes are write-behind. */
   readonly policy: Exclude<Policy, 'cache-aside'>;
   readonly ttlMs: number;
   readonly maxDelayMs: number;
@@ -46,7 +46,7 @@ export interface SubjectEvents {
   note(text: string): void;
 }
 
-/** What is tortured: a cache, counters and a log as a user has them. */
+/** What is tortured: a cache, counters, a log and a leaderboard as a user has them. */
 export interface Subject {
   ready(): Promise<void>;
   set(key: string, doc: Doc, level: Level): Promise<Acknowledged>;
@@ -57,6 +57,11 @@ export interface Subject {
   increment(key: string, by: bigint, level: Level): Promise<bigint>;
   total(key: string): Promise<bigint>;
   append(event: Event, level: Level): Promise<Acknowledged>;
+  /** Adds to a member's score, and tells what that came to. */
+  score(member: string, by: number, level: Level): Promise<Acknowledged & { readonly score: number }>;
+  scoreOf(member: string): Promise<number>;
+  /** All members, the best first. */
+  board(): Promise<readonly { readonly member: string; readonly score: number }[]>;
   flush(signal: AbortSignal): Promise<void>;
   /** Entries that are acknowledged and not stored, as far as the front knows. */
   pending(): Promise<number>;

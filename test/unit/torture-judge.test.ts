@@ -30,6 +30,14 @@ class Doctored {
     return this.#ask({ key, mutation: 'delta', digit }, how);
   }
 
+  score(key: string, digit: number, how: How = {}): string {
+    return this.#ask({ key, mutation: 'score', digit }, how);
+  }
+
+  board(rows: readonly (readonly [string, string])[]): void {
+    this.lines.push({ what: 'board', t: this.#t++, rows });
+  }
+
   append(key: string, how: How = {}): string {
     return this.#ask({ key, mutation: 'append' }, how);
   }
@@ -50,7 +58,7 @@ class Doctored {
   }
 
   total(key: string, total: bigint): void {
-    this.lines.push({ what: 'total', from: this.#t++, t: this.#t++, key, total: String(total) });
+    this.lines.push({ what: 'total', cache: 'counts', from: this.#t++, t: this.#t++, key, total: String(total) });
   }
 
   loses(count: number, cache: CacheName = 'docs'): void {
@@ -78,7 +86,7 @@ function audit(versions: Record<string, (string | null)[]>): Evidence {
   return { ...NOTHING, versions: new Map(Object.entries(versions)), stored: new Map(stored) };
 }
 
-const NOTHING: Evidence = { versions: new Map(), stored: new Map(), counts: new Map(), events: [] };
+const NOTHING: Evidence = { versions: new Map(), stored: new Map(), counts: new Map(), scores: new Map(), events: [] };
 const sums = (counts: Record<string, bigint>): Evidence => ({ ...NOTHING, counts: new Map(Object.entries(counts)) });
 /** Rows of the log, with order keys that rise. */
 const rows = (...ids: string[]): Evidence => ({ ...NOTHING, events: ids.map((id, order) => ({ id, order })) });
@@ -242,6 +250,24 @@ test('every digit of a sum tells of one increment', () => {
   expect(offences(ledger, sums({ k: all + 4n ** 7n }))).toEqual(['misread']);
   expect(offences(ledger, sums({}))).toEqual(['lost', 'lost', 'lost']);
   expect(offences(ledger, sums({ k: all, stranger: 1n }))).toEqual(['misread']);
+});
+
+test('every digit of a score tells of one addition, and the leaderboard is that of the rows', () => {
+  const ledger = new Doctored();
+  ledger.score('b', 0);
+  ledger.score('a', 0);
+  ledger.score('c', 25);
+  const scores = (rows: Record<string, bigint>): Evidence => ({ ...NOTHING, scores: new Map(Object.entries(rows)) });
+  const all = { a: 1n, b: 1n, c: 4n ** 25n };
+  expect(offences(ledger, scores(all))).toEqual([]);
+  expect(offences(ledger, scores({ ...all, a: 0n }))).toEqual(['lost']);
+  expect(offences(ledger, scores({ ...all, b: 2n }))).toEqual(['duplicated']);
+  expect(offences(ledger, sums(all)).sort(), 'as counters').toEqual(['lost', 'lost', 'lost', 'misread', 'misread', 'misread']);
+  const top = [['c', String(4n ** 25n)], ['a', '1'], ['b', '1']] as const;
+  ledger.board(top);
+  expect(offences(ledger, scores(all))).toEqual([]);
+  ledger.board([top[0], top[2], top[1]]);
+  expect(offences(ledger, scores(all)), 'ties in their order').toEqual(['misread']);
 });
 
 test('a total has what was acknowledged before, once, and keeps what was seen', () => {

@@ -1,23 +1,38 @@
-import { DIGITS, isRefusedKey } from '../ledger.ts';
+import { DIGITS, isRefusedKey, type Mutation } from '../ledger.ts';
 import { show, type TotalRead, type Write } from './history.ts';
 import { Accuser, grouped, type Case, type Violation } from './verdict.ts';
 
 /** Whether every increment is in the sums and in the totals that were read, and only once. */
-export const judgeCounts = (matter: Case): Violation[] => new CountsJudge(matter).violations();
+export const judgeCounts = (matter: Case): Violation[] => new DigitsJudge(matter, 'counts', 'delta', matter.evidence.counts).violations();
 
-class CountsJudge extends Accuser {
+/** The same of additions to scores; and the leaderboard is that of the rows, in their order. */
+export const judgeScores = (matter: Case): Violation[] => [...new DigitsJudge(matter, 'scores', 'score', matter.evidence.scores).violations(), ...new BoardJudge(matter).violations()];
+
+class DigitsJudge extends Accuser {
+  readonly #cache: 'counts' | 'scores';
+  readonly #mutation: Mutation;
+  readonly #sums: ReadonlyMap<string, bigint>;
+
+  constructor(matter: Case, cache: 'counts' | 'scores', mutation: Mutation, sums: ReadonlyMap<string, bigint>) {
+    super(matter);
+    this.#cache = cache;
+    this.#mutation = mutation;
+    this.#sums = sums;
+  }
+
   violations(): Violation[] {
-    const { history, evidence } = this.matter;
-    const writes = grouped([...history.writes.values()].filter(({ mutation }) => mutation === 'delta'), ({ key }) => key);
-    const reads = grouped(history.totals, ({ key }) => key);
-    for (const key of new Set([...writes.keys(), ...evidence.counts.keys(), ...reads.keys()])) {
+    const { history } = this.matter;
+    const sums = this.#sums;
+    const writes = grouped([...history.writes.values()].filter(({ mutation }) => mutation === this.#mutation), ({ key }) => key);
+    const reads = grouped(history.totals.filter(({ cache }) => cache === this.#cache), ({ key }) => key);
+    for (const key of new Set([...writes.keys(), ...sums.keys(), ...reads.keys()])) {
       if (isRefusedKey(key)) {
-        for (const write of writes.get(key) ?? []) this.judgeRefused('counts', write);
-        if (evidence.counts.has(key)) this.accuse('misread', `${key} was stored, which the store refuses`);
+        for (const write of writes.get(key) ?? []) this.judgeRefused(this.#cache, write);
+        if (sums.has(key)) this.accuse('misread', `${key} was stored, which the store refuses`);
         continue;
       }
       const byDigit = new Map((writes.get(key) ?? []).map((write) => [write.digit!, write]));
-      this.#judgeSum(key, byDigit, evidence.counts.get(key) ?? 0n);
+      this.#judgeSum(key, byDigit, sums.get(key) ?? 0n);
       for (const ofMember of grouped(reads.get(key) ?? [], ({ member }) => member).values()) this.#judgeReads(byDigit, ofMember);
     }
     return this.accusations;
@@ -52,6 +67,16 @@ class CountsJudge extends Accuser {
         if (times > 0 && !mayVanish) seenAt.set(write, Math.min(seenAt.get(write) ?? t, t));
       }
     }
+  }
+}
+
+class BoardJudge extends Accuser {
+  violations(): Violation[] {
+    const { history, evidence } = this.matter;
+    const rows = [...evidence.scores].sort(([a, score], [b, other]) => (score === other ? Buffer.compare(Buffer.from(a), Buffer.from(b)) : score > other ? -1 : 1));
+    const stored = JSON.stringify(rows.map(([member, score]) => [member, String(score)]));
+    for (const board of history.boards) if (JSON.stringify(board) !== stored) this.accuse('misread', `the leaderboard is ${JSON.stringify(board)} after the drain, and its rows are ${stored}`);
+    return this.accusations;
   }
 }
 

@@ -29,6 +29,7 @@ export interface Read {
 }
 
 export interface TotalRead {
+  readonly cache: 'counts' | 'scores';
   readonly member: string;
   readonly key: string;
   readonly total: bigint;
@@ -50,6 +51,8 @@ export interface History {
   readonly writes: ReadonlyMap<string, Write>;
   readonly reads: readonly Read[];
   readonly totals: readonly TotalRead[];
+  /** Leaderboards as they were read after the drain. */
+  readonly boards: readonly (readonly (readonly [member: string, score: string])[])[];
   readonly losses: readonly Loss[];
   readonly dead: readonly { readonly cache: CacheName; readonly key: string; readonly id: string }[];
   readonly stuck: readonly string[];
@@ -60,6 +63,7 @@ export function historyOf(ledgers: ReadonlyMap<string, readonly Line[]>, late: b
   const writes = new Map<string, Write>();
   const reads: Read[] = [];
   const totals: TotalRead[] = [];
+  const boards: History['boards'][number][] = [];
   const losses: Loss[] = [];
   const dead: History['dead'][number][] = [];
   const stuck: string[] = [];
@@ -90,6 +94,8 @@ export function historyOf(ledgers: ReadonlyMap<string, readonly Line[]>, late: b
         reads.push({ ...line, member });
       } else if (line.what === 'total') {
         totals.push({ ...line, member, total: BigInt(line.total) });
+      } else if (line.what === 'board') {
+        boards.push(line.rows);
       } else if (line.what === 'loss') {
         losses.push({ ...line, member });
       } else if (line.what === 'dead') {
@@ -101,7 +107,7 @@ export function historyOf(ledgers: ReadonlyMap<string, readonly Line[]>, late: b
       }
     }
   }
-  return { writes, reads, totals, losses, dead, stuck };
+  return { writes, reads, totals, boards, losses, dead, stuck };
 }
 
 /** Whether `a` was over before `b` began: then nothing may show them the other way round. */

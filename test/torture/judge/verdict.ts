@@ -9,6 +9,8 @@ export interface Evidence {
   readonly stored: ReadonlyMap<string, string>;
   /** The sum of each counter at the end. */
   readonly counts: ReadonlyMap<string, bigint>;
+  /** The score of each member at the end. */
+  readonly scores: ReadonlyMap<string, bigint>;
   /** The rows of the log, in the order in which the store made them, each with its order key. */
   readonly events: readonly { readonly id: string; readonly order: number }[];
 }

@@ -1,24 +1,10 @@
 import { DIGITS, now } from '../ledger.ts';
+import { digitPlaces } from './digits.ts';
 import { pickLevel, type WriterParts, type Writer } from './writer.ts';
-
-/** How long all members add to the same counter, ms: each once. */
-const SHARED_MS = 40;
 
 /** Adds powers of 4, each once, to counters of its own and to those that all members share, and reads totals. */
 export function countsWriter({ spec, subject, scribe, random, rest }: WriterParts): Writer {
-  let added = 0;
-  let lastShared = '';
-
-  /** A counter, and a power of 4 that nobody else adds to it. */
-  const place = (): { readonly key: string; readonly digit: number } => {
-    const shared = `shared-${Math.floor(now() / SHARED_MS)}`;
-    if (shared !== lastShared && spec.index < DIGITS) {
-      lastShared = shared;
-      return { key: shared, digit: spec.index };
-    }
-    const nth = added++;
-    return { key: `own-${spec.name}-${Math.floor(nth / DIGITS)}`, digit: nth % DIGITS };
-  };
+  const place = digitPlaces(spec, DIGITS);
   const add = async (key: string, digit: number, by: bigint): Promise<boolean> => {
     const level = pickLevel(spec.levels, random);
     const asked = { id: scribe.nextId(), key, mutation: 'delta' as const, level, digit };
@@ -31,7 +17,7 @@ export function countsWriter({ spec, subject, scribe, random, rest }: WriterPart
       return { stored: () => Promise.resolve() };
     };
     const done = await scribe.write(asked, ask, false);
-    if (total !== undefined) scribe.total(key, total, from);
+    if (total !== undefined) scribe.total('counts', key, total, from);
     return done;
   };
 
@@ -39,7 +25,7 @@ export function countsWriter({ spec, subject, scribe, random, rest }: WriterPart
     if (random.chance(0.01)) await add(`refused-${scribe.nextId()}`, 0, -1n);
     const { key, digit } = place();
     const done = await add(key, digit, 4n ** BigInt(digit));
-    if (random.chance(0.5)) await scribe.readTotal(key, () => subject.total(key));
+    if (random.chance(0.5)) await scribe.readTotal('counts', key, () => subject.total(key));
     if (!done) await rest();
   };
 }

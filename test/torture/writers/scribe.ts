@@ -49,13 +49,18 @@ export class Scribe {
     if (!(doc instanceof Error)) this.#ledger.write({ what: 'got', from, t: now(), key, id: doc?.id ?? null });
   }
 
-  async readTotal(key: string, get: () => Promise<bigint>): Promise<void> {
+  async readTotal(cache: 'counts' | 'scores', key: string, get: () => Promise<bigint | number>): Promise<void> {
     const from = now();
     const total = await get().catch(() => undefined);
-    if (total !== undefined) this.total(key, total, from);
+    if (total !== undefined) this.total(cache, key, total, from);
   }
 
-  total(key: string, total: bigint, from: number): void {
-    this.#ledger.write({ what: 'total', from, t: now(), key, total: String(total) });
+  total(cache: 'counts' | 'scores', key: string, total: bigint | number, from: number): void {
+    this.#ledger.write({ what: 'total', cache, from, t: now(), key, total: String(total) });
+  }
+
+  async board(get: () => Promise<readonly { readonly member: string; readonly score: number }[]>): Promise<void> {
+    const rows = (await get()).map(({ member, score }) => [member, String(score)] as const);
+    this.#ledger.write({ what: 'board', t: now(), rows });
   }
 }
