@@ -1,4 +1,4 @@
-import { bytesOf, enter, entriesOf, misshapen, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+import { bytesOf, enterShape, enterToWrite, entriesOf, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
 
 /**
  * Increments of counters. A key's pending increments are one sum, its delta; the total (what the store has, plus what
@@ -39,10 +39,9 @@ export type IncrementResult =
 
 /** Adds to each key's delta, and to its total where that is known, in one step. */
 export function increment(table: LaneTable, env: LaneEnv, batch: IncrementBatch): IncrementResult {
-  const header = enter(table, env);
-  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
-  const stopped = header.stopped || misshapen(header.shape, batch.shape);
-  if (stopped !== '') return { kind: 'stopped', reason: stopped };
+  const entered = enterToWrite(table, env, batch.shape);
+  if (entered.kind !== 'entered') return entered;
+  const { header } = entered;
 
   const { keys, sums, wanted, limit } = batch;
   const deltas = keys.map((key) => table.readDelta(key));
@@ -113,10 +112,9 @@ export type TotalsResult = { readonly kind: 'totals'; readonly totals: readonly 
  * is pending always is. A total is right whoever loaded it, and whatever was added meanwhile, so slots need no token.
  */
 export function fillTotals(table: LaneTable, env: LaneEnv, loaded: LoadedTotals): TotalsResult {
-  const header = enter(table, env);
-  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
-  const stopped = misshapen(header.shape, loaded.shape);
-  if (stopped !== '') return { kind: 'stopped', reason: stopped };
+  const entered = enterShape(table, env, loaded.shape);
+  if (entered.kind !== 'entered') return entered;
+  const { header } = entered;
   // A front that lost its tail can count to the same number again, but not in the same epoch.
   if (loaded.epoch !== header.epoch || loaded.invalidations !== header.invalidations) return { kind: 'stale' };
   const isBefore = header.flight?.state === 'cut' && loaded.generation === header.generation - 1;

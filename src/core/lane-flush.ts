@@ -1,4 +1,4 @@
-import { enter, invalidated, type Flight, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Stopped, type Unrecovered } from './lane.ts';
+import { enter, invalidated, unrecovered, type Flight, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Stopped, type Unrecovered } from './lane.ts';
 import { TOMBSTONE } from './slot.ts';
 
 /** `held` tells whether `owner` has the lease after the call. */
@@ -7,7 +7,7 @@ export type ClaimResult = { readonly kind: 'claimed'; readonly held: boolean; re
 /** Takes or renews the lease. A lease that ran out is anybody's. */
 export function claim(table: LaneTable, env: LaneEnv, owner: string, leaseMs: number): ClaimResult {
   const header = enter(table, env);
-  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
+  if (header === undefined) return unrecovered(table);
   if (header.owner !== '' && header.owner !== owner && header.leaseUntilMs > table.nowMs) return { kind: 'claimed', held: false, header };
   const claimed = { ...header, owner, leaseUntilMs: table.nowMs + leaseMs };
   table.writeHeader(claimed);
@@ -23,7 +23,7 @@ export function release(table: LaneTable, owner: string): void {
 /** Asks whoever flushes the lane to do so up to its present seq, which is returned. */
 export function requestFlush(table: LaneTable, env: LaneEnv): { readonly kind: 'requested'; readonly seq: number; readonly header: LaneHeader } | Unrecovered {
   const header = enter(table, env);
-  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
+  if (header === undefined) return unrecovered(table);
   const asked = { ...header, flushSeq: header.seq };
   table.writeHeader(asked);
   return { kind: 'requested', seq: header.seq, header: asked };
@@ -42,7 +42,7 @@ export type CutResult =
  */
 export function cut(table: LaneTable, env: LaneEnv, epoch: number, digest: string): CutResult {
   const header = enter(table, env);
-  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
+  if (header === undefined) return unrecovered(table);
   if (header.epoch !== epoch) return { kind: 'refused', epoch: header.epoch };
   if (header.stopped !== '') return { kind: 'stopped', reason: header.stopped };
   if (header.flight !== undefined) return { kind: 'cut', flight: header.flight };

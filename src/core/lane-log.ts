@@ -1,4 +1,4 @@
-import { bytesOf, enter, entriesOf, misshapen, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+import { bytesOf, enterToWrite, entriesOf, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
 
 /** Events of one process that were waiting for a lane, in their order. They are never coalesced. */
 export interface AppendBatch {
@@ -19,10 +19,9 @@ export type AppendResult =
 
 /** Puts entries at the end of the lane's log. */
 export function append(table: LaneTable, env: LaneEnv, batch: AppendBatch): AppendResult {
-  const header = enter(table, env);
-  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
-  const stopped = header.stopped || misshapen(header.shape, batch.shape);
-  if (stopped !== '') return { kind: 'stopped', reason: stopped };
+  const entered = enterToWrite(table, env, batch.shape);
+  if (entered.kind !== 'entered') return entered;
+  const { header } = entered;
   const entries = entriesOf(header);
   const bytes = bytesOf(header);
   const count = batch.entries.length;

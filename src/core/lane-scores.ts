@@ -1,5 +1,5 @@
 import { isInFlight } from './lane-flush.ts';
-import { bytesOf, enter, entriesOf, misshapen, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+import { bytesOf, enter, enterShape, enterToWrite, entriesOf, unrecovered, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Shape, type Stopped, type Unrecovered } from './lane.ts';
 import type { BoardLoad, Change, Doubt, ScoreTable, Unloaded } from './score-table.ts';
 
 /**
@@ -50,10 +50,9 @@ const DOUBTS_MAX = 100;
 
 /** Does what is asked in its order, in one step. Nothing is done while one of it needs a board that is not complete. */
 export function writeScores(table: LaneTable, env: LaneEnv, batch: ScoreBatch): ScoreResult {
-  const header = enter(table, env);
-  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
-  const stopped = header.stopped || misshapen(header.shape, batch.shape);
-  if (stopped !== '') return { kind: 'stopped', reason: stopped };
+  const entered = enterToWrite(table, env, batch.shape);
+  if (entered.kind !== 'entered') return entered;
+  const { header } = entered;
   const { scores } = table;
   const { ops, members, weights } = batch;
   const unloaded = unloadedOf(scores);
@@ -129,10 +128,9 @@ export type FillScoresResult = ({ readonly kind: 'filled'; readonly doubts: read
  * loads it too, is left alone.
  */
 export function fillScores(table: LaneTable, env: LaneEnv, loaded: LoadedScores): FillScoresResult {
-  const header = enter(table, env);
-  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
-  const stopped = misshapen(header.shape, loaded.shape);
-  if (stopped !== '') return { kind: 'stopped', reason: stopped };
+  const entered = enterShape(table, env, loaded.shape);
+  if (entered.kind !== 'entered') return entered;
+  const { header } = entered;
   const isBefore = header.flight?.state === 'cut' && loaded.generation === header.generation - 1;
   if (!isBefore && loaded.generation !== header.generation) return { kind: 'stale' };
   const { scores } = table;
@@ -160,10 +158,8 @@ export type ScoreQuery =
 export type ScoreRows = { readonly kind: 'rows'; readonly first: number; readonly rows: readonly (readonly [member: string, weight: number])[] };
 
 export function readScores(table: LaneTable, env: LaneEnv, shape: Shape, query: ScoreQuery): ScoreRows | BoardRefusal {
-  const header = enter(table, env);
-  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
-  const stopped = misshapen(header.shape, shape);
-  if (stopped !== '') return { kind: 'stopped', reason: stopped };
+  const entered = enterShape(table, env, shape);
+  if (entered.kind !== 'entered') return entered;
   const { scores } = table;
   const unloaded = unloadedOf(scores);
   if (unloaded !== undefined) return unloaded;
@@ -183,7 +179,7 @@ export function readScores(table: LaneTable, env: LaneEnv, shape: Shape, query: 
 
 /** A store has the rows of these members changed past the lane's generations: those that no later change replaces are read anew. */
 export function doubtScores(table: LaneTable, env: LaneEnv, members: readonly string[]): { readonly kind: 'done' } | Unrecovered {
-  if (enter(table, env) === undefined) return { kind: 'unrecovered', header: table.readHeader() };
+  if (enter(table, env) === undefined) return unrecovered(table);
   const { scores } = table;
   for (const member of members) if (scores.readPending(member) === undefined && scores.readFlight(member) === undefined) scores.addDoubt(member);
   return { kind: 'done' };

@@ -1,13 +1,9 @@
-import { enter, invalidated, type LaneEnv, type LaneTable, type Unrecovered } from './lane.ts';
+import { enter, invalidated, unrecovered, type LaneEnv, type LaneTable, type Unrecovered } from './lane.ts';
 import { fillSlot, intentSlot, readSlot, refreshSlot } from './slot.ts';
 
 /** Per key: the slot as it is now, or undefined when the step did what it was asked. */
 export type SlotsResult = { readonly kind: 'slots'; readonly slots: readonly (string | undefined)[] } | Unrecovered;
 export type SlotsDone = { readonly kind: 'done' } | Unrecovered;
-
-function unrecovered(table: LaneTable): Unrecovered {
-  return { kind: 'unrecovered', header: table.readHeader() };
-}
 
 /** Puts a fill token into each empty slot. A slot that is not empty is returned and left alone. */
 export function beginFill(table: LaneTable, env: LaneEnv, keys: readonly string[], token: string, tokenMs: number): SlotsResult {

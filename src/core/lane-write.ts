@@ -1,4 +1,4 @@
-import { bytesOf, enter, entriesOf, type Accepted, type Full, type LaneEnv, type LaneTable, type Stopped, type Unrecovered } from './lane.ts';
+import { bytesOf, enter, entriesOf, unrecovered, type Accepted, type Full, type LaneEnv, type LaneTable, type Stopped, type Unrecovered } from './lane.ts';
 import { TOMBSTONE } from './slot.ts';
 
 /** All writes of one process that were waiting for a lane: distinct keys, the last slot of each. */
@@ -30,7 +30,7 @@ export type WriteResult = Accepted | WriteFull | Unrecovered | Stopped;
 /** Accepts mutations: value, pending mark and seq in one step. A dirty slot has no expiry. */
 export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteResult {
   const header = enter(table, env);
-  if (header === undefined) return { kind: 'unrecovered', header: table.readHeader() };
+  if (header === undefined) return unrecovered(table);
   if (header.stopped !== '') return { kind: 'stopped', reason: header.stopped };
 
   const entries = entriesOf(header);

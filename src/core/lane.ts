@@ -220,6 +220,25 @@ export function enter(table: LaneTable, env: LaneEnv): LaneHeader | undefined {
 /** The header once totals have been invalidated; others than counters tell loads that are too late by other means. */
 export const invalidated = (header: LaneHeader): LaneHeader => (isCounters(header.shape) ? { ...header, invalidations: header.invalidations + 1 } : header);
 
+/** What a step answers when {@link enter} gave nothing. */
+export const unrecovered = (table: LaneTable): Unrecovered => ({ kind: 'unrecovered', header: table.readHeader() });
+
+type Entered = { readonly kind: 'entered'; readonly header: LaneHeader };
+
+/** The header for a step about one shape, or the step's answer. */
+export function enterShape(table: LaneTable, env: LaneEnv, shape: Shape): Entered | Stopped | Unrecovered {
+  const header = enter(table, env);
+  return header === undefined ? unrecovered(table) : entered(header, misshapen(header.shape, shape));
+}
+
+/** As {@link enterShape}, for a step that takes mutations in: a lane that is stopped takes none. */
+export function enterToWrite(table: LaneTable, env: LaneEnv, shape: Shape): Entered | Stopped | Unrecovered {
+  const header = enter(table, env);
+  return header === undefined ? unrecovered(table) : entered(header, header.stopped || misshapen(header.shape, shape));
+}
+
+const entered = (header: LaneHeader, reason: string): Entered | Stopped => (reason === '' ? { kind: 'entered', header } : { kind: 'stopped', reason });
+
 /** Entries that occupy the lane: a key that is pending again while it is in flight counts twice. */
 export const entriesOf = (header: LaneHeader): number => header.pendingEntries + (header.flight?.state === 'cut' ? header.flight.entries : 0);
 export const bytesOf = (header: LaneHeader): number => header.pendingBytes + (header.flight?.state === 'cut' ? header.flight.bytes : 0);
