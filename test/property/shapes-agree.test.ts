@@ -51,6 +51,10 @@ const lifeCycle: fc.Arbitrary<Step>[] = [
     return 'header' in result ? { kind: result.kind, dropped: result.dropped } : result;
   }),
   named('invalidate', some, (front, keys) => front.invalidate(0, keys)),
+  named('pages', fc.record({ epoch: off, generation: off, from: fc.nat(3) }), async (front, { epoch, generation, from }, header) => {
+    const of = { epoch: (header?.epoch ?? 0) + epoch, generation: (header?.flight?.generation ?? header?.generation ?? 0) + generation };
+    return [await deltasOf(front, of), await front.readLog(0, of.epoch, of.generation, from, 2), await changesOf(front, of)];
+  }),
 ];
 
 /** Of a cache whose totals expire, or of one whose totals never do: a front may take a shorter way there. */

@@ -42,9 +42,10 @@ for from = 1, count, CHUNK do
   end
 end
 
--- A reply would cut a fraction off.
+-- A reply would cut a fraction off, and clients cannot read whole numbers near 2^53: see increment.lua.
+local EXACT = 2 ^ 53 - 64
 local function told(weight)
-  return weight % 1 == 0 and weight or exact(weight)
+  return weight % 1 == 0 and weight < EXACT and weight > -EXACT and weight or exact(weight)
 end
 local changed, accepted, added, outcomes = {}, 0, 0, {}
 for n = 1, #places do
