@@ -32,8 +32,7 @@ export type IncrementResult =
   | (Accepted & { readonly totals: readonly (bigint | undefined)[] })
   /** Nothing was added: indices of the keys whose total is wanted and not known, and of those that would leave the limit. */
   | { readonly kind: 'unsettled'; readonly unknown: readonly number[]; readonly beyond: readonly number[] }
-  /** `room` entries would still fit. */
-  | (Full & { readonly room: number })
+  | Full
   | Unrecovered
   | Stopped;
 
@@ -58,10 +57,7 @@ export function increment(table: LaneTable, env: LaneEnv, batch: IncrementBatch)
   const entries = entriesOf(header);
   const bytes = bytesOf(header);
   const added = deltas.reduce((count, delta) => (delta === undefined ? count + 1 : count), 0);
-  if (entries + keys.length > batch.maxEntries || bytes + batch.bytes > batch.maxBytes) {
-    const room = bytes + batch.bytes > batch.maxBytes ? 0 : Math.max(0, batch.maxEntries - entries);
-    if (added > room) return { kind: 'full', entries, bytes, room };
-  }
+  if (added > 0 && (bytes + batch.bytes > batch.maxBytes || entries + added > batch.maxEntries)) return { kind: 'full', entries, bytes };
 
   const after = keys.map((key, i) => {
     const sum = sums[i] as bigint;

@@ -12,8 +12,7 @@ export interface AppendBatch {
 
 export type AppendResult =
   | Accepted
-  /** `room` entries would still fit. */
-  | (Full & { readonly room: number })
+  | Full
   | Unrecovered
   | Stopped;
 
@@ -25,8 +24,7 @@ export function append(table: LaneTable, env: LaneEnv, batch: AppendBatch): Appe
   const entries = entriesOf(header);
   const bytes = bytesOf(header);
   const count = batch.entries.length;
-  const fitsBytes = bytes + batch.bytes <= batch.maxBytes;
-  if (!fitsBytes || entries + count > batch.maxEntries) return { kind: 'full', entries, bytes, room: fitsBytes ? Math.max(0, batch.maxEntries - entries) : 0 };
+  if (bytes + batch.bytes > batch.maxBytes || entries + count > batch.maxEntries) return { kind: 'full', entries, bytes };
   for (const entry of batch.entries) table.appendEntry(entry);
   const next: LaneHeader = {
     ...header,

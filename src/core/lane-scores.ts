@@ -39,8 +39,7 @@ export type ScoreOutcome = number | undefined | 'beyond';
 export type ScoreResult =
   /** `accepted`: how many were mutations; one that changes nothing is none, and takes no seq. */
   | (Accepted & { readonly accepted: number; readonly outcomes: readonly ScoreOutcome[] })
-  /** `room` entries would still fit. */
-  | (Full & { readonly room: number })
+  | Full
   | BoardRefusal;
 
 export type BoardRefusal = Unloaded | Unrecovered | Stopped;
@@ -76,8 +75,7 @@ export function writeScores(table: LaneTable, env: LaneEnv, batch: ScoreBatch): 
   const entries = entriesOf(header);
   const bytes = bytesOf(header);
   const added = [...changes.keys()].filter((member) => scores.readPending(member) === undefined).length;
-  const fitsBytes = bytes + batch.bytes <= batch.maxBytes;
-  if (added > 0 && (!fitsBytes || entries + added > batch.maxEntries)) return { kind: 'full', entries, bytes, room: fitsBytes ? Math.max(0, batch.maxEntries - entries) : 0 };
+  if (added > 0 && (bytes + batch.bytes > batch.maxBytes || entries + added > batch.maxEntries)) return { kind: 'full', entries, bytes };
   for (const [member, change] of changes) {
     scores.writeWeight(member, change ?? undefined);
     scores.writePending(member, change);

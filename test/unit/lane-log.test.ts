@@ -46,9 +46,9 @@ describe('append', () => {
   test('takes a batch as a whole or not at all', () => {
     const lane = log();
     put(lane, ['aaaa']);
-    expect(put(lane, ['b', 'c'], { maxEntries: 2 })).toEqual({ kind: 'full', entries: 1, bytes: 4, room: 1 });
-    expect(put(lane, ['b'], { maxEntries: 0 })).toEqual({ kind: 'full', entries: 1, bytes: 4, room: 0 });
-    expect(put(lane, ['bbbb'], { maxBytes: 7 })).toEqual({ kind: 'full', entries: 1, bytes: 4, room: 0 });
+    expect(put(lane, ['b', 'c'], { maxEntries: 2 })).toEqual({ kind: 'full', entries: 1, bytes: 4 });
+    expect(put(lane, ['b'], { maxEntries: 0 })).toEqual({ kind: 'full', entries: 1, bytes: 4 });
+    expect(put(lane, ['bbbb'], { maxBytes: 7 })).toEqual({ kind: 'full', entries: 1, bytes: 4 });
     expect(put(lane, ['bbbb'], { maxEntries: 2, maxBytes: 8 })).toMatchObject({ kind: 'accepted', entries: 2 });
   });
 

@@ -80,8 +80,8 @@ describe('writeScores', () => {
   test('takes no new member above the bounds, but changes of one that is pending', () => {
     const lane = board([]);
     act(lane, [['set', 'a', 1]]);
-    expect(act(lane, [['set', 'a', 1], ['set', 'b', 1], ['set', 'c', 1]], { maxEntries: 2 })).toEqual({ kind: 'full', entries: 1, bytes: 16, room: 1 });
-    expect(act(lane, [['set', 'b', 1]], { maxBytes: 20 })).toEqual({ kind: 'full', entries: 1, bytes: 16, room: 0 });
+    expect(act(lane, [['set', 'a', 1], ['set', 'b', 1], ['set', 'c', 1]], { maxEntries: 2 })).toEqual({ kind: 'full', entries: 1, bytes: 16 });
+    expect(act(lane, [['set', 'b', 1]], { maxBytes: 20 })).toEqual({ kind: 'full', entries: 1, bytes: 16 });
     expect(act(lane, [['set', 'a', 2]], { maxBytes: 20, maxEntries: 0 })).toMatchObject({ kind: 'accepted', entries: 1 });
   });
 

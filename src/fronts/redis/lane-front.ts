@@ -7,7 +7,7 @@ import type { BoardRefusal, FillScoresResult, FlightScoresResult, LoadedScores, 
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
-import { bytesOf, entriesOf, isScores, type LaneHeader, type Shape, type Unrecovered } from '../../core/lane.ts';
+import { bytesOf, entriesOf, isScores, type Full, type LaneHeader, type Shape, type Unrecovered } from '../../core/lane.ts';
 import { NO_FILL } from '../../core/slot.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Attachment, LaneFront, SlotReport } from '../../ports/front.ts';
@@ -22,12 +22,6 @@ import type { ScriptName } from './scripts.ts';
 import { done, endFillArgs, finishIntentArgs, inspected, inspectScript, named, slotsFound, slotWithTtl, writeArgs, written } from './slot-steps.ts';
 import { appendArgs, appended, deltasPage, filled, incrementArgs, incremented, logPart, totalsArgs } from './shape-steps.ts';
 
-interface OutOfMemory {
-  readonly kind: 'full';
-  readonly entries: number;
-  readonly bytes: number;
-  readonly room: 0;
-}
 const INCARNATION_LENGTH = 10;
 
 /** One cache's lanes on Redis. Each step is one script, described at the function of the same name in `core/`. */
@@ -97,7 +91,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   /** Runs a step that takes mutations in; a server without memory is a full buffer. */
-  async #accept(lane: number, script: ScriptName, args: (incarnation: string, slots: string) => string[]): Promise<Reply | OutOfMemory | Unrecovered> {
+  async #accept(lane: number, script: ScriptName, args: (incarnation: string, slots: string) => string[]): Promise<Reply | Full | Unrecovered> {
     try {
       return await this.#lane(lane).run(script, args);
     } catch (error) {
@@ -143,10 +137,10 @@ export class RedisLaneFront implements LaneFront {
   }
 
   /** The server has no memory left: full, whatever the limits say, until something expires or is evicted. */
-  async #outOfMemory(lane: number): Promise<OutOfMemory | Unrecovered> {
+  async #outOfMemory(lane: number): Promise<Full | Unrecovered> {
     const { header } = await this.header(lane);
     if (header === undefined) return { kind: 'unrecovered', header };
-    return { kind: 'full', entries: entriesOf(header), bytes: bytesOf(header), room: 0 };
+    return { kind: 'full', entries: entriesOf(header), bytes: bytesOf(header) };
   }
 
   async beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): Promise<SlotsResult> {

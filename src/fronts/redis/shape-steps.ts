@@ -1,7 +1,7 @@
 import { SUM_MAX, type IncrementBatch, type IncrementResult, type LoadedTotals, type TotalsResult } from '../../core/lane-deltas.ts';
 import type { DeltasResult } from '../../core/lane-flush.ts';
 import type { AppendBatch, AppendResult } from '../../core/lane-log.ts';
-import { misshapen, type Refused, type Shape, type Stopped, type Unrecovered } from '../../core/lane.ts';
+import { misshapen, type Full, type Refused, type Shape, type Stopped, type Unrecovered } from '../../core/lane.ts';
 import { headerOf, unexplained, type Reply } from './lane-steps.ts';
 
 /** Arguments and answers of the steps on counters and logs, as their scripts have them. */
@@ -87,9 +87,9 @@ export function logPart(reply: Reply): { readonly kind: 'entries'; readonly entr
   return reply[0] === 'refused' ? { kind: 'refused', epoch: reply[1] as number } : { kind: 'entries', entries: reply[1] as string[], count: reply[2] as number };
 }
 
-export function full(reply: Reply): { kind: 'full'; entries: number; bytes: number; room: number } {
-  const [, entries, bytes, room] = reply as readonly [string, number, number, number];
-  return { kind: 'full', entries, bytes, room };
+export function full(reply: Reply): Full {
+  const [, entries, bytes] = reply as readonly [string, number, number];
+  return { kind: 'full', entries, bytes };
 }
 
 export function refusal(reply: Reply, shape: Shape): Unrecovered | Stopped {

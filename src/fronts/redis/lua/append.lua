@@ -1,7 +1,7 @@
 -- Puts entries at the end of the lane's log.
 -- KEYS  1 header
 -- ARGV  1 incarnation, 2 shape, 3 bytes of all entries, 4 entries max, 5 bytes max, then the entries (n)
--- Gives { 'accepted', seq, epoch, pending, entries, bytes } | { 'full', entries, bytes, room } | { 'stopped', reason }
+-- Gives { 'accepted', seq, epoch, pending, entries, bytes } | { 'full', entries, bytes } | { 'stopped', reason }
 --       | { 'unrecovered', header }
 -- Cost  O(n); three calls, one of them with n entries
 -- Refused for want of memory before anything is written.
@@ -15,10 +15,7 @@ if shape ~= ARGV[2] then return { 'misshapen', shape } end
 local n, batchBytes, maxEntries, maxBytes = #ARGV - 5, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0
 local entries, bytes = pending, pendingBytes
 if state == 'cut' then entries, bytes = entries + flightEntries, bytes + flightBytes end
-local fitsBytes = bytes + batchBytes <= maxBytes
-if not fitsBytes or entries + n > maxEntries then
-  return { 'full', entries, bytes, fitsBytes and math.max(0, maxEntries - entries) or 0 }
-end
+if bytes + batchBytes > maxBytes or entries + n > maxEntries then return { 'full', entries, bytes } end
 -- unpack fails at about 8,000 values.
 for from = 6, #ARGV, 6000 do
   redis.call('RPUSH', PREFIX .. 'log', unpack(ARGV, from, math.min(#ARGV, from + 5999)))

@@ -5,7 +5,7 @@
 --       expiry, then n pairs of slot name and sum
 -- Gives { 'accepted', seq, epoch, pending, entries, bytes, { the totals that are wanted } }
 --       | { 'unsettled', { numbers of keys, from 0, with an unknown total }, { of those that leave the limit } }
---       | { 'full', entries, bytes, room } | { 'stopped', reason } | { 'unrecovered', header }
+--       | { 'full', entries, bytes } | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n); six calls, of them four with n keys; another for each known total when it may have an expiry
 -- Sums are added here as doubles, and given to the server as numbers, where that is exact: below 2^53, less what a client
 -- may have added before it subtracts the '0' of the last digit of an answer. The server adds others.
@@ -77,11 +77,7 @@ if #unknown > 0 or #beyond > 0 then return { 'unsettled', unknown, beyond } end
 
 local entries, bytes = pending, pendingBytes
 if state == 'cut' then entries, bytes = entries + flightEntries, bytes + flightBytes end
-if entries + n > maxEntries or bytes + batchBytes > maxBytes then
-  local room = 0
-  if bytes + batchBytes <= maxBytes then room = math.max(0, maxEntries - entries) end
-  if fresh > room then return { 'full', entries, bytes, room } end
-end
+if fresh > 0 and (bytes + batchBytes > maxBytes or entries + fresh > maxEntries) then return { 'full', entries, bytes } end
 
 -- The server keeps a small hash as a list, through which each of many keys would be searched for: 11 µs a key at 250 keys, 3 µs
 -- in a table. A value that is longer than what such a list may have makes a table of it from the beginning.

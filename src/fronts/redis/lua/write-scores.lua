@@ -3,7 +3,7 @@
 -- ARGV  1 incarnation, 2 shape, 3 bytes of the distinct members, 4 entries max, 5 bytes max, 6 limit of a weight, then triples
 --       of operation ('s' set, 'b' best, 'a' add, 'r' remove), member and weight
 -- Gives { 'accepted', seq, epoch, pending, entries, bytes, mutations, { weight after each operation, '' where it is not on the
---       board, '!' where it was refused } } | { 'full', entries, bytes, room } | { 'unloaded', complete, cursor, doubts }
+--       board, '!' where it was refused } } | { 'full', entries, bytes } | { 'unloaded', complete, cursor, doubts }
 --       | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n log members); eight calls, of them four with n members. Whole weights are given as numbers, others as text
 -- Refused for want of memory before anything is written.
@@ -74,10 +74,7 @@ end
 
 local batchBytes, entries, bytes = ARGV[3] + 0, pending, pendingBytes
 if state == 'cut' then entries, bytes = entries + flightEntries, bytes + flightBytes end
-local fitsBytes = bytes + batchBytes <= ARGV[5] + 0
-if added > 0 and (not fitsBytes or entries + added > ARGV[4] + 0) then
-  return { 'full', entries, bytes, fitsBytes and math.max(0, ARGV[4] - entries) or 0 }
-end
+if added > 0 and (bytes + batchBytes > ARGV[5] + 0 or entries + added > ARGV[4] + 0) then return { 'full', entries, bytes } end
 if accepted == 0 then
   -- What changes nothing stands where the last mutation does: a cut alone can be lost without a loss.
   local fseq = select(21, struct.unpack(WHOLE, raw))
