@@ -89,7 +89,7 @@ function readColumn({ name, base }: Column): string {
  * One statement for all rows. The values' JSON texts go as lines: the client neither parses nor escapes them, and the server
  * parses each once. As one array of JSON they were parsed as a whole and then made anew one by one, which took a tenth more
  * of the server's time; a record set took more, and would turn the JSON null into SQL NULL; an array parameter has the
- * values escaped by the client. `npm run bench -- --only drain` has the last.
+ * values escaped by the client. See bench/micro/postgres-documents.ts.
  */
 function upsertOf(table: Table): string {
   const mapped = table.value === undefined ? table.columns : [table.value];
