@@ -1,6 +1,6 @@
 import type { Admitted } from './admission.ts';
 import type { EngineContext } from './context.ts';
-import { WRITE_KEYS_MAX } from './settings.ts';
+import { APPENDS_MAX } from './settings.ts';
 import type { Asked, StepResult, Steps } from './step-writer.ts';
 
 /** An append that was asked for. */
@@ -15,7 +15,7 @@ export const eventName = (lane: number, seq: number): string => `#${lane}:${seq}
 /** Appends the events that wait, one step after the other: so they stay in their order. */
 export class AppendSteps implements Steps<AskedAppend> {
   readonly inFlightMax = 1;
-  readonly sizeMax = WRITE_KEYS_MAX;
+  readonly sizeMax = APPENDS_MAX;
   readonly #context: EngineContext;
 
   constructor(context: EngineContext) {

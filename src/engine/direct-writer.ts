@@ -3,7 +3,7 @@ import type { SlotsDone } from '../core/lane-slots.ts';
 import { isMillraceError, MillraceError } from '../errors.ts';
 import type { Mutation } from '../ports/store.ts';
 import type { EngineContext } from './context.ts';
-import { INTENT_MS, WRITE_BYTES_MAX, WRITE_KEYS_MAX } from './settings.ts';
+import { COMMIT_KEYS_MAX, INTENT_MS, WRITE_BYTES_MAX } from './settings.ts';
 import { StoreHeldBack } from './store-breaker.ts';
 
 interface Entry {
@@ -101,7 +101,7 @@ export class DirectWriter {
       const { key, json } = caller.mutation;
       const size = json?.length ?? 0;
       if (this.#busyKeys.has(key)) break;
-      if (count > 0 && ((!entries.has(key) && entries.size >= Math.min(keysMax, WRITE_KEYS_MAX)) || bytes + size > WRITE_BYTES_MAX)) break;
+      if (count > 0 && ((!entries.has(key) && entries.size >= Math.min(keysMax, COMMIT_KEYS_MAX)) || bytes + size > WRITE_BYTES_MAX)) break;
       entries.set(key, caller);
       bytes += size;
       count++;

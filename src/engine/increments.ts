@@ -16,8 +16,8 @@ export interface AskedIncrement extends Asked {
   readonly isWanted: boolean;
 }
 
-/** A few times the keys of a step: increments of a hot key are one sum. */
-const INCREMENTS_PER_STEP_MAX = 4_000;
+/** Of distinct keys, a step of one to three milliseconds. */
+const INCREMENTS_PER_STEP_MAX = 500;
 
 /** The sum of each key in a batch. */
 interface Sums {

@@ -3,7 +3,7 @@ import { MillraceError } from '../errors.ts';
 import type { Admitted } from './admission.ts';
 import type { Board } from './board.ts';
 import type { EngineContext } from './context.ts';
-import { WRITE_KEYS_MAX } from './settings.ts';
+import { SCORES_MAX } from './settings.ts';
 import type { Asked, StepResult, Steps } from './step-writer.ts';
 
 /** An operation on a leaderboard that was asked for. */
@@ -18,7 +18,7 @@ export interface AskedScore extends Asked {
  */
 export class ScoreSteps implements Steps<AskedScore> {
   readonly inFlightMax = 1;
-  readonly sizeMax = WRITE_KEYS_MAX;
+  readonly sizeMax = SCORES_MAX;
   readonly #context: EngineContext;
   readonly #board: Board;
 

@@ -20,7 +20,8 @@ export function incrementArgs(batch: IncrementBatch, incarnation: string, slotPr
     wanted.includes(true) ? wanted.map((is) => (is ? '1' : '0')).join('') : '',
     batch.mayExpire ? '1' : '',
   ];
-  for (let i = 0; i < keys.length; i++) args.push(slotPrefix + (keys[i] as string), String(sums[i]));
+  for (const key of keys) args.push(slotPrefix + key);
+  for (const sum of sums) args.push(String(sum));
   return args;
 }
 

@@ -2,7 +2,7 @@
 -- KEYS  1 header
 -- ARGV  1 incarnation, 2 shape, 3 increments accepted, 4 keys (n), 5 bytes, 6 entries max, 7 bytes max, 8 limit of a sum,
 --       9 a '1' for each key whose total is wanted and a '0' for each other, '' when none is, 10 '1' when totals may have an
---       expiry, then n pairs of slot name and sum
+--       expiry, then n slot names and n sums
 -- Gives { 'accepted', seq, epoch, pending, entries, bytes, { the totals that are wanted } }
 --       | { 'unsettled', { numbers of keys, from 0, with an unknown total }, { of those that leave the limit } }
 --       | { 'full', entries, bytes } | { 'stopped', reason } | { 'unrecovered', header }
@@ -22,47 +22,50 @@ local wanted, mayExpire = ARGV[9], ARGV[10] ~= ''
 local DELTAS, TABLE, EXACT = PREFIX .. 'deltas', '', 2 ^ 53 - 64
 -- unpack fails at about 8,000 values; a chunk has two for each key.
 local CHUNK = 3000
+local base = 10 + n
 local deltas, totals = {}, {}
 for from = 1, n, CHUNK do
-  local names, before = {}, from - 1
-  for i = 1, math.min(n - before, CHUNK) do names[i] = ARGV[9 + 2 * (before + i)] end
-  local d, t = pending > 0 and redis.call('HMGET', DELTAS, unpack(names)) or {}, redis.call('MGET', unpack(names))
+  local first, last = 10 + from, 10 + math.min(n, from + CHUNK - 1)
+  local d, t = pending > 0 and redis.call('HMGET', DELTAS, unpack(ARGV, first, last)) or {}, redis.call('MGET', unpack(ARGV, first, last))
   if n <= CHUNK then
     deltas, totals = d, t
   else
-    for i = 1, #names do deltas[before + i], totals[before + i] = d[i], t[i] end
+    for i = 1, #t do deltas[from + i - 1], totals[from + i - 1] = d[i], t[i] end
   end
 end
 
 -- What becomes of each delta and total: pairs that are set, and what the server adds itself because it is not exact here, or
--- because the total keeps an expiry.
+-- because the total keeps an expiry. Near are sums that are neither beyond the limit nor inexact, which is nearly every one.
 local sets, slots, deltasToAdd, totalsToAdd, set, slot = {}, {}, {}, {}, 0, 0
 local unknown, beyond, fresh, after, later = {}, {}, 0, {}, {}
+local near = math.min(limit, EXACT)
 for i = 1, n do
-  local name, text, delta, total = ARGV[9 + 2 * i], ARGV[10 + 2 * i], deltas[i], totals[i]
+  local name, text, delta, total = ARGV[10 + i], ARGV[base + i], deltas[i], totals[i]
   local sum, isWanted = text + 0, wanted ~= '' and string.byte(wanted, i) == 49
-  local exact, old = sum < EXACT and sum > -EXACT, delta and delta + 0 or 0
-  local new = old + sum
-  local leaves = new > limit or new < -limit
+  local isNear, leaves = sum < near and sum > -near, false
   if not delta then
     fresh, set = fresh + 1, set + 2
     sets[set - 1], sets[set] = name, text
-  elseif exact and old < EXACT and old > -EXACT and new < EXACT and new > -EXACT then
-    set = set + 2
-    sets[set - 1], sets[set] = name, new
+    leaves = sum > limit or sum < -limit
   else
-    deltasToAdd[#deltasToAdd + 1] = i
+    local old = delta + 0
+    local new = old + sum
+    if isNear and old < near and old > -near and new < near and new > -near then
+      set = set + 2
+      sets[set - 1], sets[set] = name, new
+    else
+      leaves, deltasToAdd[#deltasToAdd + 1] = new > limit or new < -limit, i
+    end
   end
   if total then
-    old = total + 0
-    new = old + sum
-    leaves = leaves or new > limit or new < -limit
-    exact = exact and old < EXACT and old > -EXACT and new < EXACT and new > -EXACT
+    local old = total + 0
+    local new = old + sum
+    local exact = isNear and old < near and old > -near and new < near and new > -near
     if exact and not mayExpire then
       slot = slot + 2
       slots[slot - 1], slots[slot] = name, new
     else
-      totalsToAdd[#totalsToAdd + 1] = i
+      leaves, totalsToAdd[#totalsToAdd + 1] = leaves or new > limit or new < -limit, i
     end
     if isWanted then
       after[#after + 1] = exact and new
@@ -87,8 +90,8 @@ if pending == 0 and fresh > 0 then
 end
 for from = 1, set, 2 * CHUNK do redis.call('HSET', DELTAS, unpack(sets, from, math.min(set, from + 2 * CHUNK - 1))) end
 for from = 1, slot, 2 * CHUNK do redis.call('MSET', unpack(slots, from, math.min(slot, from + 2 * CHUNK - 1))) end
-for _, i in ipairs(deltasToAdd) do redis.call('HINCRBY', DELTAS, ARGV[9 + 2 * i], ARGV[10 + 2 * i]) end
-for _, i in ipairs(totalsToAdd) do redis.call('INCRBY', ARGV[9 + 2 * i], ARGV[10 + 2 * i]) end
+for _, i in ipairs(deltasToAdd) do redis.call('HINCRBY', DELTAS, ARGV[10 + i], ARGV[base + i]) end
+for _, i in ipairs(totalsToAdd) do redis.call('INCRBY', ARGV[10 + i], ARGV[base + i]) end
 for at, name in pairs(later) do after[at] = redis.call('GET', name) end
 
 local newBytes = 0
