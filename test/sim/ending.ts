@@ -8,6 +8,8 @@ import { Violation } from './violation.ts';
 /** How long draining may take after the last fault, in simulated ms. */
 const DRAIN_MS = 120_000;
 const LATE_RECEIPTS = 20;
+/** How long the front may take to hear of a letter that was stored, in simulated ms. */
+const TELL_MS = 2_000;
 /** How many schedules end with a store that was restored. */
 const ROLL_BACK_CHANCE = 0.1;
 
@@ -42,6 +44,10 @@ export class Ending {
     // Everybody flushes, and learns on the way what it had been acknowledged and is lost.
     this.#all('the lanes were not drained', living, (client) => client.drain());
     journal.counts['drain ms'] = scheduler.nowMs - beganMs;
+    if (database.letters.all.length > 0) {
+      this.#within(() => 'letters were not tried to the end', () => database.letters.all.every(({ state }) => state !== 'waiting'));
+      this.#world.until(() => false, TELL_MS);
+    }
     if (setup.policy === 'write-behind') {
       oracle.checkDrained(server.tables, setup.ttlMs !== undefined, database.rows, scheduler.nowMs < FINISHED_KEPT_MS ? database.letters.all.length : undefined);
       this.#checkLosses();

@@ -13,8 +13,6 @@ export class Reads {
   readonly #versions = new Versions();
   /** What the front may have of keys whose refused rows were stored after all, since a generation last had the key. */
   readonly #outdated = new Map<string, (string | undefined)[]>();
-  /** Those of them that the front was not told of yet, or has forgotten again what it was told. */
-  readonly #untold = new Set<string>();
   /** Keys that can be seen with a value that was refused, and with which, until the front has forgotten it. */
   readonly #refused = new Map<string, string>();
   /** Keys of which the front may hold an old value, with the step at which a direct write failed half way. */
@@ -46,19 +44,16 @@ export class Reads {
   /** A generation stored the key. */
   stored(key: string): void {
     this.#outdated.delete(key);
-    this.#untold.delete(key);
   }
 
   /** A refused row took the place of `before` after all. Until the front is told, it may serve what was before. */
   retried(key: string, json: string | undefined, before: string | undefined): void {
     this.#outdated.set(key, [...(this.#outdated.get(key) ?? []), before]);
-    this.#untold.add(key);
     this.#versions.also(key, json, this.#step());
   }
 
   /** The front has forgotten a clean value: what was before a row that was stored after all is gone. */
   told(key: string): void {
-    this.#untold.delete(key);
     for (const json of this.#outdated.get(key) ?? []) if (json !== this.#stored(key)) this.#versions.ended(key, json, this.#step());
   }
 
@@ -138,7 +133,6 @@ export class Reads {
     // What the front was told, it may have forgotten, until who takes the lane tells it again.
     const outdated = this.#outdated.get(key) ?? [];
     for (const before of outdated) this.#versions.also(key, before, this.#step());
-    if (outdated.length > 0) this.#untold.add(key);
     // One that was stored by a retry and replaced by another is no refused value any more.
     if (refused === undefined || refused === json || outdated.includes(refused)) return;
     this.#versions.also(key, refused, this.#step());
@@ -162,12 +156,11 @@ export class Reads {
 
   /**
    * Nothing is written any more: what a read may give now. A refused value is there until its generation is cleaned, and
-   * whoever was to do that may have died: a lease has to run out. What was before a row that is stored after all is there
-   * until the front is told.
+   * whoever was to do that may have died: a lease has to run out.
    */
   settled(key: string): readonly (string | undefined)[] {
     const refused = this.#refused.get(key);
-    return [this.#stored(key), ...(refused === undefined ? [] : [refused]), ...(this.#untold.has(key) ? (this.#outdated.get(key) ?? []) : [])];
+    return refused === undefined ? [this.#stored(key)] : [this.#stored(key), refused];
   }
 
   /** A read gives what could be read now, or when it began. */
