@@ -10,6 +10,8 @@ local alone, CHUNK = '!' .. ARGV[2], 3000
 local deadlines = {}
 local function publish(name, json, ttlMs)
   if ttlMs == '' then return redis.call('SET', name, json) end
+  -- The server would keep what expires now for the rest of the ms.
+  if ttlMs == '0' then return redis.call('UNLINK', name) end
   local deadline = deadlines[ttlMs] or expiryIn(ttlMs)
   deadlines[ttlMs] = deadline
   redis.call('SET', name, json, 'PXAT', deadline)
