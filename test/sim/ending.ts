@@ -44,6 +44,8 @@ export class Ending {
     // Everybody flushes, and learns on the way what it had been acknowledged and is lost.
     this.#all('the lanes were not drained', living, (client) => client.drain());
     journal.counts['drain ms'] = scheduler.nowMs - beganMs;
+    // Puts into the front what letters that wait will make old.
+    this.#all('a read never returned', [this.#last], (client) => client.readAll());
     if (database.letters.all.length > 0) {
       this.#within(() => 'letters were not tried to the end', () => database.letters.all.every(({ state }) => state !== 'waiting'));
       this.#world.until(() => false, TELL_MS);
@@ -54,7 +56,6 @@ export class Ending {
       this.#all('a receipt never settled', living, (client) => client.askLate(LATE_RECEIPTS));
       if (theme.isCounted) this.#checkCounters(living);
     }
-    this.#all('a read never returned', [this.#last], (client) => client.readAll());
     this.#all('a read never returned', [this.#last], (client) => client.readSettled());
     if (setup.policy === 'write-behind' && database.letters.all.length === 0 && prng.chance(ROLL_BACK_CHANCE)) this.#rollBack();
     this.#all('a cache was not closed', living, (client) => client.close(5_000));
