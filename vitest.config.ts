@@ -31,7 +31,7 @@ export default defineConfig({
         include: [`test/${name}/**/*.test.ts`],
         testTimeout: testTimeoutMs,
         hookTimeout: testTimeoutMs,
-        setupFiles: servers ? ['test/servers/setup.ts'] : [],
+        setupFiles: ['test/support/sequences.ts', ...(servers ? ['test/servers/setup.ts'] : [])],
         provide: { usesServers: servers },
       },
     })),
