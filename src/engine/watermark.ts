@@ -217,6 +217,8 @@ export class Watermark {
     if (refusal === undefined || position.seq < refusal.fromSeq || position.seq > refusal.toSeq) done.resolve(undefined);
     else if (refusal.write === undefined) done.reject(this.#lost(key, 'was removed from the front by somebody else before it was stored'));
     else if (refusal.write.state === 'waiting') done.resolve(refusal.write.id);
+    // Of a generation that somebody else committed, letters may have been tried again since.
+    else if (refusal.write.state === 'stored' || refusal.write.state === 'superseded') done.resolve(undefined);
     else done.reject(rejection(this.#cache, refusal.write));
     return true;
   }

@@ -138,13 +138,14 @@ describe('a receipt', () => {
     expect(watermark.storedSeq).toBe(9);
   });
 
-  test('of a refused write rejects, or has the letter that waits; a barrier and writes of other generations resolve', async () => {
+  test('of a refused write rejects, unless it was stored or replaced since, or has the letter that waits; a barrier and writes of other generations resolve', async () => {
     const { watermark } = begun();
-    watermark.judge(3, 5, [refused('dead'), refused('gone', { state: 'discarded' }), refused('waits', { state: 'waiting' })]);
+    watermark.judge(3, 5, [refused('dead'), refused('gone', { state: 'discarded' }), refused('waits', { state: 'waiting' }), refused('late', { state: 'stored' }), refused('old', { state: 'superseded' })]);
     watermark.observe(header({ seq: 9, storedSeq: 9 }));
     await expect(watermark.wait(at(1, 3), 'dead')).rejects.toMatchObject({ code: 'MILLRACE_REJECTED', message: expect.stringContaining('kept as a dead letter') });
     await expect(watermark.wait(at(1, 5), 'gone')).rejects.toMatchObject({ code: 'MILLRACE_REJECTED', message: expect.stringContaining('discarded') });
     expect(await watermark.wait(at(1, 4), 'waits')).toBe('letter of waits');
+    for (const key of ['late', 'old']) expect(await watermark.wait(at(1, 4), key)).toBeUndefined();
     for (const [seq, key] of [[2, 'dead'], [6, 'dead'], [4, 'fine'], [4, undefined]] as const) expect(await watermark.wait(at(1, seq), key)).toBeUndefined();
   });
 
