@@ -68,9 +68,9 @@ export const LOAD_KEYS_MAX = 1_000;
 /** Rows of one load of a leaderboard: 70 ms of LMDB's time at the most. */
 export const LOAD_SCORES_MAX = 2_000;
 /** Keys that one page of a generation has; keeps a step near a millisecond. */
-export const READ_KEYS_MAX = 500;
+export const READ_KEYS_MAX = 300;
 /** Keys that one acknowledge step cleans; keeps a step near a millisecond. */
-export const ACKNOWLEDGE_KEYS_MAX = 200;
+export const ACKNOWLEDGE_KEYS_MAX = 100;
 /** How long a fill token holds a slot: longer than any load should take. */
 export const FILL_TOKEN_MS = 10_000;
 /** How long a reader waits for another process's load before it loads for itself. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { WRITE_BYTES_MAX } from '../../src/engine/settings.ts';
+import { READ_KEYS_MAX, WRITE_BYTES_MAX } from '../../src/engine/settings.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';
 import { EngineBench } from './engine-bench.ts';
@@ -79,18 +79,19 @@ test('events are read in pages, until another worker has the lane, and those tha
   const log = bench.log({ flush: { maxDelay: '1h', batchSize: 200 } });
   await bench.clock.until(log.ready());
   await log.pause();
+  const count = 2 * READ_KEYS_MAX + 200;
   const losses: number[] = [];
   log.on('loss', ({ count }) => losses.push(count));
-  const receipts = await bench.clock.until(log.appendMany(Array.from({ length: 1_200 }, (_, n) => n)));
+  const receipts = await bench.clock.until(log.appendMany(Array.from({ length: count }, (_, n) => n)));
   let pages = 0;
   bench.onFront.readLog = async (go) => {
     if (++pages === 2) return { kind: 'refused', epoch: 9 };
     const page = await go();
-    return page.kind === 'entries' && page.entries.length < 500 ? { ...page, entries: page.entries.slice(0, -1) } : page;
+    return page.kind === 'entries' && page.entries.length < READ_KEYS_MAX ? { ...page, entries: page.entries.slice(0, -1) } : page;
   };
   await bench.clock.until(log.resume());
   await bench.clock.until(log.flush());
-  expect(stored(bench)).toEqual(Array.from({ length: 1_199 }, (_, n) => n));
+  expect(stored(bench)).toEqual(Array.from({ length: count - 1 }, (_, n) => n));
   expect(losses).toEqual([1]);
   expect(await bench.clock.until(outcome(receipts.at(-1)?.stored() as Promise<void>))).toMatch(/^MILLRACE_LOST/);
 });
