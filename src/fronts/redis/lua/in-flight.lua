@@ -10,3 +10,9 @@ local function inFlight(epoch, generation)
   if not h or h.run ~= RUN or h.epoch ~= tonumber(epoch) or h.fstate == '' or h.fgen ~= tonumber(generation) then return nil end
   return h.inc, math.max(1, h.fb / math.max(1, h.fe))
 end
+
+-- How many entries a step reads: as many of those wanted as have BYTES on the average, but one at least.
+local BYTES = 524288
+local function portion(wanted, size)
+  return math.max(1, math.min(tonumber(wanted), math.floor(BYTES / size)))
+end

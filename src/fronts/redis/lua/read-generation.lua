@@ -7,9 +7,7 @@
 local inc, size = inFlight(ARGV[1], ARGV[2])
 if not inc then return refused() end
 local phase, cursor, prefix = string.sub(ARGV[3], 1, 1), string.sub(ARGV[3], 2), #PREFIX + #inc + 1
--- As many keys as have BYTES on the average.
-local BYTES = 524288
-local wanted = math.max(1, math.min(tonumber(ARGV[4]), math.floor(BYTES / size)))
+local wanted = portion(ARGV[4], size)
 local names, slots, rest = {}, {}, {}
 if phase == 'f' then
   local page = redis.call('HSCAN', FROZEN, cursor, 'COUNT', wanted)

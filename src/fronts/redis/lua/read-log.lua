@@ -5,5 +5,5 @@
 -- Cost  O(entries), as many as have 512 KiB on the average, and a little for each 8 KiB of the log before them
 local inc, size = inFlight(ARGV[1], ARGV[2])
 if not inc then return refused() end
-local from, count = tonumber(ARGV[3]), math.max(1, math.min(tonumber(ARGV[4]), math.floor(524288 / size)))
+local from, count = tonumber(ARGV[3]), portion(ARGV[4], size)
 return { 'entries', redis.call('LRANGE', FLOG, from, from + count - 1), count }
