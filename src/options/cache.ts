@@ -1,30 +1,20 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AckLevel } from '../core/acks.ts';
 import type { Duration } from '../core/duration.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Front } from '../ports/front.ts';
-import type { Random } from '../ports/random.ts';
 import type { Store } from '../ports/store.ts';
 import type { CustomStore } from '../stores/custom.ts';
-import { finish, readFront, readStore, type ParsedParts } from './parts.ts';
+import { finish, readFront, readStore, type CommonOptions, type ParsedParts } from './parts.ts';
 import { OptionReader } from './reader.ts';
-import { readSettings, type BackpressureOptions, type FlushOptions, type Policy, type RetryOptions } from './settings.ts';
+import { readSettings, type BackpressureOptions, type Policy } from './settings.ts';
 
 /** Options of {@link createCache}. */
-export interface CacheOptions<V> {
-  /** Names the cache in the front, the store's fence, metrics and messages: 1 to 64 of `A-Z a-z 0-9 _ . -`. */
-  readonly name: string;
+export interface CacheOptions<V> extends CommonOptions {
   /** Default 'write-behind'. */
   readonly policy?: Policy;
-  /** `redisFront`, `lmdbFront` or `memoryFront`. */
-  readonly front: Front;
   /** `postgresStore`, or an object with `loadMany` and `apply`. */
   readonly store: Store | CustomStore<V>;
   /** How long a clean entry stays in the front. Default: for ever. A pending entry never expires. */
   readonly ttl?: Duration;
-  /** `false` leaves flushing to other processes. */
-  readonly flush?: false | FlushOptions;
-  readonly retry?: RetryOptions;
   readonly backpressure?: BackpressureOptions;
   /** What `set` and `delete` wait for. Default: what the front does best without waiting for the store. */
   readonly ack?: AckLevel;
@@ -36,9 +26,6 @@ export interface CacheOptions<V> {
   readonly refreshAhead?: number;
   /** Largest value as JSON text, in bytes. Default 1 MiB. */
   readonly maxValueBytes?: number;
-  /** Time and chance, for tests and simulation. */
-  readonly clock?: Clock;
-  readonly random?: Random;
 }
 
 /** Options of one `set` or `delete`. */

@@ -2,20 +2,13 @@ import type { AckLevel } from '../core/acks.ts';
 import type { Duration } from '../core/duration.ts';
 import { SCALE_MAX } from '../core/decimal.ts';
 import { SUM_MAX } from '../core/lane-deltas.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Front } from '../ports/front.ts';
-import type { Random } from '../ports/random.ts';
 import type { Store } from '../ports/store.ts';
-import { finish, readShape, type ParsedParts } from './parts.ts';
+import { finish, readShape, type CommonOptions, type ParsedParts } from './parts.ts';
 import { OptionReader } from './reader.ts';
-import type { BackpressureOptions, FlushOptions, RetryOptions } from './settings.ts';
+import type { BackpressureOptions } from './settings.ts';
 
 /** Options of `createCounters`. */
-export interface CountersOptions {
-  /** Names the counters in the front, the store's fence, metrics and messages: 1 to 64 of `A-Z a-z 0-9 _ . -`. */
-  readonly name: string;
-  /** `redisFront`, `lmdbFront` or `memoryFront`. */
-  readonly front: Front;
+export interface CountersOptions extends CommonOptions {
   /** `postgresCounters`. */
   readonly store: Store;
   /** Totals are bigints, exact up to ±9.2·10^18. Default: numbers, exact up to ±(2^53 - 1); beyond is refused. */
@@ -24,18 +17,12 @@ export interface CountersOptions {
   readonly scale?: number;
   /** How long the front keeps a total after it was loaded. Default: for ever. Increments that are pending never expire. */
   readonly ttl?: Duration;
-  /** `false` leaves flushing to other processes. */
-  readonly flush?: false | FlushOptions;
-  readonly retry?: RetryOptions;
   /** An entry is a key with increments that are pending, however many. */
   readonly backpressure?: BackpressureOptions;
   /** What `increment` and `add` wait for. Default: what the front does best without waiting for the store. */
   readonly ack?: AckLevel;
   /** Ordered sequences that keys are hashed to; pinned when the counters are first used. 1 to 256, default 4. */
   readonly lanes?: number;
-  /** Time and chance, for tests and simulation. */
-  readonly clock?: Clock;
-  readonly random?: Random;
 }
 
 /** Options of one `increment` or `add`. */

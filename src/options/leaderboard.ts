@@ -1,19 +1,12 @@
 import type { AckLevel } from '../core/acks.ts';
 import type { Duration } from '../core/duration.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Front } from '../ports/front.ts';
-import type { Random } from '../ports/random.ts';
 import type { Store } from '../ports/store.ts';
-import { finish, readShape, type ParsedParts } from './parts.ts';
+import { finish, readShape, type CommonOptions, type ParsedParts } from './parts.ts';
 import { OptionReader } from './reader.ts';
-import type { BackpressureOptions, FlushOptions, RetryOptions } from './settings.ts';
+import type { BackpressureOptions } from './settings.ts';
 
 /** Options of `createLeaderboard`. */
-export interface LeaderboardOptions {
-  /** Names the leaderboard in the front, the store's fence, metrics and messages: 1 to 64 of `A-Z a-z 0-9 _ . -`. */
-  readonly name: string;
-  /** `redisFront`, `lmdbFront` or `memoryFront`. */
-  readonly front: Front;
+export interface LeaderboardOptions extends CommonOptions {
   /** `postgresLeaderboard`. */
   readonly store: Store;
   /** Which of two scores `set` keeps: the better one, or the last one. Default 'last'. */
@@ -25,16 +18,10 @@ export interface LeaderboardOptions {
    * default '30s'.
    */
   readonly loadWait?: Duration;
-  /** `false` leaves flushing to other processes. */
-  readonly flush?: false | FlushOptions;
-  readonly retry?: RetryOptions;
   /** An entry is a member with a change that is pending, however often it changed. */
   readonly backpressure?: BackpressureOptions;
   /** What `add`, `set` and `remove` wait for. Default: what the front does best without waiting for the store. */
   readonly ack?: AckLevel;
-  /** Time and chance, for tests and simulation. */
-  readonly clock?: Clock;
-  readonly random?: Random;
 }
 
 /** Options of one `add`, `set` or `remove`. */

@@ -1,18 +1,11 @@
 import type { AckLevel } from '../core/acks.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Front } from '../ports/front.ts';
-import type { Random } from '../ports/random.ts';
 import type { Store } from '../ports/store.ts';
-import { finish, readShape, type ParsedParts } from './parts.ts';
+import { finish, readShape, type CommonOptions, type ParsedParts } from './parts.ts';
 import { OptionReader } from './reader.ts';
-import type { BackpressureOptions, FlushOptions, RetryOptions } from './settings.ts';
+import type { BackpressureOptions } from './settings.ts';
 
 /** Options of `createLog`. */
-export interface LogOptions<E> {
-  /** Names the log in the front, the store's fence, metrics and messages: 1 to 64 of `A-Z a-z 0-9 _ . -`. */
-  readonly name: string;
-  /** `redisFront`, `lmdbFront` or `memoryFront`. */
-  readonly front: Front;
+export interface LogOptions<E> extends CommonOptions {
   /** `postgresLog`. */
   readonly store: Store;
   /**
@@ -20,9 +13,6 @@ export interface LogOptions<E> {
    * and all go through one of the lanes.
    */
   readonly key?: (event: E) => string;
-  /** `false` leaves flushing to other processes. */
-  readonly flush?: false | FlushOptions;
-  readonly retry?: RetryOptions;
   /** An entry is an event that is pending. */
   readonly backpressure?: BackpressureOptions;
   /** What `append` waits for. Default: what the front does best without waiting for the store. */
@@ -31,9 +21,6 @@ export interface LogOptions<E> {
   readonly lanes?: number;
   /** Largest event as JSON text, in bytes. Default 1 MiB. */
   readonly maxValueBytes?: number;
-  /** Time and chance, for tests and simulation. */
-  readonly clock?: Clock;
-  readonly random?: Random;
 }
 
 /** Options of one `append` or `appendMany`. */

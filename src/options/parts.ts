@@ -7,7 +7,21 @@ import type { Store } from '../ports/store.ts';
 import { customStore, isStore, type CustomStore } from '../stores/custom.ts';
 import { systemClock, systemRandom } from '../system.ts';
 import type { OptionReader } from './reader.ts';
-import { readSettings } from './settings.ts';
+import { readSettings, type FlushOptions, type RetryOptions } from './settings.ts';
+
+/** Options of every kind of cache. */
+export interface CommonOptions {
+  /** Names the cache in the front, the store's fence, metrics and messages: 1 to 64 of `A-Z a-z 0-9 _ . -`. */
+  readonly name: string;
+  /** `redisFront`, `lmdbFront` or `memoryFront`. */
+  readonly front: Front;
+  /** `false` leaves flushing to other processes. */
+  readonly flush?: false | FlushOptions;
+  readonly retry?: RetryOptions;
+  /** Time and chance, for tests and simulation. */
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
 
 /** Options that were read: what an engine is made of. */
 export interface ParsedParts {
