@@ -99,7 +99,11 @@ export class LaneProgress implements Progress {
       if (requested.kind === 'unrecovered') throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `Lane ${lane} could not be recovered, so it is not known what is pending.`, { cache: settings.name, lane });
     }
     const { header } = requested;
-    (this.#watermarks[lane] as Watermark).observe(header);
+    const watermark = this.#watermarks[lane] as Watermark;
+    watermark.observe(header);
+    // Also with nothing pending: of what the lane tells to be stored the store has lost something.
+    const stopped = watermark.stoppedBy(header);
+    if (stopped !== undefined) throw stopped;
     if (header.pendingEntries === 0 && header.flight?.state !== 'cut') return undefined;
     this.#flusher?.observed(lane, header);
     return { lane, epoch: header.epoch, seq: header.seq };

@@ -166,7 +166,13 @@ export class Watermark {
     }
     this.#settleWaiters();
     // Whoever has the lane found out; who waits for another process to flush it would wait until an operator acts.
-    if (header.stopped !== '') this.abandon(new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} does not flush: ${header.stopped}.`, { cache: this.#cache, lane: this.#lane }));
+    const stopped = this.stoppedBy(header);
+    if (stopped !== undefined) this.abandon(stopped);
+  }
+
+  /** What they are told who wait for a lane, or ask about it, that has to be let go on by an operator. */
+  stoppedBy({ stopped }: LaneHeader): MillraceError | undefined {
+    return stopped === '' ? undefined : new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} does not flush: ${stopped}.`, { cache: this.#cache, lane: this.#lane });
   }
 
   /** Acknowledged as stored, and given up since: the store lost them. */

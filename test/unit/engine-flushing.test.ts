@@ -57,6 +57,18 @@ test('a lane that turns out to have nothing to flush has not lost what is writte
   expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '1', b: '2' });
 });
 
+test('a flush says that another worker has stopped the lane, also when nothing is pending', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open();
+  await bench.clock.until(cache.set('a', 1));
+  await bench.clock.until(cache.flush());
+  bench.onFront.requestFlush = async (go) => {
+    const asked = await go();
+    return asked.kind === 'requested' ? { ...asked, header: { ...asked.header, stopped: 'the store lost generations 1 to 1' } } : asked;
+  };
+  expect(await bench.clock.until(outcome(cache.flush()))).toMatch(/^MILLRACE_LANE_STOPPED .*the store lost generations 1 to 1/);
+});
+
 test('a lane that the front has stopped says so, until somebody has seen to it', async () => {
   await using bench = new EngineBench();
   const cache = bench.open();
