@@ -24,8 +24,11 @@ export class Collected implements Holder<Writer> {
   wasFull = false;
   /** Keys for which the front had no room. */
   withoutRoom: { readonly keys: ReadonlySet<string>; readonly outOfMemory: boolean } | undefined;
-  /** Keys that a later batch has written meanwhile: what this batch holds of them must not be written any more. */
-  superseded: Map<string, Position> | undefined;
+  /**
+   * Keys that a later batch has written meanwhile, and where; undefined where it is not known whether it has. What this batch holds of
+   * them must not be written any more.
+   */
+  superseded: Map<string, Position | undefined> | undefined;
   /** Of writes that had waited for room: their keys that do not wait again, and who is told when all are seen to. */
   waited: { readonly keys: Set<string>; readonly done: () => void } | undefined;
 

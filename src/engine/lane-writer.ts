@@ -187,6 +187,7 @@ export class LaneWriter {
       this.#leave(batch);
       this.#admission.end(admitted);
       // Not sent again: the front may have it, and a late repetition could undo a newer write of another process.
+      this.#supersede(batch, undefined);
       this.#fail(batch, error);
       this.#pump();
       return;
@@ -243,12 +244,13 @@ export class LaneWriter {
     answerAtLevels(this.#context, this.#watermark, last, callers, resolve);
   }
 
-  /** Batches that were sent earlier and have to be repeated must not write these keys again. */
-  #supersede(batch: Collected, position: Position): void {
+  /** Batches that were sent earlier and have to be repeated must not write these keys again. Without a position the front may have them or not. */
+  #supersede(batch: Collected, position: Position | undefined): void {
     if (this.#held === 0) return;
     for (const earlier of this.#queue) {
       if (earlier.order >= batch.order) continue;
-      for (const key of batch.keys) if (earlier.index.has(key)) (earlier.superseded ??= new Map()).set(key, position);
+      const superseded = (earlier.superseded ??= new Map());
+      for (const key of batch.keys) if (earlier.index.has(key)) superseded.set(key, position ?? superseded.get(key));
     }
   }
 
@@ -289,10 +291,16 @@ export class LaneWriter {
     if (superseded === undefined) return;
     batch.superseded = undefined;
     for (const caller of batch.extract(new Set(superseded.keys()))) {
-      const position = superseded.get(caller.key) as Position;
-      if (batch.isThrough) this.#answerStored([caller], position.seq, position);
+      const position = superseded.get(caller.key);
+      if (position === undefined) caller.reject(this.#overtaken(caller.key));
+      else if (batch.isThrough) this.#answerStored([caller], position.seq, position);
       else this.#answer([caller], position.seq, 0, position);
     }
+  }
+
+  #overtaken(key: string): MillraceError {
+    const { name } = this.#context.settings;
+    return new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `The front had to be asked again for a write, and did not answer a later one of the same key in cache '${name}'; it was not written.`, { cache: name, key, lane: this.#lane });
   }
 
   /** The rest of the batch fits. */

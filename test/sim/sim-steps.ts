@@ -28,7 +28,7 @@ interface Step {
 /**
  * The steps of one lane, in the order of their calls, as the port promises. A step that was not executed because somebody
  * else has recovered the lane is sent again, once all that was sent is answered; what is called meanwhile waits. A write
- * that a later one has overtaken is given up.
+ * that a later one has overtaken, or may have, is given up.
  */
 export class SimSteps {
   /** The incarnation of the lane, as this process last saw it. */
@@ -62,6 +62,7 @@ export class SimSteps {
         step.resolve(result);
       }
     } catch (error) {
+      if (step.name === 'write') this.#giveUpOvertaken();
       step.reject(error);
     }
     if (--this.#underWay === 0) this.#resume();

@@ -6,7 +6,7 @@ import type { Setup } from './surroundings.ts';
 export interface Theme {
   readonly name: string;
   readonly faults: readonly string[];
-  /** Steps that a fault can lie in wait for. */
+  /** Steps that a fault can lie in wait for, as `step` or `step: answer`. */
   readonly ambushes: readonly string[];
   readonly faultsMin: number;
   readonly faultsMax: number;
@@ -18,6 +18,7 @@ export interface Theme {
 
 const COUNTED = ['suspend', 'process clock jumps', 'store down', 'store slow', 'deadlocks', 'commits lost'];
 const TAKEOVERS = ['suspend', 'suspended while the front loses its tail', 'kill', 'cut connection', 'FLUSHALL', 'front restarts without its tail', 'commits after their caller gave up'];
+const REPEATS = ['cut connection', 'cut connection', 'front restarts', 'front restarts without its tail', 'FLUSHALL', 'suspend'];
 const LETTERS = ['suspend', 'suspended while the front loses its tail', 'kill', 'cut connection', 'front restarts without its tail', 'commits without an answer', 'commits after their caller gave up', 'store slow'];
 
 /**
@@ -28,6 +29,7 @@ export function drawTheme(prng: Prng, policy: Setup['policy']): Theme {
   const ambushes = AMBUSHES[policy === 'write-behind' ? 'write-behind' : 'direct'];
   const all = { faults: Object.keys(FAULTS), ambushes, faultsMin: 5, faultsMax: 9, ambushChance: 0.4, isCounted: false };
   const choice = prng.fraction();
+  if (choice < 0.06 && policy === 'write-behind') return { ...all, name: 'repeats', faults: REPEATS, ambushes: ['write: accepted', 'write: accepted', 'write', 'recover'], faultsMax: 14, ambushChance: 0.8 };
   if (choice < 0.45) return { ...all, name: 'anything' };
   if (choice < 0.6 || policy !== 'write-behind') return { ...all, name: 'few kinds', faults: some(prng, all.faults), ambushes: some(prng, ambushes), faultsMax: 14 };
   if (choice < 0.75) return { ...all, name: 'takeovers', faults: TAKEOVERS, ambushes: ['claim', 'recover', 'header', 'raiseEpoch', 'beginEpoch', 'confirm', 'cut', 'readGeneration', 'acknowledge', 'statement'], faultsMax: 14, ambushChance: 0.7 };

@@ -114,9 +114,10 @@ export class World implements Calm {
   }
 
   reached(step: string, result: unknown, process: SimProcess): void {
-    for (const name of namesOf(step, result)) this.journal.count(name);
+    const names = namesOf(step, result);
+    for (const name of names) this.journal.count(name);
     if (this.#ambushes.length === 0 || this.ending) return;
-    const at = this.#ambushes.findIndex((ambush) => ambush.step === step);
+    const at = this.#ambushes.findIndex((ambush) => ambush.step === step || names.includes(ambush.step));
     const client = this.clients.find((each) => each.process === process);
     if (at < 0 || client === undefined || !client.isUsable) return;
     const [ambush] = this.#ambushes.splice(at, 1);

@@ -36,6 +36,40 @@ test('a batch that has to be sent again writes nothing that a later one has repl
   expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '2', b: '3' });
 });
 
+test('a batch that has to be sent again does not write over a later one that was not answered', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open();
+  await bench.clock.until(cache.ready());
+  const [restarted, taken] = [new Gate(), new Gate()];
+  const sent: string[][] = [];
+  bench.onFront.write = async (go, _lane, { keys, slots }) => {
+    sent.push(keys.map((key, i) => `${key}=${slots[i]}`));
+    if (sent.length === 1) {
+      await restarted.pass();
+      return { kind: 'unrecovered', header: undefined };
+    }
+    if (sent.length > 2) return go();
+    await go();
+    await taken.pass();
+    throw new Error('the answer was lost');
+  };
+  const first = [outcome(cache.set('a', 1)), outcome(cache.set('b', 1))];
+  await bench.clock.until(restarted.arrived);
+  const second = outcome(cache.set('a', 2));
+  await bench.clock.until(taken.arrived);
+  restarted.open();
+  await bench.clock.advance(1);
+  taken.open();
+  expect(await bench.clock.until(Promise.all([...first, second]))).toEqual([
+    expect.stringMatching(/^MILLRACE_FRONT_UNAVAILABLE .*it was not written/),
+    'written',
+    expect.stringContaining('the answer was lost'),
+  ]);
+  expect(sent).toEqual([['a=1', 'b=1'], ['a=2'], ['b=1']]);
+  await bench.clock.until(cache.flush());
+  expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '2', b: '1' });
+});
+
 test('a front that was restarted before it could confirm a write says that the write may be lost', async () => {
   await using bench = new EngineBench({ acks: ['buffered', 'fsynced'], shared: true, durable: true });
   const cache = bench.open({ ack: 'fsynced' });

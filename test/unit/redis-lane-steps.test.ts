@@ -65,3 +65,14 @@ test('what waits behind a write that is given up goes before what is called afte
   await answer('c', ['accepted']);
   expect(names(sent)).toEqual(['a', 'b', 'c', 'd', 'e']);
 });
+
+test('a write is given up when nobody knows whether a later one was executed', async () => {
+  const { sent, write, answer } = fixture();
+  const first = write('a');
+  const second = write('b');
+  await answer('a', NOSCRIPT);
+  await answer('b', new Error('Socket closed unexpectedly'));
+  expect(await second).toBe('Socket closed unexpectedly');
+  expect(await first).toContain('it was not executed');
+  expect(names(sent)).toEqual(['a', 'b']);
+});

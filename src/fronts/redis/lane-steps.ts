@@ -118,7 +118,10 @@ export class LaneSteps {
         const code = replyCode(error);
         if (error instanceof NotSent || REDIRECTIONS.has(code)) this.#repeat(step, 'topology', error);
         else if (code === 'NOSCRIPT') this.#repeat(step, 'scripts', error);
-        else step.reject(error);
+        else {
+          if (step.script === 'write' && code === undefined) this.#giveUpOvertaken();
+          step.reject(error);
+        }
         this.#heal();
       },
     );
@@ -156,11 +159,11 @@ export class LaneSteps {
     this.#heal();
   }
 
-  /** A later write got through (another process loaded the scripts in between): sent again, these would undo it. */
+  /** A later write got through, or may have (another process loaded the scripts in between): sent again, these would undo it. */
   #giveUpOvertaken(): void {
     this.#again = this.#again.filter((step) => {
       if (step.script !== 'write') return true;
-      step.reject(unavailable('a write was refused and a later one was not; it was not executed'));
+      step.reject(unavailable('a write was refused and a later one perhaps was not; it was not executed'));
       return false;
     });
   }

@@ -12,7 +12,8 @@ const PAGES = 'src/engine/generation-reader.ts';
 export const ENGINE_MUTANTS: readonly Mutant[] = [
   { name: 'first of two writes wins', file: 'src/engine/collected.ts', find: '      this.slots[i] = slot;', replace: '', why: 'writes of a key that are collected together are coalesced in the wrong order' },
   { name: 'lost answer resent', file: WRITER, find: '      this.#fail(batch, error);\n      this.#pump();\n      return;', replace: "      void this.#repeat(batch, { kind: 'unrecovered', header: undefined }, false);\n      return;", why: 'a write is repeated over a newer one, and its caller is given one of two positions' },
-  { name: 'repeated over newer', file: WRITER, find: 'if (earlier.index.has(key)) (earlier.superseded', replace: "if (key === '') (earlier.superseded", why: 'a batch that is sent again writes over what came after it' },
+  { name: 'repeated over newer', file: WRITER, find: 'if (earlier.index.has(key)) superseded.set', replace: "if (key === '') superseded.set", why: 'a batch that is sent again writes over what came after it' },
+  { name: 'repeated over unanswered', file: WRITER, find: '      this.#supersede(batch, undefined);\n', replace: '', why: 'a batch that is sent again writes over a later one whose answer was lost' },
   { name: 'synced by a restarted front', file: CONFIRMATION, find: 'if (watermark.survived(last)) return;', replace: 'return;', why: 'a front that lost the write confirms it' },
   { name: 'synced without a sync', file: CONFIRMATION, find: 'await front.sync(level, lane);', replace: '', why: 'the write is not on the disk' },
 
