@@ -15,9 +15,21 @@ if run ~= RUN or inc ~= ARGV[1] then return unrecovered() end
 if stopped ~= '' then return { 'stopped', stopped } end
 
 local n, maxEntries, maxBytes, own = ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0, ARGV[7] + 0
+local PENDING = PREFIX .. 'pending'
+
+-- A lone write pays for every instruction. Where there is room in any case the mark tells whether it was there, and
+-- with no generation in flight and no expiries there is nothing else to look at.
+if n == 1 and state == '' and hasTtls == '' and own == 0 and pending < maxEntries and pendingBytes + #ARGV[9] <= maxBytes then
+  local added, grown = redis.call('SADD', PENDING, ARGV[8]), #ARGV[9]
+  if pending == 0 then sinceMs = clock() elseif added == 0 then grown = grown - redis.call('STRLEN', ARGV[8]) end
+  seq, pending, pendingBytes = seq + ARGV[2], pending + added, pendingBytes + grown
+  local numbers = struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones + ARGV[6], sinceMs, flightEntries, flightBytes)
+  redis.call('MSET', ARGV[8], ARGV[9], HEADER, numbers .. string.sub(raw, NUMBERS_LENGTH + 1))
+  return { 'accepted', seq, epoch, pending, pending, pendingBytes }
+end
+
 local entries, bytes = pending, pendingBytes
 if state == 'cut' then entries, bytes = entries + flightEntries, bytes + flightBytes end
-local PENDING = PREFIX .. 'pending'
 -- unpack fails at about 8,000 values; a chunk has two for each key.
 local CHUNK = 3000
 
@@ -33,11 +45,7 @@ end
 local SHORT = 4096
 local added, grown, lengths = n, 0, {}
 for i = 9, 7 + 2 * n, 2 do grown = grown + #ARGV[i] end
-local alone = n == 1 and entries < maxEntries and bytes + grown <= maxBytes
-if alone then
-  -- There is room in any case: the mark tells whether it was there.
-  if redis.call('SADD', PENDING, ARGV[8]) == 0 and pending > 0 then added, grown = 0, grown - redis.call('STRLEN', ARGV[8]) end
-elseif pending > 0 then
+if pending > 0 then
   for at, list in ipairs(lists) do
     local marks, known, places = redis.call('SMISMEMBER', PENDING, unpack(list)), {}, {}
     for i = 1, #marks do
@@ -54,7 +62,7 @@ elseif pending > 0 then
   end
 end
 
-if not alone and (added > 0 and entries + added > maxEntries or grown > 0 and bytes + grown > maxBytes) then
+if added > 0 and entries + added > maxEntries or grown > 0 and bytes + grown > maxBytes then
   -- What does not fit, in order: after the first that has to wait, whatever needs room waits.
   local refused, entryRoom, byteRoom = {}, maxEntries - entries, maxBytes - bytes
   for i = 1, n do
@@ -102,7 +110,7 @@ else
 end
 for _, list in ipairs(lists) do
   if state ~= '' then freeze(list) end
-  if not alone then redis.call('SADD', PENDING, unpack(list)) end
+  redis.call('SADD', PENDING, unpack(list))
   if hasTtls == '1' then redis.call('HDEL', PREFIX .. 'ttls', unpack(list)) end
 end
 local base = 7 + 2 * n
