@@ -97,8 +97,8 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
    *
    * `acceptStoreRollback: true` goes on with a store that was restored to an earlier state: lanes that stopped because it
    * lost generations take up where the front is. What is pending is stored; the generations stay lost, and are
-   * reported as `loss` with the cause 'store-rolled-back'. Values of theirs that the front still has are served until they
-   * expire. Does nothing where nothing was lost. Rejects with MILLRACE_UNSUPPORTED for a store without transactions.
+   * reported as `loss` with the cause 'store-rolled-back'. In every lane the front forgets what is not pending, because it may
+   * have been lost: once this resolves, everybody reads what the store has. Where nothing was lost that is all. Rejects with MILLRACE_UNSUPPORTED for a store without transactions.
    */
   async resume(options: { readonly acceptStoreRollback?: boolean } = {}): Promise<void> {
     this.#paused = false;

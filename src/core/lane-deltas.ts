@@ -1,4 +1,4 @@
-import { bytesOf, enterShape, enterToWrite, entriesOf, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+import { bytesOf, enterShape, enterToWrite, entriesOf, staleOr, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
 
 /**
  * Increments of counters. A key's pending increments are one sum, its delta; the total (what the store has, plus what
@@ -111,10 +111,10 @@ export function fillTotals(table: LaneTable, env: LaneEnv, loaded: LoadedTotals)
   const entered = enterShape(table, env, loaded.shape);
   if (entered.kind !== 'entered') return entered;
   const { header } = entered;
-  // A front that lost its tail can count to the same number again, but not in the same epoch.
+  // A front that lost its tail, or a store that was restored, can count to the same number again, but not in the same epoch.
   if (loaded.epoch !== header.epoch || loaded.invalidations !== header.invalidations) return { kind: 'stale' };
   const isBefore = header.flight?.state === 'cut' && loaded.generation === header.generation - 1;
-  if (!isBefore && loaded.generation !== header.generation) return { kind: 'stale' };
+  if (!isBefore && loaded.generation !== header.generation) return staleOr(header);
   const totals = loaded.keys.map((key, i) => {
     const known = totalIn(table, key);
     if (known !== undefined) return known;

@@ -17,6 +17,8 @@ export interface Recovery {
    * nothing until {@link confirm}. A lane of the present run tells by its epoch.
    */
   readonly tentative?: boolean;
+  /** The store was restored to an earlier state: what is clean may be newer than it, and is forgotten under a new incarnation. */
+  readonly forget?: boolean;
 }
 
 /**
@@ -54,8 +56,10 @@ export function recover(table: LaneTable, recovery: Recovery): RecoverResult {
   const isKnown = header.runId === recovery.runId;
   const verdict = compare(header, fence);
   const stopped = verdict.stopped ?? '';
+  const forgets = recovery.forget === true;
   const current: LaneHeader = {
     ...header,
+    incarnation: forgets ? recovery.incarnation : header.incarnation,
     runId: isKnown ? header.runId : runIdOf(recovery),
     epoch: fence.epoch,
     epochs: isKnown ? header.epochs : begin(mergeEpochs(header, fence.epochs), fence.epoch, header.seq),
@@ -66,6 +70,7 @@ export function recover(table: LaneTable, recovery: Recovery): RecoverResult {
     stopped,
   };
   if (verdict.applied && header.flight?.state === 'cut') table.dropFrozen();
+  if (forgets) table.forgetClean(current.flight?.state !== 'cut');
   table.writeHeader(current);
   return stopped === '' ? { kind: 'current', header: current, dropped: 0 } : { kind: 'stopped', reason: stopped };
 }

@@ -1,5 +1,5 @@
 import { isInFlight } from './lane-flush.ts';
-import { bytesOf, enter, enterShape, enterToWrite, entriesOf, unrecovered, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+import { bytesOf, enter, enterShape, enterToWrite, entriesOf, staleOr, unrecovered, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Shape, type Stopped, type Unrecovered } from './lane.ts';
 import type { BoardLoad, Change, Doubt, ScoreTable, Unloaded } from './score-table.ts';
 
 /**
@@ -110,6 +110,8 @@ function outcomeOf(op: ScoreOp, before: Change, weight: number): Change {
 /** What was loaded, with the generation of the lane's fence in the same snapshot. */
 export interface LoadedScores {
   readonly generation: number;
+  /** Of the lane's header before the load. */
+  readonly epoch: number;
   readonly shape: Shape;
   /** Rows after the cursor `from`; `next` is undefined when there are no more. */
   readonly page?: { readonly from: string; readonly next: string | undefined; readonly rows: readonly (readonly [member: string, weight: number])[] };
@@ -129,8 +131,10 @@ export function fillScores(table: LaneTable, env: LaneEnv, loaded: LoadedScores)
   const entered = enterShape(table, env, loaded.shape);
   if (entered.kind !== 'entered') return entered;
   const { header } = entered;
+  // A store that was restored can count to the same number again, but not in the same epoch.
+  if (loaded.epoch !== header.epoch) return { kind: 'stale' };
   const isBefore = header.flight?.state === 'cut' && loaded.generation === header.generation - 1;
-  if (!isBefore && loaded.generation !== header.generation) return { kind: 'stale' };
+  if (!isBefore && loaded.generation !== header.generation) return staleOr(header);
   const { scores } = table;
   const put = (member: string, weight: number | undefined): void => {
     if (scores.readPending(member) !== undefined || (isBefore && scores.readFlight(member) !== undefined)) return;

@@ -182,6 +182,8 @@ export interface LaneTable {
   takeTtl(key: string): number | undefined;
   hasTtls(): boolean;
 
+  /** Forgets the slots of keys that are neither pending nor, unless that is `stored`, in flight; and {@link ScoreTable.forgetBoard}. */
+  forgetClean(stored: boolean): void;
   /** Forgets slots, marks, frozen values, deltas, log, scores and ttls. The header stays. */
   clear(): void;
 }
@@ -238,6 +240,9 @@ export function enterToWrite(table: LaneTable, env: LaneEnv, shape: Shape): Ente
 }
 
 const entered = (header: LaneHeader, reason: string): Entered | Stopped => (reason === '' ? { kind: 'entered', header } : { kind: 'stopped', reason });
+
+/** For a load from another generation than the lane's: in a lane that is stopped no other load would fit either. */
+export const staleOr = ({ stopped }: LaneHeader): Stopped | { readonly kind: 'stale' } => (stopped === '' ? { kind: 'stale' } : { kind: 'stopped', reason: stopped });
 
 /** Entries that occupy the lane: a key that is pending again while it is in flight counts twice. */
 export const entriesOf = (header: LaneHeader): number => header.pendingEntries + (header.flight?.state === 'cut' ? header.flight.entries : 0);

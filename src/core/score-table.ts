@@ -49,6 +49,8 @@ export interface ScoreTable {
   /** Takes a doubt away if it has this token still; true when it had. */
   settleDoubt(member: string, token: string): boolean;
 
+  /** Forgets the board and its doubts, and puts what is in flight and what is pending on it again. */
+  forgetBoard(): void;
   /** Forgets everything. */
   clear(): void;
 }

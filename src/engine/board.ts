@@ -94,16 +94,20 @@ export class Board {
 
   /** Loads the next page, or what is in doubt once there are no more. */
   async #loadNext({ complete, cursor, doubts }: Progress): Promise<Progress | 'stale' | 'unrecovered'> {
-    const { store, counts, settings } = this.#context;
+    const { front, store, counts, settings } = this.#context;
     if (store.loadScores === undefined) throw new MillraceError('MILLRACE_INTERNAL', 'The store of a leaderboard has no scores.', { cache: settings.name });
+    // What begins another epoch from now on makes the load stale.
+    const { header, current } = await front.header(LANE);
+    if (!current || header === undefined) return this.#recovered();
+    const { epoch } = header;
     counts.loads++;
     if (complete) {
       const { generation, weights } = this.#weightsOf(await store.loadScores({ members: doubts.map(([member]) => member) }));
-      return this.#fill({ generation, shape: settings.shape, doubts: doubts.map(([member, token]) => ({ member, token, weight: weights.get(member) })) });
+      return this.#fill({ generation, epoch, shape: settings.shape, doubts: doubts.map(([member, token]) => ({ member, token, weight: weights.get(member) })) });
     }
     const stored = await store.loadScores({ after: cursor, limit: LOAD_SCORES_MAX });
     const { generation, weights } = this.#weightsOf(stored);
-    return this.#fill({ generation, shape: settings.shape, page: { from: cursor, next: stored.next, rows: [...weights] } });
+    return this.#fill({ generation, epoch, shape: settings.shape, page: { from: cursor, next: stored.next, rows: [...weights] } });
   }
 
   async #fill(loaded: LoadedScores): Promise<Progress | 'stale' | 'unrecovered'> {
@@ -114,11 +118,15 @@ export class Board {
       case 'stale':
         return 'stale';
       case 'unrecovered':
-        await this.#recover();
-        return 'unrecovered';
+        return this.#recovered();
       case 'stopped':
         throw this.#stopped(result.reason);
     }
+  }
+
+  async #recovered(): Promise<'unrecovered'> {
+    await this.#recover();
+    return 'unrecovered';
   }
 
   #weightsOf({ scores, generation }: StoredScores): { readonly generation: number; readonly weights: ReadonlyMap<string, number> } {

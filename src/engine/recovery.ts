@@ -84,19 +84,24 @@ export class Recovery {
   }
 
   /**
-   * Where the store lost generations that the front knows as stored, moves the fence to the front: an operator's decision.
-   * What is pending is stored from there on; what was lost is counted, and reported as `loss`.
+   * The store was restored, an operator says. The front forgets what is clean, which may be newer than the store's; what is pending
+   * is kept. Where the store lost generations that the front knows as stored, the fence is moved to the front; what was lost is
+   * counted, and reported as `loss`.
    */
   async acceptStoreRollback(lane: number): Promise<void> {
     const { front, store, storeCapabilities, settings } = this.#context;
     if (!storeCapabilities.transactions) throw new MillraceError('MILLRACE_UNSUPPORTED', 'A store without transactions has no fence that could be moved.', { cache: settings.name });
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const { header: before } = await front.header(lane);
+      if (before === undefined) break;
+      const fence = await store.raiseEpoch(lane, before.epoch);
+      // Before the fence is moved: from then on anybody may open the lane.
+      await front.recover(lane, { fence, owner: '', leaseMs: 0, tentative: true, forget: true });
       const { header } = await front.header(lane);
-      if (header === undefined) break;
-      const fence = await store.raiseEpoch(lane, header.epoch);
+      // Somebody else has raised the epoch, and may go on with it.
+      if (header?.epoch !== fence.epoch) continue;
       const { flight } = header;
       const generation = flight?.state === 'cut' ? flight.generation - 1 : header.generation;
-      // A fence that went on since the header was read is not behind it.
       if (fence.generation >= generation) break;
       if (await store.moveFence(lane, fence.epoch, { generation, seq: header.storedSeq })) {
         this.#watermark(lane).gaveUp(header.storedSeq - fence.seq);

@@ -6,6 +6,7 @@ import { testFlush } from './front-flush.ts';
 import { testLog } from './front-log.ts';
 import { testScores } from './front-scores.ts';
 import { testRecovery } from './front-recovery.ts';
+import { testRollback } from './front-rollback.ts';
 import { testSlots } from './front-slots.ts';
 import { attachment, batchOf, Bench, failsWith, LANES, LONG_MS, type FrontConformance, type Register } from './front-subject.ts';
 import { testWrites } from './front-writes.ts';
@@ -40,6 +41,7 @@ export function testFront({ test, open, capabilities, acks = capabilities.acks }
   testWrites(recovered);
   testFlush(recovered);
   testRecovery(register, recovered);
+  testRollback(recovered);
   testSlots(recovered);
   testCounters(recovered);
   testLog(recovered);

@@ -11,6 +11,7 @@ const SHAPE: Shape = 'scores';
 type Accepted = Extract<ScoreResult, { kind: 'accepted' }>;
 type Filled = Extract<FillScoresResult, { kind: 'filled' }>;
 type Op = readonly [op: ScoreOp, member: string, weight?: number];
+type Loaded = Omit<LoadedScores, 'shape' | 'epoch'> & Partial<LoadedScores>;
 type Rows = readonly (readonly [member: string, weight: number])[];
 
 /** Short words for what the tests do with the lane of a leaderboard. */
@@ -28,11 +29,12 @@ class Scoring extends ShapeLane {
     return result as Accepted;
   }
 
-  tryFill(loaded: Omit<LoadedScores, 'shape'>): Promise<FillScoresResult> {
-    return this.lanes.fillScores(0, { ...loaded, shape: SHAPE });
+  /** In the present epoch, where no other is given. */
+  async tryFill(loaded: Loaded): Promise<FillScoresResult> {
+    return this.lanes.fillScores(0, { epoch: (await this.header()).epoch, ...loaded, shape: SHAPE });
   }
 
-  async filled(loaded: Omit<LoadedScores, 'shape'>): Promise<Filled> {
+  async filled(loaded: Loaded): Promise<Filled> {
     const result = await this.tryFill(loaded);
     assert.equal(result.kind, 'filled', result.kind);
     return result as Filled;
@@ -153,7 +155,7 @@ function testBoard(scoring: Checks<Scoring>): void {
   scoring('another shape is refused, and so is the other order', async (scores) => {
     const stopped = { kind: 'stopped', reason: 'it holds a leaderboard, not a leaderboard with the lowest first' };
     assert.deepEqual(await scores.try([['set', 'a', 1]], { shape: 'scores.asc' }), stopped);
-    assert.deepEqual(await scores.lanes.fillScores(0, { generation: 0, shape: 'scores.asc' }), stopped);
+    assert.deepEqual(await scores.lanes.fillScores(0, { generation: 0, epoch: 1, shape: 'scores.asc' }), stopped);
     assert.deepEqual(await scores.lanes.readScores(0, 'scores.asc', { kind: 'range', from: 0, count: 1 }), stopped);
     await assert.rejects(scores.bench.attach({ cache: SHAPED }), failsWith('MILLRACE_OPTIONS'));
   });
@@ -189,6 +191,7 @@ function testLoading(scoring: Checks<Scoring>): void {
     await scores.acknowledge(flight.generation);
     assert.deepEqual(await scores.tryFill({ generation: flight.generation - 1, page: { from: 'b', next: undefined, rows: [] } }), { kind: 'stale' });
     assert.deepEqual(await scores.tryFill({ generation: flight.generation + 1, page: { from: 'b', next: undefined, rows: [] } }), { kind: 'stale' }, 'a store that is ahead');
+    assert.deepEqual(await scores.tryFill({ generation: flight.generation, epoch: 0, page: { from: 'b', next: undefined, rows: [] } }), { kind: 'stale' }, 'another epoch has begun');
     await scores.filled({ generation: flight.generation, page: { from: 'b', next: undefined, rows: [['c', 3]] } });
     await scores.expectBoard([['a', 1], ['b', 2], ['c', 3]]);
   });

@@ -58,11 +58,12 @@ const steps: fc.Arbitrary<Step>[] = [
   step('claim', fc.record({ owner: fc.constantFrom('me', 'you'), lease: fc.constantFrom(0, 3_600_000) }), (front, { owner, lease }) => front.claim(0, owner, lease)),
   step('release', fc.constantFrom('me', 'you'), (front, owner) => front.release(0, owner)),
   step('requestFlush', fc.constant(undefined), (front) => front.requestFlush(0)),
-  step('recover', fc.record({ epoch: near, generation: near, seq: fc.constantFrom('stored', 'flight', 'ahead', 'other'), digest: fc.constantFrom('d1', 'd2'), owner: fc.constantFrom('', 'me'), tentative: fc.boolean(), epochs: fc.constantFrom([], [{ epoch: 2, seq: 1 }]) }), (front, { epoch, generation, seq, digest, owner, tentative, epochs }, header) => {
+  step('recover', fc.record({ epoch: near, generation: near, seq: fc.constantFrom('stored', 'flight', 'ahead', 'other'), digest: fc.constantFrom('d1', 'd2'), owner: fc.constantFrom('', 'me'), tentative: fc.boolean(), forget: fc.boolean(), epochs: fc.constantFrom([], [{ epoch: 2, seq: 1 }]) }), (front, { epoch, generation, seq, digest, owner, tentative, forget, epochs }, header) => {
     const at = { stored: header?.storedSeq ?? 0, flight: header?.flight?.cutSeq ?? 0, ahead: (header?.seq ?? 0) + 3, other: (header?.seq ?? 0) - 1 }[seq];
     return front.recover(0, {
       fence: fence({ epoch: (header?.epoch ?? 1) + epoch, generation: Math.max(0, (header?.flight?.state === 'cut' ? header.flight.generation - 1 : (header?.generation ?? 0)) + generation), seq: Math.max(0, at), digest, epochs }),
       tentative,
+      forget,
       owner,
       leaseMs: 3_600_000,
     });

@@ -54,6 +54,8 @@ describe.each(sharedKinds)('on the %s front', (kind) => {
     await cache.set('c', 3);
     await cache.flush();
     await cache.set('d', 4);
+    const other = await stage.open<number>(options);
+    expect(await other.getMany(['a', 'b', 'c', 'd'])).toEqual(new Map([['a', 1], ['b', 2], ['c', 3], ['d', 4]]));
     await restore();
     // The backup's epoch is below the front's, too.
     await table.query("update {{schema}}.millrace_fence set epoch = 0 where cache like 'rollback%'");
@@ -66,11 +68,14 @@ describe.each(sharedKinds)('on the %s front', (kind) => {
     await cache.resume();
     await expect(cache.set('e', 5)).rejects.toMatchObject({ code: 'MILLRACE_LANE_STOPPED' });
     expect(await table.stored()).toEqual({ a: 1 });
+    // What the store has lost can be read until then.
+    expect(await other.get('c')).toBe(3);
 
     await cache.resume({ acceptStoreRollback: true });
     // Two mutations and two cuts.
     expect(told.losses).toEqual([{ lane: 0, count: 4, cause: 'store-rolled-back' }]);
     expect((await cache.stats()).lost).toBe(4);
+    for (const each of [other, cache]) expect(await each.getMany(['a', 'b', 'c', 'd'])).toEqual(new Map([['a', 1], ['d', 4]]));
     await cache.set('e', 5);
     await cache.flush();
     expect(await table.stored()).toEqual({ a: 1, d: 4, e: 5 });

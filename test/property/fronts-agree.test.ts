@@ -63,11 +63,11 @@ const steps: fc.Arbitrary<Step>[] = [
     }
     return result.kind === 'refused' ? result : result.kind;
   }),
-  named('recover', fc.record({ tentative: fc.boolean(), epochs: fc.constantFrom(undefined, [{ epoch: 2, seq: 1 }]), epoch: fc.constantFrom(1, 1, 1, 0, -1), generation: off, at: fc.constantFrom('stored', 'stored', 'flight', 'ahead', 'before'), digest: fc.constantFrom('d', 'e'), owner: fc.constantFrom('', 'me', 'you') }), (front, { tentative, epochs, epoch, generation, at, digest, owner }, header) => {
+  named('recover', fc.record({ tentative: fc.boolean(), forget: fc.boolean(), epochs: fc.constantFrom(undefined, [{ epoch: 2, seq: 1 }]), epoch: fc.constantFrom(1, 1, 1, 0, -1), generation: off, at: fc.constantFrom('stored', 'stored', 'flight', 'ahead', 'before'), digest: fc.constantFrom('d', 'e'), owner: fc.constantFrom('', 'me', 'you') }), (front, { tentative, forget, epochs, epoch, generation, at, digest, owner }, header) => {
     const stored = header?.flight?.state === 'cut' ? header.flight.generation - 1 : (header?.generation ?? 0);
     const seqs = { stored: header?.storedSeq ?? 0, flight: header?.flight?.cutSeq ?? 0, ahead: (header?.seq ?? 0) + 3, before: (header?.storedSeq ?? 0) - 1 };
     const fence = { epoch: (header?.epoch ?? 1) + epoch, generation: Math.max(0, stored + (at === 'flight' ? 1 : generation)), seq: Math.max(0, seqs[at]), digest, ...(epochs === undefined ? {} : { epochs }) };
-    return front.recover(0, { fence, tentative, owner, leaseMs: LONG_MS });
+    return front.recover(0, { fence, tentative, forget, owner, leaseMs: LONG_MS });
   }),
   named('confirm', off, (front, epochOff, header) => front.confirm(0, (header?.epoch ?? 0) + epochOff)),
   named('adopt', fc.constant(undefined), (front) => front.adopt(0)),

@@ -1,3 +1,4 @@
+import { laneOf } from '../../src/core/lane-of.ts';
 import { createCache, isMillraceError, type Cache, type MillraceErrorCode, type Receipt, type WriteOptions } from '../../src/index.ts';
 import type { Pos } from './oracle/history.ts';
 import type { SimConnection } from './sim-front.ts';
@@ -283,9 +284,11 @@ export class Client {
     }
   }
 
-  /** Writes every key once more. */
-  async touchAll(): Promise<void> {
-    for (const key of KEYS) await this.cache.set(key, { n: 'last' }).catch((error: unknown) => this.#world.expect(error));
+  /** Writes a key of each lane once more. */
+  async touchLanes(): Promise<void> {
+    const { prng, setup } = this.#world;
+    const lanes = Array.from({ length: setup.lanes }, (_, lane) => KEYS.filter((key) => laneOf(key, setup.lanes) === lane));
+    for (const key of lanes.map((keys) => prng.pick(keys))) await this.cache.set(key, { n: 'last' }).catch((error: unknown) => this.#world.expect(error));
   }
 
   /** Everybody reads at the end, and flushes until nothing is left. */

@@ -57,13 +57,13 @@ export class Ending {
       if (theme.isCounted) this.#checkCounters(living);
     }
     this.#all('a read never returned', [this.#last], (client) => client.readSettled());
-    if (setup.policy === 'write-behind' && database.letters.all.length === 0 && prng.chance(ROLL_BACK_CHANCE)) this.#rollBack();
+    if (setup.policy === 'write-behind' && database.letters.all.length === 0 && prng.chance(ROLL_BACK_CHANCE)) this.#rollBack(living);
     this.#all('a cache was not closed', living, (client) => client.close(5_000));
     if (this.#world.until(() => false, DRAIN_MS) || !scheduler.isEmpty) this.#fail(7, 'something goes on after every cache was closed');
   }
 
   /** The store comes back without its last commits: the lanes that know of them stop and name them, until an operator goes on. */
-  #rollBack(): void {
+  #rollBack(living: readonly Client[]): void {
     const { oracle, server, database, setup, journal } = this.#world;
     const last = this.#last;
     const stored = server.tables.map(({ header }) => header?.generation ?? 0);
@@ -74,13 +74,14 @@ export class Ending {
     journal.count(isStopped ? 'rolled back: stopped' : 'rolled back: nothing lost');
     this.#world.isRolledBack = isStopped;
     const flushed = { reason: 'nothing' };
-    this.#all('a write never ended', [last], (client) => client.touchAll());
+    this.#all('a write never ended', [last], (client) => client.touchLanes());
     this.#all('a flush over a restored store never ended', [last], (client) => client.cache.flush().catch((error: Error) => void (flushed.reason = error.message)));
     if (isStopped !== /the store lost generations \d+ to \d+/.test(flushed.reason)) this.#fail(12, `the store lost ${lost.join(', ')} generations of its lanes, and a flush said ${flushed.reason}`);
     if (!isStopped) return;
     this.#all('an operator did not get the lanes to go on', [last], (client) => client.cache.resume({ acceptStoreRollback: true }));
     this.#all('the lanes were not drained after an operator went on', [last], (client) => client.drain());
     oracle.checkDrained(server.tables, setup.ttlMs !== undefined, database.rows, undefined);
+    this.#all('a read never returned', living, (client) => client.readSettled());
   }
 
   /** Everybody's counters together tell what became of every mutation. */

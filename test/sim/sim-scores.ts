@@ -126,12 +126,17 @@ export class SimScores implements ScoreTable {
     return true;
   }
 
-  clear(): void {
+  forgetBoard(): void {
     this.#changed();
     this.#load = NOT_LOADED;
     this.#weights = NOTHING;
-    this.#pending = NOTHING;
     this.#doubts = NOTHING;
+    for (const changes of [this.#flight, this.#pending]) for (const [member, change] of changes) this.writeWeight(member, change ?? undefined);
+  }
+
+  clear(): void {
+    this.#pending = NOTHING;
     this.#flight = NOTHING;
+    this.forgetBoard();
   }
 }

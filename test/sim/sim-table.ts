@@ -264,6 +264,11 @@ export class SimTable implements LaneTable {
     return this.ttls.size > 0;
   }
 
+  forgetClean(stored: boolean): void {
+    for (const key of this.slots.keys()) if (!this.hasPending(key) && (stored || !this.hasFlight(key))) this.removeSlot(key);
+    this.scores.forgetBoard();
+  }
+
   clear(): void {
     this.version++;
     this.#slots.replace(new Map());

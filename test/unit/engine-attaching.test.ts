@@ -72,7 +72,7 @@ test('a cache that is closed while an operator goes on leaves nothing running', 
   bench.onFront.header = async (go) => {
     const seen = await go();
     // The last step of the way on.
-    if (++looks === 3) await gate.pass();
+    if (++looks === 4) await gate.pass();
     return seen;
   };
   const resumed = outcome(cache.resume({ acceptStoreRollback: true }));
@@ -99,6 +99,7 @@ test('an operator who goes on with a store that lost commits is not overtaken by
   expect(await bench.clock.until(outcome(cache.flush()))).toMatch(/^MILLRACE_LANE_STOPPED .*the store lost generations/);
   let moves = 0;
   bench.onStore.moveFence = (go) => (++moves === 1 ? Promise.resolve(false) : go());
+  bench.answerOnce('recover', { kind: 'refused', epoch: 9 });
   await bench.clock.until(cache.resume({ acceptStoreRollback: true }));
   await bench.clock.until(cache.flush());
   expect(moves).toBe(2);

@@ -93,6 +93,8 @@ describe('increment', () => {
     const lane = counters();
     lane.table.writeHeader({ ...lane.header, stopped: 'why' });
     expect(add(lane, { a: 1n })).toEqual({ kind: 'stopped', reason: 'why' });
+    expect(fill(lane, { a: 1n })).toEqual({ kind: 'totals', totals: [1n] });
+    expect(fill(lane, { b: 1n }, { generation: 7 })).toEqual({ kind: 'stopped', reason: 'why' });
     lane.table.writeHeader({ ...lane.header, incarnation: 'another' });
     expect(add(lane, { a: 1n })).toEqual({ kind: 'unrecovered', header: lane.header });
     expect(fill(lane, { a: 1n })).toEqual({ kind: 'unrecovered', header: lane.header });

@@ -268,3 +268,23 @@ describe('adopt', () => {
     expect(adopt(FRONTS.pending().table, { ...ADOPTION, lanes: 5 })).toEqual({ kind: 'lanes', lanes: 4 });
   });
 });
+
+describe('what is forgotten when the store was restored', () => {
+  const slots = (lane: Lane) => ['z', 'a', 'b'].map((key) => lane.table.readSlot(key));
+
+  test('is what is neither pending nor in flight', () => {
+    const lane = FRONTS.cut();
+    expect(recover(lane.table, recovery({ epoch: 2 }, { incarnation: 'second', forget: true })).kind).toBe('stopped');
+    expect(slots(lane)).toEqual([undefined, '2', '2']);
+    expect(lane.header).toMatchObject({ incarnation: 'second', epoch: 2, pendingEntries: 2, flight: { state: 'cut' } });
+    expect(lane.generation()).toEqual([['a', '1']]);
+  });
+
+  test('is a flight, too, that turns out to be stored', () => {
+    const lane = pending();
+    lane.cut('two');
+    lane.write({ b: '2' });
+    expect(recover(lane.table, recovery({ epoch: 2, generation: 2, seq: 4, digest: 'two' }, { incarnation: 'second', forget: true }))).toMatchObject({ kind: 'current', header: { incarnation: 'second' } });
+    expect(slots(lane)).toEqual([undefined, undefined, '2']);
+  });
+});

@@ -21,7 +21,7 @@ function act(lane: Lane, ops: readonly Op[], over: Partial<ScoreBatch> = {}) {
   });
 }
 
-const fill = (lane: Lane, loaded: Partial<LoadedScores>) => fillScores(lane.table, ENV, { generation: lane.header.generation, shape: 'scores', ...loaded });
+const fill = (lane: Lane, loaded: Partial<LoadedScores>) => fillScores(lane.table, ENV, { generation: lane.header.generation, epoch: lane.header.epoch, shape: 'scores', ...loaded });
 const load = (lane: Lane, rows: Rows, over: Partial<LoadedScores> = {}) => fill(lane, { page: { from: '', next: undefined, rows }, ...over });
 const range = (lane: Lane) => readScores(lane.table, ENV, 'scores', { kind: 'range', from: 0, count: 10 });
 const inFlight = (lane: Lane) => readFlightScores(lane.table, 'run', 1, lane.header.generation, '', 10);
@@ -109,6 +109,14 @@ describe('writeScores', () => {
 });
 
 describe('fillScores', () => {
+  test('is told what was loaded in another epoch, and that a lane is stopped whose generation the store does not have', () => {
+    const lane = board();
+    expect(fill(lane, { epoch: 0 })).toEqual({ kind: 'stale' });
+    expect(fill(lane, { generation: 7 })).toEqual({ kind: 'stale' });
+    lane.table.writeHeader({ ...lane.header, stopped: 'why' });
+    expect(fill(lane, { generation: 7 })).toEqual({ kind: 'stopped', reason: 'why' });
+  });
+
   test('takes pages one after the other', () => {
     const lane = board();
     expect(fill(lane, { page: { from: '', next: 'b', rows: [['a', 1], ['b', 2]] } })).toEqual({ kind: 'filled', complete: false, cursor: 'b', doubts: [] });

@@ -134,10 +134,20 @@ export class LmdbScores implements ScoreTable {
     return true;
   }
 
-  clear(): void {
+  forgetBoard(): void {
     const { weights, ranked, pending, flight, doubts } = this.#lane.read();
-    for (const set of [weights, ...ranked, pending, flight, doubts]) this.#tables.addGarbage('marks', set);
-    this.#lane.change(NO_SCORES);
+    for (const set of [weights, ...ranked, doubts]) this.#tables.addGarbage('marks', set);
+    this.#lane.change({ ...NO_SCORES, pending, flight });
+    for (const set of [flight, pending]) {
+      for (const { key, value } of set === '' ? [] : [...this.#tables.marks.getRange({ start: set, end: after(set) })]) this.writeWeight(keyOf(key), changeOf(value) ?? undefined);
+    }
+  }
+
+  clear(): void {
+    const { pending, flight } = this.#lane.read();
+    for (const set of [pending, flight]) this.#tables.addGarbage('marks', set);
+    this.#lane.change({ pending: '', flight: '' });
+    this.forgetBoard();
   }
 
   #get(set: string, member: string): string | undefined {

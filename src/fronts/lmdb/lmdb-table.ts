@@ -316,6 +316,21 @@ export class LmdbTable implements EmbeddedTable {
     return this.#read().ttlCount > 0;
   }
 
+  forgetClean(stored: boolean): void {
+    const { slots, pending, flight } = this.#read();
+    const kept = this.#newSet();
+    for (const set of stored ? [pending] : [pending, flight]) {
+      for (const row of set === '' ? [] : this.#range(set, '', Number.POSITIVE_INFINITY)) {
+        const raw = this.#tables.slots.get(slots + keyOf(row));
+        // What is dirty does not expire.
+        if (raw !== undefined) void this.#tables.slots.put(kept + keyOf(row), raw, 0);
+      }
+    }
+    this.#tables.addGarbage('slots', slots);
+    this.#change({ slots: kept });
+    this.scores.forgetBoard();
+  }
+
   clear(): void {
     const { header, slots, pending, flight, frozen, ttls, deltas, flightDeltas, log, flightLog } = this.#read();
     for (const set of [slots, frozen, log, flightLog]) this.#tables.addGarbage('slots', set);

@@ -89,12 +89,17 @@ export class MemoryScores implements ScoreTable {
     return this.#doubts.get(member) === token && this.#doubts.delete(member);
   }
 
-  clear(): void {
+  forgetBoard(): void {
     this.#load = NOT_LOADED;
     this.#weights = new Map();
     this.#ranking = new Ranking();
-    this.#pending = new Map();
     this.#doubts.clear();
+    for (const changes of [this.#flight, this.#pending]) for (const [member, change] of changes) this.writeWeight(member, change ?? undefined);
+  }
+
+  clear(): void {
+    this.#pending = new Map();
     this.dropFlight();
+    this.forgetBoard();
   }
 }

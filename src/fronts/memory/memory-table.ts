@@ -240,6 +240,11 @@ export class MemoryTable implements EmbeddedTable {
     return this.#ttls.size > 0;
   }
 
+  forgetClean(stored: boolean): void {
+    for (const key of this.#slots.keys()) if (!this.#pending.has(key) && (stored || !this.#flight.has(key))) this.removeSlot(key);
+    this.scores.forgetBoard();
+  }
+
   clear(): void {
     this.#slots = new Map();
     this.#expiries = new Map();

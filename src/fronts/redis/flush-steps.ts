@@ -54,7 +54,7 @@ export const acknowledgeArgs = ({ epoch, generation, ttlMs, limit, deadKeys }: A
 
 export const acknowledged = (reply: Reply): AcknowledgeResult => (reply[0] === 'refused' ? refused(reply) : { kind: reply[0] === 'done' ? 'done' : 'more', header: mustHaveHeader(reply) });
 
-export function recoverArgs({ fence, owner, leaseMs, tentative }: Parameters<LaneFront['recover']>[1], lanes: number, incarnation: string, shape: Shape | undefined): string[] {
+export function recoverArgs({ fence, owner, leaseMs, tentative, forget }: Parameters<LaneFront['recover']>[1], lanes: number, incarnation: string, shape: Shape | undefined): string[] {
   return [
     String(lanes),
     incarnation,
@@ -65,6 +65,7 @@ export function recoverArgs({ fence, owner, leaseMs, tentative }: Parameters<Lan
     tentative === true ? '1' : '',
     (fence.epochs ?? []).map((start) => `${start.epoch}:${start.seq}`).join(','),
     shape ?? '',
+    forget === true ? '1' : '',
   ];
 }
 

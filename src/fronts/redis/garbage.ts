@@ -22,7 +22,7 @@ export class GarbageCollector {
   collect(lane: LaneSteps): void {
     if (this.#closed || this.#running.has(lane)) return;
     this.#running.add(lane);
-    this.#sweep(lane)
+    this.sweep(lane)
       .catch((error: unknown) => {
         const code = replyCode(error);
         if (!this.#closed) this.#onWarning(`values that a recovery left behind in Redis were not removed${code === undefined ? '' : ` (${code})`}; the next recovery tries again`);
@@ -30,7 +30,8 @@ export class GarbageCollector {
       .finally(() => this.#running.delete(lane));
   }
 
-  async #sweep(lane: LaneSteps): Promise<void> {
+  /** Resolves when everything is removed that was noted before. */
+  async sweep(lane: LaneSteps): Promise<void> {
     const listed = `${lane.prefix}garbage`;
     const incarnations = (await lane.server.send(['SMEMBERS', listed])) as string[];
     if (incarnations.length === 0) return;

@@ -24,8 +24,8 @@ export function scoresWritten(reply: Reply, { shape }: ScoreBatch): ScoreResult 
 
 const outcomeOf = (weight: string | number): ScoreOutcome => (weight === '' ? undefined : weight === BEYOND ? 'beyond' : Number(weight));
 
-export function fillScoresArgs({ generation, shape, page, doubts = [] }: LoadedScores, incarnation: string): string[] {
-  const args = [incarnation, shape, String(generation), page === undefined ? '' : '1', page?.from ?? '', page?.next ?? '', page !== undefined && page.next === undefined ? '1' : '', String(doubts.length)];
+export function fillScoresArgs({ generation, epoch, shape, page, doubts = [] }: LoadedScores, incarnation: string): string[] {
+  const args = [incarnation, shape, String(generation), String(epoch), page === undefined ? '' : '1', page?.from ?? '', page?.next ?? '', page !== undefined && page.next === undefined ? '1' : '', String(doubts.length)];
   for (const { member, token, weight } of doubts) args.push(member, token, weight === undefined ? '' : String(weight));
   for (const [member, weight] of page?.rows ?? []) args.push(member, String(weight));
   return args;

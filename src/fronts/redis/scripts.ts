@@ -14,6 +14,7 @@ import endFill from './lua/end-fill.lua';
 import fillScores from './lua/fill-scores.lua';
 import fillTotals from './lua/fill-totals.lua';
 import finishIntent from './lua/finish-intent.lua';
+import forgetClean from './lua/forget-clean.lua';
 import fresh from './lua/fresh.lua';
 import header from './lua/header.lua';
 import increment from './lua/increment.lua';
@@ -71,7 +72,7 @@ const SCRIPTS = {
   readFlightScores: ['no-writes', lane + shape + inFlight + readFlightScores],
   readLog: ['no-writes', lane + shape + inFlight + readLog],
   acknowledge: ['allow-oom', lane + shape + acknowledge],
-  recover: ['allow-oom', lane + shape + fresh + recover],
+  recover: ['allow-oom', lane + shape + board + fresh + forgetClean + recover],
   confirm: ['allow-oom', lane + confirm],
   adopt: ['allow-oom', lane + shape + fresh + adopt],
   sweep: ['allow-oom', lane + sweep],

@@ -46,4 +46,5 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   { name: 'contended intent published', file: SLOTS, find: 'slot.contended || json === undefined', replace: 'json === undefined', why: 'the order of commits is not known, and one is guessed' },
   { name: 'stranger kept by an intent', file: SLOTS, find: "if (slot.kind !== 'intent') {\n      table.removeSlot(key);", replace: "if (slot.kind !== 'intent') {", why: 'what was filled after a restart outlives the write' },
   { name: 'nothing invalidated', file: SLOTS, find: 'if (!table.hasPending(key) && !table.hasFlight(key)) table.removeSlot(key);', replace: 'void key;', why: 'the front serves what the store has replaced' },
+  { name: 'clean values kept after a rollback', file: RECOVER, find: "if (forgets) table.forgetClean(current.flight?.state !== 'cut');", replace: '', why: 'the front goes on to serve what the store has lost' },
 ];

@@ -12,7 +12,7 @@ if h.shape ~= ARGV[2] then return { 'misshapen', h.shape } end
 if h.epoch ~= tonumber(ARGV[4]) or h.inv ~= tonumber(ARGV[5]) then return { 'stale' } end
 local generation, loaded = h.gen, tonumber(ARGV[3])
 local isBefore = h.fstate == 'cut' and loaded == generation - 1
-if not isBefore and loaded ~= generation then return { 'stale' } end
+if not isBefore and loaded ~= generation then return staleOr(h) end
 local limit, sumMax, ttlMs, now = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), clock()
 -- unpack fails at about 8,000 values; a chunk has two for each key.
 local CHUNK, totals, last = 3000, {}, (#ARGV - 8) / 2

@@ -42,3 +42,8 @@ local function put(name, raw, ttlMs, now)
     redis.call('UNLINK', name)
   end
 end
+
+-- For a load from another generation than the lane's: in a lane that is stopped no other load would fit either.
+local function staleOr(h)
+  return h.stopped == '' and { 'stale' } or { 'stopped', h.stopped }
+end
