@@ -1,5 +1,6 @@
 import { MillraceError } from '../../src/errors.ts';
 import type { ApplyResult, DeadLetterStore, Flush, LaneStore, Mutation, Store } from '../../src/ports/store.ts';
+import { ReadAhead } from '../../src/stores/postgres/read-ahead.ts';
 import { Attempts } from './oracle/attempts.ts';
 import { shown } from './journal.ts';
 import type { SimDatabase } from './sim-database.ts';
@@ -76,13 +77,18 @@ export class SimSession implements Store {
 
   async #apply(flush: Flush): Promise<ApplyResult> {
     const database = this.#database;
-    await this.#call('begin', () => undefined);
-    const batches: (readonly Mutation[])[] = [];
-    for await (const batch of flush.batches) {
-      batches.push(batch);
-      await this.#call('statement', () => undefined);
+    const ahead = new ReadAhead(flush.batches);
+    try {
+      await this.#call('begin', () => undefined);
+      const batches: (readonly Mutation[])[] = [];
+      for await (const batch of ahead) {
+        batches.push(batch);
+        await this.#call('statement', () => undefined);
+      }
+      return await this.#commit('commit', () => database.commit(flush, batches));
+    } finally {
+      ahead.stop();
     }
-    return this.#commit('commit', () => database.commit(flush, batches));
   }
 
   /**

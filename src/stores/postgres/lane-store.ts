@@ -9,6 +9,7 @@ import { translate } from './faults.ts';
 import { mutationOf, storable } from './letter-rows.ts';
 import type { LetterWrites, RefusedLetter, RetriedLetter } from './letter-writes.ts';
 import type { Fences } from './own-tables.ts';
+import { ReadAhead } from './read-ahead.ts';
 import type { TableStatements } from './statements.ts';
 import type { ValueCheck } from './values.ts';
 
@@ -121,12 +122,14 @@ export class PostgresLaneStore implements LaneStore {
     const { fences } = this.#lanes();
     // The fence travels with BEGIN: three round trips for a generation of one batch.
     const opening = `${this.#settings}; ${fences.compareAndSet(flush.lanes)}; ${SAVEPOINT}`;
+    // Not only when the fence is there: that takes a round trip, and so does the first page.
+    const batches = new ReadAhead(flush.batches);
     const result = await this.#try('apply', () =>
       this.#database.transaction(opening, async (connection, moved): Promise<TransactionResult<ApplyResult | undefined>> => {
         if (moved.length !== flush.lanes.length) return { commit: false, value: undefined };
-        return { commit: true, value: await this.#write(connection, flush) };
+        return { commit: true, value: await this.#write(connection, flush, batches) };
       }),
-    );
+    ).finally(() => batches.stop());
     if (result !== undefined) return result;
     const lanes = await this.#try('read the fences', () => fences.verdicts(this.#database, flush.lanes));
     if (lanes.length > 0) return { kind: 'fenced', lanes };
@@ -152,12 +155,12 @@ export class PostgresLaneStore implements LaneStore {
     return Promise.resolve();
   }
 
-  async #write(connection: Connection, flush: Flush): Promise<ApplyResult> {
+  async #write(connection: Connection, flush: Flush, batches: AsyncIterable<readonly Mutation[]>): Promise<ApplyResult> {
     const { letterWrites } = this.#lanes();
     const lettered = flush.lanes.filter(({ letters }) => letters).map(({ lane }) => lane);
     const written: string[] = [];
     const writer = new BatchWriter(connection, this.#statements);
-    for await (const batch of readAhead(flush.batches)) {
+    for await (const batch of batches) {
       await writer.write(batch);
       // Only a value replaces what was refused before it: increments and events each count.
       for (const { lane, key, kind } of lettered.length === 0 ? [] : batch) if (kind === undefined && lettered.includes(lane)) written.push(key);
@@ -223,22 +226,5 @@ function refusedLetter({ mutation, fault, postponed }: RefusedRow, judge: Judge)
     // Under the name that the letter has, it would be another key's row.
     if (storable(mutation.key) !== mutation.key) return { state: 'dead', attempts: 1 };
     return postponed ? POSTPONED : judge({ code: fault.code, attempts: undefined });
-  }
-}
-
-/** Fetches the next batch from the front while the store writes this one; at most one is waiting. */
-async function* readAhead<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
-  const iterator = source[Symbol.asyncIterator]();
-  let next = iterator.next();
-  try {
-    for (let { done, value } = await next; done !== true; { done, value } = await next) {
-      next = iterator.next();
-      // It is awaited after this batch; until then its failure is nobody's.
-      next.catch(() => undefined);
-      yield value as T;
-    }
-  } finally {
-    // A flush that stopped half way lets go of the source, but does not hold its transaction open to see it go.
-    iterator.return?.().catch(() => undefined);
   }
 }
