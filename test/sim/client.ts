@@ -5,6 +5,7 @@ import type { SimConnection } from './sim-front.ts';
 import type { SimProcess } from './sim-process.ts';
 import type { SimSession } from './sim-session.ts';
 import { RETRY_MS_MAX, WAITERS_MAX, type Surroundings } from './surroundings.ts';
+import type { Theme } from './theme.ts';
 
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
 
@@ -22,9 +23,11 @@ interface Acknowledged {
 
 const jsonOf = (value: unknown): string | undefined => (value === undefined ? undefined : JSON.stringify(value));
 
+type ThemedSurroundings = Surroundings & { readonly theme: Theme };
+
 /** One process of the simulated world, with a cache and those who use it. */
 export class Client {
-  readonly #world: Surroundings;
+  readonly #world: ThemedSurroundings;
   readonly process: SimProcess;
   readonly connection: SimConnection;
   readonly cache: Cache<unknown>;
@@ -42,7 +45,7 @@ export class Client {
   /** Until it is closed, what was asked of it may still happen, also when one of many has failed and the operation with it. */
   isClosing = false;
 
-  constructor(world: Surroundings, process: SimProcess, connection: SimConnection, session: SimSession, flushes: boolean) {
+  constructor(world: ThemedSurroundings, process: SimProcess, connection: SimConnection, session: SimSession, flushes: boolean) {
     const { prng, setup } = world;
     this.#world = world;
     this.process = process;
@@ -97,7 +100,7 @@ export class Client {
   async #work(): Promise<void> {
     const { prng, scheduler } = this.#world;
     for (;;) {
-      await new Promise<void>((resolve) => this.process.clock.after(prng.between(0, prng.chance(0.1) ? 400 : 40), resolve));
+      await new Promise<void>((resolve) => this.process.clock.after(prng.between(0, prng.chance(0.1) ? 400 : this.#world.theme.pauseMsMax), resolve));
       if (this.#world.ending || this.closed) return;
       this.#world.journal.count('operations');
       const key = prng.pick(KEYS);

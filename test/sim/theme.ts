@@ -12,13 +12,17 @@ export interface Theme {
   readonly faultsMax: number;
   /** How many of the faults lie in wait for a step instead of coming at a time. */
   readonly ambushChance: number;
+  /** How long a client rests between two operations, as a rule, ms. */
+  readonly pauseMsMax: number;
+  /** How long after the step it may come, ms. */
+  readonly ambushMsMax: number;
   /** Whether everybody's counters must add up at the end: nobody dies, and every answer arrives. */
   readonly isCounted: boolean;
 }
 
 const COUNTED = ['suspend', 'process clock jumps', 'store down', 'store slow', 'deadlocks', 'commits lost'];
 const TAKEOVERS = ['suspend', 'suspended while the front loses its tail', 'kill', 'cut connection', 'FLUSHALL', 'front restarts without its tail', 'commits after their caller gave up'];
-const REPEATS = ['cut connection', 'cut connection', 'front restarts', 'front restarts without its tail', 'FLUSHALL', 'suspend'];
+const REPEATS = ['cut connection', 'cut connection', 'cut connection', 'front restarts', 'front restarts without its tail', 'FLUSHALL', 'suspend'];
 const LETTERS = ['suspend', 'suspended while the front loses its tail', 'kill', 'cut connection', 'front restarts without its tail', 'commits without an answer', 'commits after their caller gave up', 'store slow'];
 
 /**
@@ -27,9 +31,9 @@ const LETTERS = ['suspend', 'suspended while the front loses its tail', 'kill', 
  */
 export function drawTheme(prng: Prng, policy: Setup['policy']): Theme {
   const ambushes = AMBUSHES[policy === 'write-behind' ? 'write-behind' : 'direct'];
-  const all = { faults: Object.keys(FAULTS), ambushes, faultsMin: 5, faultsMax: 9, ambushChance: 0.4, isCounted: false };
+  const all = { faults: Object.keys(FAULTS), ambushes, faultsMin: 5, faultsMax: 9, ambushChance: 0.4, ambushMsMax: 0, pauseMsMax: 40, isCounted: false };
   const choice = prng.fraction();
-  if (choice < 0.06 && policy === 'write-behind') return { ...all, name: 'repeats', faults: REPEATS, ambushes: ['write: accepted', 'write: accepted', 'write', 'recover'], faultsMax: 14, ambushChance: 0.8 };
+  if (choice < 0.06 && policy === 'write-behind') return { ...all, name: 'repeats', faults: REPEATS, ambushes: ['write: overtaking', 'write: overtaking', 'write', 'recover'], faultsMax: 14, ambushChance: 0.8, ambushMsMax: 4, pauseMsMax: 4 };
   if (choice < 0.45) return { ...all, name: 'anything' };
   if (choice < 0.6 || policy !== 'write-behind') return { ...all, name: 'few kinds', faults: some(prng, all.faults), ambushes: some(prng, ambushes), faultsMax: 14 };
   if (choice < 0.75) return { ...all, name: 'takeovers', faults: TAKEOVERS, ambushes: ['claim', 'recover', 'header', 'raiseEpoch', 'beginEpoch', 'confirm', 'cut', 'readGeneration', 'acknowledge', 'statement'], faultsMax: 14, ambushChance: 0.7 };

@@ -29,6 +29,8 @@ export class World implements Calm {
   readonly server: SimServer;
   readonly database: SimDatabase;
   readonly clients: Client[] = [];
+  /** Whose last write was not accepted. */
+  readonly #refused = new Set<SimProcess>();
   readonly #ambushes: { readonly step: string; readonly fault: string }[] = [];
   #violation: Error | undefined;
   #values = 0;
@@ -115,13 +117,25 @@ export class World implements Calm {
 
   reached(step: string, result: unknown, process: SimProcess): void {
     const names = namesOf(step, result);
+    if (step === 'write') names.push(...this.#overtaking(names, process));
     for (const name of names) this.journal.count(name);
     if (this.#ambushes.length === 0 || this.ending) return;
     const at = this.#ambushes.findIndex((ambush) => ambush.step === step || names.includes(ambush.step));
     const client = this.clients.find((each) => each.process === process);
     if (at < 0 || client === undefined || !client.isUsable) return;
     const [ambush] = this.#ambushes.splice(at, 1);
-    this.#do(ambush?.fault as string, client, ` after ${step}`);
+    const strike = (): void => this.#do(ambush?.fault as string, client, ` after ${step}`);
+    const { ambushMsMax } = this.theme;
+    if (ambushMsMax === 0) strike();
+    else this.later(this.prng.between(0, ambushMsMax), strike);
+  }
+
+  /** A write that is accepted right after one that is not was sent before it was known that the first has to be repeated. */
+  #overtaking(names: readonly string[], process: SimProcess): string[] {
+    const isRefused = names.includes('write: full') || names.includes('write: unrecovered');
+    const isOvertaking = names.includes('write: accepted') && this.#refused.delete(process);
+    if (isRefused) this.#refused.add(process);
+    return isOvertaking ? ['write: overtaking'] : [];
   }
 
   // Faults.
