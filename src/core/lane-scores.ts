@@ -1,6 +1,6 @@
 import { isInFlight } from './lane-flush.ts';
 import { bytesOf, enter, enterShape, enterToWrite, entriesOf, staleOr, unrecovered, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Shape, type Stopped, type Unrecovered } from './lane.ts';
-import type { BoardLoad, Change, Doubt, ScoreTable, Unloaded } from './score-table.ts';
+import type { BoardProgress, Change, ScoreTable, Unloaded } from './score-table.ts';
 
 /**
  * Scores of a leaderboard. The front keeps weights, of which the lowest is the best: a score is turned round by whoever
@@ -54,7 +54,7 @@ export function writeScores(table: LaneTable, env: LaneEnv, batch: ScoreBatch): 
   const { header } = entered;
   const { scores } = table;
   const { ops, members, weights } = batch;
-  const unloaded = unloadedOf(scores);
+  const unloaded = unloadedOf(scores, header);
   if (unloaded !== undefined && ops.some((op) => op === 'add' || op === 'best')) return unloaded;
 
   const changes = new Map<string, Change>();
@@ -107,10 +107,9 @@ function outcomeOf(op: ScoreOp, before: Change, weight: number): Change {
   }
 }
 
-/** What was loaded, with the generation of the lane's fence in the same snapshot. */
+/** What was loaded, with the generation of the lane's fence in the same snapshot, and the lane's epoch before it was read. */
 export interface LoadedScores {
   readonly generation: number;
-  /** Of the lane's header before the load. */
   readonly epoch: number;
   readonly shape: Shape;
   /** Rows after the cursor `from`; `next` is undefined when there are no more. */
@@ -120,12 +119,13 @@ export interface LoadedScores {
 }
 
 /** How far the board is after it. `stale`: as with {@link TotalsResult}, load again. */
-export type FillScoresResult = ({ readonly kind: 'filled'; readonly doubts: readonly Doubt[] } & BoardLoad) | { readonly kind: 'stale' } | Unrecovered | Stopped;
+export type FillScoresResult = ({ readonly kind: 'filled' } & BoardProgress) | { readonly kind: 'stale' } | Unrecovered | Stopped;
 
 /**
  * Puts what was loaded on the board. A member that is pending is newer than any row, and one in flight is newer than the rows of a
  * snapshot from before that generation. A page that does not begin where the board is, because another process
- * loads it too, is left alone.
+ * loads it too, is left alone. What was read in another epoch may lack what the store took on a later try, of which the front of that
+ * epoch was told and this one is not.
  */
 export function fillScores(table: LaneTable, env: LaneEnv, loaded: LoadedScores): FillScoresResult {
   const entered = enterShape(table, env, loaded.shape);
@@ -136,18 +136,15 @@ export function fillScores(table: LaneTable, env: LaneEnv, loaded: LoadedScores)
   const isBefore = header.flight?.state === 'cut' && loaded.generation === header.generation - 1;
   if (!isBefore && loaded.generation !== header.generation) return staleOr(header);
   const { scores } = table;
-  const put = (member: string, weight: number | undefined): void => {
-    if (scores.readPending(member) !== undefined || (isBefore && scores.readFlight(member) !== undefined)) return;
-    scores.writeWeight(member, weight);
-  };
+  const isOlder = (member: string): boolean => scores.readPending(member) !== undefined || (isBefore && scores.readFlight(member) !== undefined);
   const { page, doubts = [] } = loaded;
   const { complete, cursor } = scores.readLoad();
   if (page !== undefined && !complete && page.from === cursor) {
-    for (const [member, weight] of page.rows) put(member, weight);
+    scores.writeWeights(page.rows.filter(([member]) => !isOlder(member)));
     scores.writeLoad({ complete: page.next === undefined, cursor: page.next ?? '' });
   }
-  for (const { member, token, weight } of doubts) if (scores.settleDoubt(member, token)) put(member, weight);
-  return { kind: 'filled', ...scores.readLoad(), doubts: scores.readDoubts(DOUBTS_MAX) };
+  for (const { member, token, weight } of doubts) if (scores.settleDoubt(member, token) && !isOlder(member)) scores.writeWeight(member, weight);
+  return { kind: 'filled', ...progressOf(scores, header) };
 }
 
 /** `range`: by rank. `around`: a member with up to `count` before it and after it. `scores`: those of the members that are on the board. */
@@ -163,7 +160,7 @@ export function readScores(table: LaneTable, env: LaneEnv, shape: Shape, query: 
   const entered = enterShape(table, env, shape);
   if (entered.kind !== 'entered') return entered;
   const { scores } = table;
-  const unloaded = unloadedOf(scores);
+  const unloaded = unloadedOf(scores, entered.header);
   if (unloaded !== undefined) return unloaded;
   switch (query.kind) {
     case 'range':
@@ -201,9 +198,12 @@ function rowOf(scores: ScoreTable, member: string): (readonly [string, number])[
   return weight === undefined ? [] : [[member, weight]];
 }
 
+function progressOf(scores: ScoreTable, { epoch }: LaneHeader): BoardProgress {
+  return { epoch, ...scores.readLoad(), doubts: scores.readDoubts(DOUBTS_MAX) };
+}
+
 /** Why the board cannot answer yet; undefined when it can. */
-function unloadedOf(scores: ScoreTable): Unloaded | undefined {
-  const load = scores.readLoad();
-  const doubts = scores.readDoubts(DOUBTS_MAX);
-  return load.complete && doubts.length === 0 ? undefined : { kind: 'unloaded', ...load, doubts };
+function unloadedOf(scores: ScoreTable, header: LaneHeader): Unloaded | undefined {
+  const progress = progressOf(scores, header);
+  return progress.complete && progress.doubts.length === 0 ? undefined : { kind: 'unloaded', ...progress };
 }

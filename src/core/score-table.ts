@@ -13,10 +13,15 @@ export interface BoardLoad {
 /** A member whose row is to be read anew; the token is another one each time. */
 export type Doubt = readonly [member: string, token: string];
 
-/** Where a board cannot answer yet: see {@link BoardLoad}. `doubts` are the first of them. */
-export interface Unloaded extends BoardLoad {
-  readonly kind: 'unloaded';
+/** What there is still to load: see {@link BoardLoad}. `doubts` are the first of them, `epoch` is that of the lane. */
+export interface BoardProgress extends BoardLoad {
+  readonly epoch: number;
   readonly doubts: readonly Doubt[];
+}
+
+/** A board cannot answer yet. */
+export interface Unloaded extends BoardProgress {
+  readonly kind: 'unloaded';
 }
 
 /**
@@ -29,6 +34,8 @@ export interface ScoreTable {
   readWeight(member: string): number | undefined;
   /** Undefined takes the member off the board. */
   writeWeight(member: string, weight: number | undefined): void;
+  /** The same for many distinct members. */
+  writeWeights(rows: readonly (readonly [member: string, weight: number])[]): void;
   /** How many are before a member that is on the board. */
   rankOf(member: string): number;
   /** Members by rank, from the `from`th on. */

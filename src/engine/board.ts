@@ -1,7 +1,7 @@
 import { turned, WEIGHT_MAX, type FillScoresResult, type LoadedScores, type ScoreQuery, type ScoreRows } from '../core/lane-scores.ts';
-import type { BoardLoad, Doubt } from '../core/score-table.ts';
+import type { BoardProgress, Unloaded } from '../core/score-table.ts';
 import { MillraceError } from '../errors.ts';
-import type { StoredScores } from '../ports/store.ts';
+import type { ScoresPage, StoredScores } from '../ports/store.ts';
 import type { EngineContext } from './context.ts';
 import { KEY_BYTES_MAX, LOAD_SCORES_MAX } from './settings.ts';
 
@@ -10,17 +10,23 @@ const STALE_MAX = 50;
 const STALE_PAUSE_MS = 2;
 const LANE = 0;
 
-/** Where the loading of a board stands. */
-type Progress = BoardLoad & { readonly doubts: readonly Doubt[] };
+/** Rows after `cursor`, on their way since the lane was in this epoch. */
+interface Page {
+  readonly epoch: number;
+  readonly cursor: string;
+  readonly stored: Promise<StoredScores>;
+}
 
 /**
  * Reads a leaderboard, and loads it where the front does not have it: page by page, each put in by the front where nothing newer
- * is (see `fillScores` in `core/lane-scores.ts`). Several processes may load it at once: each goes on where the board is.
+ * is (see `fillScores` in `core/lane-scores.ts`), while the next is read. Several processes may load it at once: each goes on where the board is.
  */
 export class Board {
   readonly #context: EngineContext;
   readonly #recover: () => Promise<void>;
   #loading: Promise<void> | undefined;
+  /** The page after the one that is being put in. */
+  #ahead: Page | undefined;
 
   constructor(context: EngineContext, recover: () => Promise<void>) {
     this.#context = context;
@@ -43,7 +49,10 @@ export class Board {
   /** Resolves when the board is loaded. Rejects when that fails, or takes longer than one waits for it; the loading goes on. */
   async ready(): Promise<void> {
     const { clock, settings } = this.#context;
-    this.#loading ??= this.#load().finally(() => (this.#loading = undefined));
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = undefined;
+      this.#ahead = undefined;
+    });
     // Whoever waits hears of it; when nobody waits any more, nobody does.
     this.#loading.catch(() => undefined);
     await new Promise<void>((resolve, reject) => {
@@ -54,7 +63,7 @@ export class Board {
   }
 
   /** What the board answers when it is recovered. */
-  async #ask(query: ScoreQuery): Promise<ScoreRows | ({ readonly kind: 'unloaded' } & Progress)> {
+  async #ask(query: ScoreQuery): Promise<ScoreRows | Unloaded> {
     const { front, settings } = this.#context;
     for (;;) {
       const result = await front.readScores(LANE, settings.shape, query);
@@ -75,42 +84,55 @@ export class Board {
     let stale = 0;
     for (let at = await this.#progress(); at !== undefined; ) {
       const result = await this.#loadNext(at);
-      if (result === 'stale') {
-        stale++;
-        if (stale >= STALE_MAX) throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'The leaderboard was flushed again and again while it was loaded; try again.', { cache: settings.name });
-        if (stale > 2) await new Promise<void>((resolve) => clock.after(STALE_PAUSE_MS * stale, resolve, true));
+      if (result !== 'stale' && result !== 'unrecovered') {
+        stale = 0;
+        at = result.complete && result.doubts.length === 0 ? undefined : result;
         continue;
       }
-      stale = 0;
-      at = result === 'unrecovered' ? await this.#progress() : result.complete && result.doubts.length === 0 ? undefined : result;
+      this.#ahead = undefined;
+      stale = result === 'stale' ? stale + 1 : 0;
+      if (stale >= STALE_MAX) throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'The leaderboard was flushed again and again while it was loaded; try again.', { cache: settings.name });
+      if (stale > 2) await new Promise<void>((resolve) => clock.after(STALE_PAUSE_MS * stale, resolve, true));
+      at = await this.#progress();
     }
   }
 
   /** Undefined when the board is loaded. */
-  async #progress(): Promise<Progress | undefined> {
+  async #progress(): Promise<BoardProgress | undefined> {
     const result = await this.#ask({ kind: 'range', from: 0, count: 0 });
     return result.kind === 'rows' ? undefined : result;
   }
 
   /** Loads the next page, or what is in doubt once there are no more. */
-  async #loadNext({ complete, cursor, doubts }: Progress): Promise<Progress | 'stale' | 'unrecovered'> {
-    const { front, store, counts, settings } = this.#context;
-    if (store.loadScores === undefined) throw new MillraceError('MILLRACE_INTERNAL', 'The store of a leaderboard has no scores.', { cache: settings.name });
-    // What begins another epoch from now on makes the load stale.
-    const { header, current } = await front.header(LANE);
-    if (!current || header === undefined) return this.#recovered();
-    const { epoch } = header;
-    counts.loads++;
+  async #loadNext({ complete, epoch, cursor, doubts }: BoardProgress): Promise<BoardProgress | 'stale' | 'unrecovered'> {
+    const { shape } = this.#context.settings;
     if (complete) {
-      const { generation, weights } = this.#weightsOf(await store.loadScores({ members: doubts.map(([member]) => member) }));
-      return this.#fill({ generation, epoch, shape: settings.shape, doubts: doubts.map(([member, token]) => ({ member, token, weight: weights.get(member) })) });
+      const { scores, generation } = await this.#rows({ members: doubts.map(([member]) => member) });
+      const weights = this.#weightsOf(scores);
+      return this.#fill({ generation, epoch, shape, doubts: doubts.map(([member, token]) => ({ member, token, weight: weights.get(member) })) });
     }
-    const stored = await store.loadScores({ after: cursor, limit: LOAD_SCORES_MAX });
-    const { generation, weights } = this.#weightsOf(stored);
-    return this.#fill({ generation, epoch, shape: settings.shape, page: { from: cursor, next: stored.next, rows: [...weights] } });
+    const page = this.#ahead?.cursor === cursor ? this.#ahead : this.#read(epoch, cursor);
+    const { scores, generation, next } = await page.stored;
+    this.#ahead = next === undefined ? undefined : this.#read(epoch, next);
+    return this.#fill({ generation, epoch: page.epoch, shape, page: { from: cursor, next, rows: [...this.#weightsOf(scores)] } });
   }
 
-  async #fill(loaded: LoadedScores): Promise<Progress | 'stale' | 'unrecovered'> {
+  /** A page that was read ahead is as good as one that is read when it is needed: the front can tell whether it is too old. */
+  #read(epoch: number, cursor: string): Page {
+    const stored = this.#rows({ after: cursor, limit: LOAD_SCORES_MAX });
+    // If nobody comes back for it, its rejection is nobody's.
+    stored.catch(() => undefined);
+    return { epoch, cursor, stored };
+  }
+
+  async #rows(page: ScoresPage): Promise<StoredScores> {
+    const { store, counts, settings } = this.#context;
+    if (store.loadScores === undefined) throw new MillraceError('MILLRACE_INTERNAL', 'The store of a leaderboard has no scores.', { cache: settings.name });
+    counts.loads++;
+    return store.loadScores(page);
+  }
+
+  async #fill(loaded: LoadedScores): Promise<BoardProgress | 'stale' | 'unrecovered'> {
     const result: FillScoresResult = await this.#context.front.fillScores(LANE, loaded);
     switch (result.kind) {
       case 'filled':
@@ -118,18 +140,14 @@ export class Board {
       case 'stale':
         return 'stale';
       case 'unrecovered':
-        return this.#recovered();
+        await this.#recover();
+        return 'unrecovered';
       case 'stopped':
         throw this.#stopped(result.reason);
     }
   }
 
-  async #recovered(): Promise<'unrecovered'> {
-    await this.#recover();
-    return 'unrecovered';
-  }
-
-  #weightsOf({ scores, generation }: StoredScores): { readonly generation: number; readonly weights: ReadonlyMap<string, number> } {
+  #weightsOf(scores: StoredScores['scores']): ReadonlyMap<string, number> {
     const { settings, events } = this.#context;
     const weights = new Map<string, number>();
     for (const [member, text] of scores) {
@@ -140,7 +158,7 @@ export class Board {
       if (member === '' || Buffer.byteLength(member) > KEY_BYTES_MAX) events.emit('warning', { message: `a row whose member is empty or has more than ${KEY_BYTES_MAX} bytes is not on the leaderboard` });
       else weights.set(member, turned(settings.shape, score));
     }
-    return { generation, weights };
+    return weights;
   }
 
   #stopped(reason: string): MillraceError {

@@ -3,7 +3,7 @@ import { laneOf } from '../core/lane-of.ts';
 import { UNRECOVERED } from '../ports/front.ts';
 import type { EngineContext } from './context.ts';
 import { defer, type Deferred } from '../core/deferred.ts';
-import { FILL_TOKEN_MS, FILL_WAIT_MS } from './settings.ts';
+import { FILL_TOKEN_MS, FILL_WAIT_MS, WRITE_BYTES_MAX, WRITE_KEYS_MAX } from './settings.ts';
 
 /** A load of one key under way in this process. */
 interface Load {
@@ -179,7 +179,7 @@ export class Reader {
     const { token } = loads[0] as Load;
     const granted = new Set<Load>();
     await Promise.all(
-      [...groupByLane(loads)].map(async ([lane, group]) => {
+      partsOf(loads).map(async ({ lane, loads: group }) => {
         const result = await front.beginFill(lane, group.map(({ key }) => key), token, FILL_TOKEN_MS);
         if (result.kind === 'unrecovered') {
           await this.#recover(lane);
@@ -204,7 +204,7 @@ export class Reader {
     } finally {
       // Also after a failure: the token must not keep others waiting.
       await Promise.all(
-        [...groupByLane(granted)].map(([lane, group]) =>
+        partsOf(granted, found).map(({ lane, loads: group }) =>
           front.endFill(lane, group.map(({ key }) => key), token, group.map(({ key }) => found.get(key)), settings.ttlMs),
         ),
       ).finally(() => this.#asked.delete(token));
@@ -241,12 +241,27 @@ export class Reader {
   }
 }
 
-function groupByLane(loads: Iterable<Load>): Map<number, Load[]> {
-  const groups = new Map<number, Load[]>();
+/** Loads of a lane that go in one step. */
+interface Part {
+  readonly lane: number;
+  readonly loads: Load[];
+  bytes: number;
+}
+
+/** By lane, and no more in a part, with what was found for it, than a write step may have. */
+function partsOf(loads: Iterable<Load>, found?: ReadonlyMap<string, string>): Part[] {
+  const parts: Part[] = [];
+  const last = new Map<number, Part>();
   for (const load of loads) {
-    const group = groups.get(load.lane);
-    if (group === undefined) groups.set(load.lane, [load]);
-    else group.push(load);
+    const bytes = found?.get(load.key)?.length ?? 0;
+    let part = last.get(load.lane);
+    if (part === undefined || part.loads.length >= WRITE_KEYS_MAX || part.bytes + bytes > WRITE_BYTES_MAX) {
+      part = { lane: load.lane, loads: [], bytes: 0 };
+      last.set(load.lane, part);
+      parts.push(part);
+    }
+    part.loads.push(load);
+    part.bytes += bytes;
   }
-  return groups;
+  return parts;
 }

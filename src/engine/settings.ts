@@ -50,23 +50,23 @@ export interface BackpressureSettings {
 /** Largest key, in bytes of UTF-8. LMDB's limit on keys leaves room for this and the lane's name. */
 export const KEY_BYTES_MAX = 512;
 /**
- * Keys and bytes of one write step: bounds what one script call costs the front (a millisecond or two). A lane with more is
+ * Keys and bytes of one write step or fill: bounds what one script call costs the front (a millisecond or two). A lane with more is
  * served while the next step is on its way.
  */
 export const WRITE_KEYS_MAX = 256;
 export const WRITE_BYTES_MAX = 1 << 20;
 /** Events of one append. */
 export const APPENDS_MAX = 1_000;
-/** Changes of a leaderboard in one step. */
-export const SCORES_MAX = 1_000;
+/** Changes of a leaderboard in one step: 2 ms of Redis where they are of so many members of a million. */
+export const SCORES_MAX = 250;
 /** Keys that write-through commits together. */
 export const COMMIT_KEYS_MAX = 1_000;
 /** Write steps of a lane on their way at once: one is served while the next is collected and sent. */
 export const WRITES_IN_FLIGHT_MAX = 2;
 /** Keys of one load of totals. */
 export const LOAD_KEYS_MAX = 1_000;
-/** Rows of one load of a leaderboard: 70 ms of LMDB's time at the most. */
-export const LOAD_SCORES_MAX = 2_000;
+/** Rows of one load of a leaderboard: 70 ms of LMDB's time at the most; Redis takes them in parts. */
+export const LOAD_SCORES_MAX = 5_000;
 /** Keys that one page of a generation has; keeps a step near a millisecond. */
 export const READ_KEYS_MAX = 300;
 /** Keys that one acknowledge step cleans; keeps a step near a millisecond. */

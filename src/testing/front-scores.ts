@@ -163,7 +163,7 @@ function testBoard(scoring: Checks<Scoring>): void {
 
 function testLoading(scoring: Checks<Scoring>): void {
   scoring('a board that is not loaded takes what does not depend on it', async (scores) => {
-    const unloaded = { kind: 'unloaded', complete: false, cursor: '', doubts: [] };
+    const unloaded = { kind: 'unloaded', epoch: 1, complete: false, cursor: '', doubts: [] };
     assert.deepEqual(await scores.read({ kind: 'range', from: 0, count: 1 }), unloaded);
     assert.deepEqual(await scores.try([['set', 'a', 1], ['add', 'a', 1]]), unloaded);
     assert.deepEqual(await scores.try([['best', 'a', 1]]), unloaded);
@@ -175,11 +175,11 @@ function testLoading(scoring: Checks<Scoring>): void {
   });
 
   scoring('it is loaded page by page, by whoever is next', async (scores) => {
-    assert.deepEqual(await scores.filled({ generation: 0, page: { from: '', next: 'b', rows: [['a', 1], ['b', 2]] } }), { kind: 'filled', complete: false, cursor: 'b', doubts: [] });
-    assert.deepEqual(await scores.read({ kind: 'scores', members: ['a'] }), { kind: 'unloaded', complete: false, cursor: 'b', doubts: [] });
-    assert.deepEqual(await scores.filled({ generation: 0, page: { from: '', next: 'z', rows: [['a', 9], ['z', 9]] } }), { kind: 'filled', complete: false, cursor: 'b', doubts: [] }, 'another process was slower');
-    assert.deepEqual(await scores.filled({ generation: 0, page: { from: 'b', next: undefined, rows: [['c', 0]] } }), { kind: 'filled', complete: true, cursor: '', doubts: [] });
-    assert.deepEqual(await scores.load([['d', 9]]), { kind: 'filled', complete: true, cursor: '', doubts: [] });
+    assert.deepEqual(await scores.filled({ generation: 0, page: { from: '', next: 'b', rows: [['a', 1], ['b', 2]] } }), { kind: 'filled', epoch: 1, complete: false, cursor: 'b', doubts: [] });
+    assert.deepEqual(await scores.read({ kind: 'scores', members: ['a'] }), { kind: 'unloaded', epoch: 1, complete: false, cursor: 'b', doubts: [] });
+    assert.deepEqual(await scores.filled({ generation: 0, page: { from: '', next: 'z', rows: [['a', 9], ['z', 9]] } }), { kind: 'filled', epoch: 1, complete: false, cursor: 'b', doubts: [] }, 'another process was slower');
+    assert.deepEqual(await scores.filled({ generation: 0, page: { from: 'b', next: undefined, rows: [['c', 0]] } }), { kind: 'filled', epoch: 1, complete: true, cursor: '', doubts: [] });
+    assert.deepEqual(await scores.load([['d', 9]]), { kind: 'filled', epoch: 1, complete: true, cursor: '', doubts: [] });
     await scores.expectBoard([['c', 0], ['a', 1], ['b', 2]]);
   });
 
@@ -187,7 +187,7 @@ function testLoading(scoring: Checks<Scoring>): void {
     await scores.do(['set', 'a', 1], ['remove', 'gone']);
     const flight = await scores.cut();
     await scores.do(['set', 'b', 2]);
-    assert.deepEqual(await scores.filled({ generation: flight.generation - 1, page: { from: '', next: 'b', rows: [['a', 100], ['gone', 100], ['b', 100]] } }), { kind: 'filled', complete: false, cursor: 'b', doubts: [] });
+    assert.deepEqual(await scores.filled({ generation: flight.generation - 1, page: { from: '', next: 'b', rows: [['a', 100], ['gone', 100], ['b', 100]] } }), { kind: 'filled', epoch: 1, complete: false, cursor: 'b', doubts: [] });
     await scores.acknowledge(flight.generation);
     assert.deepEqual(await scores.tryFill({ generation: flight.generation - 1, page: { from: 'b', next: undefined, rows: [] } }), { kind: 'stale' });
     assert.deepEqual(await scores.tryFill({ generation: flight.generation + 1, page: { from: 'b', next: undefined, rows: [] } }), { kind: 'stale' }, 'a store that is ahead');
@@ -217,7 +217,7 @@ function testLoading(scoring: Checks<Scoring>): void {
     assert.equal((await scores.try([['add', 'good', 1]])).kind, 'unloaded');
     assert.equal((await scores.try([['set', 'good', 9]])).kind, 'accepted');
     const settled = await scores.filled({ generation: flight.generation, doubts: result.doubts.map(([member, token]) => ({ member, token, weight: member === 'bad' ? 1 : undefined })) });
-    assert.deepEqual(settled, { kind: 'filled', complete: true, cursor: '', doubts: [] });
+    assert.deepEqual(settled, { kind: 'filled', epoch: 1, complete: true, cursor: '', doubts: [] });
     await scores.expectBoard([['bad', 1], ['new', 2], ['later', 4], ['good', 9]]);
   });
 
@@ -243,7 +243,8 @@ function testLoading(scoring: Checks<Scoring>): void {
     const { seq } = await scores.header();
     const recovered = recoveredAs('behind', await scores.lanes.recover(0, { fence: fence({ epoch: 2, generation: 4, seq: seq + 3, digest: 'later' }), owner: 'me', leaseMs: LONG_MS }));
     assert.deepEqual([recovered.dropped, recovered.header.shape], [2, SHAPE]);
-    assert.deepEqual(await scores.read({ kind: 'range', from: 0, count: 1 }), { kind: 'unloaded', complete: false, cursor: '', doubts: [] });
+    assert.deepEqual(await scores.read({ kind: 'range', from: 0, count: 1 }), { kind: 'unloaded', epoch: 2, complete: false, cursor: '', doubts: [] });
+    assert.deepEqual(await scores.tryFill({ generation: 4, epoch: 1, page: { from: '', next: undefined, rows: [['d', 3]] } }), { kind: 'stale' }, 'read before the recovery');
     await scores.load([['d', 4]], 4);
     await scores.expectBoard([['d', 4]]);
   });

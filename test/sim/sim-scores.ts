@@ -73,6 +73,10 @@ export class SimScores implements ScoreTable {
     this.#weights = withRow(this.#weights, member, weight);
   }
 
+  writeWeights(rows: readonly (readonly [string, number])[]): void {
+    for (const [member, weight] of rows) this.writeWeight(member, weight);
+  }
+
   rankOf(member: string): number {
     return this.ranking.findIndex(([other]) => other === member);
   }

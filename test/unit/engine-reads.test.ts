@@ -65,3 +65,23 @@ test('a reader who waits for a load whose slot was taken looks again', async () 
   filling.open();
   expect(await bench.clock.until(Promise.all([first, second]))).toEqual([2, 2]);
 });
+
+test('what is loaded comes to the front in steps of a bounded size', async () => {
+  await using bench = new EngineBench();
+  const long = JSON.stringify('x'.repeat(400_000));
+  const keys = Array.from({ length: 600 }, (_, i) => `k${i}`);
+  for (const key of keys) bench.store.rows.set(key, key < 'k15' ? long : '1');
+  const cache = bench.open<unknown>();
+  const begun: number[] = [];
+  const filled: (readonly [keys: number, bytes: number])[] = [];
+  bench.onFront.beginFill = (go, _lane, { length }) => (begun.push(length), go());
+  bench.onFront.endFill = (go, _lane, { length }, _token, loaded) => (filled.push([length, loaded.join('').length]), go());
+  expect((await bench.clock.until(cache.getMany(keys))).size).toBe(600);
+  expect(begun).toEqual([256, 256, 88]);
+  expect(filled.reduce((sum, [count]) => sum + count, 0)).toBe(600);
+  expect(Math.max(...filled.map(([count]) => count))).toBeLessThanOrEqual(256);
+  expect(Math.max(...filled.map(([, bytes]) => bytes))).toBeLessThanOrEqual(2 ** 20);
+  expect(await bench.clock.until(cache.stats())).toMatchObject({ loads: 600 });
+  await bench.clock.until(cache.getMany(keys));
+  expect(await bench.clock.until(cache.stats())).toMatchObject({ loads: 600 });
+});

@@ -72,7 +72,7 @@ describe('writeScores', () => {
 
   test('of a board that is not loaded takes what does not depend on it', () => {
     const lane = board();
-    for (const op of ['add', 'best'] as const) expect(act(lane, [['set', 'a', 1], [op, 'b', 1]])).toEqual({ kind: 'unloaded', complete: false, cursor: '', doubts: [] });
+    for (const op of ['add', 'best'] as const) expect(act(lane, [['set', 'a', 1], [op, 'b', 1]])).toEqual({ kind: 'unloaded', epoch: 1, complete: false, cursor: '', doubts: [] });
     expect(act(lane, [['set', 'a', 1], ['remove', 'b'], ['remove', 'a']])).toMatchObject({ accepted: 3, pending: 2 });
     expect(range(lane)).toMatchObject({ kind: 'unloaded' });
   });
@@ -119,7 +119,7 @@ describe('fillScores', () => {
 
   test('takes pages one after the other', () => {
     const lane = board();
-    expect(fill(lane, { page: { from: '', next: 'b', rows: [['a', 1], ['b', 2]] } })).toEqual({ kind: 'filled', complete: false, cursor: 'b', doubts: [] });
+    expect(fill(lane, { page: { from: '', next: 'b', rows: [['a', 1], ['b', 2]] } })).toEqual({ kind: 'filled', epoch: 1, complete: false, cursor: 'b', doubts: [] });
     expect(fill(lane, { page: { from: '', next: undefined, rows: [['x', 1]] } })).toMatchObject({ complete: false, cursor: 'b' });
     expect(fill(lane, { page: { from: 'b', next: undefined, rows: [] } })).toMatchObject({ complete: true });
     expect(fill(lane, { page: { from: '', next: 'q', rows: [['x', 1]] } })).toMatchObject({ complete: true });
@@ -152,6 +152,11 @@ describe('fillScores', () => {
     expect(load(lane, [], { generation: 1 + off })).toEqual({ kind: 'stale' });
   });
 
+  test('what was loaded in another epoch is stale', () => {
+    const lane = board();
+    expect(load(lane, [['a', 1]], { epoch: lane.header.epoch - 1 })).toEqual({ kind: 'stale' });
+  });
+
   test('settles the doubts that it knows', () => {
     const lane = board([['a', 1], ['b', 1], ['c', 1]]);
     act(lane, [['set', 'b', 2]]);
@@ -159,7 +164,7 @@ describe('fillScores', () => {
     act(lane, [['set', 'c', 2]]);
     doubtScores(lane.table, ENV, ['a', 'b', 'c', 'd']);
     const result = range(lane);
-    expect(result).toMatchObject({ kind: 'unloaded', complete: true, doubts: [['a', expect.any(String)], ['d', expect.any(String)]] });
+    expect(result).toMatchObject({ kind: 'unloaded', epoch: 1, complete: true, doubts: [['a', expect.any(String)], ['d', expect.any(String)]] });
     const doubts = (result as Unloaded).doubts.map(([member, token]) => ({ member, token, weight: member === 'a' ? 7 : undefined }));
     doubtScores(lane.table, ENV, ['d']);
     expect(fill(lane, { doubts })).toMatchObject({ complete: true, doubts: [['d', expect.any(String)]] });

@@ -57,11 +57,29 @@ export class LmdbScores implements ScoreTable {
       this.#tables.marks.removeSync(this.#lane.read().weights + member);
       return;
     }
+    void this.#tables.marks.put(this.#weights() + member, String(weight));
+    this.#ranking().insert(member, weight);
+  }
+
+  writeWeights(rows: readonly (readonly [string, number])[]): void {
+    const set = this.#weights();
+    const added: (readonly [string, number])[] = [];
+    for (const row of rows) {
+      const [member, weight] = row;
+      if (this.readWeight(member) === undefined) {
+        void this.#tables.marks.put(set + member, String(weight));
+        added.push(row);
+      } else this.writeWeight(member, weight);
+    }
+    this.#ranking().insertAll(added);
+  }
+
+  /** The set of the weights, which is there with its ranking from now on. */
+  #weights(): string {
     if (this.#lane.read().weights === '') {
       this.#lane.change({ weights: this.#lane.newSet(), ranked: Array.from({ length: RANKED_SETS }, () => this.#lane.newSet()) });
     }
-    void this.#tables.marks.put(this.#lane.read().weights + member, String(weight));
-    this.#ranking().insert(member, weight);
+    return this.#lane.read().weights;
   }
 
   rankOf(member: string): number {

@@ -1,4 +1,5 @@
 import type { Database } from 'lmdb';
+import { compareBytes } from '../embedded/byte-order.ts';
 import { after, keyOf } from './keys.ts';
 
 /** One member in so many is a mark on the first level, one mark in so many on the next. */
@@ -38,6 +39,36 @@ export class RankedSet {
       this.#count(level, mark, before);
       this.#count(level, row, count - before + 1);
     }
+  }
+
+  /** Inserts members that are not there: what comes between two marks is counted in one go. */
+  insertAll(members: readonly (readonly [member: string, weight: number])[]): void {
+    const isMark = ([member]: readonly [string, number]): boolean => this.#isMark(1, member);
+    const sorted = members.toSorted(([a, weight], [b, other]) => weight - other || compareBytes(a, b));
+    const rows = sorted.filter((row) => !isMark(row)).map(([member, weight]) => rowOf(member, weight));
+    for (const row of rows) void this.#table.put(this.#members + row, '1');
+    for (const level of LEVELS) this.#countAll(level, rows);
+    for (const [member, weight] of sorted.filter(isMark)) this.insert(member, weight);
+  }
+
+  /** Adds rows, in their order and none of them a mark, to the counts of the marks before them. */
+  #countAll(level: number, rows: readonly string[]): void {
+    const [first] = rows;
+    const last = rows.at(-1);
+    if (first === undefined || last === undefined) return;
+    const set = this.#levels[level - 1] as string;
+    const counts: (readonly [mark: string, count: number])[] = [];
+    let { mark, count } = this.#markBefore(level, first, false);
+    let at = 0;
+    for (const next of this.#table.getRange({ start: set + first, end: set + last })) {
+      const from = at;
+      while (compareBytes(rows[at] as string, keyOf(next.key)) < 0) at++;
+      if (at > from) counts.push([mark, count + at - from]);
+      mark = keyOf(next.key);
+      count = Number(next.value);
+    }
+    counts.push([mark, count + rows.length - at]);
+    for (const [counted, members] of counts) this.#count(level, counted, members);
   }
 
   /** Removes a member that is there with this weight. */

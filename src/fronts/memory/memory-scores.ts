@@ -39,6 +39,10 @@ export class MemoryScores implements ScoreTable {
     this.#ranking.insert(member, weight);
   }
 
+  writeWeights(rows: readonly (readonly [string, number])[]): void {
+    for (const [member, weight] of rows) this.writeWeight(member, weight);
+  }
+
   rankOf(member: string): number {
     return this.#ranking.rankOf(member, this.#weights.get(member) as number);
   }

@@ -17,7 +17,7 @@ import { acknowledgeArgs, acknowledged, adopted, claimed, confirmed, generationP
 import { GarbageCollector } from './garbage.ts';
 import { headerOf, type LaneSteps, type Reply } from './lane-steps.ts';
 import { LaneReader } from './reader.ts';
-import { fillScoresArgs, flightScoresPage, readScoresArgs, scoresFilled, scoresRead, scoresWritten, writeScoresArgs } from './score-steps.ts';
+import { fillScoresArgs, flightScoresPage, partsOfScores, readScoresArgs, scoresFilled, scoresRead, scoresWritten, writeScoresArgs } from './score-steps.ts';
 import type { ScriptName } from './scripts.ts';
 import { done, endFillArgs, finishIntentArgs, inspected, inspectScript, named, slotsFound, slotWithTtl, writeArgs, written } from './slot-steps.ts';
 import { appendArgs, appended, deltasPage, filled, incrementArgs, incremented, logPart, totalsArgs } from './shape-steps.ts';
@@ -120,7 +120,10 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async fillScores(lane: number, loaded: LoadedScores): Promise<FillScoresResult> {
-    return scoresFilled(await this.#step(lane, 'fillScores', (incarnation) => fillScoresArgs(loaded, incarnation)), loaded);
+    const fill = async (part: LoadedScores) => scoresFilled(await this.#step(lane, 'fillScores', (incarnation) => fillScoresArgs(part, incarnation)), part);
+    // All are sent at once; where one is not put in, those after it do not begin where the board is.
+    const results = await Promise.all(partsOfScores(loaded).map(fill));
+    return results.find(({ kind }) => kind !== 'filled') ?? (results.at(-1) as FillScoresResult);
   }
 
   async readScores(lane: number, shape: Shape, query: ScoreQuery): Promise<ScoreRows | BoardRefusal> {

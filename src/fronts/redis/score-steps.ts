@@ -1,6 +1,6 @@
 import { WEIGHT_MAX, type BoardRefusal, type FillScoresResult, type FlightScoresResult, type LoadedScores, type ScoreBatch, type ScoreOp, type ScoreOutcome, type ScoreQuery, type ScoreResult, type ScoreRows } from '../../core/lane-scores.ts';
 import type { Shape } from '../../core/lane.ts';
-import type { BoardLoad, Doubt } from '../../core/score-table.ts';
+import type { BoardProgress } from '../../core/score-table.ts';
 import type { Reply } from './lane-steps.ts';
 import { full, refusal } from './shape-steps.ts';
 
@@ -24,6 +24,24 @@ export function scoresWritten(reply: Reply, { shape }: ScoreBatch): ScoreResult 
 
 const outcomeOf = (weight: string | number): ScoreOutcome => (weight === '' ? undefined : weight === BEYOND ? 'beyond' : Number(weight));
 
+/** Rows that one script puts on the board: 2 ms on a board of a million. */
+const FILL_ROWS_MAX = 500;
+
+/** What was loaded, in parts of which each begins where the one before it ends. */
+export function partsOfScores(loaded: LoadedScores): LoadedScores[] {
+  const { page, ...rest } = loaded;
+  if (page === undefined || page.rows.length <= FILL_ROWS_MAX) return [loaded];
+  const parts: LoadedScores[] = [];
+  let { from } = page;
+  for (let at = 0; at < page.rows.length; at += FILL_ROWS_MAX) {
+    const rows = page.rows.slice(at, at + FILL_ROWS_MAX);
+    const next = at + FILL_ROWS_MAX < page.rows.length ? (rows.at(-1) as readonly [string, number])[0] : page.next;
+    parts.push({ ...rest, page: { from, next, rows } });
+    from = next ?? '';
+  }
+  return parts;
+}
+
 export function fillScoresArgs({ generation, epoch, shape, page, doubts = [] }: LoadedScores, incarnation: string): string[] {
   const args = [incarnation, shape, String(generation), String(epoch), page === undefined ? '' : '1', page?.from ?? '', page?.next ?? '', page !== undefined && page.next === undefined ? '1' : '', String(doubts.length)];
   for (const { member, token, weight } of doubts) args.push(member, token, weight === undefined ? '' : String(weight));
@@ -33,7 +51,7 @@ export function fillScoresArgs({ generation, epoch, shape, page, doubts = [] }: 
 
 export function scoresFilled(reply: Reply, { shape }: LoadedScores): FillScoresResult {
   if (reply[0] === 'stale') return { kind: 'stale' };
-  return reply[0] === 'filled' ? { kind: 'filled', ...loadOf(reply) } : refusal(reply, shape);
+  return reply[0] === 'filled' ? { kind: 'filled', ...progressOf(reply) } : refusal(reply, shape);
 }
 
 export function readScoresArgs(shape: Shape, query: ScoreQuery, incarnation: string): string[] {
@@ -59,10 +77,10 @@ export function flightScoresPage(reply: Reply): FlightScoresResult {
   return { kind: 'scores', next: reply[1] as string, rows };
 }
 
-const boardRefusal = (reply: Reply, shape: Shape): BoardRefusal => (reply[0] === 'unloaded' ? { kind: 'unloaded', ...loadOf(reply) } : refusal(reply, shape));
+const boardRefusal = (reply: Reply, shape: Shape): BoardRefusal => (reply[0] === 'unloaded' ? { kind: 'unloaded', ...progressOf(reply) } : refusal(reply, shape));
 
-function loadOf([, complete, cursor, doubts]: Reply): BoardLoad & { readonly doubts: readonly Doubt[] } {
-  return { complete: complete === 1, cursor: cursor as string, doubts: pairs(doubts as string[]) };
+function progressOf([, epoch, complete, cursor, doubts]: Reply): BoardProgress {
+  return { epoch: epoch as number, complete: complete === 1, cursor: cursor as string, doubts: pairs(doubts as string[]) };
 }
 
 function pairs(flat: readonly string[]): (readonly [string, string])[] {

@@ -19,6 +19,10 @@ export interface Table {
   write(rows: Map<string, string>, mutation: Mutation): void;
 }
 
+/** A page of a leaderboard is often slow on its way: what is stored meanwhile makes it too late. */
+const SLOW_PAGE_CHANCE = 0.3;
+const SLOW_PAGE_MS_MAX = 60;
+
 /** Asks for all rows. */
 const EVERY = 'every row';
 const fenceOf = (lane: number): string => `fence of ${lane}`;
@@ -104,17 +108,21 @@ export class ShapeDatabase extends SimDatabase {
 /** One process's sessions with it. */
 export class ShapeSession extends SimSession {
   readonly holds: 'counters' | 'log' | 'scores';
-  readonly #pageMax: number;
+  readonly #world: Surroundings;
+  readonly #process: SimProcess;
 
   constructor(world: Surroundings, database: ShapeDatabase, process: SimProcess, holds: 'counters' | 'log' | 'scores') {
     super(world, database, process);
     this.holds = holds;
-    this.#pageMax = world.setup.keysPerStep;
+    this.#world = world;
+    this.#process = process;
   }
 
   override async attach(): Promise<LaneStore> {
     const attached = await super.attach();
-    const pageMax = this.#pageMax;
+    const { prng, setup } = this.#world;
+    const { clock } = this.#process;
+    const pageMax = setup.keysPerStep;
     return {
       ...attached,
       async loadTotals(lanes, keys) {
@@ -125,6 +133,7 @@ export class ShapeSession extends SimSession {
       },
       async loadScores(page) {
         const found = await attached.load([EVERY, fenceOf(0)]);
+        if (prng.chance(SLOW_PAGE_CHANCE)) await new Promise<void>((resolve) => clock.after(prng.between(0, SLOW_PAGE_MS_MAX), resolve, true));
         const generation = Number(found.get(fenceOf(0)));
         found.delete(fenceOf(0));
         // Its order is its own, and a page as long as it likes.

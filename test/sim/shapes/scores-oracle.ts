@@ -145,7 +145,8 @@ export class ScoresOracle extends ShapeOracle {
     super.rewound(before, tables);
     const seq = tables[0]?.header?.seq ?? 0;
     for (const [member, changes] of this.#changes) this.#changes.set(member, changes.filter((change) => change.seq <= seq));
-    // The front may be as it was before it was told.
+    // The front may be as it was before it was told, unless it is empty: then all that it shows was read since.
+    if (tables[0]?.header === undefined) this.#redeemed.clear();
     for (const redeemed of this.#redeemed.values()) redeemed.toldStep = Number.POSITIVE_INFINITY;
     this.#boards.became(undefined, this.#step());
   }

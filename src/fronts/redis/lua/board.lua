@@ -36,8 +36,8 @@ local function begin(board)
   end
 end
 
-local function unloaded(board)
-  return { 'unloaded', loadOf(board) }
+local function unloaded(board, epoch)
+  return { 'unloaded', epoch, loadOf(board) }
 end
 
 local function isKnown(board)

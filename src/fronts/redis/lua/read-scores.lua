@@ -2,14 +2,14 @@
 -- KEYS  1 header
 -- ARGV  1 incarnation, 2 shape, then 'range', the first rank and how many; or 'around', the member and how many on either side;
 --       or 'scores' and members
--- Gives { 'rows', rank of the first, { member and weight in turn } } | { 'unloaded', complete, cursor, doubts }
+-- Gives { 'rows', rank of the first, { member and weight in turn } } | { 'unloaded', epoch, complete, cursor, doubts }
 --       | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(rows + log members)
 local h = entered(ARGV[1])
 if not h then return unrecovered() end
 if h.shape ~= ARGV[2] then return { 'misshapen', h.shape } end
 local board = boardOf(ARGV[1])
-if not isKnown(board) then return unloaded(board) end
+if not isKnown(board) then return unloaded(board, h.epoch) end
 -- The first member of the set is the mark that it is complete.
 local function range(first, count)
   if count <= 0 then return { 'rows', first, {} } end

@@ -3,7 +3,7 @@
 -- ARGV  1 incarnation, 2 shape, 3 bytes of the distinct members, 4 entries max, 5 bytes max, 6 limit of a weight, then triples
 --       of operation ('s' set, 'b' best, 'a' add, 'r' remove), member and weight
 -- Gives { 'accepted', seq, epoch, pending, entries, bytes, mutations, { weight after each operation, '' where it is not on the
---       board, '!' where it was refused } } | { 'full', entries, bytes } | { 'unloaded', complete, cursor, doubts }
+--       board, '!' where it was refused } } | { 'full', entries, bytes } | { 'unloaded', epoch, complete, cursor, doubts }
 --       | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n log members); eight calls, of them four with n members. Whole weights are given as numbers, others as text
 -- Refused for want of memory before anything is written.
@@ -19,7 +19,7 @@ local known = isKnown(board)
 -- The distinct members, and the place of each operation's.
 local members, places, placeOf, count = {}, {}, {}, 0
 for i = 7, #ARGV, 3 do
-  if not known and (ARGV[i] == 'a' or ARGV[i] == 'b') then return unloaded(board) end
+  if not known and (ARGV[i] == 'a' or ARGV[i] == 'b') then return unloaded(board, epoch) end
   local member = ARGV[i + 1]
   local place = placeOf[member]
   if not place then
