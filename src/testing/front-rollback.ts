@@ -130,11 +130,11 @@ export function testRollback(recovered: Register): void {
     await set(['c', 3]);
     assert.equal((await lanes.recover(0, { fence: fence({ epoch: 2 }), owner: 'me', leaseMs: LONG_MS, forget: true })).kind, 'stopped');
     const top = { kind: 'range', from: 0, count: 10 } as const;
-    assert.deepEqual(await lanes.readScores(0, 'scores', top), { kind: 'unloaded', complete: false, cursor: '', doubts: [] });
+    assert.deepEqual(await lanes.readScores(0, 'scores', top), { kind: 'unloaded', epoch: 2, complete: false, cursor: '', doubts: [] });
     assert.equal((await fill(0, 2)).kind, 'stopped', 'the fence is not there yet');
     recoveredAs('current', await lanes.recover(0, { fence: fenceOf(cut.flight, 3), owner: 'me', leaseMs: LONG_MS }));
     assert.deepEqual(await fill(1, 1), { kind: 'stale' }, 'from before the restore');
-    assert.deepEqual(await fill(1, 3), { kind: 'filled', complete: true, cursor: '', doubts: [] });
+    assert.deepEqual(await fill(1, 3), { kind: 'filled', epoch: 3, complete: true, cursor: '', doubts: [] });
     assert.deepEqual(await lanes.readScores(0, 'scores', top), { kind: 'rows', first: 0, rows: [['b', 2], ['c', 3], ['a', 50]] });
   });
 }
