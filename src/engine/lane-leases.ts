@@ -71,8 +71,10 @@ export class LaneLeases {
     this.#onWork();
   }
 
-  /** The lane is another worker's, or in need of recovery: a look decides. */
+  /** The lane is another worker's, or in need of recovery: a look decides, or the one that is under way. */
   disown(lane: FlushLane): void {
+    // Late news of the epoch before: whatever took the lane away then, it is being taken again.
+    if (lane.state === 'taking') return;
     lane.become('foreign');
     lane.renewedAt = Number.NEGATIVE_INFINITY;
     if (!this.#stopped) this.#context.clock.soon(() => void this.#look(lane).then(this.#onWork));
