@@ -55,10 +55,10 @@ export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteR
       const old = table.readSlot(key);
       if (old !== undefined) table.freeze(key, old);
     }
-    if (table.addPending(key)) added++;
-    else grown -= bytesAt(table, key);
+    const before = table.writeDirty(key, slot);
+    if (before === undefined) added++;
+    else grown -= Buffer.byteLength(before);
     grown += Buffer.byteLength(slot);
-    table.writeSlot(key, slot);
     if (slot === TOMBSTONE) tombstones++;
     const ttl = batch.ttls?.get(i);
     if (ttl !== undefined) table.writeTtl(key, ttl);
@@ -91,8 +91,6 @@ function mayNotFit({ keys, slots, maxEntries, maxBytes }: WriteBatch, entries: n
   return entries + keys.length > maxEntries || most > maxBytes;
 }
 
-const bytesAt = (table: LaneTable, key: string): number => Buffer.byteLength(table.readSlot(key) ?? '');
-
 /** What a batch adds to the lane: by key, and together. A key counts with its present value. */
 function measure(table: LaneTable, { keys, slots }: WriteBatch): { fresh: boolean[]; growth: number[]; added: number; grown: number } {
   const fresh: boolean[] = [];
@@ -102,7 +100,7 @@ function measure(table: LaneTable, { keys, slots }: WriteBatch): { fresh: boolea
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i] as string;
     const isFresh = !table.hasPending(key);
-    const bytes = Buffer.byteLength(slots[i] as string) - (isFresh ? 0 : bytesAt(table, key));
+    const bytes = Buffer.byteLength(slots[i] as string) - (isFresh ? 0 : Buffer.byteLength(table.readSlot(key) ?? ''));
     fresh.push(isFresh);
     growth.push(bytes);
     if (isFresh) added++;

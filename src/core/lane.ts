@@ -141,8 +141,11 @@ export interface LaneTable {
   expireSlot(key: string, expiresAtMs: number): void;
   removeSlot(key: string): void;
 
-  /** Marks a key dirty; true when it was not. */
-  addPending(key: string): boolean;
+  /**
+   * Replaces the slot by one that never expires, and marks the key dirty. Returns the slot of a key that was dirty already, '' if it
+   * had none, and undefined for a key that was not.
+   */
+  writeDirty(key: string, raw: string): string | undefined;
   hasPending(key: string): boolean;
   /** Turns the pending marks, deltas, appends and scores into the flight's, in constant time. There is no flight before. */
   cutPending(): void;

@@ -147,11 +147,11 @@ export class SimTable implements LaneTable {
     this.#slots.own.delete(key);
   }
 
-  addPending(key: string): boolean {
-    if (this.pending.has(key)) return false;
-    this.version++;
-    this.#pending.own.add(key);
-    return true;
+  writeDirty(key: string, raw: string): string | undefined {
+    const before = this.pending.has(key) ? (this.readSlot(key) ?? '') : undefined;
+    this.writeSlot(key, raw);
+    if (before === undefined) this.#pending.own.add(key);
+    return before;
   }
 
   hasPending(key: string): boolean {

@@ -1,4 +1,4 @@
-import type { Key } from 'lmdb';
+import { asBinary, type Key } from 'lmdb';
 import type { LaneHeader } from '../../core/lane.ts';
 import type { EmbeddedTable } from '../embedded/lanes.ts';
 import { sweepTime } from '../embedded/sweeper.ts';
@@ -31,6 +31,10 @@ function parseRow(text: string): LaneRow {
   // JSON has no word for it, and a row of an earlier version has no scores.
   return { ...NO_ROW, ...row, header: row.header && { ...row.header, flight: row.header.flight } };
 }
+
+/** A mark says by being there. Made into bytes once; its type is that of the table, which it is read as. */
+const MARK = asBinary(Buffer.from('1')) as unknown as string;
+const UNLESS_THERE = { noOverwrite: true };
 
 /** No row has this text. */
 const UNKNOWN = '?';
@@ -171,8 +175,14 @@ export class LmdbTable implements EmbeddedTable {
 
   // Marks.
 
-  addPending(key: string): boolean {
-    return this.#tables.marks.putSync(this.#read().pending + key, '1', { noOverwrite: true }) as unknown as boolean;
+  writeDirty(key: string, raw: string): string | undefined {
+    const { slots, marks } = this.#tables;
+    const row = this.#slots + key;
+    // Putting the mark tells whether it was there.
+    const isFresh = marks.putSync(this.#read().pending + key, MARK, UNLESS_THERE) as unknown as boolean;
+    const before = isFresh ? undefined : (slots.get(row) ?? '');
+    void slots.put(row, raw, 0);
+    return before;
   }
 
   hasPending(key: string): boolean {

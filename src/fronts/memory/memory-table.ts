@@ -3,6 +3,20 @@ import type { EmbeddedTable } from '../embedded/lanes.ts';
 import { sweepTime } from '../embedded/sweeper.ts';
 import { MemoryScores } from './memory-scores.ts';
 
+/** What is kept of a key: one look-up finds its slot, its expiry and its mark. */
+interface Entry {
+  readonly key: string;
+  /** Undefined when a marked key has no slot. */
+  raw: string | undefined;
+  expiresAtMs: number | undefined;
+  /** The set of marks that the key is in, or was in last. */
+  set: number;
+}
+
+/** Where a key is that has no mark, and the set of a flight that is not there. */
+const UNMARKED = 0;
+const NO_FLIGHT = -1;
+
 /** A lane's table in plain maps. */
 export class MemoryTable implements EmbeddedTable {
   nowMs = 0;
@@ -10,16 +24,17 @@ export class MemoryTable implements EmbeddedTable {
   readonly #runId: string;
   readonly #onDue: (atMs: number) => void;
   #header: LaneHeader | undefined;
-  #slots = new Map<string, string>();
-  #expiries = new Map<string, number>();
+  #entries = new Map<string, Entry>();
   /** Keys to look at, by when; a key may be in several. */
   readonly #due = new Map<number, Set<string>>();
-  #pending = new Set<string>();
-  #flight = new Set<string>();
-  /** The flight's keys in the order of the scan, as far as it has come: a cursor is a place in it. */
-  #scanned: string[] = [];
-  #unscanned: Iterator<string> | undefined;
-  #untaken: Iterator<string> | undefined;
+  /** Sets of marks have numbers, each its own, and the keys that were put into them in that order. */
+  #pendingSet = 1;
+  #flightSet = NO_FLIGHT;
+  #pending: Entry[] = [];
+  /** Marks are taken out of it by being changed; its order is that of the scan. */
+  #flight: readonly Entry[] = [];
+  /** Those before this place are taken. */
+  #untaken = 0;
   #frozen = new Map<string, string>();
   #frozenKeys: string[] = [];
   #ttls = new Map<string, number>();
@@ -49,35 +64,51 @@ export class MemoryTable implements EmbeddedTable {
   }
 
   readSlot(key: string): string | undefined {
-    if (this.#expiries.size > 0 && (this.#expiries.get(key) ?? Number.POSITIVE_INFINITY) <= this.nowMs) {
-      this.removeSlot(key);
-      return undefined;
-    }
-    return this.#slots.get(key);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    if (!this.#isExpired(entry)) return entry.raw;
+    this.#remove(entry);
+    return undefined;
   }
 
   readExpiry(key: string): number | undefined {
-    const expiresAtMs = this.#expiries.get(key);
-    return expiresAtMs === undefined || expiresAtMs <= this.nowMs ? undefined : expiresAtMs;
+    const entry = this.#entries.get(key);
+    return entry === undefined || this.#isExpired(entry) ? undefined : entry.expiresAtMs;
+  }
+
+  #isExpired({ expiresAtMs }: Entry): boolean {
+    return expiresAtMs !== undefined && expiresAtMs <= this.nowMs;
   }
 
   writeSlot(key: string, raw: string, expiresAtMs?: number): void {
-    this.#slots.set(key, raw);
-    if (expiresAtMs !== undefined) this.#expire(key, expiresAtMs);
-    else if (this.#expiries.size > 0) this.#expiries.delete(key);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) this.#entries.set(key, { key, raw, expiresAtMs, set: UNMARKED });
+    else {
+      entry.raw = raw;
+      entry.expiresAtMs = expiresAtMs;
+    }
+    if (expiresAtMs !== undefined) this.#putDue(key, expiresAtMs);
   }
 
   expireSlot(key: string, expiresAtMs: number): void {
-    if (this.#slots.has(key)) this.#expire(key, expiresAtMs);
+    const entry = this.#entries.get(key);
+    if (entry?.raw === undefined) return;
+    entry.expiresAtMs = expiresAtMs;
+    this.#putDue(key, expiresAtMs);
   }
 
   removeSlot(key: string): void {
-    this.#slots.delete(key);
-    this.#expiries.delete(key);
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) this.#remove(entry);
   }
 
-  #expire(key: string, expiresAtMs: number): void {
-    this.#expiries.set(key, expiresAtMs);
+  #remove(entry: Entry): void {
+    entry.raw = undefined;
+    entry.expiresAtMs = undefined;
+    if (entry.set !== this.#pendingSet && entry.set !== this.#flightSet) this.#entries.delete(entry.key);
+  }
+
+  #putDue(key: string, expiresAtMs: number): void {
     const at = sweepTime(expiresAtMs, this.nowMs);
     let keys = this.#due.get(at);
     if (keys === undefined) {
@@ -89,6 +120,7 @@ export class MemoryTable implements EmbeddedTable {
 
   /** Looks at up to `limit` keys that were due by now and removes the slots that have expired. */
   sweep(nowMs: number, limit: number): { readonly looked: number; readonly nextAtMs: number } {
+    this.nowMs = nowMs;
     let looked = 0;
     let nextAtMs = Number.POSITIVE_INFINITY;
     for (const [at, keys] of this.#due) {
@@ -97,7 +129,7 @@ export class MemoryTable implements EmbeddedTable {
           if (looked >= limit) break;
           looked++;
           keys.delete(key);
-          if ((this.#expiries.get(key) ?? Number.POSITIVE_INFINITY) <= nowMs) this.removeSlot(key);
+          this.readSlot(key);
         }
         if (keys.size === 0) this.#due.delete(at);
       }
@@ -106,20 +138,33 @@ export class MemoryTable implements EmbeddedTable {
     return { looked, nextAtMs };
   }
 
-  addPending(key: string): boolean {
-    const before = this.#pending.size;
-    this.#pending.add(key);
-    return this.#pending.size > before;
+  writeDirty(key: string, raw: string): string | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) {
+      const fresh: Entry = { key, raw, expiresAtMs: undefined, set: this.#pendingSet };
+      this.#entries.set(key, fresh);
+      this.#pending.push(fresh);
+      return undefined;
+    }
+    const before = entry.raw;
+    entry.raw = raw;
+    entry.expiresAtMs = undefined;
+    if (entry.set === this.#pendingSet) return before ?? '';
+    entry.set = this.#pendingSet;
+    this.#pending.push(entry);
+    return undefined;
   }
 
   hasPending(key: string): boolean {
-    return this.#pending.has(key);
+    return this.#entries.get(key)?.set === this.#pendingSet;
   }
 
   cutPending(): void {
     this.#flight = this.#pending;
-    this.#pending = new Set();
-    this.#restartScan();
+    this.#flightSet = this.#pendingSet;
+    this.#untaken = 0;
+    this.#pending = [];
+    this.#pendingSet += 1;
     this.#flightDeltas = this.#deltas;
     this.#deltas = new Map();
     this.#scannedDeltas = undefined;
@@ -129,49 +174,45 @@ export class MemoryTable implements EmbeddedTable {
   }
 
   hasFlight(key: string): boolean {
-    return this.#flight.has(key);
+    return this.#entries.get(key)?.set === this.#flightSet;
   }
 
   takeFlight(key: string): boolean {
-    return this.#flight.delete(key);
+    const entry = this.#entries.get(key);
+    if (entry?.set !== this.#flightSet) return false;
+    this.#unmark(entry);
+    return true;
+  }
+
+  #unmark(entry: Entry): void {
+    entry.set = UNMARKED;
+    if (entry.raw === undefined) this.#entries.delete(entry.key);
   }
 
   takeFlightChunk(limit: number): string[] {
     const keys: string[] = [];
-    // Not from the beginning each time: a set keeps a place for what was taken out of it.
-    this.#untaken ??= this.#flight.values();
-    while (keys.length < limit) {
-      const { value, done } = this.#untaken.next();
-      if (done === true) break;
-      keys.push(value);
-      this.#flight.delete(value);
+    for (; keys.length < limit && this.#untaken < this.#flight.length; this.#untaken++) {
+      const entry = this.#flight[this.#untaken] as Entry;
+      if (entry.set !== this.#flightSet) continue;
+      keys.push(entry.key);
+      this.#unmark(entry);
     }
+    if (this.#untaken === this.#flight.length) this.dropFlight();
     return keys;
   }
 
   dropFlight(): void {
-    this.#flight = new Set();
-    this.#restartScan();
-  }
-
-  #restartScan(): void {
-    this.#untaken = undefined;
-    this.#scanned = [];
-    this.#unscanned = undefined;
+    this.#flight = [];
+    this.#flightSet = NO_FLIGHT;
+    this.#untaken = 0;
   }
 
   scanFlight(cursor: string, limit: number): { readonly keys: readonly string[]; readonly next: string } {
-    this.#unscanned ??= this.#flight.values();
     const from = cursor === '' ? 0 : Number(cursor);
     const to = from + limit;
-    while (this.#scanned.length < to) {
-      const { value, done } = this.#unscanned.next();
-      if (done === true) break;
-      this.#scanned.push(value);
-    }
-    const page = this.#scanned.slice(from, to);
-    // Taken out since the scan came by: a second scan must not give them the value that they have now.
-    return { keys: page.filter((key) => this.#flight.has(key)), next: page.length < limit ? '' : String(to) };
+    // Taken out since the cut: they must not be given the value that they have now.
+    const page = this.#flight.slice(from, to).filter(({ set }) => set === this.#flightSet);
+    return { keys: page.map(({ key }) => key), next: this.#flight.length < to ? '' : String(to) };
   }
 
   freeze(key: string, raw: string): void {
@@ -241,15 +282,14 @@ export class MemoryTable implements EmbeddedTable {
   }
 
   forgetClean(stored: boolean): void {
-    for (const key of this.#slots.keys()) if (!this.#pending.has(key) && (stored || !this.#flight.has(key))) this.removeSlot(key);
+    for (const entry of this.#entries.values()) if (entry.set !== this.#pendingSet && (stored || entry.set !== this.#flightSet)) this.#remove(entry);
     this.scores.forgetBoard();
   }
 
   clear(): void {
-    this.#slots = new Map();
-    this.#expiries = new Map();
+    this.#entries = new Map();
     this.#due.clear();
-    this.#pending = new Set();
+    this.#pending = [];
     this.#ttls = new Map();
     this.#deltas = new Map();
     this.#log = [];

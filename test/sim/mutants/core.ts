@@ -7,11 +7,11 @@ const SLOTS = 'src/core/lane-slots.ts';
 
 export const CORE_MUTANTS: readonly Mutant[] = [
   { name: 'run not checked', file: 'src/core/lane.ts', find: 'header.runId !== env.runId || ', replace: '', why: 'a front that was restarted takes writes before it is recovered' },
-  { name: 'dirty value expires', file: WRITE, find: 'table.writeSlot(key, slot);', replace: 'table.writeSlot(key, slot, table.nowMs + 1000);', why: 'it is gone before it is stored' },
+  { name: 'dirty value expires', file: WRITE, find: 'table.writeDirty(key, slot);', replace: 'table.writeDirty(key, slot); table.expireSlot(key, table.nowMs + 1000);', why: 'it is gone before it is stored' },
   { name: 'own ttl before the acknowledgement', file: WRITE, find: 'table.writeTtl(key, ttl);', replace: 'table.expireSlot(key, table.nowMs + ttl);', why: 'a dirty value expires' },
   { name: 'old value not frozen', file: WRITE, find: 'table.freeze(key, old);', replace: 'void old;', why: 'what was overwritten during its flush is in no generation' },
   { name: 'mark stays in flight', file: WRITE, find: 'table.takeFlight(key) &&', replace: 'table.hasFlight(key) &&', why: 'the flush reads a value from after its cut' },
-  { name: 'pending counted twice', file: WRITE, find: 'if (table.addPending(key)) added++;', replace: 'added++; if (table.addPending(key));', why: 'the lane is full before it is' },
+  { name: 'pending counted twice', file: WRITE, find: 'if (before === undefined) added++;', replace: 'added++; if (before === undefined);', why: 'the lane is full before it is' },
   { name: 'one seq for a whole batch', file: WRITE, find: 'const seq = header.seq + batch.accepted;', replace: 'const seq = header.seq + 1;', why: 'writes share a position' },
   { name: 'tombstones not counted', file: WRITE, find: 'if (slot === TOMBSTONE) tombstones++;', replace: '', why: 'a tombstone stays in the front for ever' },
 
