@@ -9,7 +9,7 @@ interface Kept extends DeadLetter {
 export class MemoryLetters {
   readonly #cache: string;
   readonly #nowMs: () => number;
-  readonly #letters = new Map<string, Kept>();
+  #letters = new Map<string, Kept>();
   #lastId = 0;
 
   constructor(cache: string, nowMs: () => number) {
@@ -20,6 +20,12 @@ export class MemoryLetters {
   /** Every letter, oldest first. */
   get all(): readonly DeadLetter[] {
     return [...this.#letters.values()];
+  }
+
+  /** Remembers the letters as they are. What is returned restores that. */
+  snapshot(): () => void {
+    const letters = new Map(this.#letters);
+    return () => void (this.#letters = new Map(letters));
   }
 
   /** Keeps a row that was refused with its generation; returns the id of its letter. */

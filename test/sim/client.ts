@@ -9,6 +9,9 @@ import type { Theme } from './theme.ts';
 
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
 
+/** Between two dead letters that a process has tried again. */
+const REDRIVE_MS_MAX = 150;
+
 /** What a caller has to live with. */
 const EXPECTED: ReadonlySet<MillraceErrorCode> = new Set(['MILLRACE_FRONT_UNAVAILABLE', 'MILLRACE_STORE_UNAVAILABLE', 'MILLRACE_REJECTED', 'MILLRACE_LOST', 'MILLRACE_CLOSED', 'MILLRACE_FULL']);
 
@@ -77,6 +80,7 @@ export class Client {
     this.cache.on('error', ({ error }) => world.expect(error));
     this.cache.on('stopped', ({ error }) => world.expect(error));
     for (let i = 0; i < setup.workers; i++) void this.#work();
+    if (world.redrives === true) void this.#operate();
   }
 
   get isUsable(): boolean {
@@ -114,6 +118,35 @@ export class Client {
         this.#world.expect(error);
       }
       this.busy.delete(doing);
+    }
+  }
+
+  /** Somebody has seen to what the store refused, again and again. */
+  async #operate(): Promise<void> {
+    const { prng } = this.#world;
+    for (;;) {
+      await new Promise<void>((resolve) => this.process.clock.after(prng.between(0, REDRIVE_MS_MAX), resolve));
+      if (this.#world.ending || this.closed) return;
+      const doing = `redrive since ${Math.round(this.#world.scheduler.nowMs)} ms`;
+      this.busy.add(doing);
+      await this.#redrive().catch((error: unknown) => this.#world.expect(error));
+      this.busy.delete(doing);
+    }
+  }
+
+  async #redrive(): Promise<void> {
+    const { prng, oracle, journal } = this.#world;
+    const dead = await this.cache.deadLetters.list({ state: 'dead' });
+    if (dead.length === 0) return;
+    const letter = prng.pick(dead);
+    try {
+      const { outcome } = await this.cache.deadLetters.redrive(letter.id, { timeout: prng.pick([0, 50, 2_000]) });
+      journal.count(`redrive: ${outcome}`);
+      if (outcome !== 'scheduled') oracle.checkRedriven(this.process.name, letter, outcome);
+    } catch (error) {
+      // Somebody else was quicker.
+      if (!isMillraceError(error) || error.code !== 'MILLRACE_KEY') throw error;
+      journal.count('redrive: gone');
     }
   }
 

@@ -51,7 +51,7 @@ export class Ending {
       this.#world.until(() => false, TELL_MS);
     }
     if (setup.policy === 'write-behind') {
-      oracle.checkDrained(server.tables, setup.ttlMs !== undefined, database.rows, scheduler.nowMs < FINISHED_KEPT_MS ? database.letters.all.length : undefined);
+      oracle.checkDrained(server.tables, setup.ttlMs !== undefined, database.rows, scheduler.nowMs < FINISHED_KEPT_MS ? database.letters.all.length + database.removed : undefined);
       this.#checkLosses();
       this.#all('a receipt never settled', living, (client) => client.askLate(LATE_RECEIPTS));
       if (theme.isCounted) this.#checkCounters(living);

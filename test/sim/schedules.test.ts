@@ -34,6 +34,7 @@ const BRANCHES = [
   ...['true', 'false'].map((is) => `beginEpoch: ${is}`),
   ...['stored', 'MILLRACE_LOST', 'MILLRACE_REJECTED'].map((fate) => `receipt: ${fate}`),
   'rolled back: stopped',
+  ...['redriven', 'scheduled', 'superseded'].map((outcome) => `redrive: ${outcome}`),
   ...['write-behind', 'write-through', 'cache-aside'].map((policy) => `policy: ${policy}`),
 ];
 

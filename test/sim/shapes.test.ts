@@ -12,16 +12,16 @@ const SCHEDULES_MAX = 2_000;
 const SCHEDULES_MIN = 500;
 const BUDGET_MS = 20_000;
 const FIRST_SEED = 1;
-/** All are found within some hundreds. */
-const HUNT_SCHEDULES = 2_000;
+/** Nearly all are found within some hundreds. */
+const HUNT_SCHEDULES = 4_000;
 const THREADS = Math.min(2, availableParallelism());
 
 /** What the protocol can answer of a shape, and what a receipt can tell. */
-const BOTH = ['cut: cut', 'cut: refused', 'commit: applied', 'commit: fenced', 'acknowledge: done', 'acknowledge: refused', 'recover: created', 'recover: current', 'recover: behind', 'retry: retried', 'receipt: stored', 'receipt: MILLRACE_LOST', 'receipt: MILLRACE_REJECTED'];
+const BOTH = ['cut: cut', 'cut: refused', 'commit: applied', 'commit: fenced', 'acknowledge: done', 'acknowledge: refused', 'recover: created', 'recover: current', 'recover: behind', 'retry: retried', 'receipt: stored', 'receipt: MILLRACE_LOST', 'receipt: MILLRACE_REJECTED', 'redrive: redriven', 'redrive: scheduled', 'recover: stopped', 'rolled back: stopped'];
 const BRANCHES: Readonly<Record<ShapeName, readonly string[]>> = {
   counters: [...BOTH, 'increment: accepted', 'increment: full', 'increment: unrecovered', 'increment: unsettled', 'fillTotals: totals', 'fillTotals: stale', 'fillTotals: unrecovered', 'readDeltas: deltas', 'readDeltas: refused'],
   log: [...BOTH, 'append: accepted', 'append: full', 'append: unrecovered', 'readLog: entries', 'readLog: refused'],
-  scores: [...BOTH, 'writeScores: accepted', 'writeScores: full', 'writeScores: unrecovered', 'writeScores: unloaded', 'fillScores: filled', 'fillScores: stale', 'fillScores: unrecovered', 'readScores: rows', 'readScores: unloaded', 'readFlightScores: scores', 'readFlightScores: refused', 'invalidate: done'],
+  scores: [...BOTH, 'writeScores: accepted', 'writeScores: full', 'writeScores: unrecovered', 'writeScores: unloaded', 'fillScores: filled', 'fillScores: stale', 'fillScores: unrecovered', 'readScores: rows', 'readScores: unloaded', 'readFlightScores: scores', 'readFlightScores: refused', 'invalidate: done', 'redrive: superseded'],
 };
 
 /**

@@ -23,12 +23,14 @@ export class SimDatabase {
   rows = new Map<string, string>();
   fences: Fence[];
   readonly letters: MemoryLetters;
+  /** Letters that a redrive has removed, because a later write had replaced them. */
+  removed = 0;
   down = false;
   /** How often an earlier state was restored: transactions of before are gone with it. */
   restores = 0;
   slowMs = 0;
   /** As it was before each of the last commits. */
-  readonly #copies: { readonly rows: ReadonlyMap<string, string>; readonly fences: readonly Fence[] }[] = [];
+  readonly #copies: { readonly rows: ReadonlyMap<string, string>; readonly fences: readonly Fence[]; readonly restore: () => void }[] = [];
   /** What becomes of the next commits. */
   readonly commitFaults: CommitFault[] = [];
 
@@ -45,8 +47,25 @@ export class SimDatabase {
     this.restores++;
     this.rows = new Map(copy.rows);
     this.fences = [...copy.fences];
-    this.#world.oracle.rolledBack(this.rows, this.fences);
+    copy.restore();
     return true;
+  }
+
+  /** A copy of the present state is kept. */
+  protected copy(): void {
+    const letters = this.letters.snapshot();
+    const judged = this.copyJudged();
+    const restore = (): void => {
+      letters();
+      judged();
+    };
+    this.#copies.push({ rows: new Map(this.rows), fences: [...this.fences], restore });
+    if (this.#copies.length > COPIES_KEPT) this.#copies.shift();
+  }
+
+  /** What takes whoever judges back to the present state. */
+  protected copyJudged(): () => void {
+    return () => this.#world.oracle.rolledBack(this.rows, this.fences);
   }
 
   load(keys: readonly string[]): Map<string, string> {
@@ -91,8 +110,7 @@ export class SimDatabase {
       return verdict === undefined ? [] : [{ lane: generation.lane, verdict, fence }];
     });
     if (fenced.length > 0) return { kind: 'fenced', lanes: fenced };
-    this.#copies.push({ rows: new Map(this.rows), fences: [...this.fences] });
-    if (this.#copies.length > COPIES_KEPT) this.#copies.shift();
+    this.copy();
     const refused: RefusedMutation[] = [];
     const written = batches.flat();
     this.#world.oracle.checkBatches(batches);

@@ -70,7 +70,12 @@ export class SimSession implements Store {
       ofGeneration: (lane, generation) => this.#ask('letters', () => store.ofGeneration(lane, generation)),
       due: (lane, limit) => this.#ask('letters', () => store.due(lane, limit)),
       storedKeys: (lane) => this.#ask('letters', () => store.storedKeys(lane)),
-      redrive: (id) => this.#ask('letters', () => store.redrive(id)),
+      redrive: (id) =>
+        this.#ask('letters', async () => {
+          const result = await store.redrive(id);
+          if (result?.kind === 'superseded') this.#database.removed++;
+          return result;
+        }),
       discard: (id) => this.#ask('letters', () => store.discard(id)),
     };
   }

@@ -54,6 +54,8 @@ export interface Surroundings {
   readonly oracle: Oracle;
   /** Where the caches hold counters, a log or a leaderboard. */
   readonly shapes?: ShapeWitness;
+  /** Whether operators have dead letters tried again. */
+  readonly redrives?: boolean;
   /** Nothing new begins. */
   readonly ending: boolean;
   /** A server has executed a step for a process; a fault may have waited for it. */

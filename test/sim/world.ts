@@ -90,6 +90,10 @@ export class World implements Calm {
 
   // For the parts of the world.
 
+  get redrives(): boolean {
+    return this.theme.name === 'letters';
+  }
+
   /** A new process; `flushes` decides for sure whether it works on the lanes. */
   spawn(flushes = this.prng.chance(0.8)): void {
     const name = `process ${++this.#names}`;

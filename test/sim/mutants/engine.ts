@@ -47,4 +47,5 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
 
   { name: 'joined a load that had asked', file: READER, find: '      this.#forget(load);\n      if (!granted', replace: '      if (!granted', why: 'a reader is given a value from before a write that it must see' },
   { name: 'stale value after a retry', file: 'src/engine/letter-retry.ts', find: 'lane.letters.stale.push(key);', replace: '', why: 'the front serves what was before the row that was stored in the end' },
+  { name: 'letter redriven before it is stored', file: 'src/dead-letters.ts', find: "if (state === 'stored') return", replace: "if (state !== 'superseded') return", why: 'an operator is told that a letter is stored which waits' },
 ];

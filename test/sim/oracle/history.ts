@@ -77,6 +77,12 @@ export class History {
     return (this.#all[lane] as Entry[]).findLast((entry) => entry.key === key && entry.json === json);
   }
 
+  /** A later mutation of the same key that the store was given, if there is one. */
+  laterOf(entry: Entry): Entry | undefined {
+    const own = this.ofKey(entry.lane, entry.key);
+    return own.slice(own.indexOf(entry) + 1).find(({ fate }) => fate !== 'pending' && fate !== 'lost');
+  }
+
   executed(entry: Entry): void {
     (this.#pending[entry.lane] as Entry[]).push(entry);
     (this.#all[entry.lane] as Entry[]).push(entry);

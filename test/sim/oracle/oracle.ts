@@ -2,7 +2,7 @@ import type { WriteBatch } from '../../../src/core/lane-write.ts';
 import type { Fence, LaneHeader } from '../../../src/core/lane.ts';
 import { laneOf } from '../../../src/core/lane-of.ts';
 import { isValue, TOMBSTONE } from '../../../src/core/slot.ts';
-import type { LaneGeneration, Mutation } from '../../../src/ports/store.ts';
+import type { DeadLetter, LaneGeneration, Mutation } from '../../../src/ports/store.ts';
 import type { SimTable } from '../sim-table.ts';
 import { Findings } from '../violation.ts';
 import { History } from './history.ts';
@@ -142,6 +142,8 @@ export class Oracle {
     const entry = this.history.findRow(lane, key, json);
     if (entry?.fate !== 'dead') this.findings.fail(9, `the refused value ${json} of key ${key} was tried again and stored; it is ${entry?.fate}`);
     entry.fate = 'committed';
+    const later = this.history.laterOf(entry);
+    if (later !== undefined) this.findings.fail(2, `the refused value ${json} of key ${key} was stored over the later ${later.json}`);
     const before = this.#rows.get(key);
     this.#store(key, json);
     this.reads.retried(key, json, before);
@@ -151,6 +153,13 @@ export class Oracle {
   buried(lane: number, key: string, json: string | undefined): void {
     const entry = this.history.findRow(lane, key, json);
     if (entry !== undefined) entry.isBuried = true;
+  }
+
+  /** A redrive was told what became of the letter. */
+  checkRedriven(process: string, { lane, key, fromSeq, cutSeq }: Pick<DeadLetter, 'lane' | 'key' | 'fromSeq' | 'cutSeq'>, outcome: 'redriven' | 'superseded'): void {
+    const refused = this.history.ofKey(lane, key).filter(({ seq, wasRefused }) => wasRefused && fromSeq <= seq && seq <= cutSeq);
+    const isTrue = outcome === 'redriven' ? refused.some(({ fate }) => fate === 'committed' || fate === 'superseded') : refused.some((entry) => this.history.laterOf(entry) !== undefined);
+    if (!isTrue) this.findings.fail(9, `${process} was told that the letter of ${key} is ${outcome}; it is ${refused.map(({ fate }) => fate).join(', ')}`);
   }
 
   /** Write-through and cache-aside. */

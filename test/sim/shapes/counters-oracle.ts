@@ -13,12 +13,15 @@ export const isRefusedSum = (json: string): boolean => BigInt(json) % 17n === 0n
 /** So many increments at the same time come to too many totals to tell any by: one that waits long for room has dozens beside it. */
 const OTHERS_MAX = 8;
 
-/** By what the front's total may differ: by a sum that was refused, or, with its sign turned, by one that was stored on a later try. */
+/**
+ * By what the front's total may differ: by a sum that was refused, with its sign turned by one that was stored on a later try, or by what a
+ * store that was restored has lost.
+ */
 interface Ghost {
   readonly key: string;
   readonly lane: number;
   readonly sum: bigint;
-  /** Of the generation that was refused, with which it is over; one that was stored later is over when the front has forgotten the total. */
+  /** Of the generation that was refused, with which it is over; others are over when the front has forgotten the total. */
   readonly cutSeq: number | undefined;
   readonly fromStep: number;
   untilStep: number;
@@ -83,6 +86,22 @@ export class CountersOracle extends ShapeOracle {
 
   override invalidated(keys: readonly string[]): void {
     for (const ghost of this.#ghosts) if (ghost.cutSeq === undefined && keys.includes(ghost.key)) ghost.untilStep = Math.min(ghost.untilStep, this.#step());
+  }
+
+  override copy(): () => void {
+    const restore = super.copy();
+    return () => {
+      restore();
+      for (const [key, total] of this.#totals) {
+        const sum = total - this.#stored(key);
+        if (sum !== 0n) this.#ghosts.push({ key, lane: this.laneOfKey(key), sum, cutSeq: undefined, fromStep: this.#step(), untilStep: Number.POSITIVE_INFINITY });
+        this.#became(key, this.#stored(key));
+      }
+    };
+  }
+
+  protected override forgotten(lane: number): void {
+    for (const ghost of this.#ghosts) if (ghost.lane === lane && ghost.cutSeq === undefined) ghost.untilStep = Math.min(ghost.untilStep, this.#step());
   }
 
   #stored(key: string): bigint {

@@ -59,6 +59,10 @@ export class ShapeDatabase extends SimDatabase {
     return (this.fences[lane] = { ...fence, epoch });
   }
 
+  protected override copyJudged(): () => void {
+    return this.#oracle.copy();
+  }
+
   override commit(flush: Flush, batches: readonly (readonly Mutation[])[]): ApplyResult {
     const fenced = flush.lanes.flatMap((generation): FencedLane[] => {
       const fence = this.fences[generation.lane];
@@ -66,6 +70,7 @@ export class ShapeDatabase extends SimDatabase {
       return verdict === undefined ? [] : [{ lane: generation.lane, verdict, fence }];
     });
     if (fenced.length > 0) return { kind: 'fenced', lanes: fenced };
+    this.copy();
     this.#oracle.checkBatches(batches);
     for (const { lane, letters } of flush.lanes) if (letters) this.letters.sweep(lane);
     const refused: RefusedMutation[] = [];

@@ -77,6 +77,22 @@ export class Entries {
     return all.filter((entry) => entry.seq <= cutSeq);
   }
 
+  /**
+   * Remembers what became of everything. What is returned restores that, at a time when nothing is pending: what the store does not
+   * have any more is lost.
+   */
+  copy(): () => void {
+    const fates = this.#all.map((entries) => entries.map(({ fate }) => fate));
+    return () => {
+      this.#all.forEach((entries, lane) => {
+        entries.forEach((entry, i) => {
+          const fate = fates[lane]?.[i];
+          entry.fate = fate === 'stored' || fate === 'refused' ? fate : 'lost';
+        });
+      });
+    };
+  }
+
   /** The front's lane was replaced by an earlier state of it, or by nothing. */
   rewound(lane: number, before: SimTable | undefined, seq: number): void {
     const flight = before?.header?.flight;

@@ -20,6 +20,7 @@ const READER = 'src/engine/generation-reader.ts';
 const TABLE = 'test/sim/sim-table.ts';
 
 const REPEATED = { file: STEPS, find: 'for (const asked of batch) asked.reject(error);\n      this.#pump();', replace: 'void error;\n      this.#queue.unshift(...batch);\n      this.#pump();' };
+const KEPT = { file: RECOVER, find: "if (forgets) table.forgetClean(current.flight?.state !== 'cut');", replace: '' };
 const BEHIND = { file: RECOVER, find: 'table.clear();\n    const behind', replace: 'const behind' };
 
 /** Planted bugs of counters, logs and leaderboards, each with the shape in whose schedules it must be found. */
@@ -69,6 +70,13 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   { name: 'ties in the order of UTF-16', shape: 'scores', file: 'test/sim/sim-scores.ts', find: 'compareBytes(a, b)', replace: '(a < b ? -1 : 1)', why: 'fronts disagree on who is before whom' },
   { name: 'rank of the neighbour', shape: 'scores', file: SCORES, find: 'const first = Math.max(0, rank - query.count);', replace: 'const first = rank - query.count < 0 ? 1 : rank - query.count;', why: 'around a leader begins at the second' },
   { name: 'two steps of scores at a time', shape: 'scores', file: 'src/engine/scores.ts', find: 'readonly inFlightMax = 1;', replace: 'readonly inFlightMax = 2;', why: 'an operation that waits for the board comes after a later one' },
+  { name: 'totals kept after a rollback', shape: 'counters', ...KEPT, why: 'the front goes on to count what the store has lost' },
+  { name: 'rollback counted as no loss', shape: 'counters', file: 'src/engine/recovery.ts', find: 'this.#watermark(lane).gaveUp(header.storedSeq - fence.seq);', replace: '', why: 'nobody is told what a restored store has lost' },
+  { name: 'fence moved past what is in flight', shape: 'log', file: 'src/engine/recovery.ts', find: "const generation = flight?.state === 'cut' ? flight.generation - 1 : header.generation;\n      if (fence", replace: 'const { generation } = header;\n      void flight;\n      if (fence', why: 'what the store never had is taken for stored when an operator goes on' },
+  { name: 'scores kept after a rollback', shape: 'scores', ...KEPT, why: 'the board goes on to show what the store has lost' },
+  { name: 'page from before a restore', shape: 'scores', file: SCORES, find: "if (loaded.epoch !== header.epoch) return { kind: 'stale' };", replace: '', why: 'a page that is late brings scores that the store has lost' },
+  { name: 'redrive of a replaced score', shape: 'scores', file: 'src/testing/memory-letters.ts', find: 'if (letter.supersededAt !== undefined) {', replace: 'if (letter.cache === undefined) {', why: 'a dead score takes the place of a later one' },
+  { name: 'redriven before it is stored', shape: 'counters', file: 'src/dead-letters.ts', find: "if (state === 'stored') return", replace: "if (state !== 'superseded') return", why: 'an operator is told that a letter is stored which waits' },
   { name: 'first page of scores', shape: 'scores', file: PAGES, find: 'mutationOf(key, value));\n    }\n    yield rows;', replace: 'mutationOf(key, value));\n    }\n    yield rows;\n    return;', why: 'scores beyond the first page are acknowledged and not stored' },
 ];
 

@@ -4,7 +4,7 @@ import type { DeadLetter, Mutation } from '../../../src/ports/store.ts';
 import type { Prng } from '../prng.ts';
 import type { SimTable } from '../sim-table.ts';
 import { answerOf, Boards, type BoardQuery } from './boards.ts';
-import type { Entry, Pos } from './entries.ts';
+import type { Entry, LetterOf, Pos } from './entries.ts';
 import { ShapeOracle } from './shape-oracle.ts';
 import { Tally } from './tally.ts';
 
@@ -51,6 +51,8 @@ export class ScoresOracle extends ShapeOracle {
   readonly #changes = new Map<string, Change[]>();
   readonly #ghosts = new Map<string, Ghost[]>();
   readonly #redeemed = new Map<string, Redeemed>();
+  /** Rows that a restored store has lost, and which the front shows until it has forgotten them. */
+  readonly #vanished = new Map<string, Score>();
   /** Letters whose row is the last of its member. */
   readonly #letters = new Map<string, { readonly json: string; readonly entries: readonly Entry[] }>();
   /** Places that were given, also to what changed nothing. */
@@ -151,6 +153,22 @@ export class ScoresOracle extends ShapeOracle {
     this.#boards.became(undefined, this.#step());
   }
 
+  override copy(): () => void {
+    const restore = super.copy();
+    const letters = new Map(this.#letters);
+    return () => {
+      for (const member of MEMBERS) this.#vanished.set(member, scoreIn(this.rows.get(member)));
+      restore();
+      this.#letters.clear();
+      for (const [member, letter] of letters) this.#letters.set(member, letter);
+    };
+  }
+
+  protected override forgotten(): void {
+    this.#vanished.clear();
+    this.#redeemed.clear();
+  }
+
   /** The front was told that the rows of these members have changed. */
   override invalidated(members: readonly string[]): void {
     for (const member of members) {
@@ -166,6 +184,7 @@ export class ScoresOracle extends ShapeOracle {
     const isRefused = flight !== undefined && this.#ghosts.get(member)?.some(({ cutSeq }) => cutSeq === flight.cutSeq) === true;
     if (pending !== undefined) return new Set(isRefused && pending.seq <= flight.cutSeq ? [pending.score, scoreIn(this.rows.get(member))] : [pending.score]);
     const possible = new Set([scoreIn(this.rows.get(member))]);
+    if (this.#vanished.has(member)) possible.add(this.#vanished.get(member));
     const redeemed = this.#redeemed.get(member);
     if (redeemed?.toldStep === Number.POSITIVE_INFINITY) for (const score of redeemed.before) possible.add(score);
     for (const { score, cutSeq } of this.#ghosts.get(member) ?? []) if (flight?.cutSeq === cutSeq) possible.add(score);
@@ -194,6 +213,7 @@ export class ScoresOracle extends ShapeOracle {
     for (const entry of taken) members.set(entry.key, [...(members.get(entry.key) ?? []), entry]);
     for (const [member, entries] of members) {
       this.#supersede(member);
+      this.#vanished.delete(member);
       const { json } = entries.at(-1) as Entry;
       const isRefused = json !== '' && isRefusedScore(json);
       for (const entry of entries) entry.fate = isRefused ? 'refused' : 'stored';
@@ -223,6 +243,10 @@ export class ScoresOracle extends ShapeOracle {
     this.#redeemed.set(key, { before: before.add(scoreIn(this.rows.get(key))), toldStep: Number.POSITIVE_INFINITY });
     this.#letters.delete(key);
     this.#write(key, json);
+  }
+
+  override checkSuperseded(process: string, { key, cutSeq }: LetterOf): void {
+    if (this.#letters.get(key)?.entries.some(({ seq }) => seq <= cutSeq) === true) this.findings.fail(9, `${process} was told that a later score has replaced the letter of ${key}, which is the last`);
   }
 
   checkBatches(batches: readonly (readonly Mutation[])[]): void {

@@ -9,9 +9,10 @@ import type { ShapeSurroundings } from './surroundings.ts';
 
 /** What `createCounters` and `createLog` have in common. */
 interface ShapeCache {
-  readonly deadLetters: { list(page: { readonly state: 'dead' }): Promise<readonly Pick<DeadLetter<unknown>, 'id' | 'kind' | 'lane' | 'key' | 'fromSeq' | 'cutSeq'>[]>; redrive(id: string, options: { readonly timeout: number }): Promise<Redrive> };
+  readonly deadLetters: { list(page: { readonly state: 'dead' }): Promise<readonly Pick<DeadLetter<unknown>, 'id' | 'lane' | 'key' | 'fromSeq' | 'cutSeq'>[]>; redrive(id: string, options: { readonly timeout: number }): Promise<Redrive> };
   ready(): Promise<void>;
   flush(): Promise<void>;
+  resume(options: { readonly acceptStoreRollback: boolean }): Promise<void>;
   close(options: { readonly timeout: number }): Promise<unknown>;
   on(name: 'loss', listener: (event: { readonly lane: number; readonly count: number }) => void): unknown;
   on(name: 'error' | 'stopped', listener: (event: { readonly error: Error }) => void): unknown;
@@ -98,15 +99,14 @@ export abstract class ShapeClient<O extends ShapeOracle, C extends ShapeCache = 
   /** Somebody has seen to what the store refused. */
   async #redrive(): Promise<void> {
     const { prng, shapes: oracle, journal } = this.world;
-    // A letter with a value may be replaced by a later one, which takes it away.
-    const dead = (await this.cache.deadLetters.list({ state: 'dead' })).filter(({ kind }) => kind === 'delta' || kind === 'append');
+    const dead = await this.cache.deadLetters.list({ state: 'dead' });
     if (dead.length === 0) return;
     const letter = prng.pick(dead);
     try {
       const { outcome } = await this.cache.deadLetters.redrive(letter.id, { timeout: prng.pick([0, 50, 2_000]) });
       journal.count(`redrive: ${outcome}`);
       if (outcome === 'redriven') oracle.checkRedriven(this.process.name, letter);
-      if (outcome === 'superseded') oracle.findings.fail(9, `${this.process.name} was told that a later write has replaced ${letter.key}`);
+      if (outcome === 'superseded') oracle.checkSuperseded(this.process.name, letter);
     } catch (error) {
       // Somebody else was quicker.
       if (!isMillraceError(error) || error.code !== 'MILLRACE_KEY') throw error;
@@ -151,14 +151,32 @@ export abstract class ShapeClient<O extends ShapeOracle, C extends ShapeCache = 
     }
   }
 
+  /** Does so much more; only reads with `readOnly`. */
+  async stir(count: number, readOnly: boolean): Promise<void> {
+    const { prng } = this.world;
+    for (let i = 0; i < count; i++) {
+      await new Promise<void>((resolve) => this.process.clock.after(prng.between(0, 40), resolve));
+      await (readOnly ? this.read() : this.choose()[1]()).catch((error: unknown) => this.world.expect(error));
+    }
+  }
+
   async readAll(): Promise<void> {
     await this.read().catch((error: unknown) => this.world.expect(error));
   }
 
-  async drain(): Promise<void> {
+  drain(): Promise<void> {
+    return this.#untilDone(() => this.cache.flush());
+  }
+
+  /** As an operator, who tries again what failed. */
+  acceptStoreRollback(): Promise<void> {
+    return this.#untilDone(() => this.cache.resume({ acceptStoreRollback: true }));
+  }
+
+  async #untilDone(task: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
-        await this.cache.flush();
+        await task();
         return;
       } catch (error) {
         this.world.expect(error);

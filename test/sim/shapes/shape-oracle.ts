@@ -58,10 +58,27 @@ export abstract class ShapeOracle implements ShapeWitness {
     tables.forEach((table, lane) => this.history.rewound(lane, before[lane], table.header?.seq ?? 0));
   }
 
+  /** Remembers what the store has. What is returned restores that: everything was drained, and what was stored since is lost. */
+  copy(): () => void {
+    const rows = new Map(this.rows);
+    const fates = this.history.copy();
+    return () => {
+      this.rows.clear();
+      for (const [key, row] of rows) this.rows.set(key, row);
+      fates();
+    };
+  }
+
+  /** The front has forgotten what it had of a lane, but for what is pending. */
+  protected forgotten(_lane: number): void {
+    // Of a log it has nothing else.
+  }
+
   checkStep(lane: number, table: SimTable, before: LaneHeader | undefined, isCurrent: boolean): void {
     const { header } = table;
     if (header === undefined) return;
     if (header.pendingEntries !== this.entriesIn(table)) this.findings.fail(11, `lane ${lane} counts ${header.pendingEntries} pending entries and has ${this.entriesIn(table)}`);
+    if (before?.incarnation !== header.incarnation) this.forgotten(lane);
     this.checkLane(lane, table, header, isCurrent);
     if (before === undefined) return;
     const flight = acknowledgedIn(before, header);
@@ -104,6 +121,11 @@ export abstract class ShapeOracle implements ShapeWitness {
   checkRedriven(process: string, letter: LetterOf): void {
     const entry = this.history.ofLetter(letter).find(({ fate }) => fate !== 'stored');
     if (entry !== undefined) this.findings.fail(9, `${process} was told that the letter of ${letter.key} is stored; it is ${entry.fate}`);
+  }
+
+  /** A redrive was told that a later write has replaced the letter: there are none that do. */
+  checkSuperseded(process: string, { key }: LetterOf): void {
+    this.findings.fail(9, `${process} was told that a later write has replaced ${key}`);
   }
 
   checkDrained(tables: readonly SimTable[], rows: ReadonlyMap<string, string>, letters: number | undefined): void {
