@@ -30,7 +30,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   { name: 'second refusal hides the first', file: WATERMARK, find: 'this.#judgedFromSeq = Math.max(this.#judgedFromSeq, forgotten.toSeq + 1);', replace: '', why: 'the first of two refused writes of a key counts as stored' },
   { name: 'refusals not judged', file: WATERMARK, find: 'for (const write of refused) this.#refuse(', replace: 'for (const write of refused.slice(1)) this.#refuse(', why: 'a refused write counts as stored' },
 
-  { name: 'recovery without confirmation', file: RECOVERY, find: 'tentative: true', replace: 'tentative: false', why: 'a fence that is old by then opens a lane that was emptied' },
+  { name: 'recovery without confirmation', file: RECOVERY, find: 'leaseMs ?? 0, tentative: true', replace: 'leaseMs ?? 0, tentative: false', why: 'a fence that is old by then opens a lane that was emptied' },
   { name: 'epochs not kept by the store', file: RECOVERY, find: '    if (!(await store.beginEpoch(lane, epoch, header.epochs))) return undefined;\n', replace: '    if (!(await store.beginEpoch(lane, epoch, []))) return undefined;\n', why: 'a front that is emptied again forgets where epochs began' },
   { name: 'confirmation not asked of the store', file: RECOVERY, find: 'if (!(await store.beginEpoch(lane, epoch, header.epochs))) return undefined;', replace: 'await store.beginEpoch(lane, epoch, header.epochs);', why: 'a lane is opened although a higher epoch was issued' },
   { name: 'lease trusted instead of the epoch', file: 'src/engine/lane-leases.ts', find: 'lane.isOurs && claimed.header.epoch === lane.epoch', replace: 'lane.isOurs || claimed.header.epoch > 0', why: 'who wins the lease flushes without an epoch of its own' },
