@@ -30,7 +30,7 @@ const BRAND = Symbol.for('millrace.error');
 
 /**
  * The one error type that Millrace throws. `code` is stable, `message` says what happened and what to do,
- * `cause` holds the driver's error. Recognise it with {@link isMillraceError}, which also works when two
+ * `cause` holds the driver's error, without what could be a row's value or a credential. Recognise it with {@link isMillraceError}, which also works when two
  * copies of the package are loaded.
  */
 export class MillraceError extends Error {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { Pool } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Cache } from '../../src/index.ts';
@@ -25,14 +26,21 @@ beforeEach(async () => {
 
 interface Opened {
   readonly cache: Cache<unknown>;
-  readonly seen: { readonly failed: string[]; readonly stopped: string[]; readonly refused: string[] };
+  /** `logged`: as console.error prints it. */
+  readonly seen: { readonly failed: string[]; readonly stopped: string[]; readonly refused: string[]; readonly logged: string[] };
 }
 
 async function open(stage: Stage, options: Parameters<AuditedTable['store']>[0] = {}): Promise<Opened> {
   const cache = await stage.open<unknown>({ store: table.store(options), flush: NEVER, lanes: 1, retry: { attempts: 1, minDelay: 20, maxDelay: 100 } });
-  const seen: Opened['seen'] = { failed: [], stopped: [], refused: [] };
-  cache.on('flush-failed', ({ error }) => seen.failed.push(error.message));
-  cache.on('stopped', ({ error }) => seen.stopped.push(error.message));
+  const seen: Opened['seen'] = { failed: [], stopped: [], refused: [], logged: [] };
+  cache.on('flush-failed', ({ error }) => {
+    seen.failed.push(error.message);
+    seen.logged.push(inspect(error));
+  });
+  cache.on('stopped', ({ error }) => {
+    seen.stopped.push(error.message);
+    seen.logged.push(inspect(error));
+  });
   cache.on('dead-letter', ({ code }) => seen.refused.push(code));
   return { cache, seen };
 }
@@ -83,7 +91,7 @@ describe('an error of the class', () => {
     const outcome = await outcomeOf(opened, () => table.query('delete from {{schema}}.fault'));
     const letters = effect === 'letter' ? [{ key: 'k', state: 'dead', code, attempts: 1 }] : [];
     expect(outcome).toMatchObject({ effect, told: expect.stringContaining(code) as string, stored: effect === 'letter' ? {} : ROW, letters });
-    expect(outcome.told).not.toContain('s3cret');
+    expect(outcome.told + opened.seen.logged.join()).not.toContain('s3cret');
   });
 });
 
