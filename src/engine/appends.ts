@@ -1,7 +1,7 @@
 import type { Admitted } from './admission.ts';
 import type { EngineContext } from './context.ts';
 import { APPENDS_MAX } from './settings.ts';
-import type { Asked, StepResult, Steps } from './step-writer.ts';
+import type { Asked, StepResult, Steps } from './steps.ts';
 
 /** An append that was asked for. */
 export interface AskedAppend extends Asked {

@@ -3,7 +3,7 @@ import { MillraceError } from '../errors.ts';
 import type { Admitted } from './admission.ts';
 import type { EngineContext } from './context.ts';
 import { WRITES_IN_FLIGHT_MAX } from './settings.ts';
-import type { Asked, Placed, StepResult, Steps } from './step-writer.ts';
+import type { Asked, Placed, StepResult, Steps } from './steps.ts';
 import type { Totals } from './totals.ts';
 
 /** A whole number: as a double where that is exact, which is what costs least. */

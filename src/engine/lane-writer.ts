@@ -7,25 +7,12 @@ import { Caller } from './caller.ts';
 import { Collected, type Writer } from './collected.ts';
 import { answerAtLevels } from './confirmation.ts';
 import type { EngineContext } from './context.ts';
-import { PendingReceipt, type Progress } from './receipt.ts';
+import { PendingReceipt } from './receipt.ts';
 import type { Position, Watermark } from './watermark.ts';
 import { whenCollected } from './turn.ts';
 import { WRITE_BYTES_MAX, WRITE_KEYS_MAX } from './settings.ts';
 import type { WaitingRoom } from './waiting-room.ts';
-
-/** What a writer asks of the rest of the engine. */
-export interface WriterHooks extends Progress {
-  /** A batch was accepted; `pending` keys wait in the lane. Called before the callers learn of it. */
-  accepted(lane: number, result: Accepted): void;
-  /** A write was given an epoch that no header was seen of: something may have been lost before it. */
-  newEpoch(lane: number): void;
-  /** Somebody waits for what was accepted to be stored. */
-  hurry(lane: number): void;
-  /** The lane must be recovered before it takes writes; resolves when it has been. */
-  recover(lane: number): Promise<void>;
-  /** Looks at all lanes: others may have flushed them. */
-  refreshOccupancy(): Promise<void>;
-}
+import type { WriterHooks } from './writer-hooks.ts';
 
 type Repeated = Extract<WriteResult, { kind: 'full' | 'unrecovered' }>;
 

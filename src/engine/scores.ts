@@ -4,7 +4,7 @@ import type { Admitted } from './admission.ts';
 import type { Board } from './board.ts';
 import type { EngineContext } from './context.ts';
 import { SCORES_MAX } from './settings.ts';
-import type { Asked, StepResult, Steps } from './step-writer.ts';
+import type { Asked, StepResult, Steps } from './steps.ts';
 
 /** An operation on a leaderboard that was asked for. */
 export interface AskedScore extends Asked {

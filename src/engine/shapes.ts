@@ -8,7 +8,8 @@ import type { EngineContext } from './context.ts';
 import { IncrementSteps, type AskedIncrement, type Whole } from './increments.ts';
 import type { PendingReceipt } from './receipt.ts';
 import { ScoreSteps, type AskedScore } from './scores.ts';
-import { StepWriter, type StepHooks } from './step-writer.ts';
+import { StepWriter } from './step-writer.ts';
+import type { StepHooks } from './writer-hooks.ts';
 import { Totals } from './totals.ts';
 import type { Watermark } from './watermark.ts';
 

@@ -1,79 +1,13 @@
-import type { AckLevel } from '../core/acks.ts';
-import type { Accepted, Full, Stopped, Unrecovered } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
 import type { Admission, Admitted } from './admission.ts';
 import { answerAtLevels } from './confirmation.ts';
 import type { EngineContext } from './context.ts';
-import type { WriterHooks } from './lane-writer.ts';
 import { PendingReceipt } from './receipt.ts';
 import { WRITE_BYTES_MAX } from './settings.ts';
 import { whenCollected } from './turn.ts';
+import type { Again, Asked, Place, Placed, StepResult, Steps, Wait } from './steps.ts';
+import type { StepHooks } from './writer-hooks.ts';
 import type { Watermark } from './watermark.ts';
-
-/** What a step writer asks of the rest of the engine. */
-export interface StepHooks extends WriterHooks {
-  /** Resolves when there may be room, or after a short while; what occupies the lanes has been looked at by then. */
-  waitForRoom(): Promise<void>;
-  /** What a mutation is told for which there is no room. */
-  full(lane: number, key: string, why: string | undefined): MillraceError;
-}
-
-/** What a mutation came to, where that is told: a total, or a weight. */
-export type Told = bigint | number | undefined;
-
-/** One mutation that was asked for, until it is answered. */
-export interface Asked {
-  readonly key: string;
-  readonly bytes: number;
-  readonly ack: AckLevel;
-  /** Until when it may wait for room, monotonic ms; set when it begins to wait. */
-  waitsUntil?: number;
-  resolve(receipt: PendingReceipt, told: Told): void;
-  reject(error: unknown): void;
-}
-
-/** Where each mutation of an accepted batch stands, and the total that it made. */
-export interface Placed extends Accepted {
-  /** How many took a seq, where not all did. */
-  readonly accepted?: number;
-  readonly places: readonly Place[];
-}
-
-interface Place {
-  readonly key: string;
-  readonly seq: number;
-  readonly told: Told;
-  /** Refused by itself. */
-  readonly error?: MillraceError | undefined;
-}
-
-/** `wait`: nothing was taken in, and nothing is before `ready`. If that fails, `needing` are told; the others are sent without them. */
-export interface Wait<A> {
-  readonly kind: 'wait';
-  readonly needing: readonly A[];
-  readonly ready: Promise<void>;
-}
-
-/** `again`: nothing was taken in. `rejected` are answered; of the rest, `later` wait until `ready`, and the others go at once. */
-export interface Again<A> {
-  readonly kind: 'again';
-  readonly rejected: readonly { readonly asked: A; readonly error: MillraceError }[];
-  readonly later: readonly A[];
-  readonly ready: Promise<void>;
-}
-
-export type StepResult<A> = Placed | Again<A> | Wait<A> | Full | Unrecovered | Stopped;
-
-/** What a shape makes of the mutations that wait for a lane. */
-export interface Steps<A extends Asked> {
-  /** How many steps of a lane may be under way; one where their order matters. */
-  readonly inFlightMax: number;
-  /** How many mutations go in one step. */
-  readonly sizeMax: number;
-  /** Entries that these take at the most. */
-  entriesOf(batch: readonly A[]): number;
-  send(lane: number, batch: readonly A[], bytes: number, allowance: Admitted): Promise<StepResult<A>>;
-}
 
 /**
  * Sends one lane's increments or appends to the front: all that wait go in one step. What is not taken in goes back to

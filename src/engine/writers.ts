@@ -13,7 +13,7 @@ import type { LaneProgress } from './progress.ts';
 import { STORED_RECEIPT, type Receipt } from './receipt.ts';
 import { isScores } from '../core/lane.ts';
 import { CounterWriters, LogWriters, ScoreWriters } from './shapes.ts';
-import type { StepHooks } from './step-writer.ts';
+import type { StepHooks } from './writer-hooks.ts';
 import { WaitingRoom } from './waiting-room.ts';
 import type { Watermark } from './watermark.ts';
 

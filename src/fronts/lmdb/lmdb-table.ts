@@ -1,43 +1,15 @@
-import { asBinary, type Key } from 'lmdb';
+import { asBinary } from 'lmdb';
 import type { LaneHeader } from '../../core/lane.ts';
 import type { EmbeddedTable } from '../embedded/lanes.ts';
 import { sweepTime } from '../embedded/sweeper.ts';
-import { after, entryName, keyOf, setName, setOf, timeName } from './keys.ts';
-import { LmdbScores, NO_SCORES, type ScoresRow } from './lmdb-scores.ts';
+import { after, entryName, keyOf, setName, timeName } from './keys.ts';
+import { LaneRecord, NO_ROW } from './lane-record.ts';
+import { LmdbScores } from './lmdb-scores.ts';
 import type { Tables } from './tables.ts';
-
-/** What a lane's row holds: its header, and which sets are its own at present. '' for one that is empty. */
-interface LaneRow {
-  readonly header: LaneHeader | undefined;
-  readonly slots: string;
-  readonly pending: string;
-  readonly flight: string;
-  readonly frozen: string;
-  readonly ttls: string;
-  readonly ttlCount: number;
-  readonly deltas: string;
-  readonly flightDeltas: string;
-  readonly log: string;
-  /** Entries in it. */
-  readonly logCount: number;
-  readonly flightLog: string;
-  readonly scores: ScoresRow;
-}
-
-const NO_ROW: LaneRow = { header: undefined, slots: '', pending: '', flight: '', frozen: '', ttls: '', ttlCount: 0, deltas: '', flightDeltas: '', log: '', logCount: 0, flightLog: '', scores: NO_SCORES };
-
-function parseRow(text: string): LaneRow {
-  const row = JSON.parse(text) as LaneRow;
-  // JSON has no word for it, and a row of an earlier version has no scores.
-  return { ...NO_ROW, ...row, header: row.header && { ...row.header, flight: row.header.flight } };
-}
 
 /** A mark says by being there. Made into bytes once; its type is that of the table, which it is read as. */
 const MARK = asBinary(Buffer.from('1')) as unknown as string;
 const UNLESS_THERE = { noOverwrite: true };
-
-/** No row has this text. */
-const UNKNOWN = '?';
 
 /**
  * A lane's table in LMDB. Slots, marks and frozen values lie in sets whose names are in the lane's row; a cut and a
@@ -49,114 +21,64 @@ export class LmdbTable implements EmbeddedTable {
   nowMs = 0;
   readonly scores: LmdbScores;
   readonly #tables: Tables;
-  /** Names of the lane's two rows: everything, and the little that a read needs. */
-  readonly #name: Key;
-  readonly #currentName: Key;
+  readonly #record: LaneRecord;
   readonly #onDue: (atMs: number) => void;
-  /** The lane's row as last read or written, and its text: mostly nobody else has changed it since. */
-  #row: LaneRow = NO_ROW;
-  #rowText = '';
-  #rowIsRead = false;
-  #rowIsChanged = false;
-  #currentIsRead = false;
-  #runId = '';
-  /** The last run id and slots' set that were read, as text and taken apart. */
-  #current = { text: '', runId: '', slots: '' };
 
   constructor(tables: Tables, cache: string, lane: number, onDue: (atMs: number) => void) {
     this.#tables = tables;
-    this.#name = ['lane', cache, lane];
-    this.#currentName = ['current', cache, lane];
+    this.#record = new LaneRecord(tables, cache, lane);
     this.#onDue = onDue;
     this.scores = new LmdbScores(tables, {
-      read: () => this.#read().scores,
-      change: (change) => this.#change({ scores: { ...this.#read().scores, ...change } }),
+      read: () => this.#record.read().scores,
+      change: (change) => this.#record.change({ scores: { ...this.#record.read().scores, ...change } }),
       newSet: () => this.#newSet(),
     });
   }
 
   begin(nowMs: number, runId: string): this {
     this.nowMs = nowMs;
-    this.#runId = runId;
-    // A step that failed before its end left a row that is nowhere.
-    if (this.#rowIsChanged) this.#rowText = UNKNOWN;
-    this.#rowIsRead = false;
-    this.#rowIsChanged = false;
-    this.#currentIsRead = false;
+    this.#record.begin(runId);
     return this;
   }
 
-  /** Writes the lane's row if the step changed it. */
+  /** Writes what the step changed of the lane itself. */
   finish(): void {
-    if (!this.#rowIsChanged) return;
-    this.#rowIsChanged = false;
-    const { lanes } = this.#tables;
-    this.#rowText = JSON.stringify(this.#row);
-    void lanes.put(this.#name, this.#rowText);
-    const current = `${this.#row.slots}${this.#row.header?.runId ?? ''}`;
-    if (lanes.get(this.#currentName) !== current) void lanes.put(this.#currentName, current);
+    this.#record.finish();
   }
 
   isCurrent(): boolean {
-    const text = this.#tables.lanes.get(this.#currentName) ?? '';
-    if (text !== this.#current.text) this.#current = { text, runId: keyOf(text), slots: setOf(text) };
-    this.#currentIsRead = true;
-    return this.#current.runId === this.#runId;
-  }
-
-  #read(): LaneRow {
-    if (!this.#rowIsRead) {
-      const text = this.#tables.lanes.get(this.#name) ?? '';
-      if (text !== this.#rowText) {
-        this.#row = text === '' ? NO_ROW : parseRow(text);
-        this.#rowText = text;
-      }
-      this.#rowIsRead = true;
-    }
-    return this.#row;
-  }
-
-  #change(change: Partial<LaneRow>): void {
-    this.#row = { ...this.#read(), ...change };
-    this.#rowIsChanged = true;
+    return this.#record.isCurrent();
   }
 
   readHeader(): LaneHeader | undefined {
-    return this.#read().header;
+    return this.#record.read().header;
   }
 
   writeHeader(header: LaneHeader): void {
-    this.#change({ header });
+    this.#record.change({ header });
   }
 
   // Slots. An entry's version is when it expires, 0 for never.
 
-  /** The set of the slots, from the lane's row in a step; a mere read does without that. */
-  get #slots(): string {
-    if (this.#rowIsRead) return this.#row.slots;
-    if (!this.#currentIsRead) this.isCurrent();
-    return this.#current.slots;
-  }
-
   readSlot(key: string): string | undefined {
-    const entry = this.#tables.slots.getEntry(this.#slots + key);
+    const entry = this.#tables.slots.getEntry(this.#record.slots + key);
     if (entry === undefined || (entry.version !== 0 && (entry.version as number) <= this.nowMs)) return undefined;
     return entry.value;
   }
 
   readExpiry(key: string): number | undefined {
-    const version = this.#tables.slots.getEntry(this.#slots + key)?.version;
+    const version = this.#tables.slots.getEntry(this.#record.slots + key)?.version;
     return version === undefined || version <= this.nowMs ? undefined : version;
   }
 
   writeSlot(key: string, raw: string, expiresAtMs?: number): void {
-    const row = this.#slots + key;
+    const row = this.#record.slots + key;
     void this.#tables.slots.put(row, raw, expiresAtMs ?? 0);
     if (expiresAtMs !== undefined) this.#putDue(row, expiresAtMs);
   }
 
   expireSlot(key: string, expiresAtMs: number): void {
-    const row = this.#slots + key;
+    const row = this.#record.slots + key;
     const raw = this.#tables.slots.get(row);
     if (raw === undefined) return;
     void this.#tables.slots.put(row, raw, expiresAtMs);
@@ -164,7 +86,7 @@ export class LmdbTable implements EmbeddedTable {
   }
 
   removeSlot(key: string): void {
-    void this.#tables.slots.remove(this.#slots + key);
+    void this.#tables.slots.remove(this.#record.slots + key);
   }
 
   #putDue(row: string, expiresAtMs: number): void {
@@ -177,37 +99,37 @@ export class LmdbTable implements EmbeddedTable {
 
   writeDirty(key: string, raw: string): string | undefined {
     const { slots, marks } = this.#tables;
-    const row = this.#slots + key;
+    const row = this.#record.slots + key;
     // Putting the mark tells whether it was there.
-    const isFresh = marks.putSync(this.#read().pending + key, MARK, UNLESS_THERE) as unknown as boolean;
+    const isFresh = marks.putSync(this.#record.read().pending + key, MARK, UNLESS_THERE) as unknown as boolean;
     const before = isFresh ? undefined : (slots.get(row) ?? '');
     void slots.put(row, raw, 0);
     return before;
   }
 
   hasPending(key: string): boolean {
-    const { pending } = this.#read();
+    const { pending } = this.#record.read();
     return pending !== '' && this.#tables.marks.doesExist(pending + key);
   }
 
   cutPending(): void {
-    const { pending, deltas, log } = this.#read();
-    this.#change({ flight: pending, pending: this.#newSet(), flightDeltas: deltas, deltas: '', flightLog: log, log: '', logCount: 0 });
+    const { pending, deltas, log } = this.#record.read();
+    this.#record.change({ flight: pending, pending: this.#newSet(), flightDeltas: deltas, deltas: '', flightLog: log, log: '', logCount: 0 });
     this.scores.cut();
   }
 
   hasFlight(key: string): boolean {
-    const { flight } = this.#read();
+    const { flight } = this.#record.read();
     return flight !== '' && this.#tables.marks.doesExist(flight + key);
   }
 
   takeFlight(key: string): boolean {
-    const { flight } = this.#read();
+    const { flight } = this.#record.read();
     return flight !== '' && this.#tables.marks.removeSync(flight + key);
   }
 
   takeFlightChunk(limit: number): string[] {
-    const { flight } = this.#read();
+    const { flight } = this.#record.read();
     if (flight === '') return [];
     const rows = this.#range(flight, '', limit);
     for (const row of rows) this.#tables.marks.removeSync(row);
@@ -215,12 +137,12 @@ export class LmdbTable implements EmbeddedTable {
   }
 
   dropFlight(): void {
-    this.#tables.addGarbage('marks', this.#read().flight);
-    this.#change({ flight: '' });
+    this.#tables.addGarbage('marks', this.#record.read().flight);
+    this.#record.change({ flight: '' });
   }
 
   scanFlight(cursor: string, limit: number): { readonly keys: readonly string[]; readonly next: string } {
-    const { flight } = this.#read();
+    const { flight } = this.#record.read();
     const keys = flight === '' ? [] : this.#range(flight, cursor, limit).map(keyOf);
     return { keys, next: keys.length < limit ? '' : (keys.at(-1) as string) };
   }
@@ -232,12 +154,12 @@ export class LmdbTable implements EmbeddedTable {
   // Frozen values lie among the slots, in a set of their own.
 
   freeze(key: string, raw: string): void {
-    if (this.#read().frozen === '') this.#change({ frozen: this.#newSet() });
-    void this.#tables.slots.put(this.#row.frozen + key, raw, 0);
+    if (this.#record.read().frozen === '') this.#record.change({ frozen: this.#newSet() });
+    void this.#tables.slots.put(this.#record.read().frozen + key, raw, 0);
   }
 
   scanFrozen(cursor: string, limit: number): { readonly rows: readonly (readonly [string, string])[]; readonly next: string } {
-    const { frozen } = this.#read();
+    const { frozen } = this.#record.read();
     if (frozen === '') return { rows: [], next: '' };
     const range = this.#tables.slots.getRange({ start: frozen + cursor, end: after(frozen), exclusiveStart: cursor !== '', limit });
     const rows = [...range].map(({ key, value }) => [keyOf(key), value] as const);
@@ -245,25 +167,25 @@ export class LmdbTable implements EmbeddedTable {
   }
 
   dropFrozen(): void {
-    const { frozen } = this.#read();
+    const { frozen } = this.#record.read();
     if (frozen === '') return;
     this.#tables.addGarbage('slots', frozen);
-    this.#change({ frozen: '' });
+    this.#record.change({ frozen: '' });
   }
 
   // Deltas lie among the marks. A set is taken when it is first needed: most lanes have none.
 
   readDelta(key: string): bigint | undefined {
-    return this.#sumIn(this.#read().deltas, key);
+    return this.#sumIn(this.#record.read().deltas, key);
   }
 
   writeDelta(key: string, sum: bigint): void {
-    if (this.#read().deltas === '') this.#change({ deltas: this.#newSet() });
-    void this.#tables.marks.put(this.#row.deltas + key, String(sum));
+    if (this.#record.read().deltas === '') this.#record.change({ deltas: this.#newSet() });
+    void this.#tables.marks.put(this.#record.read().deltas + key, String(sum));
   }
 
   readFlightDelta(key: string): bigint | undefined {
-    return this.#sumIn(this.#read().flightDeltas, key);
+    return this.#sumIn(this.#record.read().flightDeltas, key);
   }
 
   #sumIn(set: string, key: string): bigint | undefined {
@@ -272,7 +194,7 @@ export class LmdbTable implements EmbeddedTable {
   }
 
   scanFlightDeltas(cursor: string, limit: number): { readonly rows: readonly (readonly [string, bigint])[]; readonly next: string } {
-    const { flightDeltas } = this.#read();
+    const { flightDeltas } = this.#record.read();
     if (flightDeltas === '') return { rows: [], next: '' };
     const range = this.#tables.marks.getRange({ start: flightDeltas + cursor, end: after(flightDeltas), exclusiveStart: cursor !== '', limit });
     const rows = [...range].map(({ key, value }) => [keyOf(key), BigInt(value)] as const);
@@ -282,52 +204,52 @@ export class LmdbTable implements EmbeddedTable {
   // The log's entries lie among the slots, by number.
 
   appendEntry(entry: string): void {
-    const { log, logCount } = this.#read();
+    const { log, logCount } = this.#record.read();
     const set = log === '' ? this.#newSet() : log;
     void this.#tables.slots.put(set + entryName(logCount), entry, 0);
-    this.#change({ log: set, logCount: logCount + 1 });
+    this.#record.change({ log: set, logCount: logCount + 1 });
   }
 
   readFlightLog(from: number, limit: number): readonly string[] {
-    const { flightLog } = this.#read();
+    const { flightLog } = this.#record.read();
     if (flightLog === '') return [];
     return [...this.#tables.slots.getRange({ start: flightLog + entryName(from), end: after(flightLog), limit })].map(({ value }) => value);
   }
 
   dropFlightShapes(): void {
     this.scores.dropFlight();
-    const { flightDeltas, flightLog } = this.#read();
+    const { flightDeltas, flightLog } = this.#record.read();
     if (flightDeltas === '' && flightLog === '') return;
     this.#tables.addGarbage('marks', flightDeltas);
     this.#tables.addGarbage('slots', flightLog);
-    this.#change({ flightDeltas: '', flightLog: '' });
+    this.#record.change({ flightDeltas: '', flightLog: '' });
   }
 
   // Expiries of keys that are still dirty.
 
   writeTtl(key: string, ttlMs: number): void {
-    const { ttls, ttlCount } = this.#read();
+    const { ttls, ttlCount } = this.#record.read();
     const set = ttls === '' ? this.#newSet() : ttls;
     const isNew = ttls === '' || !this.#tables.marks.doesExist(set + key);
     void this.#tables.marks.put(set + key, String(ttlMs));
-    if (isNew) this.#change({ ttls: set, ttlCount: ttlCount + 1 });
+    if (isNew) this.#record.change({ ttls: set, ttlCount: ttlCount + 1 });
   }
 
   takeTtl(key: string): number | undefined {
-    const { ttls, ttlCount } = this.#read();
+    const { ttls, ttlCount } = this.#record.read();
     const ttlMs = ttlCount === 0 ? undefined : this.#tables.marks.get(ttls + key);
     if (ttlMs === undefined) return undefined;
     this.#tables.marks.removeSync(ttls + key);
-    this.#change({ ttlCount: ttlCount - 1 });
+    this.#record.change({ ttlCount: ttlCount - 1 });
     return Number(ttlMs);
   }
 
   hasTtls(): boolean {
-    return this.#read().ttlCount > 0;
+    return this.#record.read().ttlCount > 0;
   }
 
   forgetClean(stored: boolean): void {
-    const { slots, pending, flight } = this.#read();
+    const { slots, pending, flight } = this.#record.read();
     const kept = this.#newSet();
     for (const set of stored ? [pending] : [pending, flight]) {
       for (const row of set === '' ? [] : this.#range(set, '', Number.POSITIVE_INFINITY)) {
@@ -337,16 +259,16 @@ export class LmdbTable implements EmbeddedTable {
       }
     }
     this.#tables.addGarbage('slots', slots);
-    this.#change({ slots: kept });
+    this.#record.change({ slots: kept });
     this.scores.forgetBoard();
   }
 
   clear(): void {
-    const { header, slots, pending, flight, frozen, ttls, deltas, flightDeltas, log, flightLog } = this.#read();
+    const { header, slots, pending, flight, frozen, ttls, deltas, flightDeltas, log, flightLog } = this.#record.read();
     for (const set of [slots, frozen, log, flightLog]) this.#tables.addGarbage('slots', set);
     for (const set of [pending, flight, ttls, deltas, flightDeltas]) this.#tables.addGarbage('marks', set);
     this.scores.clear();
-    this.#change({ ...NO_ROW, header, slots: this.#newSet(), pending: this.#newSet() });
+    this.#record.change({ ...NO_ROW, header, slots: this.#newSet(), pending: this.#newSet() });
   }
 
   #newSet(): string {
