@@ -1,10 +1,9 @@
 /** An escape in JSON text. A backslash pair is one, so `\\u0000` (a backslash, then letters) is not taken for NUL. */
 const ESCAPE = /\\(?:u([0-9a-fA-F]{4})|[^u])/g;
-const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** Why PostgreSQL would refuse the strings in this JSON text: NUL, or half of a surrogate pair. */
 export function unstorable(json: string): string | undefined {
-  if (LONE_SURROGATE.test(json)) return LONE;
+  if (!json.isWellFormed()) return LONE;
   if (!json.includes(String.raw`\u`)) return undefined;
   // Where a high surrogate ended, which the low one must follow at once.
   let highEnd = -1;
@@ -24,7 +23,7 @@ export function unstorable(json: string): string | undefined {
 /** The same for a plain text. */
 export function unstorableText(text: string): string | undefined {
   if (text.includes('\0')) return NUL;
-  return LONE_SURROGATE.test(text) ? LONE : undefined;
+  return text.isWellFormed() ? undefined : LONE;
 }
 
 const LOW_ESCAPE = /^\\u[dD][c-fC-F][0-9a-fA-F]{2}$/;
