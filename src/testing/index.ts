@@ -2,3 +2,4 @@ export { MemoryStore, type CommittedBatch, type MemoryStoreHooks } from './memor
 export { VirtualClock } from './virtual-clock.ts';
 export { testFront, type FrontConformance, type FrontSubject } from './front-conformance.ts';
 export { testStore, type StoreConformance, type StoreSubject } from './store-conformance.ts';
+export { testShapeStore, type ShapeStoreConformance, type ShapeStoreSubject } from './store-shapes.ts';

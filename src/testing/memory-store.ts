@@ -1,10 +1,11 @@
 import { judgeFence } from '../core/fence.ts';
+import { fromScaled, toScaled } from '../core/decimal.ts';
 import { NO_FENCE } from '../core/lane-recover.ts';
 import type { EpochStart, Fence } from '../core/lane.ts';
 import { lettersInTheWay, type Judge } from '../core/letter.ts';
 import { MillraceError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { ApplyResult, DeadLetter, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, RefusedMutation, RetryResult, Store } from '../ports/store.ts';
+import type { ApplyResult, DeadLetter, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, RefusedMutation, RetryResult, ScoresPage, Store, StoredScores, StoredTotals } from '../ports/store.ts';
 import { MemoryLetters } from './memory-letters.ts';
 
 /** Where a test can make the store slow, make it fail, or look on. A hook that throws is a fault of the server. */
@@ -30,20 +31,27 @@ export interface CommittedBatch {
 /**
  * A transactional store in memory that keeps the contract of `ports/store.ts`, for tests: fences, dead letters and
  * all. What is committed survives "crashes" of caches that use it, because it belongs to the test.
+ *
+ * `new MemoryStore()` holds documents; `new MemoryStore({}, 'counters')` holds counters, and likewise 'log' and 'scores' (of a leaderboard).
  */
 export class MemoryStore implements Store {
   readonly kind = 'memory';
   readonly capabilities = { transactions: true, deadLetters: true };
+  readonly holds?: 'counters' | 'log' | 'scores';
   readonly hooks: MemoryStoreHooks;
+  /** By key: the document as JSON text, or the total or the score as decimal text. */
   readonly rows = new Map<string, string>();
+  /** Of a log: what was appended, in the order of the table. */
+  readonly events: unknown[] = [];
   /** Every committed statement, and every version that each key went through (undefined: deleted). */
   readonly batches: CommittedBatch[] = [];
   readonly versions = new Map<string, (string | undefined)[]>();
   readonly fences = new Map<string, Fence>();
   readonly #letters = new Map<string, MemoryLetters>();
 
-  constructor(hooks: MemoryStoreHooks = {}) {
+  constructor(hooks: MemoryStoreHooks = {}, holds?: 'counters' | 'log' | 'scores') {
     this.hooks = hooks;
+    if (holds !== undefined) this.holds = holds;
   }
 
   async attach({ cache, clock, writeBehind = true }: { readonly cache: string; readonly clock: Clock; readonly writeBehind?: boolean }): Promise<LaneStore> {
@@ -55,6 +63,8 @@ export class MemoryStore implements Store {
       checkKey: () => undefined,
       checkValue: () => undefined,
       load: (keys) => this.#load(keys),
+      ...(this.holds === 'counters' && { loadTotals: (lanes: readonly number[], keys: readonly string[]) => this.#loadTotals(cache, lanes, keys) }),
+      ...(this.holds === 'scores' && { loadScores: (page: ScoresPage) => this.#loadScores(cache, page) }),
       commit: (mutations) => this.#commitDirectly(letters, mutations),
       raiseEpoch: (lane, above = 0) => Promise.resolve(this.#raise(cache, lane, above)),
       moveFence: (lane, epoch, to) => Promise.resolve(this.#move(cache, lane, epoch, to)),
@@ -73,13 +83,45 @@ export class MemoryStore implements Store {
 
   async #load(keys: readonly string[]): Promise<Map<string, string>> {
     await this.hooks.beforeLoad?.(keys);
+    const found = this.#found(keys);
+    await this.hooks.afterLoad?.(keys);
+    return found;
+  }
+
+  #found(keys: readonly string[]): Map<string, string> {
     const found = new Map<string, string>();
     for (const key of keys) {
       const json = this.rows.get(key);
       if (json !== undefined) found.set(key, json);
     }
+    return found;
+  }
+
+  #generation(cache: string, lane: number): number {
+    return this.fences.get(`${cache}:${lane}`)?.generation ?? 0;
+  }
+
+  async #loadTotals(cache: string, lanes: readonly number[], keys: readonly string[]): Promise<StoredTotals> {
+    await this.hooks.beforeLoad?.(keys);
+    const found = { totals: this.#found(keys), generations: new Map(lanes.map((lane) => [lane, this.#generation(cache, lane)])) };
     await this.hooks.afterLoad?.(keys);
     return found;
+  }
+
+  async #loadScores(cache: string, page: ScoresPage): Promise<StoredScores> {
+    const named = 'members' in page ? page.members : [];
+    await this.hooks.beforeLoad?.(named);
+    const generation = this.#generation(cache, 0);
+    let scores: ReadonlyMap<string, string> = this.#found(named);
+    let next: string | undefined;
+    if (!('members' in page)) {
+      const members = [...this.rows.keys()].filter((member) => page.after === '' || member > page.after).toSorted((a, b) => (a < b ? -1 : 1));
+      const taken = members.slice(0, page.limit);
+      scores = this.#found(taken);
+      if (members.length > taken.length) next = taken.at(-1);
+    }
+    await this.hooks.afterLoad?.(named);
+    return { scores, generation, next };
   }
 
   async #commitDirectly(letters: MemoryLetters, mutations: readonly Mutation[]): Promise<void> {
@@ -135,7 +177,7 @@ export class MemoryStore implements Store {
     const lanes = new Map(flush.lanes.map((generation) => [generation.lane, generation]));
     for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences.set(`${cache}:${lane}`, { ...this.fences.get(`${cache}:${lane}`), epoch, generation, seq: cutSeq, digest });
     for (const rows of batches) this.#write(rows);
-    const mayHaveLetters = [...batches.flat(), ...bad.map(({ row }) => row)].filter(({ lane }) => lanes.get(lane)?.letters === true);
+    const mayHaveLetters = [...batches.flat(), ...bad.map(({ row }) => row)].filter(({ lane, kind }) => kind === undefined && lanes.get(lane)?.letters === true);
     const superseded = letters.supersede(new Set(mayHaveLetters.map(({ key }) => key)));
     for (const { lane, letters: lettered } of flush.lanes) if (lettered) letters.sweep(lane);
     const refused = bad.map(({ row, code }): RefusedMutation => {
@@ -172,12 +214,24 @@ export class MemoryStore implements Store {
   #write(rows: readonly Mutation[]): void {
     if (rows.length === 0) return;
     this.batches.push({ rows });
-    for (const { key, json } of rows) {
-      if (json === undefined) this.rows.delete(key);
-      else this.rows.set(key, json);
+    for (const { key, json, kind } of rows) {
+      if (kind === 'append') {
+        const [, event] = JSON.parse(json as string) as [order: number, event: unknown];
+        this.events.push(event);
+        continue;
+      }
+      const version = kind === 'delta' ? sumOf(this.rows.get(key) ?? '0', json as string) : json;
+      if (version === undefined) this.rows.delete(key);
+      else this.rows.set(key, version);
       const versions = this.versions.get(key);
-      if (versions === undefined) this.versions.set(key, [json]);
-      else versions.push(json);
+      if (versions === undefined) this.versions.set(key, [version]);
+      else versions.push(version);
     }
   }
+}
+
+/** Of two decimal texts. */
+function sumOf(a: string, b: string): string {
+  const scale = Math.max(...[a, b].map((text) => text.split('.')[1]?.length ?? 0));
+  return fromScaled((toScaled(a, scale) as bigint) + (toScaled(b, scale) as bigint), scale);
 }

@@ -2,8 +2,10 @@ import { PGlite } from '@electric-sql/pglite';
 import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { customStore } from '../../src/stores/custom.ts';
-import { postgresStore } from '../../src/stores/postgres/index.ts';
+import { postgresCounters, postgresLeaderboard, postgresLog, postgresStore } from '../../src/stores/postgres/index.ts';
+import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { testStore, type StoreSubject } from '../../src/testing/store-conformance.ts';
+import { testShapeStore } from '../../src/testing/store-shapes.ts';
 import { postgresUrl } from '../servers/index.ts';
 
 const transactional = { transactions: true, deadLetters: true };
@@ -99,6 +101,40 @@ describe('a custom store', () => {
         },
       });
       return Promise.resolve({ ...document, badValue: undefined, store, close: () => Promise.resolve() });
+    },
+  });
+});
+
+describe('counters, logs and leaderboards in PostgreSQL', () => {
+  testShapeStore({
+    test,
+    async open(holds) {
+      const pool = new Pool({ connectionString: postgresUrl(), max: 4 });
+      let table = '';
+      const opened = await withSchema(
+        (sql) => pool.query(sql),
+        async (schema) => {
+          table = `${schema}.rows`;
+          await pool.query(holds === 'log' ? `create table ${table} (event jsonb, o bigint)` : `create table ${table} (key text primary key, number ${holds === 'counters' ? 'bigint' : 'double precision'})`);
+          const stores = {
+            counters: () => postgresCounters({ pool, table, key: 'key', count: 'number' }),
+            log: () => postgresLog({ pool, table, value: 'event', order: 'o' }),
+            scores: () => postgresLeaderboard({ pool, table, member: 'key', score: 'number' }),
+          };
+          return { store: stores[holds](), close: () => pool.end() };
+        },
+      );
+      return { ...opened, events: async () => (await pool.query<{ event: unknown }>(`select event from ${table} order by o`)).rows.map(({ event }) => event) };
+    },
+  });
+});
+
+describe('counters, logs and leaderboards in memory', () => {
+  testShapeStore({
+    test,
+    open: (holds) => {
+      const store = new MemoryStore({}, holds);
+      return Promise.resolve({ store, events: () => Promise.resolve(store.events), close: () => Promise.resolve() });
     },
   });
 });

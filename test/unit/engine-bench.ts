@@ -2,7 +2,7 @@ import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { createCache, createCounters, createLeaderboard, createLog, type Cache, type CacheOptions, type Counters, type Leaderboard, type LeaderboardOptions, type Log } from '../../src/index.ts';
 import type { Front, FrontCapabilities, LaneFront } from '../../src/ports/front.ts';
 import type { Random } from '../../src/ports/random.ts';
-import type { DeadLetterStore, LaneStore, Mutation, Store } from '../../src/ports/store.ts';
+import type { DeadLetterStore, LaneStore, Store } from '../../src/ports/store.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
@@ -30,7 +30,7 @@ type ShapeOptions = Pick<Partial<CacheOptions<never>>, 'name' | 'flush' | 'retry
 /** A front in memory, a store in memory and a virtual clock, with which the engine's rare turns can be brought about. */
 export class EngineBench implements AsyncDisposable {
   readonly clock = new VirtualClock();
-  readonly store = new MemoryStore();
+  readonly store: MemoryStore;
   /** What the next calls of the front's and the store's steps do instead. */
   readonly onFront: Stands<LaneFront> = {};
   readonly onStore: Stands<LaneStore> = {};
@@ -39,7 +39,8 @@ export class EngineBench implements AsyncDisposable {
   readonly #open: AsyncDisposable[] = [];
   readonly #random: Random;
 
-  constructor(capabilities: Partial<FrontCapabilities> = {}) {
+  constructor(capabilities: Partial<FrontCapabilities> = {}, holds?: MemoryStore['holds']) {
+    this.store = new MemoryStore({}, holds);
     let tokens = 0;
     this.#random = { fraction: () => 0.5, token: () => `t${tokens++}` };
     const memory = memoryFront();
@@ -58,15 +59,15 @@ export class EngineBench implements AsyncDisposable {
   }
 
   counters(options: ShapeOptions = {}): Counters<number> {
-    return this.#keep(createCounters({ ...this.#parts(this.#stood(new ShapeStore(this.store, 'counters'))), ...options }));
+    return this.#keep(createCounters({ ...this.#parts(this.#stood(this.store)), ...options }));
   }
 
   log<E = number>(options: ShapeOptions = {}): Log<E> {
-    return this.#keep(createLog<E>({ ...this.#parts(this.#stood(new ShapeStore(this.store, 'log'))), ...options }));
+    return this.#keep(createLog<E>({ ...this.#parts(this.#stood(this.store)), ...options }));
   }
 
   leaderboard(options: Partial<LeaderboardOptions> = {}): Leaderboard {
-    const { lanes: _, ...parts } = this.#parts(this.#stood(new ShapeStore(this.store, 'scores')));
+    const { lanes: _, ...parts } = this.#parts(this.#stood(this.store));
     return this.#keep(createLeaderboard({ ...parts, ...options }));
   }
 
@@ -105,39 +106,3 @@ export class EngineBench implements AsyncDisposable {
 }
 
 const described = ({ kind, capabilities, holds }: Store): Omit<Store, 'attach'> => ({ kind, capabilities, ...(holds === undefined ? {} : { holds }) });
-
-/** The store in memory, for counters, logs and leaderboards: a delta becomes the total after it. */
-class ShapeStore implements Store {
-  readonly kind = 'memory';
-  readonly capabilities = { transactions: true, deadLetters: true };
-  readonly holds: 'counters' | 'log' | 'scores';
-  readonly #store: MemoryStore;
-
-  constructor(store: MemoryStore, holds: 'counters' | 'log' | 'scores') {
-    this.#store = store;
-    this.holds = holds;
-  }
-
-  async attach(attachment: Parameters<Store['attach']>[0]): Promise<LaneStore> {
-    const lanes = await this.#store.attach(attachment);
-    const { rows, fences } = this.#store;
-    const absolute = (row: Mutation): Mutation => (row.kind === 'delta' ? { ...row, json: String(Number(rows.get(row.key) ?? 0) + Number(row.json)) } : row);
-    async function* written(batches: AsyncIterable<readonly Mutation[]>): AsyncGenerator<Mutation[]> {
-      for await (const batch of batches) yield batch.map(absolute);
-    }
-    return {
-      ...lanes,
-      apply: (flush) => lanes.apply({ ...flush, batches: written(flush.batches) }),
-      loadTotals: async (wanted, keys) => ({
-        totals: await lanes.load(keys),
-        generations: new Map(wanted.map((lane) => [lane, fences.get(`${attachment.cache}:${lane}`)?.generation ?? 0])),
-      }),
-      loadScores: async (page) => {
-        const wanted = (member: string): boolean => ('members' in page ? page.members.includes(member) : page.after === '' || member > page.after);
-        const found = [...rows].filter(([member]) => wanted(member)).toSorted(([a], [b]) => (a < b ? -1 : 1));
-        const taken = 'members' in page ? found : found.slice(0, page.limit);
-        return { scores: new Map(taken), next: 'limit' in page && taken.length === page.limit ? taken.at(-1)?.[0] : undefined, generation: fences.get(`${attachment.cache}:0`)?.generation ?? 0 };
-      },
-    };
-  }
-}

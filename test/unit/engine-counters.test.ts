@@ -3,6 +3,7 @@ import { LOAD_KEYS_MAX } from '../../src/engine/settings.ts';
 import { MillraceError } from '../../src/index.ts';
 import { UNRECOVERED } from '../../src/ports/front.ts';
 import type { Store } from '../../src/ports/store.ts';
+import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';
 import { EngineBench } from './engine-bench.ts';
@@ -12,7 +13,7 @@ import { EngineBench } from './engine-bench.ts';
 const down = () => new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'down');
 
 test('increments of one turn are one sum of each key, and each caller is told the total of his own', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   bench.store.rows.set('b', '40');
   const counters = bench.counters();
   const totals = [counters.increment('a'), counters.increment('b', 2), counters.increment('a', 10), counters.add('a', 100), counters.increment('a', -1)];
@@ -25,7 +26,7 @@ test('increments of one turn are one sum of each key, and each caller is told th
 });
 
 test('increments of more keys than a step takes go in several, two under way at once', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   const counters = bench.counters();
   await bench.clock.until(counters.ready());
   const gate = new Gate();
@@ -43,7 +44,7 @@ test('increments of more keys than a step takes go in several, two under way at 
 });
 
 test('an increment beyond the limit is refused by itself', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   const counters = bench.counters();
   const max = Number.MAX_SAFE_INTEGER;
   await bench.clock.until(counters.increment('a', max));
@@ -54,7 +55,7 @@ test('an increment beyond the limit is refused by itself', async () => {
 });
 
 test('totals that the store cannot tell reject who wants them, and nobody else', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   bench.store.rows.set('odd', '1.5');
   bench.store.rows.set('large', '9'.repeat(18));
   bench.store.rows.set('low', `-${'9'.repeat(18)}`);
@@ -66,7 +67,7 @@ test('totals that the store cannot tell reject who wants them, and nobody else',
 });
 
 test('an increment whose total cannot be loaded is not made; one that wants none is', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   const counters = bench.counters();
   await bench.clock.until(counters.ready());
   bench.onStore.loadTotals = () => Promise.reject(down());
@@ -78,7 +79,7 @@ test('an increment whose total cannot be loaded is not made; one that wants none
 });
 
 test('a load from before a generation that is stored meanwhile is done again, but not for ever', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   bench.store.rows.set('a', '1');
   const counters = bench.counters();
   await bench.clock.until(counters.ready());
@@ -92,13 +93,13 @@ test('a load from before a generation that is stored meanwhile is done again, bu
 });
 
 test('a store that was said to hold counters and has no totals is found out', async () => {
-  await using bench = new EngineBench();
-  const store: Store = { kind: 'memory', capabilities: bench.store.capabilities, holds: 'counters', attach: (attachment) => bench.store.attach(attachment) };
+  await using bench = new EngineBench({}, 'counters');
+  const store: Store = { kind: 'memory', capabilities: bench.store.capabilities, holds: 'counters', attach: (attachment) => new MemoryStore().attach(attachment) };
   expect(await bench.clock.until(outcome(bench.counters({ store }).get('a')))).toMatch(/^MILLRACE_INTERNAL .*no totals/);
 });
 
 test('a flush waits for increments that are on their way', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   const counters = bench.counters();
   await bench.clock.until(counters.ready());
   const added = counters.add('a');
@@ -109,7 +110,7 @@ test('a flush waits for increments that are on their way', async () => {
 });
 
 test('many totals are loaded in parts, each key once', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   const counters = bench.counters({ lanes: 2 });
   await bench.clock.until(counters.ready());
   const loads: number[] = [];
@@ -124,7 +125,7 @@ test('many totals are loaded in parts, each key once', async () => {
 });
 
 test('a lane that must be recovered first is, whatever is asked of it', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   bench.store.rows.set('a', '7');
   const counters = bench.counters();
   await bench.clock.until(counters.ready());
@@ -145,7 +146,7 @@ test('a lane that must be recovered first is, whatever is asked of it', async ()
 });
 
 test('a step whose answer is lost is not repeated, and one that the lane refuses says why', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   const counters = bench.counters();
   await bench.clock.until(counters.ready());
   bench.onFront.increment = async (go) => {
@@ -160,7 +161,7 @@ test('a step whose answer is lost is not repeated, and one that the lane refuses
 });
 
 test('an increment in an epoch that another process began is answered, and the lane looked at', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   const counting = bench.counters({ flush: false });
   await bench.clock.until(counting.add('a'));
   const working = bench.counters();
@@ -177,7 +178,7 @@ test('an increment in an epoch that another process began is answered, and the l
 });
 
 test('increments that find no room wait for it a while, in halves until they fit', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   const gate = new Gate();
   bench.store.hooks.beforeApply = () => gate.pass();
   const counters = bench.counters({ backpressure: { maxEntries: 4, maxWait: 500, maxWaiters: 6 } });
@@ -197,7 +198,7 @@ test('increments that find no room wait for it a while, in halves until they fit
 });
 
 test('with onFull reject what does not fit is refused, and the rest is taken', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   const counters = bench.counters({ lanes: 2, backpressure: { maxEntries: 3, onFull: 'reject' } });
   await bench.clock.until(counters.ready());
   await counters.pause();
@@ -208,7 +209,7 @@ test('with onFull reject what does not fit is refused, and the rest is taken', a
 });
 
 test('what was cut and is not there any more is reported as lost', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   const counters = bench.counters();
   const losses: number[] = [];
   counters.on('loss', ({ count }) => losses.push(count));
@@ -224,7 +225,7 @@ test('what was cut and is not there any more is reported as lost', async () => {
 });
 
 test('deltas are read in pages, until another worker has the lane', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   const counters = bench.counters({ flush: { maxDelay: '1h', batchSize: 200 } });
   await bench.clock.until(counters.ready());
   await counters.pause();
@@ -238,7 +239,7 @@ test('deltas are read in pages, until another worker has the lane', async () => 
 });
 
 test('sums that no double holds are exact, and one who wants no total is told none', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'counters');
   const counters = bench.counters();
   const max = Number.MAX_SAFE_INTEGER;
   const said = await bench.clock.until(Promise.all([max, max, -max, -max].map((by) => outcome(counters.add('a', by)))));

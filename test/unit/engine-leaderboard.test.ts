@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { LOAD_SCORES_MAX } from '../../src/engine/settings.ts';
 import { MillraceError, type Leaderboard } from '../../src/index.ts';
 import type { Store } from '../../src/ports/store.ts';
+import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';
 import { EngineBench } from './engine-bench.ts';
@@ -13,7 +14,7 @@ const rows = (bench: EngineBench): Record<string, string> => Object.fromEntries(
 const top = async (bench: EngineBench, board: Leaderboard): Promise<unknown> => (await bench.clock.until(board.top(10))).map(({ member, score }) => [member, score]);
 
 test('scores of one turn are done in their order, and each caller is told his own', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   bench.store.rows.set('b', '40');
   const board = bench.leaderboard();
   const scores = [board.add('a', 1), board.set('a', 5), board.add('a', 0.5), board.add('b', 2), board.set('c', 7)];
@@ -28,7 +29,7 @@ test('scores of one turn are done in their order, and each caller is told his ow
 });
 
 test('of more than a step takes, one step follows the other', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   const board = bench.leaderboard();
   await bench.clock.until(board.ready());
   let underWay = 0;
@@ -45,7 +46,7 @@ test('of more than a step takes, one step follows the other', async () => {
 });
 
 test('a score beyond the limit is refused by itself', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   const board = bench.leaderboard();
   const max = Number.MAX_SAFE_INTEGER;
   const said = await bench.clock.until(Promise.all([outcome(board.set('a', max)), outcome(board.add('a', 1)), outcome(board.add('a', -1))]));
@@ -54,7 +55,7 @@ test('a score beyond the limit is refused by itself', async () => {
 });
 
 test('a best that is none takes no place, and is stored when what it lost to is', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   const board = bench.leaderboard({ keep: 'best', order: 'asc' });
   expect((await bench.clock.until(board.set('a', 5))).score).toBe(5);
   const worse = await bench.clock.until(board.set('a', 6));
@@ -66,7 +67,7 @@ test('a best that is none takes no place, and is stored when what it lost to is'
 });
 
 test('a board of several pages is loaded once for all who wait', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   const count = 2 * LOAD_SCORES_MAX + 1;
   for (let n = 0; n < count; n++) bench.store.rows.set(`m${n}`, String(n));
   const board = bench.leaderboard();
@@ -82,7 +83,7 @@ test('a board of several pages is loaded once for all who wait', async () => {
 });
 
 test('what needs a board that cannot be loaded is told so, and what does not goes on', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   const board = bench.leaderboard();
   await bench.clock.until(board.ready());
   bench.onStore.loadScores = () => Promise.reject(down());
@@ -94,7 +95,7 @@ test('what needs a board that cannot be loaded is told so, and what does not goe
 });
 
 test('nobody waits for a loading for ever, nor more than may', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   bench.store.rows.set('a', '1');
   const board = bench.leaderboard({ loadWait: 50, backpressure: { maxWaiters: 3 } });
   await bench.clock.until(board.ready());
@@ -115,7 +116,7 @@ test('nobody waits for a loading for ever, nor more than may', async () => {
 });
 
 test('a page from before a generation that is stored meanwhile is read again, but not for ever', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   bench.store.rows.set('a', '1');
   const board = bench.leaderboard();
   await bench.clock.until(board.ready());
@@ -128,7 +129,7 @@ test('a page from before a generation that is stored meanwhile is read again, bu
 });
 
 test('a lane that is stopped tells nothing, and takes nothing in', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   const board = bench.leaderboard();
   await bench.clock.until(board.ready());
   const stopped = { kind: 'stopped', reason: 'it holds a log' } as const;
@@ -141,7 +142,7 @@ test('a lane that is stopped tells nothing, and takes nothing in', async () => {
 });
 
 test('a lane that is not recovered is, before it is read, filled, or written to', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   bench.store.rows.set('a', '1');
   const board = bench.leaderboard();
   await bench.clock.until(board.ready());
@@ -154,7 +155,7 @@ test('a lane that is not recovered is, before it is read, filled, or written to'
 });
 
 test('what a store refused is read anew', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   bench.store.rows.set('a', '1');
   const board = bench.leaderboard({ retry: { attempts: 1 } });
   bench.store.hooks.refuse = ({ key }) => (key === 'b' || key === 'a' ? '23514' : undefined);
@@ -166,7 +167,7 @@ test('what a store refused is read anew', async () => {
 });
 
 test('a board that is loaded by the time it is looked at needs no page', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   const board = bench.leaderboard();
   expect(await top(bench, board)).toEqual([]);
   let loads = 0;
@@ -186,7 +187,7 @@ test('a board that is loaded by the time it is looked at needs no page', async (
 });
 
 test('rows that nobody can name are left out, and scores that are none stop the loading', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   bench.store.rows.set('', '1');
   bench.store.rows.set('x'.repeat(513), '2');
   bench.store.rows.set('a', 'NaN');
@@ -200,7 +201,7 @@ test('rows that nobody can name are left out, and scores that are none stop the 
 });
 
 test('a page of changes may bring one again, and what is gone is told as lost', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   const board = bench.leaderboard();
   const losses: number[] = [];
   board.on('loss', ({ count }) => losses.push(count));
@@ -212,7 +213,7 @@ test('a page of changes may bring one again, and what is gone is told as lost', 
 });
 
 test('who has lost the lane to another worker stores nothing', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   const board = bench.leaderboard();
   await bench.clock.until(board.set('a', 1));
   bench.answerOnce('readFlightScores', { kind: 'refused', epoch: 2 });
@@ -221,13 +222,13 @@ test('who has lost the lane to another worker stores nothing', async () => {
 });
 
 test('a store that was said to hold a leaderboard and has no scores is found out', async () => {
-  await using bench = new EngineBench();
-  const store: Store = { kind: 'memory', capabilities: bench.store.capabilities, holds: 'scores', attach: (attachment) => bench.store.attach(attachment) };
+  await using bench = new EngineBench({}, 'scores');
+  const store: Store = { kind: 'memory', capabilities: bench.store.capabilities, holds: 'scores', attach: (attachment) => new MemoryStore().attach(attachment) };
   expect(await bench.clock.until(outcome(bench.leaderboard({ store }).top(1)))).toMatch(/^MILLRACE_INTERNAL .*no scores/);
 });
 
 test('a flush and a closing wait for scores that are on their way', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'scores');
   const board = bench.leaderboard();
   await bench.clock.until(board.ready());
   const added = board.add('a', 1);

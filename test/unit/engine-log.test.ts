@@ -6,10 +6,10 @@ import { EngineBench } from './engine-bench.ts';
 
 /** Appends, through every answer that the front can give. */
 
-const stored = (bench: EngineBench): unknown[] => bench.store.batches.flatMap(({ rows }) => rows.map(({ json }) => (JSON.parse(json as string) as [number, unknown])[1]));
+const stored = (bench: EngineBench): readonly unknown[] => bench.store.events;
 
 test('events stay in their order, one step at a time, however many there are', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'log');
   const log = bench.log({ flush: { maxDelay: '1h', batchSize: 10_000 } });
   await bench.clock.until(log.ready());
   const steps: number[] = [];
@@ -29,7 +29,7 @@ test('events stay in their order, one step at a time, however many there are', a
 });
 
 test('a step is bounded in bytes as well, and a large event goes alone', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'log');
   const log = bench.log<string>();
   await bench.clock.until(log.ready());
   const steps: number[] = [];
@@ -42,7 +42,7 @@ test('a step is bounded in bytes as well, and a large event goes alone', async (
 });
 
 test('events that a restarted front did not take keep their place before those that came later', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'log');
   const log = bench.log();
   await bench.clock.until(log.ready());
   const gate = new Gate();
@@ -61,7 +61,7 @@ test('events that a restarted front did not take keep their place before those t
 });
 
 test('events that find no room wait, and are stored in their order', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'log');
   const gate = new Gate();
   bench.store.hooks.beforeApply = () => gate.pass();
   const log = bench.log({ backpressure: { maxEntries: 3, maxWait: '10s' } });
@@ -75,7 +75,7 @@ test('events that find no room wait, and are stored in their order', async () =>
 });
 
 test('events are read in pages, until another worker has the lane, and those that are gone are reported', async () => {
-  await using bench = new EngineBench();
+  await using bench = new EngineBench({}, 'log');
   const log = bench.log({ flush: { maxDelay: '1h', batchSize: 200 } });
   await bench.clock.until(log.ready());
   await log.pause();
