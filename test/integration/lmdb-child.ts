@@ -94,6 +94,14 @@ switch (what) {
         (error: MillraceError) => codes.push(error.code),
       );
     }
+    // Where there is no room for a value there may be room for a tombstone.
+    const deleted: string[] = [];
+    for (const key of acknowledged.filter((_, i) => i % 2 === 0)) {
+      await cache.delete(key).then(
+        () => deleted.push(key),
+        (error: MillraceError) => codes.push(error.code),
+      );
+    }
     server.isDown = false;
     // A flush may find no room for a step of its own, until an earlier one has given some back.
     for (;;) {
@@ -103,8 +111,9 @@ switch (what) {
       );
       if (flushed) break;
     }
-    const { accepted, stored, pending } = await cache.stats();
-    say({ acknowledged: acknowledged.length, codes, missing: acknowledged.filter((key) => !store.rows.has(key)), rows: store.rows.size, accepted, stored, pending: pending.entries });
+    const { pending } = await cache.stats();
+    const wrong = acknowledged.filter((key) => store.rows.has(key) === deleted.includes(key));
+    say({ acknowledged: acknowledged.length, deleted: deleted.length, codes: [...new Set(codes)], wrong, rows: store.rows.size, pending: pending.entries });
     await cache.close({ timeout: 1_000 });
     break;
   }
