@@ -74,6 +74,8 @@ async function openPostgres(url: string, name: string, atEnd: Parts['atEnd']): P
   const { default: pg } = await import('pg');
   const pool = new pg.Pool({ connectionString: url });
   pool.on('error', () => undefined);
-  atEnd(() => pool.query(`drop table if exists ${name}; delete from millrace_fence where cache = '${name}'`).finally(() => pool.end()));
+  // What is only written through has no fence, and a new database not even the table of them.
+  const forget = `do $$ begin if to_regclass('millrace_fence') is not null then delete from millrace_fence where cache = '${name}'; end if; end $$`;
+  atEnd(() => pool.query(`drop table if exists ${name}; ${forget}`).finally(() => pool.end()));
   return { pool, sql: async (text, values) => (await pool.query<Record<string, unknown>>(text, values)).rows };
 }
