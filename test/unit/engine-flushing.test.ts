@@ -69,6 +69,14 @@ test('a flush says that another worker has stopped the lane, also when nothing i
   expect(await bench.clock.until(outcome(cache.flush()))).toMatch(/^MILLRACE_LANE_STOPPED .*the store lost generations 1 to 1/);
 });
 
+test('a write to a lane that the front has stopped says so', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open();
+  await bench.clock.until(cache.ready());
+  bench.answerOnce('write', { kind: 'stopped', reason: 'the fence is ahead' });
+  expect(await bench.clock.until(outcome(cache.set('a', 1)))).toMatch(/^MILLRACE_LANE_STOPPED .*takes no writes: the fence is ahead/);
+});
+
 test('a lane that the front has stopped says so, until somebody has seen to it', async () => {
   await using bench = new EngineBench();
   const cache = bench.open();

@@ -27,6 +27,9 @@ describe('write', () => {
     lane.table.removeSlot('a');
     expect(lane.write({ a: '333' })).toMatchObject({ pending: 1, entries: 1, bytes: 4 });
     expect(lane.slots('a')).toEqual(['333']);
+    lane.table.removeSlot('a');
+    expect(lane.tryWrite({ a: '55' }, { maxBytes: 5 })).toEqual({ kind: 'full', entries: 1, bytes: 4, refused: [0] });
+    expect(lane.tryWrite({ a: '55' }, { maxBytes: 6 })).toMatchObject({ kind: 'accepted', bytes: 6 });
   });
 
   test('gives each mutation a seq and counts each key once', () => {
