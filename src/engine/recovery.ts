@@ -95,7 +95,7 @@ export class Recovery {
       const { header: before } = await front.header(lane);
       if (before === undefined) break;
       const fence = await store.raiseEpoch(lane, before.epoch);
-      // Before the fence is moved: from then on anybody may open the lane.
+      // Before the fence is moved: from then on anybody may open the lane, and what comes into it then is the store's.
       await front.recover(lane, { fence, owner: '', leaseMs: 0, tentative: true, forget: true });
       const { header } = await front.header(lane);
       // Somebody else has raised the epoch, and may go on with it.
@@ -111,6 +111,8 @@ export class Recovery {
     // One that is under way may have seen the fence where it was.
     await this.#running.get(lane)?.catch(() => undefined);
     await this.recover(lane);
+    // At the end, because nobody may have the lane stopped for as long as this takes.
+    await front.swept(lane);
   }
 
   /**

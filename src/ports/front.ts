@@ -103,9 +103,10 @@ export interface LaneFront {
 
   /** The lane as it is, recovered or not; `undefined` when the front does not know it. `current`: no recovery is due. */
   header(lane: number): Promise<{ readonly header: LaneHeader | undefined; readonly current: boolean }>;
-  /** With `forget`, nobody can read what was forgotten once it resolves. */
   recover(lane: number, recovery: { readonly fence: Fence; readonly owner: string; readonly leaseMs: number; readonly tentative?: boolean; readonly forget?: boolean }): Promise<RecoverResult>;
   confirm(lane: number, epoch: number): Promise<ConfirmResult>;
+  /** Resolves when nobody can read any more what earlier recoveries made the lane forget. Takes as long as a walk over all keys. */
+  swept(lane: number): Promise<void>;
   adopt(lane: number): Promise<AdoptResult>;
 
   /**

@@ -1,11 +1,15 @@
 import { strict as assert } from 'node:assert';
 import type { RecoverResult } from '../core/lane-recover.ts';
 import type { LaneFront } from '../ports/front.ts';
-import { batchOf, fence, fenceOf, LONG_MS, recoveredAs, type Bench, type Register } from './front-subject.ts';
+import { batchOf, fence, fenceOf, LONG_MS, recoveredAs, type Register } from './front-subject.ts';
 
 /** What a front forgets when the store was restored to an earlier state. */
 export function testRollback(recovered: Register): void {
-  const forget = (bench: Bench, over: Parameters<typeof fence>[0]): Promise<RecoverResult> => bench.lanes.recover(0, { fence: fence(over), owner: 'me', leaseMs: LONG_MS, forget: true });
+  const forget = async (lanes: LaneFront, over: Parameters<typeof fence>[0]): Promise<RecoverResult> => {
+    const result = await lanes.recover(0, { fence: fence(over), owner: 'me', leaseMs: LONG_MS, forget: true });
+    await lanes.swept(0);
+    return result;
+  };
 
   recovered('what is clean is forgotten, and what the store does not have is kept', async (bench) => {
     await bench.write({ clean: '"gone"', a: '0' });
@@ -17,7 +21,7 @@ export function testRollback(recovered: Register): void {
     const flight = await bench.cut('second');
     await bench.writeFor(LONG_MS, { a: '2', c: '2' });
     const before = await bench.header();
-    assert.equal((await forget(bench, { epoch: 2, generation: 0, seq: 0 })).kind, 'stopped');
+    assert.equal((await forget(bench.lanes, { epoch: 2, generation: 0, seq: 0 })).kind, 'stopped');
     const stopped = await bench.header();
     assert.deepEqual({ ...stopped, incarnation: '', epoch: 1, stopped: '', leaseUntilMs: 0 }, { ...before, incarnation: '', leaseUntilMs: 0 });
     assert.notEqual(stopped.incarnation, before.incarnation);
@@ -57,7 +61,7 @@ export function testRollback(recovered: Register): void {
     const flight = await bench.cut();
     assert.equal((await bench.acknowledge(flight.generation, { limit: 1 })).kind, 'more');
     await bench.write({ c: '2' });
-    recoveredAs('current', await forget(bench, fenceOf(flight, 2)));
+    recoveredAs('current', await forget(bench.lanes, fenceOf(flight, 2)));
     await bench.expectSlot('a', undefined);
     await bench.expectSlot('b', undefined);
     await bench.expectSlot('c', '2');
@@ -70,7 +74,7 @@ export function testRollback(recovered: Register): void {
     await bench.settle();
     const other = await bench.attach();
     assert.equal(await other.read(0, 'clean'), '1');
-    assert.equal((await forget(bench, { epoch: 2 })).kind, 'stopped');
+    assert.equal((await forget(bench.lanes, { epoch: 2 })).kind, 'stopped');
     assert.equal(await other.read(0, 'clean'), undefined);
     assert.deepEqual(await other.readMany([0], ['clean']), [undefined]);
   });
@@ -78,7 +82,7 @@ export function testRollback(recovered: Register): void {
   recovered('a lane at the fence is open when it has forgotten', async (bench) => {
     await bench.write({ clean: '1' });
     const first = await bench.settle();
-    recoveredAs('current', await forget(bench, fenceOf(first, 2)));
+    recoveredAs('current', await forget(bench.lanes, fenceOf(first, 2)));
     await bench.expectSlot('clean', undefined);
     assert.equal((await bench.lanes.write(0, batchOf([['a', '1']]))).kind, 'accepted');
   });
@@ -99,7 +103,7 @@ export function testRollback(recovered: Register): void {
     await lanes.cut(0, 1, 'second');
     await add('a', 5n);
     assert.deepEqual(await fill(1, 1), { kind: 'totals', totals: [115n, 200n] });
-    assert.equal((await lanes.recover(0, { fence: fence({ epoch: 2 }), owner: 'me', leaseMs: LONG_MS, forget: true })).kind, 'stopped');
+    assert.equal((await forget(lanes, { epoch: 2 })).kind, 'stopped');
     assert.deepEqual(await lanes.readMany([0, 0], ['a', 'b']), [undefined, undefined]);
     assert.equal((await fill(0, 2)).kind, 'stopped', 'the fence is not there yet');
     recoveredAs('current', await lanes.recover(0, { fence: fenceOf(cut.flight, 3), owner: 'me', leaseMs: LONG_MS }));
@@ -128,7 +132,7 @@ export function testRollback(recovered: Register): void {
     await lanes.writeScores(0, { ops: ['remove'], members: ['d'], weights: [0], shape: 'scores', bytes: 10, maxEntries: 10, maxBytes: 100 });
     await lanes.cut(0, 1, 'second');
     await set(['c', 3]);
-    assert.equal((await lanes.recover(0, { fence: fence({ epoch: 2 }), owner: 'me', leaseMs: LONG_MS, forget: true })).kind, 'stopped');
+    assert.equal((await forget(lanes, { epoch: 2 })).kind, 'stopped');
     const top = { kind: 'range', from: 0, count: 10 } as const;
     assert.deepEqual(await lanes.readScores(0, 'scores', top), { kind: 'unloaded', epoch: 2, complete: false, cursor: '', doubts: [] });
     assert.equal((await fill(0, 2)).kind, 'stopped', 'the fence is not there yet');

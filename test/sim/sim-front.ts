@@ -203,6 +203,7 @@ export class SimConnection implements Front {
       },
       recover: (lane, recovery) => this.#step(lane, 'recover', (table) => recover(table, { ...recovery, lanes, shape, runId: server.runId, incarnation: random.token() })),
       confirm: (lane, epoch) => this.#step(lane, 'confirm', (table) => confirm(table, server.runId, epoch)),
+      swept: (lane) => this.#call(lane, 'swept', () => undefined),
       adopt: (lane) => this.#step(lane, 'adopt', (table) => adopt(table, { lanes, runId: server.runId, incarnation: random.token() })),
       sync: (_level, lane) => this.#call(lane, 'sync', () => server.sync()),
       inspect: (lane, key) =>

@@ -173,6 +173,11 @@ export class EmbeddedLaneFront implements LaneFront {
     return this.#lanes.step(lane, 1, (table, runId) => confirm(table, runId, epoch));
   }
 
+  /** What a recovery forgets is gone with it. */
+  async swept(): Promise<void> {
+    this.#checkOpen();
+  }
+
   async adopt(lane: number): ReturnType<LaneFront['adopt']> {
     this.#checkOpen();
     const { lanes, random } = this.#attachment;

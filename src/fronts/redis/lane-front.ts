@@ -258,10 +258,17 @@ export class RedisLaneFront implements LaneFront {
   async recover(lane: number, recovery: Parameters<LaneFront['recover']>[1]): Promise<RecoverResult> {
     const incarnation = this.#newIncarnation();
     const result = recovered(await this.#step(lane, 'recover', () => recoverArgs(recovery, this.#lanes.length, incarnation, this.#attachment.shape)));
-    // Whoever has not heard of the new incarnation reads the old slots as long as they are there.
-    if (recovery.forget === true) await this.#garbage.sweep(this.#lane(lane)).catch((error: unknown) => Promise.reject(this.#fault(lane, error)));
-    else if ('dropped' in result) this.#garbage.collect(this.#lane(lane));
+    if ('dropped' in result) this.#garbage.collect(this.#lane(lane));
     return result;
+  }
+
+  /** Whoever has not heard of a new incarnation reads old slots as long as they are there. */
+  async swept(lane: number): Promise<void> {
+    try {
+      await this.#garbage.sweep(this.#lane(lane));
+    } catch (error) {
+      throw this.#fault(lane, error);
+    }
   }
 
   async confirm(lane: number, epoch: number): Promise<ConfirmResult> {
