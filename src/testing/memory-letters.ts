@@ -107,7 +107,7 @@ export class MemoryLetters {
     const letter = this.#open().find((open) => open.id === id);
     if (letter === undefined) return undefined;
     if (letter.supersededAt !== undefined) {
-      this.#letters.delete(id);
+      this.#letters.set(id, this.#finished(letter, 'discarded'));
       return { kind: 'superseded' };
     }
     this.#letters.set(id, { ...letter, ...this.#outcomeOf({ state: 'waiting', attempts: 0, retryInMs: 0 }) });

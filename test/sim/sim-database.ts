@@ -23,8 +23,6 @@ export class SimDatabase {
   rows = new Map<string, string>();
   fences: Fence[];
   readonly letters: MemoryLetters;
-  /** Letters that a redrive has removed, because a later write had replaced them. */
-  removed = 0;
   down = false;
   /** How often an earlier state was restored: transactions of before are gone with it. */
   restores = 0;

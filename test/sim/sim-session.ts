@@ -25,6 +25,7 @@ export class SimSession implements Store {
 
   async attach(): Promise<LaneStore> {
     const database = this.#database;
+    await this.#ask('attach', () => undefined);
     return {
       checkKey: () => undefined,
       checkValue: () => undefined,
@@ -72,8 +73,9 @@ export class SimSession implements Store {
       storedKeys: (lane) => this.#ask('letters', () => store.storedKeys(lane)),
       redrive: (id) =>
         this.#ask('letters', async () => {
+          const letter = await store.get(id);
           const result = await store.redrive(id);
-          if (result?.kind === 'superseded') this.#database.removed++;
+          if (letter !== undefined && result?.kind === 'waiting') this.#world.oracle.revived(letter.lane, letter.key, letter.json);
           return result;
         }),
       discard: (id) => this.#ask('letters', () => store.discard(id)),

@@ -69,10 +69,10 @@ export class DeadLetters implements DeadLetterStore {
 
   async redrive(id: string): Promise<RedriveResult | undefined> {
     if (!ID.test(id)) return undefined;
-    // Increments and events replace nothing.
+    // Increments and events replace nothing. What gives way is kept for a while, like what is discarded: who waits for a dead write is told so.
     const superseded = `o.kind in ('put', 'delete') and (o.superseded_at is not null or exists (select from ${this.#table} l where l.cache = $1::text and l.key = o.key and l.id > o.id and l.state in ('waiting', 'dead')))`;
     const text = `with o as materialized (select d.* from ${this.#table} d where d.cache = $1::text and d.id = $2::text::bigint and ${OPEN} for update),
-        gone as (delete from ${this.#table} d using o where d.id = o.id and (${superseded}) returning d.id),
+        gone as (update ${this.#table} d set state = 'discarded', value = null, retry_at = null, finished_at = now() from o where d.id = o.id and (${superseded}) returning d.id),
         revived as (update ${this.#table} d set state = 'waiting', attempts = 0, retry_at = now() from o where d.id = o.id and not (${superseded}) returning d.id)
       select o.lane::text as lane, o.state, exists (select from revived)::text as revived from o where exists (select from gone) or exists (select from revived)`;
     const [row] = await this.#connection.run({ text, values: [this.#cache, id] });

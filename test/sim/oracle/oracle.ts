@@ -155,6 +155,12 @@ export class Oracle {
     if (entry !== undefined) entry.isBuried = true;
   }
 
+  /** An operator has a refused row tried again. */
+  revived(lane: number, key: string, json: string | undefined): void {
+    const entry = this.history.findRow(lane, key, json);
+    if (entry !== undefined) entry.isBuried = false;
+  }
+
   /** A redrive was told what became of the letter. */
   checkRedriven(process: string, { lane, key, fromSeq, cutSeq }: Pick<DeadLetter, 'lane' | 'key' | 'fromSeq' | 'cutSeq'>, outcome: 'redriven' | 'superseded'): void {
     const refused = this.history.ofKey(lane, key).filter(({ seq, wasRefused }) => wasRefused && fromSeq <= seq && seq <= cutSeq);

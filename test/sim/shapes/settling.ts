@@ -34,7 +34,7 @@ export class Settling<O extends ShapeOracle> {
     this.all('the lanes were not drained', living, (client) => client.drain());
     this.within(() => `letters were not tried to the end: ${database.letters.all.filter(({ state }) => state === 'waiting').map(({ key }) => key).join(', ')}`, () => database.letters.all.every(({ state }) => state !== 'waiting'));
     this.#world.until(() => false, TELL_MS);
-    shapes.checkDrained(server.tables, database.rows, counted ? database.letters.all.length + database.removed : undefined);
+    shapes.checkDrained(server.tables, database.rows, counted ? database.letters.all.length : undefined);
   }
 
   all(late: string, clients: readonly ShapeClient<O>[], task: (client: ShapeClient<O>) => Promise<void>): void {
