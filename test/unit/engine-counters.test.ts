@@ -249,3 +249,18 @@ test('sums that no double holds are exact, and one who wants no total is told no
   expect(total).toBe(3);
   expect(await bench.clock.until(counters.get('b'))).toBe(4);
 });
+
+test('increments of a process that does not flush wait until another one has made room', async () => {
+  await using bench = new EngineBench({ shared: true }, 'counters');
+  const worker = bench.counters();
+  const writer = bench.counters({ flush: false, backpressure: { maxEntries: 1 } });
+  await bench.clock.until(Promise.all([worker.ready(), writer.ready()]));
+  await bench.clock.until(worker.pause());
+  await bench.clock.until(writer.increment('a', 1));
+  const waiting = outcome(writer.increment('b', 1));
+  await bench.clock.advance(500);
+  expect(bench.store.rows.size).toBe(0);
+  await bench.clock.until(worker.resume());
+  await bench.clock.until(worker.flush());
+  expect(await bench.clock.until(waiting)).toBe('written');
+});
