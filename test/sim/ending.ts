@@ -84,6 +84,8 @@ export class Ending {
     this.#all('a flush over a restored store never ended', [last], (client) => client.cache.flush().catch((error: Error) => void (flushed.reason = error.message)));
     if (isStopped !== /the store lost generations \d+ to \d+/.test(flushed.reason)) this.#fail(12, `the store lost ${lost.join(', ')} generations of its lanes, and a flush said ${flushed.reason}`);
     if (!isStopped) return;
+    // Now the lane says so itself.
+    this.#all('a write to a stopped lane never ended', [last], (client) => client.touchLanes());
     this.#all('an operator did not get the lanes to go on', [last], (client) => client.cache.resume({ acceptStoreRollback: true }));
     this.#all('the lanes were not drained after an operator went on', [last], (client) => client.drain());
     oracle.checkDrained(server.tables, setup.ttlMs !== undefined, database.rows, undefined);
