@@ -1,4 +1,4 @@
-import { WRITES_IN_FLIGHT_MAX, type BackpressureSettings } from './settings.ts';
+import type { BackpressureSettings } from './settings.ts';
 import type { Watermark } from './watermark.ts';
 
 /** A write step that may begin, with what it may fill its lane up to. */
@@ -38,14 +38,6 @@ export class Admission {
   /** No step is under way on any lane. */
   get isQuiet(): boolean {
     return this.#begun === this.#ended;
-  }
-
-  /**
-   * Whether a lane with so many steps under way may send another: one at any time, a second one only while the front has nothing
-   * else to do in the meantime. The fewer steps, the less each write costs.
-   */
-  mayGo(own: number): boolean {
-    return own === 0 || (own < WRITES_IN_FLIGHT_MAX && this.#begun - this.#ended < WRITES_IN_FLIGHT_MAX);
   }
 
   /** How many steps have begun and ended since the cache was attached. */

@@ -10,15 +10,15 @@ import type { EngineContext } from './context.ts';
 import { PendingReceipt } from './receipt.ts';
 import type { Position, Watermark } from './watermark.ts';
 import { whenCollected } from './turn.ts';
-import { WRITE_BYTES_MAX, WRITE_KEYS_MAX } from './settings.ts';
+import { WRITE_BYTES_MAX, WRITE_KEYS_MAX, WRITES_IN_FLIGHT_MAX } from './settings.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 import type { WriterHooks } from './writer-hooks.ts';
 
 type Repeated = Extract<WriteResult, { kind: 'full' | 'unrecovered' }>;
 
 /**
- * Sends one lane's writes to the front: all that wait go in one step, two steps are under way at the most (see
- * {@link Admission.mayGo}). Writes of a key take effect in the order in which they were asked for, also when a step has to be repeated. What has no room
+ * Sends one lane's writes to the front: all that wait go in one step, two steps are under way at the most. Writes
+ * of a key take effect in the order in which they were asked for, also when a step has to be repeated. What has no room
  * in the front is left in the waiting room, or refused; what needs none passes.
  */
 export class LaneWriter {
@@ -115,7 +115,7 @@ export class LaneWriter {
   }
 
   #wakeUp(): void {
-    if (this.#wakeUpSet || this.#held > 0 || !this.#admission.mayGo(this.#inFlight.size)) return;
+    if (this.#wakeUpSet || this.#held > 0 || this.#inFlight.size >= WRITES_IN_FLIGHT_MAX) return;
     this.#wakeUpSet = true;
     const isLone = (): boolean => this.#queue.length === 1 && this.#queue[0]?.callers.length === 1;
     whenCollected(this.#context, this.#admission.isQuiet, isLone, () => {
@@ -125,7 +125,7 @@ export class LaneWriter {
   }
 
   #pump(): void {
-    while (this.#held === 0 && this.#admission.mayGo(this.#inFlight.size)) {
+    while (this.#held === 0 && this.#inFlight.size < WRITES_IN_FLIGHT_MAX) {
       const batch = this.#queue[0];
       if (batch === undefined) break;
       if (batch.callers.length === 0) {
@@ -210,9 +210,7 @@ export class LaneWriter {
     const last = { lane: this.#lane, epoch: result.epoch, seq: result.seq };
     if (batch.isThrough) this.#answerStored(batch.callers, firstSeq, last);
     else this.#answer(batch.callers, firstSeq, 1, last);
-    // A batch that still takes writes waits for what is written in answer to these.
-    if (this.#queue.length === 1) this.#wakeUp();
-    else this.#pump();
+    this.#pump();
   }
 
   /** Resolves callers when the store has what they wrote beyond the capacity. */

@@ -61,7 +61,7 @@ export const APPENDS_MAX = 1_000;
 export const SCORES_MAX = 250;
 /** Keys that write-through commits together. */
 export const COMMIT_KEYS_MAX = 1_000;
-/** Write steps on their way at once, of one lane: one is served while the next is collected and sent. More only where more lanes write. */
+/** Write steps of a lane on their way at once: one is served while the next is collected and sent. */
 export const WRITES_IN_FLIGHT_MAX = 2;
 /** Keys of one load of totals. */
 export const LOAD_KEYS_MAX = 1_000;

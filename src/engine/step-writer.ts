@@ -71,12 +71,8 @@ export class StepWriter<A extends Asked> {
     return this.#queue.length === 0 && this.#inFlight === 0 && this.#held === 0 && this.#later === 0;
   }
 
-  get #mayGo(): boolean {
-    return this.#inFlight < this.#steps.inFlightMax && this.#admission.mayGo(this.#inFlight);
-  }
-
   #wakeUp(): void {
-    if (this.#wakeUpSet || this.#held > 0 || !this.#mayGo) return;
+    if (this.#wakeUpSet || this.#held > 0 || this.#inFlight >= this.#steps.inFlightMax) return;
     this.#wakeUpSet = true;
     whenCollected(this.#context, this.#admission.isQuiet, () => this.#queue.length === 1, () => {
       this.#wakeUpSet = false;
@@ -85,7 +81,7 @@ export class StepWriter<A extends Asked> {
   }
 
   #pump(): void {
-    while (this.#held === 0 && this.#mayGo && this.#queue.length > 0) {
+    while (this.#held === 0 && this.#inFlight < this.#steps.inFlightMax && this.#queue.length > 0) {
       const { count, bytes } = this.#next();
       const entries = this.#steps.entriesOf(count === this.#queue.length ? this.#queue : this.#queue.slice(0, count));
       const admitted = this.#admission.begin(this.#lane, entries, bytes, () => this.#pump());
@@ -137,11 +133,6 @@ export class StepWriter<A extends Asked> {
     switch (result.kind) {
       case 'accepted':
         this.#accepted(batch, result);
-        // Unless there is a full step already, it waits for what is asked for in answer to this one.
-        if (this.#queue.length > 0 && this.#queue.length < this.#sizeMax) {
-          this.#wakeUp();
-          return;
-        }
         break;
       case 'again':
         this.#again(batch, result);
