@@ -1,7 +1,6 @@
 import { backoffMs } from '../core/backoff.ts';
 import type { Fence, LaneHeader } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
-import type { LossCause } from '../events.ts';
 import type { EngineContext } from './context.ts';
 import type { Watermark } from './watermark.ts';
 
@@ -53,17 +52,15 @@ export class Recovery {
 
   async #recover(lane: number): Promise<Recovered> {
     const { settings, front, events, owner } = this.#context;
-    let cause: LossCause = 'front-lost-tail';
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       // Processes that recover a lane at the same time refute each other: apart, one of them gets through.
       if (attempt > 0) await this.#pause(backoffMs(attempt, PAUSE_MS_MIN, PAUSE_MS_MAX, this.#context.random.fraction()));
       const { header: before, current: recovered } = await front.header(lane);
-      // Also where another attempt, of this process or another, has begun the lane anew by the next look.
-      if (before === undefined) cause = 'front-emptied';
+      if (before === undefined) this.#watermark(lane).foundEmpty();
       if (attempt > 0 && recovered && before !== undefined) {
         // Somebody else was quicker; raising the epoch once more would only take the lane from him. A lease that we took
         // meanwhile does not make his epoch ours.
-        this.#watermark(lane).observe(before, cause);
+        this.#watermark(lane).observe(before);
         return { header: before, isOurs: false };
       }
       const fence = await this.#fence(lane, before);
@@ -75,7 +72,7 @@ export class Recovery {
       if (result.kind === 'refused') continue;
       const header = await this.#confirm(lane, fence.epoch);
       if (header === undefined) continue;
-      this.#watermark(lane).observe(header, cause);
+      this.#watermark(lane).observe(header);
       if (result.kind === 'stopped') {
         const error = new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${lane} is stopped: ${result.reason}. Nothing was changed; an operator has to decide.`, { cache: settings.name, lane });
         events.emit('stopped', { lane, error });

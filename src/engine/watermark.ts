@@ -66,6 +66,10 @@ export class Watermark {
   #epochs: LaneHeader['epochs'] = [];
   /** Highest seq that this process was given in each epoch that no header has settled yet, oldest first. */
   #given: { readonly epoch: number; seq: number }[] = [];
+  /** Somebody looked, and the front had nothing of the lane: what the next epoch finds lost, it lost by that. */
+  #isEmptied = false;
+  /** How the front lost what the last epoch did not find. */
+  #cause: LossCause = 'front-lost-tail';
 
   constructor(cache: string, lane: number, onLoss: (count: number, cause: LossCause) => void) {
     this.#cache = cache;
@@ -114,7 +118,7 @@ export class Watermark {
     const survived = Math.min(seq, this.#survivedSeq(epoch));
     if (seq - accepted < survived) this.gave(this.#epoch, survived, 0);
     const lost = Math.min(accepted, seq - survived);
-    if (lost > 0) this.#onLoss(lost, 'front-lost-tail');
+    if (lost > 0) this.#onLoss(lost, this.#cause);
   }
 
   /**
@@ -151,7 +155,7 @@ export class Watermark {
   }
 
   /** Learns from a header; settles whoever waited for what it tells. Older news than known changes nothing. */
-  observe(header: LaneHeader, cause: LossCause = 'front-lost-tail'): void {
+  observe(header: LaneHeader): void {
     if (header.epoch < this.#epoch) return;
     this.occupied(header, entriesOf(header), bytesOf(header));
     if (header.epoch > this.#epoch) {
@@ -160,7 +164,9 @@ export class Watermark {
       this.#storedSeq = header.storedSeq;
       this.#judgedFromSeq = 0;
       this.#judgedToSeq = 0;
-      this.#settleGiven(cause);
+      this.#cause = this.#isEmptied ? 'front-emptied' : 'front-lost-tail';
+      this.#isEmptied = false;
+      this.#settleGiven();
     } else if (header.storedSeq > this.#storedSeq) {
       this.#storedSeq = header.storedSeq;
     }
@@ -168,6 +174,11 @@ export class Watermark {
     // Whoever has the lane found out; who waits for another process to flush it would wait until an operator acts.
     const stopped = this.stoppedBy(header);
     if (stopped !== undefined) this.abandon(stopped);
+  }
+
+  /** Notes that the front has nothing of the lane. Whoever begins it anew, the first header that is seen then is judged by this. */
+  foundEmpty(): void {
+    this.#isEmptied = true;
   }
 
   /** What they are told who wait for a lane, or ask about it, that has to be let go on by an operator. */
@@ -246,7 +257,7 @@ export class Watermark {
   }
 
   /** Compares what this process was given with what outlived the epochs since: the difference is loss. */
-  #settleGiven(cause: LossCause): void {
+  #settleGiven(): void {
     let lost = 0;
     let survivedSeq = 0;
     let forgotten = false;
@@ -262,7 +273,7 @@ export class Watermark {
     // What survived is part of the new epoch now, and can still be lost with it.
     if (current.length === 0 && survivedSeq > 0) current.push({ epoch: this.#epoch, seq: survivedSeq });
     this.#given = current;
-    if (lost > 0 || forgotten) this.#onLoss(lost, cause);
+    if (lost > 0 || forgotten) this.#onLoss(lost, this.#cause);
   }
 }
 

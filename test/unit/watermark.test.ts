@@ -197,13 +197,23 @@ describe('loss', () => {
     expect(watermark.gave(1, 6, 1)).toBe(false);
     expect(watermark.gave(1, 7, 1)).toBe(false);
     expect(watermark.gave(1, 5, 1)).toBe(false);
-    watermark.observe(header({ epoch: 2, epochs: [{ epoch: 1, seq: 0 }, { epoch: 2, seq: 4 }], seq: 4, storedSeq: 4 }), 'front-emptied');
+    watermark.foundEmpty();
+    // By whomever the lane was begun anew, and whoever saw it first.
+    watermark.observe(header({ epoch: 2, epochs: [{ epoch: 1, seq: 0 }, { epoch: 2, seq: 4 }], seq: 4, storedSeq: 4 }));
     expect(losses).toEqual([[3, 'front-emptied']]);
     // What survived can still be lost later, and is counted from there.
     watermark.observe(header({ epoch: 3, epochs: [{ epoch: 2, seq: 4 }, { epoch: 3, seq: 4 }], seq: 4, storedSeq: 4 }));
     expect(losses).toHaveLength(1);
     watermark.observe(header({ epoch: 4, epochs: [{ epoch: 4, seq: 1 }], seq: 4, storedSeq: 4 }));
     expect(losses).toEqual([[3, 'front-emptied'], [3, 'front-lost-tail']]);
+  });
+
+  test('of an answer that is looked at late has the cause of the epoch that did not find it', () => {
+    const { watermark, losses } = begun();
+    watermark.foundEmpty();
+    watermark.observe(header({ epoch: 2, epochs: [{ epoch: 1, seq: 0 }, { epoch: 2, seq: 4 }], seq: 4, storedSeq: 4 }));
+    watermark.gave(1, 5, 1);
+    expect(losses).toEqual([[1, 'front-emptied']]);
   });
 
   test('is none in a take-over, and what was given in the new epoch stays given', () => {
