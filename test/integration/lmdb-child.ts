@@ -2,6 +2,7 @@
  * Another process with the same LMDB folder. Arguments: folder, then what to do:
  * `hold`   attach, say so, and stay
  * `write`  write key after key for ever, telling each seq that was acknowledged
+ * `open`   open the environment and close it 3,000 times, as any process that comes does, then say so
  * `batch`  write 200 times, tell the seqs
  * `fill`   write until it is refused, tell what is there then
  * `drain`  write through a cache over a store that is down until it is refused, tell what the store has when it is back
@@ -10,11 +11,18 @@ import type { WriteResult } from '../../src/core/lane-write.ts';
 import { createCache, MillraceError } from '../../src/index.ts';
 import { systemClock, systemRandom } from '../../src/system.ts';
 import { lmdbFront } from '../../src/fronts/lmdb/index.ts';
+import { openEnvironment } from '../../src/fronts/lmdb/open.ts';
 import { batchOf, fence } from '../../src/testing/front-subject.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 
 const [path, what] = process.argv.slice(2) as [string, string];
 const say = (word: unknown): void => void process.stdout.write(`${JSON.stringify(word)}\n`);
+
+if (what === 'open') {
+  for (let times = 0; times < 3_000; times++) await openEnvironment(path).close();
+  say('done');
+  process.exit();
+}
 
 const lanes = await lmdbFront({ path }).attach({
   cache: 'c',

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -155,6 +155,24 @@ describe('processes', () => {
     expect(await lanes.read(0, 'k199')).toBe(`"199 of ${child.pid}"`);
     await lanes.close();
   });
+
+  test('undo nothing of what others commit while they open the folder', async () => {
+    // In memory, where commits are fast enough that many of them meet an opening.
+    if (existsSync('/dev/shm')) path = mkdtempSync('/dev/shm/millrace-lmdb-');
+    const lanes = await attach();
+    await recover(lanes);
+    const { lines } = start('open');
+    let isOpening = true;
+    const opened = say(lines).finally(() => (isOpening = false));
+    const wrong: unknown[] = [];
+    for (let seq = 1; isOpening; seq++) {
+      const result = await lanes.write(0, batchOf([['k', String(seq)]]));
+      if (result.kind !== 'accepted' || result.seq !== seq) wrong.push({ seq, result });
+    }
+    expect(await opened).toBe('done');
+    expect(wrong).toEqual([]);
+    await lanes.close();
+  }, 60_000);
 
   test('lose nothing that was acknowledged when they are killed', async () => {
     for (let round = 0; round < 3; round++) {

@@ -1,10 +1,10 @@
 import type { RootDatabase } from 'lmdb';
 import { expect, test } from 'vitest';
-import { Committer } from '../../src/fronts/lmdb/committer.ts';
+import { Committer, type Base } from '../../src/fronts/lmdb/committer.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
 /** What the driver does with a transaction that is given to it. */
-const over = (transaction: (run: () => void) => Promise<void>, clock = new VirtualClock()) => new Committer({ transaction } as unknown as RootDatabase, clock, '/folder');
+const over = (transaction: (run: () => void) => Promise<void>, clock = new VirtualClock(), last: Base = { base: () => 1n, committed: () => undefined }) => new Committer({ transaction } as unknown as RootDatabase, clock, '/folder', last);
 
 async function codeOf(step: Promise<unknown>): Promise<unknown> {
   return step.then(
@@ -78,4 +78,21 @@ test('a commit that failed says why, and a step that threw is a defect of its ow
   );
   const beside = sound.step(1, () => 'beside');
   expect([await thrown, await beside]).toEqual(['MILLRACE_INTERNAL', 'beside']);
+});
+
+test('a transaction that does not begin with the last commit does nothing, and is made again', async () => {
+  const bases = [undefined, undefined, 8n, 9n];
+  const committed: bigint[] = [];
+  const ran: number[] = [];
+  let transactions = 0;
+  const last: Base = { base: () => bases[transactions++], committed: (transaction) => committed.push(transaction) };
+  const committer = over(async (run) => run(), new VirtualClock(), last);
+  await Promise.all([committer.step(1, () => ran.push(1)), committer.step(1, () => ran.push(2))]);
+  await committer.step(1, () => ran.push(3));
+  expect({ transactions, committed, ran }).toEqual({ transactions: 4, committed: [8n, 9n], ran: [1, 2, 3] });
+});
+
+test('who waits is told when no transaction begins with the last commit', async () => {
+  const committer = over(async (run) => run(), new VirtualClock(), { base: () => undefined, committed: () => undefined });
+  expect(await codeOf(committer.step(1, () => 1))).toBe('MILLRACE_FRONT_UNAVAILABLE');
 });

@@ -4,6 +4,8 @@ import type { Clock, Timer } from '../../ports/clock.ts';
 
 /** Keys of one transaction, so that it holds up neither the event loop nor another process for long. */
 const TRANSACTION_KEYS_MAX = 20_000;
+/** Transactions in a row that begin with an older state: another process would have to open the environment at each of them. */
+const WRONG_BASES_MAX = 1_000;
 /** A transaction that takes longer hangs: another process has stopped with the write lock in its hand, or the disk has. */
 const COMMIT_MS_MAX = 30_000;
 
@@ -12,6 +14,12 @@ interface Step {
   run(): void;
   resolve(): void;
   reject(error: unknown): void;
+}
+
+/** What transactions are to begin with: {@link LastCommit}. */
+export interface Base {
+  base(): bigint | undefined;
+  committed(transaction: bigint): void;
 }
 
 /**
@@ -23,12 +31,15 @@ export class Committer {
   readonly #root: RootDatabase;
   readonly #clock: Clock;
   readonly #path: string;
+  readonly #last: Base;
+  #wrongBases = 0;
   readonly #queue: Step[] = [];
   #isCommitting = false;
   #idle: (() => void)[] = [];
 
-  constructor(root: RootDatabase, clock: Clock, path: string) {
+  constructor(root: RootDatabase, clock: Clock, path: string, last: Base) {
     this.#root = root;
+    this.#last = last;
     this.#clock = clock;
     this.#path = path;
   }
@@ -73,12 +84,19 @@ export class Committer {
   async #commit(): Promise<void> {
     this.#isCommitting = true;
     let steps: readonly Step[] | undefined;
+    let base: bigint | undefined;
     const watchdog = this.#watch(() => steps ?? []);
     try {
       await this.#root.transaction(() => {
+        base = this.#last.base();
+        if (base === undefined) return;
         steps = this.#take();
         for (const step of steps) step.run();
       });
+      // Without a base nothing was done, and what waits is in the next transaction.
+      this.#wrongBases = base === undefined ? this.#wrongBases + 1 : 0;
+      if (this.#wrongBases > WRONG_BASES_MAX) throw new Error('transactions do not begin with the last commit');
+      if (base !== undefined) this.#last.committed(base);
       for (const step of steps ?? []) step.resolve();
     } catch (error) {
       // Without its steps it did not even begin, and no other would.

@@ -3,8 +3,9 @@ import { MillraceError } from '../../errors.ts';
 import type { Attachment } from '../../ports/front.ts';
 import { Sweeper, type SweepResult } from '../embedded/sweeper.ts';
 import { Committer } from './committer.ts';
+import { LastCommit } from './last-commit.ts';
 import { after, dueRowOf, dueTimeOf, timeName } from './keys.ts';
-import { dataFileIn, openEnvironment, unusable } from './open.ts';
+import { alone, dataFileIn, openEnvironment, unusable } from './open.ts';
 import { isAlive, thisProcess, type ProcessRow } from './processes.ts';
 import { FORMAT, Tables, type SetKind } from './tables.ts';
 
@@ -19,6 +20,7 @@ export class Environment {
   readonly committer: Committer;
   readonly sweeper: Sweeper;
   readonly #root: RootDatabase;
+  readonly #last: LastCommit;
   readonly #processName: readonly [string, string];
   #collecting = false;
   #hasGarbage = true;
@@ -28,9 +30,10 @@ export class Environment {
   constructor(path: string, attachment: Attachment) {
     this.#root = openEnvironment(path);
     this.#processName = ['process', attachment.random.token()];
-    this.committer = new Committer(this.#root, attachment.clock, path);
     this.sweeper = new Sweeper((nowMs) => this.#sweep(nowMs));
     try {
+      this.#last = new LastCommit(this.#root, path);
+      this.committer = new Committer(this.#root, attachment.clock, path, this.#last);
       this.tables = new Tables(this.#root, () => {
         this.#hasGarbage = true;
         queueMicrotask(() => void this.#collect(attachment.onWarning));
@@ -75,6 +78,7 @@ export class Environment {
 
   /** The snapshot of reads is otherwise up to a turn of the event loop old: too old after a word of another process. */
   freshen(): void {
+    if (this.#last.isHidden()) this.#last.mend();
     this.#root.resetReadTxn();
   }
 
@@ -84,6 +88,7 @@ export class Environment {
     await this.committer.step(1, () => void this.tables.lanes.removeSync([...this.#processName])).catch(() => undefined);
     await this.committer.idle();
     await this.#root.close();
+    this.#last.close();
   }
 
   /** Looks at what was due by now, oldest first; removes slots that have really expired. */
@@ -175,7 +180,7 @@ export async function shareEnvironment(path: string, attachment: Attachment): Pr
 }
 
 async function openAndStart(path: string, attachment: Attachment): Promise<Environment> {
-  const environment = new Environment(path, attachment);
+  const environment = await alone(path, attachment.clock, () => new Environment(path, attachment));
   try {
     await environment.start(path, attachment);
   } catch (error) {
