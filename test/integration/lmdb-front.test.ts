@@ -162,14 +162,15 @@ describe('processes', () => {
     const lanes = await attach();
     await recover(lanes);
     const { lines } = start('open');
-    let isOpening = true;
-    const opened = say(lines).finally(() => (isOpening = false));
+    const words: unknown[] = [];
+    const opened = say(lines).then((word) => words.push(word));
     const wrong: unknown[] = [];
-    for (let seq = 1; isOpening; seq++) {
+    for (let seq = 1; words.length === 0; seq++) {
       const result = await lanes.write(0, batchOf([['k', String(seq)]]));
       if (result.kind !== 'accepted' || result.seq !== seq) wrong.push({ seq, result });
     }
-    expect(await opened).toBe('done');
+    await opened;
+    expect(words).toEqual(['done']);
     expect(wrong).toEqual([]);
     await lanes.close();
   }, 60_000);
