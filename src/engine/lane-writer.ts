@@ -310,9 +310,11 @@ export class LaneWriter {
       through.isThrough = true;
       this.#queue.splice(this.#queue.indexOf(batch), 0, through);
     } else {
-      // Whoever writes these keys after them waits behind them.
-      for (const later of this.#queue) if (later.order > batch.order) writers.push(...later.extract(keys));
-      this.#room.enter(this.#lane, writers, outOfMemory);
+      // Whoever writes these keys waits with them in the lane's order: later ones would overtake them, and earlier ones that are
+      // left without room at their next attempt would come behind them.
+      const others = this.#queue.map((other) => ({ order: other.order, writers: other.extract(keys) }));
+      const inOrder = [...others, { order: batch.order, writers }].toSorted((a, b) => a.order - b.order);
+      this.#room.enter(this.#lane, inOrder.flatMap((each) => each.writers), outOfMemory);
     }
   }
 

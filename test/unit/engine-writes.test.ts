@@ -70,6 +70,26 @@ test('a batch that has to be sent again does not write over a later one that was
   expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '2', b: '1' });
 });
 
+test('writes of a key that has no room wait in their order, also when the earlier one had room at first', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open({ backpressure: { maxEntries: 3 } });
+  await bench.clock.until(cache.ready());
+  const sent: string[][] = [];
+  // Two batches, as three keys are all that one may have. Others take and leave what room there is.
+  const refused = [[0, 1], [0, 1], [0, 1], [0, 1], [0]];
+  bench.onFront.write = async (go, _lane, { keys, slots }) => {
+    sent.push(keys.map((key, i) => `${key}=${slots[i]}`));
+    const places = refused.shift();
+    return places === undefined ? go() : { kind: 'full', entries: 3, bytes: 10, refused: places };
+  };
+  const writes = [cache.set('b', 1), cache.set('c', 1), cache.set('f', 1), cache.set('f', 2), cache.set('d', 1)];
+  await bench.clock.until(Promise.all(writes));
+  expect(sent.slice(0, 4)).toEqual([['b=1', 'c=1', 'f=1'], ['f=2', 'd=1'], ['b=1', 'c=1', 'f=1'], ['f=2', 'd=1']]);
+  expect(sent.flat().findLast((write) => write.startsWith('f'))).toBe('f=2');
+  await bench.clock.until(cache.flush());
+  expect(Object.fromEntries(bench.store.rows)).toEqual({ b: '1', c: '1', f: '2', d: '1' });
+});
+
 test('a front that was restarted before it could confirm a write says that the write may be lost', async () => {
   await using bench = new EngineBench({ acks: ['buffered', 'fsynced'], shared: true, durable: true });
   const cache = bench.open({ ack: 'fsynced' });
