@@ -3,8 +3,8 @@
  *
  *   npm run bench -- [--quick] [--only NAME[,NAME]] [--rounds N] [--json]
  *
- * Starts its own Redis and PostgreSQL. Contestants alternate in rounds; medians and the medians of ratios within a round
- * are printed, and everything that was measured is written to bench/results.
+ * Starts its own Redis and PostgreSQL. Contestants alternate in rounds, each in a process of its own; medians and the medians of
+ * ratios within a round are printed, and everything that was measured is written to bench/results.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -24,7 +24,8 @@ import { reads } from './cases/reads.ts';
 import { redisMemory } from './cases/redis-memory.ts';
 import { lanes, sizes, workers } from './cases/tables.ts';
 import { writeThrough } from './cases/write-through.ts';
-import { print, type CaseReport } from './suite/report.ts';
+import { print, progress, type CaseReport } from './suite/report.ts';
+import { startServers } from './suite/servers.ts';
 import { openStage, type Stage } from './suite/stage.ts';
 
 const CASES: Readonly<Record<string, (stage: Stage) => Promise<CaseReport>>> = {
@@ -59,17 +60,16 @@ for (const name of names) {
   process.exit(2);
 }
 const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
-const onTerminal = process.stderr.isTTY;
-const stage = await openStage(values.quick, rounds, (text) => {
-  if (onTerminal) process.stderr.write(`\r\u001b[K${text}`);
-});
+progress('starting Redis and PostgreSQL');
+const servers = await startServers();
+const stage = await openStage({ quick: values.quick, rounds, redisUrl: servers.redisUrl, postgresUrl: servers.postgresUrl });
 const reports: (CaseReport & { readonly seconds: number })[] = [];
 try {
   for (const name of names) {
     const startedAt = performance.now();
     const report = await (CASES[name] as (stage: Stage) => Promise<CaseReport>)(stage);
     reports.push({ ...report, seconds: (performance.now() - startedAt) / 1_000 });
-    if (onTerminal) process.stderr.write('\r\u001b[K');
+    progress('');
     if (!values.json) console.log(print(report));
   }
   const result = { command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(), date: new Date().toISOString(), versions: await versions(), rounds, cases: reports };
@@ -81,6 +81,7 @@ try {
   if (!values.json) console.log(`${reports.flatMap(({ verdicts }) => verdicts).filter(({ met }) => met).length} of ${reports.flatMap(({ verdicts }) => verdicts).length} targets met; everything that was measured is in bench/results/${file}.json`);
 } finally {
   await stage.close();
+  await servers.stop();
 }
 
 async function versions(): Promise<Record<string, string>> {

@@ -1,96 +1,119 @@
-import { Cacheable } from 'cacheable';
-import KeyvRedis from '@keyv/redis';
-import { compete, load, ratioOf, type Contestant, type Rounds, type Sample } from '../suite/measure.ts';
+import type { Cacheable } from 'cacheable';
+import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
+import { load, ratioOf, type Rounds, type Sample } from '../suite/measure.ts';
 import { atLeast, atMost, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
 import { createCache, documentOf, MemoryStore, postgresStore, redisFront, ROOMY, TABLE, type Document, type Stage } from '../suite/stage.ts';
 
-const IN_FLIGHT = 512;
 const HOT_KEYS = 100;
 const TTL_S = 3_600;
 const value = documentOf();
 const encoded = (): string => JSON.stringify(value);
 
-type Write = (i: number) => Promise<unknown>;
+/** Writes that are measured. */
+class Writes {
+  constructor(
+    readonly inFlight: number,
+    readonly counts: { readonly quick: number; readonly full: number },
+    readonly key: (i: number) => string,
+  ) {}
+
+  countOf({ quick }: Stage): number {
+    return quick ? this.counts.quick : this.counts.full;
+  }
+
+  by(stage: Stage, write: (key: string) => Promise<unknown>): Promise<Sample> {
+    return load(this.inFlight, this.countOf(stage), stage.redisCpuUs, (i) => write(this.key(i)));
+  }
+}
+
+const DISTINCT = new Writes(512, { quick: 60_000, full: 200_000 }, (i) => `k${i}`);
+const ALONE = new Writes(1, { quick: 5_000, full: 20_000 }, (i) => `k${i}`);
+const HOT = new Writes(512, { quick: 60_000, full: 200_000 }, (i) => `h${i % HOT_KEYS}`);
+
+const SET = 'SET EX, node-redis';
+const SET_IOREDIS = 'SET EX, ioredis';
+
+export const writersOfDistinct: Contestants = {
+  ...setAndMillrace(DISTINCT),
+  [SET_IOREDIS]: (stage) => ({ before: stage.empty, run: () => DISTINCT.by(stage, (key) => stage.ioredis.set(key, encoded(), 'EX', TTL_S)) }),
+  'cacheable, non-blocking (not durable when accepted)': (stage) => cacheable(stage, DISTINCT),
+};
+export const writersAlone: Contestants = setAndMillrace(ALONE);
+export const writersOfHot: Contestants = setAndMillrace(HOT);
+
+function setAndMillrace(writes: Writes): Contestants {
+  return {
+    [SET]: (stage) => ({ before: stage.empty, run: () => writes.by(stage, (key) => stage.redis.set(key, encoded(), { expiration: { type: 'EX', value: TTL_S } })) }),
+    millrace: (stage) => millrace(stage, writes),
+  };
+}
 
 /** Millrace accepting writes on Redis: value, pending mark and seq. Nothing is flushed, because accepting is what is measured. */
-function millrace(stage: Stage, key: (i: number) => string, run: (write: Write) => Promise<Sample>): Contestant {
+function millrace(stage: Stage, writes: Writes): Contestant {
   let cache: ReturnType<typeof createCache<Document>>;
   return {
-    name: 'millrace',
     async before() {
       await stage.empty();
       cache = createCache<Document>({ name: 'bench', front: redisFront({ client: stage.redis }), store: new MemoryStore(), ttl: '1h', flush: false, backpressure: ROOMY });
       await cache.ready();
     },
-    run: () => run((i) => cache.set(key(i), value)),
+    run: () => writes.by(stage, (key) => cache.set(key, value)),
     async after() {
       await cache.close({ timeout: 1 });
     },
   };
 }
 
-function plain(stage: Stage, key: (i: number) => string, run: (write: Write) => Promise<Sample>): Contestant {
-  return { name: 'SET EX, node-redis', before: stage.empty, run: () => run((i) => stage.redis.set(key(i), encoded(), { expiration: { type: 'EX', value: TTL_S } })) };
-}
-
-function ioredis(stage: Stage, key: (i: number) => string, run: (write: Write) => Promise<Sample>): Contestant {
-  return { name: 'SET EX, ioredis', before: stage.empty, run: () => run((i) => stage.ioredis.set(key(i), encoded(), 'EX', TTL_S)) };
-}
-
 /** A cache library with a second tier that is written without waiting. It accepts in memory: nothing is durable yet. */
-function cacheable(stage: Stage, key: (i: number) => string, run: (write: Write) => Promise<Sample>): Contestant {
+function cacheable(stage: Stage, writes: Writes): Contestant {
   let cache: Cacheable;
   return {
-    name: 'cacheable, non-blocking (not durable when accepted)',
     async before() {
       await stage.empty();
+      // Here, because no other process needs them.
+      const [{ Cacheable }, { default: KeyvRedis }] = await Promise.all([import('cacheable'), import('@keyv/redis')]);
       cache = new Cacheable({ secondary: new KeyvRedis(stage.redisUrl), nonBlocking: true, ttl: TTL_S * 1_000 });
     },
-    run: () => run((i) => cache.set(key(i), value)),
+    run: () => writes.by(stage, (key) => cache.set(key, value)),
     async after() {
       await cache.disconnect();
     },
   };
 }
 
-async function accepted(stage: Stage, name: string, title: string, inFlight: number, count: number, key: (i: number) => string, others: boolean): Promise<{ readonly rounds: Rounds<Sample>; readonly report: Omit<CaseReport, 'verdicts'> }> {
-  const run = (write: Write): Promise<Sample> => load(inFlight, count, stage.redisCpuUs, write);
-  const contestants = [plain(stage, key, run), millrace(stage, key, run), ...(others ? [ioredis(stage, key, run), cacheable(stage, key, run)] : [])];
-  const rounds = await compete(contestants, stage.rounds, stage.progress);
-  return { rounds, report: { name, title: `${title}: ${count.toLocaleString('en')} writes of ${encoded().length} bytes`, lines: linesOf(rounds), data: dataOf(rounds) } };
-}
-
 export async function acceptedWrites(stage: Stage): Promise<CaseReport> {
-  const { rounds, report } = await accepted(stage, 'accepted-writes', `accepted writes, distinct keys, ${IN_FLIGHT} in flight`, IN_FLIGHT, stage.quick ? 60_000 : 200_000, (i) => `k${i}`, true);
+  const rounds = await compete(stage, import.meta.url, { writersOfDistinct });
   return {
-    ...report,
+    ...reported('accepted-writes', `distinct keys, ${DISTINCT.inFlight} in flight`, stage, DISTINCT, rounds),
     verdicts: [
-      atLeast('writes/s against SET of node-redis', ratioOf(rounds, 'millrace', 'SET EX, node-redis'), 1),
-      atLeast('writes/s against SET of ioredis', ratioOf(rounds, 'millrace', 'SET EX, ioredis'), 1.8),
-      atMost('client CPU against SET of node-redis', ratioOf(rounds, 'millrace', 'SET EX, node-redis', (s) => s.clientUs), 0.6),
+      atLeast('writes/s against SET of node-redis', ratioOf(rounds, 'millrace', SET), 1),
+      atLeast('writes/s against SET of ioredis', ratioOf(rounds, 'millrace', SET_IOREDIS), 1.8),
+      atMost('client CPU against SET of node-redis', ratioOf(rounds, 'millrace', SET, (s) => s.clientUs), 0.6),
     ],
   };
 }
 
 export async function oneInFlight(stage: Stage): Promise<CaseReport> {
-  const { rounds, report } = await accepted(stage, 'one-in-flight', 'accepted writes, distinct keys, one in flight', 1, stage.quick ? 5_000 : 20_000, (i) => `k${i}`, false);
+  const rounds = await compete(stage, import.meta.url, { writersAlone });
   return {
-    ...report,
-    verdicts: [
-      atMost('p50 against SET', ratioOf(rounds, 'millrace', 'SET EX, node-redis', (s) => s.p50Us), 1.1),
-      atMost('p99 against SET', ratioOf(rounds, 'millrace', 'SET EX, node-redis', (s) => s.p99Us), 1.25),
-    ],
+    ...reported('one-in-flight', 'distinct keys, one in flight', stage, ALONE, rounds),
+    verdicts: [atMost('p50 against SET', ratioOf(rounds, 'millrace', SET, (s) => s.p50Us), 1.1), atMost('p99 against SET', ratioOf(rounds, 'millrace', SET, (s) => s.p99Us), 1.25)],
   };
 }
 
 export async function hotKeys(stage: Stage): Promise<CaseReport> {
-  const { rounds, report } = await accepted(stage, 'hot-keys', `accepted writes, ${HOT_KEYS} hot keys, ${IN_FLIGHT} in flight`, IN_FLIGHT, stage.quick ? 60_000 : 200_000, (i) => `h${i % HOT_KEYS}`, false);
+  const rounds = await compete(stage, import.meta.url, { writersOfHot });
   const rows = await rowsWritten(stage);
+  const report = reported('hot-keys', `${HOT_KEYS} hot keys, ${HOT.inFlight} in flight`, stage, HOT, rounds);
   return {
     ...report,
     lines: [...report.lines, `flushed every second while they are written: ${(rows * 100).toFixed(2)} % of the writes are rows of the store`],
-    verdicts: [atLeast('writes/s against SET', ratioOf(rounds, 'millrace', 'SET EX, node-redis'), 1.5), atMost('rows written to the store', rows * 100, 1, ' %')],
+    verdicts: [atLeast('writes/s against SET', ratioOf(rounds, 'millrace', SET), 1.5), atMost('rows written to the store', rows * 100, 1, ' %')],
   };
+}
+
+function reported(name: string, of: string, stage: Stage, writes: Writes, rounds: Rounds<Sample>): Omit<CaseReport, 'verdicts'> {
+  return { name, title: `accepted writes, ${of}: ${writes.countOf(stage).toLocaleString('en')} writes of ${encoded().length} bytes`, lines: linesOf(rounds), data: dataOf(rounds) };
 }
 
 /** Rows that PostgreSQL is given, for each write of hot keys, with the default flushing. */
@@ -101,7 +124,7 @@ async function rowsWritten(stage: Stage): Promise<number> {
   const cache = createCache<Document>({ name: 'bench', front: redisFront({ client: stage.redis }), store: postgresStore({ pool: stage.pool, table: TABLE, key: 'k', value: 'v' }) });
   let rows = 0;
   cache.on('flush', (flush) => void (rows += flush.rows));
-  await load(IN_FLIGHT, count, stage.redisCpuUs, (i) => cache.set(`h${i % HOT_KEYS}`, value));
+  await load(HOT.inFlight, count, stage.redisCpuUs, (i) => cache.set(HOT.key(i), value));
   await cache.close();
   return rows / count;
 }

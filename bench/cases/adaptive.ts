@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { slowPool } from '../contestants/slow-pool.ts';
 import { medianOf } from '../suite/measure.ts';
-import { atMost, type CaseReport } from '../suite/report.ts';
+import { atMost, progress, type CaseReport } from '../suite/report.ts';
 import { createCache, documentOf, postgresStore, redisFront, ROOMY, TABLE, type Document, type Stage } from '../suite/stage.ts';
 
 /** How much longer a query takes, and for how long, in parts of the whole. */
@@ -33,7 +33,7 @@ export async function adaptive(stage: Stage): Promise<CaseReport> {
     const kinds = Object.keys(FLUSHES) as (keyof typeof FLUSHES)[];
     const courses = new Map<string, Phase[]>();
     for (const kind of round % 2 === 0 ? kinds : kinds.toReversed()) {
-      stage.progress(`round ${round + 1}: ${kind}`);
+      progress(`round ${round + 1}: ${kind}`);
       courses.set(kind, await course(stage, FLUSHES[kind], courseMs));
     }
     rounds.push(PHASES.map((_, at) => Object.fromEntries(kinds.map((kind) => [kind, courses.get(kind)?.[at]])) as Record<keyof typeof FLUSHES, Phase>));

@@ -1,5 +1,5 @@
 import { load } from '../suite/measure.ts';
-import { atMost, type CaseReport } from '../suite/report.ts';
+import { atMost, progress, type CaseReport } from '../suite/report.ts';
 import { ScriptScale } from '../suite/script-cost.ts';
 import { createCache, documentOf, postgresStore, redisFront, ROOMY, TABLE, type Document, type Stage } from '../suite/stage.ts';
 
@@ -21,12 +21,12 @@ export async function backlog(stage: Stage): Promise<CaseReport> {
   const large = stage.quick ? 200_000 : 1_000_000;
   const rounds: { readonly few: Depth; readonly many: Depth }[] = [];
   for (let round = 0; round < (stage.quick ? 1 : ROUNDS); round++) {
-    stage.progress(`round ${round + 1}: ${SMALL.toLocaleString('en')} pending`);
+    progress(`round ${round + 1}: ${SMALL.toLocaleString('en')} pending`);
     const few = await at(stage, SMALL);
-    stage.progress(`round ${round + 1}: ${large.toLocaleString('en')} pending`);
+    progress(`round ${round + 1}: ${large.toLocaleString('en')} pending`);
     rounds.push({ few, many: await at(stage, large) });
   }
-  stage.progress('long values');
+  progress('long values');
   const long = await at(stage, LONG_VALUES.pending, LONG_VALUES.bytes);
   const middle = (pick: (round: (typeof rounds)[number]) => number): number => rounds.map(pick).sort((a, b) => a - b)[Math.floor(rounds.length / 2)] as number;
   const line = (name: string, of: (round: (typeof rounds)[number]) => Depth): string =>

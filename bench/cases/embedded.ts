@@ -2,92 +2,112 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import { compete, load, ratioOf, median, type Contestant, type Sample } from '../suite/measure.ts';
+import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
+import { load, ratioOf, median, type Sample } from '../suite/measure.ts';
 import { atLeast, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
 import { createCache, documentOf, lmdbFront, memoryFront, MemoryStore, ROOMY, type Document, type Stage } from '../suite/stage.ts';
 
 const IN_FLIGHT = 512;
+const OWN_MEMORY = 'millrace, memory front';
+const OWN_LMDB = 'millrace, LMDB front';
+const PLAIN_LMDB = 'plain LMDB puts, synced';
 const value = documentOf();
-const none = (): Promise<number> => Promise.resolve(0);
+
+export const memoryWriters: Contestants = { 'JSON text into a Map': intoMap, [OWN_MEMORY]: intoMemory };
+export const lmdbWriters: Contestants = { [PLAIN_LMDB]: intoPlainLmdb, [OWN_LMDB]: intoLmdb };
+
+/** There is no Redis here. */
+function written(count: number, write: (i: number) => Promise<unknown>): Promise<Sample> {
+  return load(IN_FLIGHT, count, () => Promise.resolve(0), write);
+}
+
+function writtenToMemory({ quick }: Stage, write: (key: string) => Promise<unknown>): Promise<Sample> {
+  return written(quick ? 300_000 : 2_000_000, (i) => write(`k${i % 100_000}`));
+}
+
+function writtenToLmdb({ quick }: Stage, write: (key: string) => Promise<unknown>): Promise<Sample> {
+  return written(quick ? 60_000 : 200_000, (i) => write(`k${i}`));
+}
+
+/** What nobody can be faster than: the values are made into text, and kept. */
+function intoMap(stage: Stage): Contestant {
+  const map = new Map<string, string>();
+  return {
+    run: () =>
+      writtenToMemory(stage, async (key) => {
+        map.set(key, JSON.stringify(value));
+      }),
+  };
+}
+
+function intoMemory(stage: Stage): Contestant {
+  let cache: ReturnType<typeof createCache<Document>>;
+  return {
+    async before() {
+      cache = createCache<Document>({ name: 'bench', front: memoryFront(), store: new MemoryStore(), flush: false, backpressure: ROOMY });
+      await cache.ready();
+    },
+    run: () => writtenToMemory(stage, (key) => cache.set(key, value)),
+    async after() {
+      await cache.close({ timeout: 1 });
+    },
+  };
+}
+
+const freshFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'millrace-bench-'));
+
+function intoPlainLmdb(stage: Stage): Contestant {
+  let path: string;
+  let plain: RootDatabase<string, string>;
+  return {
+    async before() {
+      path = await freshFolder();
+      plain = open<string, string>({ path: join(path, 'plain'), encoding: 'string', mapSize: 2 ** 32 });
+    },
+    run: () =>
+      writtenToLmdb(stage, async (key) => {
+        await plain.put(key, JSON.stringify(value));
+        await plain.flushed;
+      }),
+    async after() {
+      await plain.close();
+      await rm(path, { recursive: true, force: true });
+    },
+  };
+}
+
+function intoLmdb(stage: Stage): Contestant {
+  let path: string;
+  let cache: ReturnType<typeof createCache<Document>>;
+  return {
+    async before() {
+      path = await freshFolder();
+      cache = createCache<Document>({ name: 'bench', front: lmdbFront({ path: join(path, 'front') }), store: new MemoryStore(), flush: false, backpressure: ROOMY });
+      await cache.ready();
+    },
+    run: () => writtenToLmdb(stage, (key) => cache.set(key, value)),
+    async after() {
+      await cache.close({ timeout: 1 });
+      await rm(path, { recursive: true, force: true });
+    },
+  };
+}
 
 /** The memory front, no server: what the engine itself costs. Written by key, flushed into a store in memory. */
 export async function memory(stage: Stage): Promise<CaseReport> {
-  const count = stage.quick ? 300_000 : 2_000_000;
-  let cache: ReturnType<typeof createCache<Document>>;
-  const map = new Map<string, string>();
-  const contestants: Contestant[] = [
-    // What nobody can be faster than: the values are made into text, and kept.
-    {
-      name: 'JSON text into a Map',
-      run: () =>
-        load(IN_FLIGHT, count, none, async (i) => {
-          map.set(`k${i % 100_000}`, JSON.stringify(value));
-        }),
-    },
-    {
-      name: 'millrace, memory front',
-      async before() {
-        cache = createCache<Document>({ name: 'bench', front: memoryFront(), store: new MemoryStore(), flush: false, backpressure: ROOMY });
-        await cache.ready();
-      },
-      run: () => load(IN_FLIGHT, count, none, (i) => cache.set(`k${i % 100_000}`, value)),
-      async after() {
-        await cache.close({ timeout: 1 });
-      },
-    },
-  ];
-  const rounds = await compete(contestants, stage.rounds, stage.progress);
-  const { perSecond } = median(rounds.get('millrace, memory front') as readonly Sample[]);
+  const rounds = await compete(stage, import.meta.url, { memoryWriters });
+  const { perSecond } = median(rounds.get(OWN_MEMORY) as readonly Sample[]);
   return { name: 'memory', title: `memory front, ${IN_FLIGHT} in flight, no server`, lines: linesOf(rounds), verdicts: [atLeast('accepted writes/s', perSecond, 1_000_000, '/s')], data: dataOf(rounds) };
 }
 
 /** The LMDB front beside LMDB itself: each write is resolved when its commit is synced to disk. */
 export async function lmdb(stage: Stage): Promise<CaseReport> {
-  const count = stage.quick ? 60_000 : 200_000;
-  let path = '';
-  let cache: ReturnType<typeof createCache<Document>>;
-  let plain: RootDatabase<string, string>;
-  const fresh = async (): Promise<void> => {
-    path = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
-  };
-  const gone = (): Promise<void> => rm(path, { recursive: true, force: true });
-  const contestants: Contestant[] = [
-    {
-      name: 'plain LMDB puts, synced',
-      async before() {
-        await fresh();
-        plain = open<string, string>({ path: join(path, 'plain'), encoding: 'string', mapSize: 2 ** 32 });
-      },
-      run: () =>
-        load(IN_FLIGHT, count, none, async (i) => {
-          await plain.put(`k${i}`, JSON.stringify(value));
-          await plain.flushed;
-        }),
-      async after() {
-        await plain.close();
-        await gone();
-      },
-    },
-    {
-      name: 'millrace, LMDB front',
-      async before() {
-        await fresh();
-        cache = createCache<Document>({ name: 'bench', front: lmdbFront({ path: join(path, 'front') }), store: new MemoryStore(), flush: false, backpressure: ROOMY });
-        await cache.ready();
-      },
-      run: () => load(IN_FLIGHT, count, none, (i) => cache.set(`k${i}`, value)),
-      async after() {
-        await cache.close({ timeout: 1 });
-        await gone();
-      },
-    },
-  ];
-  const rounds = await compete(contestants, stage.rounds, stage.progress);
+  const rounds = await compete(stage, import.meta.url, { lmdbWriters });
   return {
     name: 'lmdb',
     title: `LMDB front, synced, distinct keys, ${IN_FLIGHT} in flight`,
     lines: linesOf(rounds),
-    verdicts: [atLeast('writes/s against plain LMDB', ratioOf(rounds, 'millrace, LMDB front', 'plain LMDB puts, synced'), 0.6)],
+    verdicts: [atLeast('writes/s against plain LMDB', ratioOf(rounds, OWN_LMDB, PLAIN_LMDB), 0.6)],
     data: dataOf(rounds),
   };
 }

@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { medianOf } from '../suite/measure.ts';
-import { atMost, type CaseReport, type Verdict } from '../suite/report.ts';
-import type { Stage } from '../suite/stage.ts';
+import { atMost, progress, type CaseReport, type Verdict } from '../suite/report.ts';
 
 const run = promisify(execFile);
 const ROUNDS = 9;
@@ -14,11 +13,11 @@ const loaded = Object.keys(Module._cache ?? {}).filter((file) => /node_modules.(
 console.log(JSON.stringify({ ms, loaded }));`;
 
 /** How long a fresh process takes to import the package, and which drivers came with it. */
-export async function importing(stage: Stage): Promise<CaseReport> {
+export async function importing(): Promise<CaseReport> {
   const entry = new URL('../../dist/index.mjs', import.meta.url).href;
   const rounds: { readonly ms: number; readonly loaded: readonly string[] }[] = [];
   for (let i = 0; i < ROUNDS; i++) {
-    stage.progress(`fresh process ${i + 1} of ${ROUNDS}`);
+    progress(`fresh process ${i + 1} of ${ROUNDS}`);
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', SCRIPT, entry]);
     rounds.push(JSON.parse(stdout) as (typeof rounds)[number]);
   }

@@ -1,4 +1,5 @@
-import { compete, load, ratioOf, type Contestant } from '../suite/measure.ts';
+import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
+import { load, ratioOf, type Sample } from '../suite/measure.ts';
 import { atLeast, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
 import { COUNTS, createCounters, postgresCounters, redisFront, ROOMY, type Stage } from '../suite/stage.ts';
 
@@ -6,30 +7,37 @@ const IN_FLIGHT = 512;
 const KEYS = 1_000;
 const keys = Array.from({ length: KEYS }, (_, i) => `page:${i}`);
 
-/** Increments beside plain INCRBY of the same client, over the same keys; nothing is flushed. */
-export async function increments(stage: Stage): Promise<CaseReport> {
-  const count = stage.quick ? 60_000 : 200_000;
-  let counters: ReturnType<typeof createCounters>;
-  const open = async (): Promise<void> => {
-    await stage.empty();
-    await stage.freshTable();
-    counters = createCounters({ name: 'bench', front: redisFront({ client: stage.redis }), store: postgresCounters({ pool: stage.pool, table: COUNTS, key: 'k', count: 'n' }), flush: { maxDelay: '1h', batchSize: 10_000 }, backpressure: ROOMY });
-    await counters.getMany(keys);
-  };
-  const own = (name: string, one: (key: string) => Promise<unknown>): Contestant => ({
-    name,
-    before: open,
-    run: () => load(IN_FLIGHT, count, stage.redisCpuUs, (i) => one(keys[i % KEYS] as string)),
+type Counters = ReturnType<typeof createCounters>;
+
+export const incrementers: Contestants = {
+  'INCRBY, node-redis': (stage) => ({ before: stage.empty, run: () => incremented(stage, (key) => stage.redis.incrBy(key, 1)) }),
+  'millrace add': (stage) => millrace(stage, (counters, key) => counters.add(key)),
+  'millrace increment': (stage) => millrace(stage, (counters, key) => counters.increment(key)),
+};
+
+function incremented(stage: Stage, one: (key: string) => Promise<unknown>): Promise<Sample> {
+  return load(IN_FLIGHT, stage.quick ? 60_000 : 200_000, stage.redisCpuUs, (i) => one(keys[i % KEYS] as string));
+}
+
+function millrace(stage: Stage, one: (counters: Counters, key: string) => Promise<unknown>): Contestant {
+  let counters: Counters;
+  return {
+    async before() {
+      await stage.empty();
+      await stage.freshTable();
+      counters = createCounters({ name: 'bench', front: redisFront({ client: stage.redis }), store: postgresCounters({ pool: stage.pool, table: COUNTS, key: 'k', count: 'n' }), flush: { maxDelay: '1h', batchSize: 10_000 }, backpressure: ROOMY });
+      await counters.getMany(keys);
+    },
+    run: () => incremented(stage, (key) => one(counters, key)),
     async after() {
       await counters.close({ timeout: 1 });
     },
-  });
-  const contestants: Contestant[] = [
-    { name: 'INCRBY, node-redis', before: stage.empty, run: () => load(IN_FLIGHT, count, stage.redisCpuUs, (i) => stage.redis.incrBy(keys[i % KEYS] as string, 1)) },
-    own('millrace add', (key) => counters.add(key)),
-    own('millrace increment', (key) => counters.increment(key)),
-  ];
-  const rounds = await compete(contestants, stage.rounds, stage.progress);
+  };
+}
+
+/** Increments beside plain INCRBY of the same client, over the same keys; nothing is flushed. */
+export async function increments(stage: Stage): Promise<CaseReport> {
+  const rounds = await compete(stage, import.meta.url, { incrementers });
   return {
     name: 'increments',
     title: `increments of ${KEYS.toLocaleString('en')} keys, ${IN_FLIGHT} in flight`,

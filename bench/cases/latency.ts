@@ -1,6 +1,6 @@
 import { slowPool } from '../contestants/slow-pool.ts';
 import { load, medianOf } from '../suite/measure.ts';
-import { atLeast, type CaseReport } from '../suite/report.ts';
+import { atLeast, progress, type CaseReport } from '../suite/report.ts';
 import { createCache, documentOf, postgresStore, redisFront, ROOMY, TABLE, type Document, type Stage } from '../suite/stage.ts';
 
 const LATENCIES_MS = [0, 1, 5, 50];
@@ -15,7 +15,7 @@ export async function latency(stage: Stage): Promise<CaseReport> {
     const p50 = { 'write-behind': [] as number[], 'write-through': [] as number[] };
     for (let round = 0; round <= stage.rounds; round++) {
       for (const policy of round % 2 === 0 ? (['write-behind', 'write-through'] as const) : (['write-through', 'write-behind'] as const)) {
-        stage.progress(`store latency ${ms} ms, round ${round} of ${stage.rounds}: ${policy}`);
+        progress(`store latency ${ms} ms, round ${round} of ${stage.rounds}: ${policy}`);
         await stage.empty();
         await stage.freshTable();
         const pool = slowPool(stage.pool, () => ms);

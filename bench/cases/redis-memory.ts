@@ -1,4 +1,4 @@
-import { atMost, type CaseReport } from '../suite/report.ts';
+import { atMost, progress, type CaseReport } from '../suite/report.ts';
 import { createCache, documentOf, MemoryStore, redisFront, ROOMY, type Document, type Stage } from '../suite/stage.ts';
 
 const ENTRIES = 100_000;
@@ -16,11 +16,11 @@ export async function redisMemory(stage: Stage): Promise<CaseReport> {
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     return ((await used()) - before) / ENTRIES;
   };
-  stage.progress('plain keys');
+  progress('plain keys');
   const plain = await grown(async () => {
     for (let i = 0; i < ENTRIES; i += 1_000) await Promise.all(Array.from({ length: 1_000 }, (_, n) => stage.redis.set(key(i + n), JSON.stringify(value), { expiration: { type: 'EX', value: 3_600 } })));
   });
-  stage.progress('pending entries');
+  progress('pending entries');
   let close = (): Promise<unknown> => Promise.resolve();
   const pending = await grown(async () => {
     const cache = createCache<Document>({ name: 'bench', front: redisFront({ client: stage.redis }), store: new MemoryStore(), flush: false, backpressure: ROOMY, ttl: '1h' });

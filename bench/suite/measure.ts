@@ -11,43 +11,8 @@ export interface Sample {
   readonly p999Us: number;
 }
 
-/** A contestant of a case. `run` does what is measured, the rest is not timed. */
-export interface Contestant<S = Sample> {
-  readonly name: string;
-  /** Called once, before the first round. */
-  readonly open?: () => Promise<void>;
-  /** Called before each round. */
-  readonly before?: () => Promise<void>;
-  readonly run: () => Promise<S>;
-  readonly after?: () => Promise<void>;
-  readonly close?: () => Promise<void>;
-}
-
 /** The rounds of each contestant, by name, in the order of the list. */
 export type Rounds<S> = ReadonlyMap<string, readonly S[]>;
-
-/**
- * Runs contestants in alternating order, so that drift of the machine hits all alike. The first round warms up and is
- * not counted.
- */
-export async function compete<S>(contestants: readonly Contestant<S>[], rounds: number, onProgress: (text: string) => void): Promise<Rounds<S>> {
-  const results = new Map<string, S[]>(contestants.map(({ name }) => [name, []]));
-  for (const { open } of contestants) await open?.();
-  try {
-    for (let round = 0; round <= rounds; round++) {
-      for (const contestant of round % 2 === 0 ? contestants : contestants.toReversed()) {
-        onProgress(`round ${round} of ${rounds}: ${contestant.name}`);
-        await contestant.before?.();
-        const sample = await contestant.run();
-        await contestant.after?.();
-        if (round > 0) results.get(contestant.name)?.push(sample);
-      }
-    }
-  } finally {
-    for (const { close } of contestants) await close?.();
-  }
-  return results;
-}
 
 /** Keeps `inFlight` operations under way until `count` have been done, and measures them. */
 export async function load(inFlight: number, count: number, redisCpuUs: () => Promise<number>, operate: (i: number) => Promise<unknown>): Promise<Sample> {

@@ -40,6 +40,11 @@ export function dataOf(rounds: Rounds<Sample>): unknown {
   return Object.fromEntries([...rounds].map(([name, samples]) => [name, { median: median(samples), rounds: samples }]));
 }
 
+/** Says on a terminal what is going on, in place of what was said before. */
+export function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+}
+
 export function print({ title, lines, verdicts }: CaseReport): string {
   const told = verdicts.map(({ what, measured, unit, target, met }) => `${met ? 'met   ' : 'NOT MET'} ${what}: ${round(measured)}${unit}, target ${target}`);
   return [title, ...lines.map((line) => `  ${line}`), ...told.map((line) => `  ${line}`), ''].join('\n');

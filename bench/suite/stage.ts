@@ -7,7 +7,6 @@ import type * as redisEntry from '../../src/fronts/redis/index.ts';
 import type * as entry from '../../src/index.ts';
 import type * as postgresEntry from '../../src/stores/postgres/index.ts';
 import type * as testingEntry from '../../src/testing/index.ts';
-import { startPostgres, startRedis } from '../../test/servers/index.ts';
 
 // The built package, as users have it.
 const load = async <M>(path: string): Promise<M> => (await import(`../../dist/${path}.mjs`)) as M;
@@ -30,18 +29,21 @@ export function documentOf(bytes = 200): Document {
   return { ...small, note: 'x'.repeat(Math.max(0, bytes - JSON.stringify(small).length)) };
 }
 
-/** Servers and clients that the cases share, and how much of each work they do. */
-export interface Stage {
+/** How much of each work a run does, and on which servers. */
+export interface Settings {
   readonly quick: boolean;
   readonly rounds: number;
   readonly redisUrl: string;
   readonly postgresUrl: string;
+}
+
+/** What each process of a run has: the settings, and clients of its own. */
+export interface Stage extends Settings {
   /** node-redis without its command timeout, which would cost it four fifths of its throughput. */
   readonly redis: Client;
   /** ioredis with autopipelining. */
   readonly ioredis: Redis;
   readonly pool: Pool;
-  readonly progress: (text: string) => void;
   /** CPU time that Redis has used, µs. */
   readonly redisCpuUs: () => Promise<number>;
   /** Empties Redis. */
@@ -62,25 +64,20 @@ function connectedTo(url: string) {
   return createClient({ url, commandOptions: { timeout: undefined } as object });
 }
 
-export async function openStage(quick: boolean, rounds: number, progress: (text: string) => void): Promise<Stage> {
-  progress('starting Redis and PostgreSQL');
-  // As a team that cares for its data would run it: the log is written every second.
-  const redisServer = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'everysec', '--auto-aof-rewrite-percentage', '0'] });
-  const postgresServer = await startPostgres();
-  const redis = connectedTo(redisServer.url);
+export async function openStage({ quick, rounds, redisUrl, postgresUrl }: Settings): Promise<Stage> {
+  const redis = connectedTo(redisUrl);
   redis.on('error', () => undefined);
   await redis.connect();
-  const ioredis = new Redis(redisServer.url, { enableAutoPipelining: true });
-  const pool = new Pool({ connectionString: postgresServer.url, max: 10 });
+  const ioredis = new Redis(redisUrl, { enableAutoPipelining: true, lazyConnect: true });
+  const pool = new Pool({ connectionString: postgresUrl, max: 10 });
   return {
     quick,
     rounds,
-    redisUrl: redisServer.url,
-    postgresUrl: postgresServer.url,
+    redisUrl,
+    postgresUrl,
     redis,
     ioredis,
     pool,
-    progress,
     async redisCpuUs() {
       const info = await redis.info('cpu');
       return ['used_cpu_user', 'used_cpu_sys'].reduce((sum, name) => sum + Number(new RegExp(`${name}:([0-9.]+)`).exec(info)?.[1]) * 1e6, 0);
@@ -98,8 +95,6 @@ export async function openStage(quick: boolean, rounds: number, progress: (text:
       ioredis.disconnect();
       redis.destroy();
       await pool.end();
-      await redisServer.stop();
-      await postgresServer.stop();
     },
   };
 }
