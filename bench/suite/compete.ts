@@ -6,7 +6,7 @@ import type { Settings, Stage } from './stage.ts';
 
 /** A contestant of a case. `run` does what is measured, the rest is not timed. */
 export interface Contestant<S = Sample> {
-  /** Called once, before the first round. */
+  /** Called once, before the first round, while the others open as well. */
   readonly open?: () => Promise<void>;
   /** Called before each round. */
   readonly before?: () => Promise<void>;
@@ -48,7 +48,7 @@ export async function compete<S>(stage: Stage, module: string, exported: Readonl
   const results = new Map<string, S[]>(contestants.map(({ name }) => [name, []]));
   try {
     progress(`starting ${contestants.length} processes`);
-    for (const contestant of contestants) await contestant.take('open');
+    await Promise.all(contestants.map((contestant) => contestant.take('open')));
     for (let round = 0; round <= rounds; round++) {
       for (const contestant of round % 2 === 0 ? contestants : contestants.toReversed()) {
         progress(`round ${round} of ${rounds}: ${contestant.name}`);
@@ -58,7 +58,7 @@ export async function compete<S>(stage: Stage, module: string, exported: Readonl
         if (round > 0) results.get(contestant.name)?.push(sample);
       }
     }
-    for (const contestant of contestants) await contestant.take('close');
+    await Promise.all(contestants.map((contestant) => contestant.take('close')));
   } finally {
     await Promise.all(contestants.map((contestant) => contestant.end()));
   }
