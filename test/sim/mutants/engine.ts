@@ -13,6 +13,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   { name: 'first of two writes wins', file: 'src/engine/collected.ts', find: '      this.slots[i] = slot;', replace: '', why: 'writes of a key that are collected together are coalesced in the wrong order' },
   { name: 'lost answer resent', file: WRITER, find: '      this.#fail(batch, error);\n      this.#pump();\n      return;', replace: "      void this.#repeat(batch, { kind: 'unrecovered', header: undefined }, false);\n      return;", why: 'a write is repeated over a newer one, and its caller is given one of two positions' },
   { name: 'repeated over newer', file: WRITER, find: 'if (earlier.index.has(key)) superseded.set', replace: "if (key === '') superseded.set", why: 'a batch that is sent again writes over what came after it' },
+  { name: 'earlier write waits behind the later', file: WRITER, find: 'writers: other.extract(keys) }));', replace: 'writers: other.order > batch.order ? other.extract(keys) : [] }));', why: 'of two writes of a key without room, the earlier one is written last' },
   { name: 'repeated over unanswered', file: WRITER, find: '      this.#supersede(batch, undefined);\n', replace: '', why: 'a batch that is sent again writes over a later one whose answer was lost' },
   { name: 'synced by a restarted front', file: CONFIRMATION, find: 'if (watermark.survived(last)) return;', replace: 'return;', why: 'a front that lost the write confirms it' },
   { name: 'synced without a sync', file: CONFIRMATION, find: 'await front.sync(level, lane);', replace: '', why: 'the write is not on the disk' },
@@ -24,7 +25,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
 
   { name: 'resolved one seq too soon', file: WATERMARK, find: 'position.seq > this.#storedSeq)', replace: 'position.seq > this.#storedSeq + 1)', why: 'a write counts as stored when the one before it is' },
   { name: 'resolved by a stranger\'s seq', file: WATERMARK, find: 'return position.epoch >= this.#epoch || position.seq <= this.#survivedSeq(position.epoch);', replace: 'return true;', why: 'a lost write counts as stored when its seq was given to another one' },
-  { name: 'loss not reported', file: WATERMARK, find: 'if (lost > 0 || forgotten) this.#onLoss(lost, cause);', replace: '', why: 'loss is silent' },
+  { name: 'loss not reported', file: WATERMARK, find: 'if (lost > 0 || forgotten) this.#onLoss(lost, this.#cause);', replace: '', why: 'loss is silent' },
   { name: 'loss of one epoch only', file: WATERMARK, find: 'lost += given.seq - survived;', replace: 'lost = given.seq - survived;', why: 'who slept through two losses is told of one' },
   { name: 'survivors forgotten', file: WATERMARK, find: 'if (current.length === 0 && survivedSeq > 0) current.push({ epoch: this.#epoch, seq: survivedSeq });', replace: '', why: 'what outlived one loss is not missed at the next' },
   { name: 'second refusal hides the first', file: WATERMARK, find: 'this.#judgedFromSeq = Math.max(this.#judgedFromSeq, forgotten.toSeq + 1);', replace: '', why: 'the first of two refused writes of a key counts as stored' },
