@@ -88,7 +88,6 @@ export class Environment {
     await this.committer.step(1, () => void this.tables.lanes.removeSync([...this.#processName])).catch(() => undefined);
     await this.committer.idle();
     await this.#root.close();
-    this.#last.close();
   }
 
   /** Looks at what was due by now, oldest first; removes slots that have really expired. */

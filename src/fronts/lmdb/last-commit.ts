@@ -1,9 +1,9 @@
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { openSync, readSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import type { RootDatabase } from 'lmdb';
 
-/** Where the lock file has its magic number and, behind its format, the number of the last commit. */
-const LOCK_HEAD_BYTES = 16;
+/** Where the lock file has the number of the last commit: behind the magic number, with which it begins, and its format. */
 const COMMIT_OFFSET = 8;
 const LOCK_MAGIC = 0xbeef_c0de;
 
@@ -18,23 +18,17 @@ const LOCK_MAGIC = 0xbeef_c0de;
  */
 export class LastCommit {
   readonly #root: RootDatabase;
-  /** Open for as long as the environment is: closing it would let go of LMDB's own locks, which are the process's. */
-  readonly #lockFile: number;
-  readonly #head = Buffer.alloc(LOCK_HEAD_BYTES);
+  readonly #path: string;
+  #opened: number | undefined;
   readonly #number = Buffer.alloc(8);
   /** The last commit of this process. */
   #own = 0n;
 
   constructor(root: RootDatabase, path: string) {
     this.#root = root;
-    this.#lockFile = openSync(join(path, 'lock.mdb'), 'r+');
-    readSync(this.#lockFile, this.#head, 0, LOCK_HEAD_BYTES, 0);
-    if (this.#head.readUInt32LE(0) !== LOCK_MAGIC) {
-      closeSync(this.#lockFile);
-      throw new Error(`${join(path, 'lock.mdb')} is not a lock file of LMDB`);
-    }
+    this.#path = join(path, 'lock.mdb');
     // This process has opened the environment just now.
-    this.mend();
+    if (isMainThread) this.mend();
   }
 
   /** In a transaction, before it writes: its number if it began with the last commit. Otherwise it must not write; the next one will begin right. */
@@ -50,9 +44,9 @@ export class LastCommit {
     this.#own = transaction;
   }
 
-  /** Whether readers are given an older state than this process has committed. */
+  /** Whether readers are given an older state than this process has committed. Other threads are not told: a file that they open is closed when they end. */
   isHidden(): boolean {
-    return this.#inLockFile() < this.#own;
+    return isMainThread && this.#inLockFile() < this.#own;
   }
 
   /** Without a lock, so others may commit meanwhile: then it is done again. */
@@ -63,17 +57,33 @@ export class LastCommit {
     }
   }
 
-  /** Only after the environment is closed. */
-  close(): void {
-    closeSync(this.#lockFile);
-  }
-
   #inDataFile(): bigint {
     return BigInt((this.#root.getStats() as { lastTxnId: number }).lastTxnId);
+  }
+
+  get #lockFile(): number {
+    return (this.#opened ??= openLockFile(this.#path));
   }
 
   #inLockFile(): bigint {
     readSync(this.#lockFile, this.#number, 0, 8, COMMIT_OFFSET);
     return this.#number.readBigUInt64LE();
   }
+}
+
+/**
+ * Lock files that this process looks into, by device and inode. They stay open until it ends: whoever closes a file lets go of
+ * all locks that the process has on it, LMDB's too, also for another thread that has the environment open.
+ */
+const lockFiles = new Map<string, number>();
+
+function openLockFile(path: string): number {
+  const { dev, ino } = statSync(path, { bigint: true });
+  const name = `${dev}:${ino}`;
+  let file = lockFiles.get(name);
+  if (file === undefined) lockFiles.set(name, (file = openSync(path, 'r+')));
+  const head = Buffer.alloc(4);
+  readSync(file, head, 0, head.length, 0);
+  if (head.readUInt32LE() !== LOCK_MAGIC) throw new Error(`${path} is not a lock file of LMDB`);
+  return file;
 }
