@@ -50,7 +50,8 @@ export class LetterRetry {
     if (lane.letters.unknown.length > 0) {
       const found = await letters.find([...new Set(lane.letters.unknown)]);
       lane.letters.unknown = found.filter(({ state }) => state === 'waiting').map(({ id }) => id);
-      this.#settle(lane, found);
+      // What another epoch made of one, that epoch counted.
+      this.#settle(lane, found.filter(({ triedIn }) => triedIn === lane.epoch));
     }
     if (!(await this.#forgetStale(lane))) return false;
     const due = await letters.due(lane.index, LETTERS_MAX);

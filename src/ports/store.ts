@@ -193,6 +193,8 @@ export interface DeadLetter {
   readonly message: string;
   /** Attempts used up. */
   readonly attempts: number;
+  /** Epoch that tried it again last; undefined when none did. Only who had that epoch counts what became of it. */
+  readonly triedIn: number | undefined;
   /** When it is tried again, by the store's clock; undefined unless it waits. */
   readonly retryAt: Date | undefined;
   /** Since when the store has a later write of the key; undefined when it has none. */

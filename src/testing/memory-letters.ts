@@ -34,7 +34,7 @@ export class MemoryLetters {
     const kind = shaped ?? (json === undefined ? 'delete' : 'put');
     const createdAt = new Date(this.#nowMs());
     const outcome = this.#outcomeOf(verdict);
-    this.#letters.set(id, { id, cache: this.#cache, lane, key, kind, json, code, message: 'refused', generation, fromSeq, cutSeq, createdAt, supersededAt: undefined, ...outcome });
+    this.#letters.set(id, { id, cache: this.#cache, lane, key, kind, json, code, message: 'refused', generation, fromSeq, cutSeq, createdAt, triedIn: undefined, supersededAt: undefined, ...outcome });
     return id;
   }
 
@@ -57,11 +57,12 @@ export class MemoryLetters {
     }
   }
 
-  /** Tries letters that still wait again; `write` stores a row, or gives the code with which it is refused. */
-  retry(letters: readonly DeadLetter[], judge: Judge, write: (row: Mutation) => string | undefined): DeadLetter[] {
+  /** `epoch` tries letters that still wait again; `write` stores a row, or gives the code with which it is refused. */
+  retry(epoch: number, letters: readonly DeadLetter[], judge: Judge, write: (row: Mutation) => string | undefined): DeadLetter[] {
     return letters.flatMap(({ id, lane, key, kind, json }) => {
-      const letter = this.#letters.get(id);
-      if (letter?.state !== 'waiting') return [];
+      const before = this.#letters.get(id);
+      if (before?.state !== 'waiting') return [];
+      const letter = { ...before, triedIn: epoch };
       const code = write({ lane, key, json: kind === 'delete' ? undefined : json, ...((kind === 'delta' || kind === 'append') && { kind }) });
       const after = code === undefined ? this.#finished(letter, 'stored') : { ...letter, code, ...this.#outcomeOf(judge({ code, attempts: letter.attempts })) };
       this.#letters.set(id, after);

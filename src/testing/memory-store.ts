@@ -195,7 +195,7 @@ export class MemoryStore implements Store {
     await this.hooks.beforeCommit?.();
     if (fence()?.epoch !== epoch) return { kind: 'fenced' };
     const written: Mutation[] = [];
-    const after = letters.retry(due, judge, (row) => {
+    const after = letters.retry(epoch, due, judge, (row) => {
       const code = this.hooks.refuse?.(row);
       if (code === undefined) written.push(row);
       return code;

@@ -58,7 +58,7 @@ function testRefusals(register: RegisterLetters): void {
       const { createdAt, json, ...rest } = letter;
       const [refused] = result.refused;
       assert.deepEqual(JSON.parse(json as string), JSON.parse(bench.bad));
-      assert.deepEqual(rest, { id: refused?.id, cache: 'conformance', lane: 2, key, kind: 'put', state: 'dead', attempts: 1, retryAt: undefined, supersededAt: undefined, generation: 1, fromSeq: 1, cutSeq: 10, code: refused?.code, message: refused?.message });
+      assert.deepEqual(rest, { id: refused?.id, cache: 'conformance', lane: 2, key, kind: 'put', state: 'dead', attempts: 1, triedIn: undefined, retryAt: undefined, supersededAt: undefined, generation: 1, fromSeq: 1, cutSeq: 10, code: refused?.code, message: refused?.message });
       assert.ok(Math.abs(createdAt.getTime() - Date.now()) < 60_000);
     });
   }
@@ -187,8 +187,10 @@ function testRetries(register: RegisterLetters): void {
     await bench.lanes.raiseEpoch(0);
     assert.deepEqual(await bench.lanes.retry(0, 1, letters, judgeOnce), { kind: 'fenced' });
     assert.deepEqual(await statesOf(bench, letters), ['waiting']);
+    assert.equal((await bench.letters.ofKey('k'))?.triedIn, undefined);
     const result = await bench.lanes.retry(0, 2, letters, judgeOnce);
     assert.equal(result.kind, 'retried');
+    assert.equal((await bench.letters.find(letters.map(({ id }) => id)))[0]?.triedIn, 2, 'it says who tried it last');
     assert.deepEqual(await statesOf(bench, letters), ['dead']);
   });
 

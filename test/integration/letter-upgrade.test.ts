@@ -47,7 +47,7 @@ test('a login that may not add them is told what to run, and with it all is well
     const store = postgresStore({ pool, table: 't', key: 'k', value: 'v' });
     const error = await errorOf(attach(store));
     expect(error.code).toBe('MILLRACE_STORE_SCHEMA');
-    expect(error.message).toContain('add column if not exists finished_at');
+    expect(error.message).toContain('add column if not exists tried_in');
     await schema.pool.query(error.message.slice(error.message.indexOf('\n'), error.message.lastIndexOf(';') + 1));
     const attached = await attach(store);
     await attached.raiseEpoch(0);

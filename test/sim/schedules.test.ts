@@ -16,6 +16,7 @@ const REGRESSIONS = [
   1550, // a flush that had lost one of its lanes ended a later flush of it
   177, // of two refused writes of a key, the first was told to be stored when it was asked for after the second
   300105485, // of two writes of a key without room, the earlier one came behind the later
+  300152344, // a letter that another worker had tried to its end was counted dead a second time
   100040656, // a write that had to be repeated was put over a later one of its key whose answer was lost
   31799, // a flush found nothing to say of a lane that another process had stopped, because nothing was pending
   5007625, // the judge knew no more of a refused value that was read just before its generation was cleaned

@@ -133,7 +133,7 @@ export class SimDatabase {
   retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): RetryResult {
     if (this.fences[lane]?.epoch !== epoch) return { kind: 'fenced' };
     const stored: Mutation[] = [];
-    const after = this.letters.retry(letters, judge, (row) => {
+    const after = this.letters.retry(epoch, letters, judge, (row) => {
       if (this.#world.prng.chance(0.6)) return REFUSAL;
       stored.push(row);
       return undefined;

@@ -82,6 +82,24 @@ test('a retry whose answer was lost, and that is committed later, is told to the
   expect(await bench.clock.until(cache.get('bad'))).toBe(1);
 });
 
+test.each([
+  { by: 'this worker', triedIn: 1, counted: 1 },
+  { by: 'the next one', triedIn: 2, counted: 0 },
+])('a letter whose retry was not answered, and that $by stored, counts $counted here', async ({ triedIn, counted }) => {
+  await using bench = new EngineBench();
+  const { cache, receipt, refusing } = await withLetter(bench);
+  refusing.is = false;
+  const before = await bench.clock.until(cache.stats());
+  bench.onStore.retry = async (go) => {
+    await go();
+    throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'the connection was lost after COMMIT');
+  };
+  bench.onLetters.find = async (go) => (await go()).map((letter) => ({ ...letter, triedIn }));
+  await bench.clock.advance(2_000);
+  await bench.clock.until(receipt.stored());
+  expect((await bench.clock.until(cache.stats())).stored).toBe(before.stored + counted);
+});
+
 test('a retry that another worker\'s epoch refuses changes nothing, and is made by whoever has the lane then', async () => {
   await using bench = new EngineBench();
   const { cache, receipt, refusing } = await withLetter(bench);

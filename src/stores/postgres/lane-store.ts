@@ -146,7 +146,7 @@ export class PostgresLaneStore implements LaneStore {
         // Only now: a row that is refused would let go of the letters as well, and who discards one would not be heard.
         await connection.script(SAVEPOINT);
         const retried = await this.#retried(connection, letters.filter(({ id }) => waiting.has(id)), judge);
-        return { commit: true, value: { kind: 'retried', letters: await letterWrites.settle(connection, retried) } };
+        return { commit: true, value: { kind: 'retried', letters: await letterWrites.settle(connection, epoch, retried) } };
       }),
     );
   }

@@ -87,17 +87,17 @@ export class LetterWrites {
     return new Set(rows.map((row) => row['id'] as string));
   }
 
-  /** Writes down what became of letters, and returns them as they are now. */
-  async settle(connection: Connection, retried: readonly RetriedLetter[]): Promise<DeadLetter[]> {
+  /** Writes down what became of letters that `epoch` tried, and returns them as they are now. */
+  async settle(connection: Connection, epoch: number, retried: readonly RetriedLetter[]): Promise<DeadLetter[]> {
     if (retried.length === 0) return [];
     const rows = await connection.run({
-      text: `update ${this.#table} d set state = r.state, attempts = r.attempts, code = r.code, message = r.message,
+      text: `update ${this.#table} d set state = r.state, attempts = r.attempts, tried_in = $3::text::bigint, code = r.code, message = r.message,
           retry_at = case when r.state = 'waiting' then now() + r.retry_ms * interval '1 millisecond' end,
           finished_at = case when r.state = 'stored' then now() end,
           value = case when r.state = 'stored' then null else d.value end
         from json_to_recordset($2::text::json) r(id bigint, state text, attempts integer, retry_ms double precision, code text, message text)
         where d.cache = $1::text and d.id = r.id returning ${LETTER}`,
-      values: [this.#cache, JSON.stringify(retried.map(({ retryInMs, ...row }) => ({ ...row, retry_ms: retryInMs })))],
+      values: [this.#cache, JSON.stringify(retried.map(({ retryInMs, ...row }) => ({ ...row, retry_ms: retryInMs }))), `${epoch}`],
     });
     return rows.map((row) => letterOf(this.#cache, row));
   }

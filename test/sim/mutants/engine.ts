@@ -48,5 +48,6 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
 
   { name: 'joined a load that had asked', file: READER, find: '      this.#forget(load);\n      if (!granted', replace: '      if (!granted', why: 'a reader is given a value from before a write that it must see' },
   { name: 'stale value after a retry', file: 'src/engine/letter-retry.ts', find: 'lane.letters.stale.push(key);', replace: '', why: 'the front serves what was before the row that was stored in the end' },
+  { name: 'letter of another epoch counted', file: 'src/engine/letter-retry.ts', find: 'this.#settle(lane, found.filter(({ triedIn }) => triedIn === lane.epoch));', replace: 'this.#settle(lane, found);', why: 'what another worker made of a letter is counted twice' },
   { name: 'letter redriven before it is stored', file: 'src/dead-letters.ts', find: "if (state === 'stored') return", replace: "if (state !== 'superseded') return", why: 'an operator is told that a letter is stored which waits' },
 ];

@@ -98,7 +98,7 @@ export class ShapeDatabase extends SimDatabase {
 
   override retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): RetryResult {
     if (this.fences[lane]?.epoch !== epoch) return { kind: 'fenced' };
-    const after = this.letters.retry(letters, judge, (row) => {
+    const after = this.letters.retry(epoch, letters, judge, (row) => {
       if (this.#world.prng.chance(REFUSED_AGAIN_CHANCE)) return REFUSAL;
       this.#table.write(this.rows, row);
       return undefined;

@@ -8,7 +8,7 @@ select json_build_object(
   'fenceAllowed', has_table_privilege(f.oid, 'select') and has_table_privilege(f.oid, 'insert') and has_table_privilege(f.oid, 'update'),
   'deadLetter', d.oid is not null,
   -- The last column that was added to it: a table of an earlier version lacks it.
-  'deadLetterCurrent', exists (select from pg_attribute a where a.attrelid = d.oid and a.attname = 'finished_at' and not a.attisdropped),
+  'deadLetterCurrent', exists (select from pg_attribute a where a.attrelid = d.oid and a.attname = 'tried_in' and not a.attisdropped),
   'mayAlterDeadLetter', pg_has_role(d.relowner, 'usage'),
   'deadLetterAllowed', has_table_privilege(d.oid, 'select') and has_table_privilege(d.oid, 'insert') and has_table_privilege(d.oid, 'update') and has_table_privilege(d.oid, 'delete')
 )::text as found
