@@ -94,7 +94,7 @@ test.each([
     await go();
     throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'the connection was lost after COMMIT');
   };
-  bench.onLetters.find = async (go) => (await go()).map((letter) => ({ ...letter, triedIn }));
+  bench.onLetters.find = async (go) => (await go()).map((letter) => Object.assign(letter, { triedIn }));
   await bench.clock.advance(2_000);
   await bench.clock.until(receipt.stored());
   expect((await bench.clock.until(cache.stats())).stored).toBe(before.stored + counted);
