@@ -46,7 +46,7 @@ export class LetterRetry {
     // Without letters nothing is due.
     const letters = store.deadLetters as DeadLetterStore;
     // Answers that were lost: the letters themselves tell what became of them, and one that waits may still be stored by a
-    // commit that is on its way.
+    // commit that is on its way, until another attempt at it is answered.
     if (lane.letters.unknown.length > 0) {
       const found = await letters.find([...new Set(lane.letters.unknown)]);
       lane.letters.unknown = found.filter(({ state }) => state === 'waiting').map(({ id }) => id);
@@ -64,8 +64,8 @@ export class LetterRetry {
     lane.letters.unknown = [...unknown, ...due.letters.map(({ id }) => id)];
     const result = await store.retry(lane.index, lane.epoch, due.letters, this.judge);
     if (result.kind === 'fenced') return false;
-    // One that is in neither answer is not settled by this one: the next look tells.
-    lane.letters.unknown = unknown.filter((id) => result.letters.every((letter) => letter.id !== id || letter.state === 'waiting'));
+    // One that is not in the answer is not settled by it: the next look tells.
+    lane.letters.unknown = unknown.filter((id) => result.letters.every((letter) => letter.id !== id));
     this.#settle(lane, result.letters);
     // There may be more; what is pending comes first.
     lane.letters.dueAt = clock.monotonic();

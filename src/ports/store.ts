@@ -171,7 +171,8 @@ export interface LaneStore {
   apply(flush: Flush): Promise<ApplyResult>;
   /**
    * Writes the rows of waiting letters of a lane, distinct keys, in one transaction, if `epoch` is still the lane's last.
-   * Letters that do not wait any more are left alone.
+   * A letter that does not wait any more, or has other {@link DeadLetter.tries} than the one given, is left alone: an attempt
+   * that is carried out late must not count for a letter that was tried, and redriven, since.
    */
   retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): Promise<RetryResult>;
 
@@ -193,6 +194,8 @@ export interface DeadLetter {
   readonly message: string;
   /** Attempts used up. */
   readonly attempts: number;
+  /** How often it was tried again; a redrive leaves it. */
+  readonly tries: number;
   /** Epoch that tried it again last; undefined when none did. Only who had that epoch counts what became of it. */
   readonly triedIn: number | undefined;
   /** When it is tried again, by the store's clock; undefined unless it waits. */

@@ -34,7 +34,7 @@ export class MemoryLetters {
     const kind = shaped ?? (json === undefined ? 'delete' : 'put');
     const createdAt = new Date(this.#nowMs());
     const outcome = this.#outcomeOf(verdict);
-    this.#letters.set(id, { id, cache: this.#cache, lane, key, kind, json, code, message: 'refused', generation, fromSeq, cutSeq, createdAt, triedIn: undefined, supersededAt: undefined, ...outcome });
+    this.#letters.set(id, { id, cache: this.#cache, lane, key, kind, json, code, message: 'refused', generation, fromSeq, cutSeq, createdAt, tries: 0, triedIn: undefined, supersededAt: undefined, ...outcome });
     return id;
   }
 
@@ -59,10 +59,10 @@ export class MemoryLetters {
 
   /** `epoch` tries letters that still wait again; `write` stores a row, or gives the code with which it is refused. */
   retry(epoch: number, letters: readonly DeadLetter[], judge: Judge, write: (row: Mutation) => string | undefined): DeadLetter[] {
-    return letters.flatMap(({ id, lane, key, kind, json }) => {
+    return letters.flatMap(({ id, lane, key, kind, json, tries }) => {
       const before = this.#letters.get(id);
-      if (before?.state !== 'waiting') return [];
-      const letter = { ...before, triedIn: epoch };
+      if (before?.state !== 'waiting' || before.tries !== tries) return [];
+      const letter = { ...before, tries: tries + 1, triedIn: epoch };
       const code = write({ lane, key, json: kind === 'delete' ? undefined : json, ...((kind === 'delta' || kind === 'append') && { kind }) });
       const after = code === undefined ? this.#finished(letter, 'stored') : { ...letter, code, ...this.#outcomeOf(judge({ code, attempts: letter.attempts })) };
       this.#letters.set(id, after);

@@ -21,6 +21,7 @@ export function testLetters(register: Register): void {
   testRefusals(registerLetters);
   testReading(registerLetters);
   testRetries(registerLetters);
+  testLateRetries(registerLetters);
   testSuperseding(registerLetters);
   testOperators(registerLetters);
 }
@@ -58,7 +59,7 @@ function testRefusals(register: RegisterLetters): void {
       const { createdAt, json, ...rest } = letter;
       const [refused] = result.refused;
       assert.deepEqual(JSON.parse(json as string), JSON.parse(bench.bad));
-      assert.deepEqual(rest, { id: refused?.id, cache: 'conformance', lane: 2, key, kind: 'put', state: 'dead', attempts: 1, triedIn: undefined, retryAt: undefined, supersededAt: undefined, generation: 1, fromSeq: 1, cutSeq: 10, code: refused?.code, message: refused?.message });
+      assert.deepEqual(rest, { id: refused?.id, cache: 'conformance', lane: 2, key, kind: 'put', state: 'dead', attempts: 1, tries: 0, triedIn: undefined, retryAt: undefined, supersededAt: undefined, generation: 1, fromSeq: 1, cutSeq: 10, code: refused?.code, message: refused?.message });
       assert.ok(Math.abs(createdAt.getTime() - Date.now()) < 60_000);
     });
   }
@@ -202,6 +203,23 @@ function testRetries(register: RegisterLetters): void {
     assert.deepEqual(await bench.lanes.retry(0, 1, letters, judgeOnce), { kind: 'retried', letters: [] });
     await bench.expectText('superseded', 'newer');
     assert.deepEqual((await statesOf(bench, letters)).toSorted(), ['discarded', 'superseded']);
+  });
+}
+
+function testLateRetries(register: RegisterLetters): void {
+  register('a retry that is carried out after another one, and a redrive, does nothing', async (bench) => {
+    await bench.lanes.raiseEpoch(0);
+    const letters = await refuse(bench, ['k']);
+    const mended = letters.map((letter): DeadLetter => ({ ...letter, json: bench.subject.value('late') }));
+    await bench.lanes.retry(0, 1, letters, judgeOnce);
+    assert.deepEqual(await bench.lanes.retry(0, 1, mended, judgeOnce), { kind: 'retried', letters: [] });
+    await bench.letters.redrive(letters[0]?.id as string);
+    assert.deepEqual(await bench.lanes.retry(0, 1, mended, judgeOnce), { kind: 'retried', letters: [] });
+    await bench.expectText('k', undefined);
+    const [redriven] = (await bench.letters.due(0, 9)).letters;
+    assert.equal(redriven?.tries, 1);
+    await bench.lanes.retry(0, 1, [{ ...redriven, json: bench.subject.value('in time') }], judgeOnce);
+    await bench.expectText('k', 'in time');
   });
 }
 

@@ -142,7 +142,7 @@ export class PostgresLaneStore implements LaneStore {
     return this.#try('retry', () =>
       this.#database.transaction<RetryResult>(opening, async (connection, locked) => {
         if (locked.length === 0) return { commit: false, value: { kind: 'fenced' } };
-        const waiting = await letterWrites.lock(connection, letters.map(({ id }) => id));
+        const waiting = await letterWrites.lock(connection, letters);
         // Only now: a row that is refused would let go of the letters as well, and who discards one would not be heard.
         await connection.script(SAVEPOINT);
         const retried = await this.#retried(connection, letters.filter(({ id }) => waiting.has(id)), judge);

@@ -3,7 +3,7 @@ import type { LetterState } from '../../core/letter.ts';
 import type { Row } from './database.ts';
 
 /** What the letters' statements select, of a table `d`. */
-export const LETTER = `d.id::text as id, d.lane::text as lane, d.key, d.kind, d.state, d.value, d.code, d.message, d.attempts::text as attempts, d.generation::text as generation, d.from_seq::text as from_seq, d.cut_seq::text as cut_seq, d.tried_in::text as tried_in,
+export const LETTER = `d.id::text as id, d.lane::text as lane, d.key, d.kind, d.state, d.value, d.code, d.message, d.attempts::text as attempts, d.generation::text as generation, d.from_seq::text as from_seq, d.cut_seq::text as cut_seq, d.tries::text as tries, d.tried_in::text as tried_in,
   ${milliseconds('created_at')}, ${milliseconds('retry_at')}, ${milliseconds('superseded_at')}`;
 
 function milliseconds(column: string): string {
@@ -22,6 +22,7 @@ export function letterOf(cache: string, row: Row): DeadLetter {
     code: row['code'] as string,
     message: row['message'] as string,
     attempts: Number(row['attempts']),
+    tries: Number(row['tries']),
     triedIn: typeof row['tried_in'] === 'string' ? Number(row['tried_in']) : undefined,
     retryAt: dateOf(row['retry_at']),
     supersededAt: dateOf(row['superseded_at']),

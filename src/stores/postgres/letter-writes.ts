@@ -78,11 +78,12 @@ export class LetterWrites {
     });
   }
 
-  /** Locks letters that still wait, and returns their ids. */
-  async lock(connection: Connection, ids: readonly string[]): Promise<Set<string>> {
+  /** Locks letters that still wait and were not tried since they were read, and returns their ids. */
+  async lock(connection: Connection, letters: readonly DeadLetter[]): Promise<Set<string>> {
     const rows = await connection.run({
-      text: `select d.id::text as id from ${this.#table} d where d.cache = $1::text and d.id = any($2::text::bigint[]) and d.state = 'waiting' order by d.id for update`,
-      values: [this.#cache, arrayText(ids)],
+      text: `select d.id::text as id from ${this.#table} d, unnest($2::text::bigint[], $3::text::integer[]) given(id, tries)
+        where d.cache = $1::text and d.id = given.id and d.tries = given.tries and d.state = 'waiting' order by d.id for update of d`,
+      values: [this.#cache, arrayText(letters.map(({ id }) => id)), arrayText(letters.map(({ tries }) => `${tries}`))],
     });
     return new Set(rows.map((row) => row['id'] as string));
   }
@@ -91,7 +92,7 @@ export class LetterWrites {
   async settle(connection: Connection, epoch: number, retried: readonly RetriedLetter[]): Promise<DeadLetter[]> {
     if (retried.length === 0) return [];
     const rows = await connection.run({
-      text: `update ${this.#table} d set state = r.state, attempts = r.attempts, tried_in = $3::text::bigint, code = r.code, message = r.message,
+      text: `update ${this.#table} d set state = r.state, attempts = r.attempts, tries = d.tries + 1, tried_in = $3::text::bigint, code = r.code, message = r.message,
           retry_at = case when r.state = 'waiting' then now() + r.retry_ms * interval '1 millisecond' end,
           finished_at = case when r.state = 'stored' then now() end,
           value = case when r.state = 'stored' then null else d.value end

@@ -29,6 +29,7 @@ alter table {{schema}}.millrace_dead_letter add column if not exists retry_at ti
 alter table {{schema}}.millrace_dead_letter add column if not exists superseded_at timestamptz;
 -- since when it is stored, superseded or discarded: it is removed soon after
 alter table {{schema}}.millrace_dead_letter add column if not exists finished_at timestamptz;
--- the epoch that tried it again last
+-- how often it was tried again, and the epoch that did so last
+alter table {{schema}}.millrace_dead_letter add column if not exists tries integer not null default 0;
 alter table {{schema}}.millrace_dead_letter add column if not exists tried_in bigint;
 create index if not exists millrace_dead_letter_state on {{schema}}.millrace_dead_letter (cache, lane, state, retry_at);
