@@ -92,6 +92,8 @@ export class Reads {
   forgotDirectly(key: string, json: string | undefined, fromStep: number): void {
     // A delete cannot be told from another one.
     if (json === undefined) this.failedDirectly(key);
+    // What was committed after its caller gave up came after that, perhaps.
+    else if ((this.#tainted.get(key) ?? -1) >= fromStep) return;
     else if (this.#versions.since(key, fromStep).includes(json)) this.#versions.succeeded(key, json, fromStep, this.#step());
   }
 
