@@ -5,9 +5,9 @@ import { MillraceError } from '../errors.ts';
 import type { Admission, Admitted } from './admission.ts';
 import { Caller } from './caller.ts';
 import { Collected, type Writer } from './collected.ts';
-import { answerAtLevels } from './confirmation.ts';
 import type { EngineContext } from './context.ts';
-import { PendingReceipt } from './receipt.ts';
+import { LaneAnswers } from './lane-answers.ts';
+import type { PendingReceipt } from './receipt.ts';
 import type { Position, Watermark } from './watermark.ts';
 import { whenCollected } from './turn.ts';
 import { WRITE_BYTES_MAX, WRITE_KEYS_MAX, WRITES_IN_FLIGHT_MAX } from './settings.ts';
@@ -28,6 +28,7 @@ export class LaneWriter {
   readonly #admission: Admission;
   readonly #room: WaitingRoom;
   readonly #hooks: WriterHooks;
+  readonly #answers: LaneAnswers;
   /** Batches to be sent, oldest first; only the last takes more writes. */
   readonly #queue: Collected[] = [];
   readonly #inFlight = new Set<Collected>();
@@ -46,6 +47,7 @@ export class LaneWriter {
     this.#admission = admission;
     this.#room = room;
     this.#hooks = hooks;
+    this.#answers = new LaneAnswers(context, lane, watermark, hooks);
   }
 
   /**
@@ -205,30 +207,8 @@ export class LaneWriter {
 
     // Who wrote a key behind one of these comes next, and before whoever writes it in answer to them.
     this.#settle(batch);
-
-    const firstSeq = result.seq - batch.callers.length + 1;
-    const last = { lane: this.#lane, epoch: result.epoch, seq: result.seq };
-    if (batch.isThrough) this.#answerStored(batch.callers, firstSeq, last);
-    else this.#answer(batch.callers, firstSeq, 1, last);
+    this.#answers.accepted(batch, result);
     this.#pump();
-  }
-
-  /** Resolves callers when the store has what they wrote beyond the capacity. */
-  #answerStored(callers: readonly Writer[], firstSeq: number, last: Position): void {
-    this.#hooks.hurry(this.#lane);
-    callers.forEach((caller, i) => {
-      const receipt = new PendingReceipt(this.#hooks, caller.key, this.#lane, last.epoch, firstSeq + i);
-      receipt.stored().then(
-        () => caller.resolve(receipt),
-        (error: unknown) => caller.reject(error),
-      );
-    });
-  }
-
-  /** Resolves callers at positions that rise by `step`: at once, or when the front holds `last` at the level that they ask for. */
-  #answer(callers: readonly Writer[], firstSeq: number, step: 0 | 1, last: Position): void {
-    const resolve = (caller: Writer, i: number): void => caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, last.epoch, firstSeq + i * step));
-    answerAtLevels(this.#context, this.#watermark, last, callers, resolve);
   }
 
   /** Batches that were sent earlier and have to be repeated must not write these keys again. Without a position the front may have them or not. */
@@ -259,7 +239,7 @@ export class LaneWriter {
     } catch (error) {
       failure = { error };
     }
-    this.#answerSuperseded(batch);
+    this.#answers.superseded(batch);
     if (failure !== undefined) {
       this.#queue.splice(this.#queue.indexOf(batch), 1);
       this.#fail(batch, failure.error);
@@ -271,23 +251,6 @@ export class LaneWriter {
     // In the order of the lane, whichever was answered first.
     for (const each of this.#queue.slice()) if (each.withoutRoom !== undefined) this.#leaveWhatHasNoRoom(each, each.withoutRoom);
     this.#pump();
-  }
-
-  #answerSuperseded(batch: Collected): void {
-    const { superseded } = batch;
-    if (superseded === undefined) return;
-    batch.superseded = undefined;
-    for (const caller of batch.extract(new Set(superseded.keys()))) {
-      const position = superseded.get(caller.key);
-      if (position === undefined) caller.reject(this.#overtaken(caller.key));
-      else if (batch.isThrough) this.#answerStored([caller], position.seq, position);
-      else this.#answer([caller], position.seq, 0, position);
-    }
-  }
-
-  #overtaken(key: string): MillraceError {
-    const { name } = this.#context.settings;
-    return new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `The front had to be asked again for a write, and did not answer a later one of the same key in cache '${name}'; it was not written.`, { cache: name, key, lane: this.#lane });
   }
 
   /** The rest of the batch fits. */

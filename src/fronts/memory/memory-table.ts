@@ -1,6 +1,6 @@
 import type { LaneHeader } from '../../core/lane.ts';
 import type { EmbeddedTable } from '../embedded/lanes.ts';
-import { sweepTime } from '../embedded/sweeper.ts';
+import { DueKeys, type Swept } from './due-keys.ts';
 import { MemoryScores } from './memory-scores.ts';
 
 /** What is kept of a key: one look-up finds its slot, its expiry and its mark. */
@@ -22,11 +22,9 @@ export class MemoryTable implements EmbeddedTable {
   nowMs = 0;
   readonly scores = new MemoryScores();
   readonly #runId: string;
-  readonly #onDue: (atMs: number) => void;
+  readonly #due: DueKeys;
   #header: LaneHeader | undefined;
   #entries = new Map<string, Entry>();
-  /** Keys to look at, by when; a key may be in several. */
-  readonly #due = new Map<number, Set<string>>();
   /** Sets of marks have numbers, each its own, and the keys that were put into them in that order. */
   #pendingSet = 1;
   #flightSet = NO_FLIGHT;
@@ -48,7 +46,7 @@ export class MemoryTable implements EmbeddedTable {
   /** `onDue` is told when something will have to be swept. */
   constructor(runId: string, onDue: (atMs: number) => void) {
     this.#runId = runId;
-    this.#onDue = onDue;
+    this.#due = new DueKeys(onDue);
   }
 
   isCurrent(): boolean {
@@ -87,14 +85,14 @@ export class MemoryTable implements EmbeddedTable {
       entry.raw = raw;
       entry.expiresAtMs = expiresAtMs;
     }
-    if (expiresAtMs !== undefined) this.#putDue(key, expiresAtMs);
+    if (expiresAtMs !== undefined) this.#due.put(key, expiresAtMs, this.nowMs);
   }
 
   expireSlot(key: string, expiresAtMs: number): void {
     const entry = this.#entries.get(key);
     if (entry?.raw === undefined) return;
     entry.expiresAtMs = expiresAtMs;
-    this.#putDue(key, expiresAtMs);
+    this.#due.put(key, expiresAtMs, this.nowMs);
   }
 
   removeSlot(key: string): void {
@@ -108,34 +106,10 @@ export class MemoryTable implements EmbeddedTable {
     if (entry.set !== this.#pendingSet && entry.set !== this.#flightSet) this.#entries.delete(entry.key);
   }
 
-  #putDue(key: string, expiresAtMs: number): void {
-    const at = sweepTime(expiresAtMs, this.nowMs);
-    let keys = this.#due.get(at);
-    if (keys === undefined) {
-      this.#due.set(at, (keys = new Set()));
-      this.#onDue(at);
-    }
-    keys.add(key);
-  }
-
   /** Looks at up to `limit` keys that were due by now and removes the slots that have expired. */
-  sweep(nowMs: number, limit: number): { readonly looked: number; readonly nextAtMs: number } {
+  sweep(nowMs: number, limit: number): Swept {
     this.nowMs = nowMs;
-    let looked = 0;
-    let nextAtMs = Number.POSITIVE_INFINITY;
-    for (const [at, keys] of this.#due) {
-      if (at <= nowMs) {
-        for (const key of keys) {
-          if (looked >= limit) break;
-          looked++;
-          keys.delete(key);
-          this.readSlot(key);
-        }
-        if (keys.size === 0) this.#due.delete(at);
-      }
-      if (keys.size > 0) nextAtMs = Math.min(nextAtMs, at);
-    }
-    return { looked, nextAtMs };
+    return this.#due.take(nowMs, limit, (key) => void this.readSlot(key));
   }
 
   writeDirty(key: string, raw: string): string | undefined {

@@ -7,131 +7,86 @@ import type { BoardRefusal, FillScoresResult, FlightScoresResult, LoadedScores, 
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
-import { bytesOf, entriesOf, isScores, type Full, type LaneHeader, type Shape, type Unrecovered } from '../../core/lane.ts';
+import { isScores, type LaneHeader, type Shape } from '../../core/lane.ts';
 import { NO_FILL } from '../../core/slot.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Attachment, LaneFront, SlotReport } from '../../ports/front.ts';
 import type { Acks } from './acks.ts';
-import { replyCode, unavailable, withoutCommand } from './faults.ts';
+import { replyCode, withoutCommand } from './faults.ts';
 import { acknowledgeArgs, acknowledged, adopted, claimed, confirmed, generationPart, recoverArgs, recovered, requested, wasCut } from './flush-steps.ts';
 import { GarbageCollector } from './garbage.ts';
-import { headerOf, type LaneSteps, type Reply } from './lane-steps.ts';
+import { headerOf, type LaneSteps } from './lane-steps.ts';
 import { LaneReader } from './reader.ts';
 import { fillScoresArgs, flightScoresPage, partsOfScores, readScoresArgs, scoresFilled, scoresRead, scoresWritten, writeScoresArgs } from './score-steps.ts';
-import type { ScriptName } from './scripts.ts';
-import { done, endFillArgs, finishIntentArgs, inspected, inspectScript, named, slotsFound, slotWithTtl, writeArgs, written } from './slot-steps.ts';
+import { done, endFillArgs, finishIntentArgs, inspected, inspectScript, named, slotWithTtl, writeArgs, written } from './slot-steps.ts';
+import { StepRunner } from './step-runner.ts';
 import { appendArgs, appended, deltasPage, filled, incrementArgs, incremented, logPart, totalsArgs } from './shape-steps.ts';
 
 const INCARNATION_LENGTH = 10;
 
 /** One cache's lanes on Redis. Each step is one script, described at the function of the same name in `core/`. */
 export class RedisLaneFront implements LaneFront {
-  readonly #lanes: readonly LaneSteps[];
+  readonly #steps: StepRunner;
   readonly #attachment: Attachment;
   readonly #acks: Acks;
   readonly #garbage: GarbageCollector;
   readonly #reader: LaneReader;
   readonly #release: () => void;
-  #closed = false;
 
   constructor(acks: Acks, attachment: Attachment, lanes: readonly LaneSteps[], release: () => void) {
     this.#acks = acks;
     this.#attachment = attachment;
-    this.#lanes = lanes;
+    this.#steps = new StepRunner(attachment.cache, lanes);
     this.#release = release;
     this.#garbage = new GarbageCollector(attachment.onWarning);
     this.#reader = new LaneReader(lanes);
   }
 
   read(lane: number, key: string): ReturnType<LaneFront['read']> {
-    return this.#closed ? Promise.reject(this.#closedError()) : this.#reader.read(lane, key);
+    return this.#steps.isClosed ? Promise.reject(this.#steps.closedError()) : this.#reader.read(lane, key);
   }
 
   async readMany(lanes: readonly number[], keys: readonly string[]): ReturnType<LaneFront['readMany']> {
-    this.#checkOpen();
+    this.#steps.checkOpen();
     return this.#reader.readMany(lanes, keys);
   }
 
-  #lane(lane: number): LaneSteps {
-    this.#checkOpen();
-    return this.#lanes[lane] as LaneSteps;
-  }
-
-  #checkOpen(): void {
-    if (this.#closed) throw this.#closedError();
-  }
-
-  #closedError(): MillraceError {
-    return new MillraceError('MILLRACE_CLOSED', 'the cache is closed', { cache: this.#attachment.cache });
-  }
-
-  /** Runs a step; a refusal of the server that is not an answer becomes a `MillraceError`. */
-  async #step(lane: number, script: ScriptName, args: (incarnation: string, slots: string) => string[]): Promise<Reply> {
-    try {
-      return await this.#lane(lane).run(script, args);
-    } catch (error) {
-      throw this.#fault(lane, error);
-    }
-  }
-
-  #fault(lane: number, error: unknown): unknown {
-    if (error instanceof MillraceError) return error;
-    const code = replyCode(error);
-    const context = { cache: this.#attachment.cache, lane, cause: withoutCommand(error) };
-    if (code === 'NOPERM' || code === 'NOAUTH') {
-      return new MillraceError('MILLRACE_FRONT_SETTINGS', `the Redis user may not do what Millrace needs (${code}); the ACL must allow its scripts, keys and commands`, context);
-    }
-    // WRONGTYPE and ERR: somebody else wrote into the lane's keys, or a defect. Neither passes by itself.
-    if (code === 'WRONGTYPE' || code === 'ERR') return new MillraceError('MILLRACE_INTERNAL', `a step was refused by the Redis server (${code})`, context);
-    return unavailable('the Redis server refused a step; it was not executed', error);
-  }
-
   async readWithTtl(lane: number, key: string): ReturnType<LaneFront['readWithTtl']> {
-    return slotWithTtl(await this.#step(lane, 'readWithTtl', (incarnation, slots) => [incarnation, slots + key]));
-  }
-
-  /** Runs a step that takes mutations in; a server without memory is a full buffer. */
-  async #accept(lane: number, script: ScriptName, args: (incarnation: string, slots: string) => string[]): Promise<Reply | Full | Unrecovered> {
-    try {
-      return await this.#lane(lane).run(script, args);
-    } catch (error) {
-      if (replyCode(error) === 'OOM') return this.#outOfMemory(lane);
-      throw this.#fault(lane, error);
-    }
+    return slotWithTtl(await this.#steps.run(lane, 'readWithTtl', (incarnation, slots) => [incarnation, slots + key]));
   }
 
   async increment(lane: number, batch: IncrementBatch): Promise<IncrementResult> {
-    const reply = await this.#accept(lane, 'increment', (incarnation, slots) => incrementArgs(batch, incarnation, slots));
+    const reply = await this.#steps.accept(lane, 'increment', (incarnation, slots) => incrementArgs(batch, incarnation, slots));
     return 'kind' in reply ? reply : incremented(reply, batch);
   }
 
   async fillTotals(lane: number, loaded: LoadedTotals): Promise<TotalsResult> {
-    return filled(await this.#step(lane, 'fillTotals', (incarnation, slots) => totalsArgs(loaded, incarnation, slots)), loaded);
+    return filled(await this.#steps.run(lane, 'fillTotals', (incarnation, slots) => totalsArgs(loaded, incarnation, slots)), loaded);
   }
 
   async append(lane: number, batch: AppendBatch): Promise<AppendResult> {
-    const reply = await this.#accept(lane, 'append', (incarnation) => appendArgs(batch, incarnation));
+    const reply = await this.#steps.accept(lane, 'append', (incarnation) => appendArgs(batch, incarnation));
     return 'kind' in reply ? reply : appended(reply, batch);
   }
 
   async writeScores(lane: number, batch: ScoreBatch): Promise<ScoreResult> {
-    const reply = await this.#accept(lane, 'writeScores', (incarnation) => writeScoresArgs(batch, incarnation));
+    const reply = await this.#steps.accept(lane, 'writeScores', (incarnation) => writeScoresArgs(batch, incarnation));
     return 'kind' in reply ? reply : scoresWritten(reply, batch);
   }
 
   async fillScores(lane: number, loaded: LoadedScores): Promise<FillScoresResult> {
-    const fill = async (part: LoadedScores) => scoresFilled(await this.#step(lane, 'fillScores', (incarnation) => fillScoresArgs(part, incarnation)), part);
+    const fill = async (part: LoadedScores) => scoresFilled(await this.#steps.run(lane, 'fillScores', (incarnation) => fillScoresArgs(part, incarnation)), part);
     // All are sent at once; where one is not put in, those after it do not begin where the board is.
     const results = await Promise.all(partsOfScores(loaded).map(fill));
     return results.find(({ kind }) => kind !== 'filled') ?? (results.at(-1) as FillScoresResult);
   }
 
   async readScores(lane: number, shape: Shape, query: ScoreQuery): Promise<ScoreRows | BoardRefusal> {
-    return scoresRead(await this.#step(lane, 'readScores', (incarnation) => readScoresArgs(shape, query, incarnation)), shape);
+    return scoresRead(await this.#steps.run(lane, 'readScores', (incarnation) => readScoresArgs(shape, query, incarnation)), shape);
   }
 
   async write(lane: number, batch: WriteBatch): Promise<WriteResult> {
-    const reply = await this.#accept(lane, 'write', (incarnation, slots) => writeArgs(batch, incarnation, slots));
+    const reply = await this.#steps.accept(lane, 'write', (incarnation, slots) => writeArgs(batch, incarnation, slots));
     if ('kind' in reply) {
       if (reply.kind === 'unrecovered') return reply;
       return { kind: 'full', entries: reply.entries, bytes: reply.bytes, refused: batch.keys.map((_, i) => i), outOfMemory: true };
@@ -139,37 +94,21 @@ export class RedisLaneFront implements LaneFront {
     return written(reply);
   }
 
-  /** The server has no memory left: full, whatever the limits say, until something expires or is evicted. */
-  async #outOfMemory(lane: number): Promise<Full | Unrecovered> {
-    const { header } = await this.header(lane);
-    if (header === undefined) return { kind: 'unrecovered', header };
-    return { kind: 'full', entries: entriesOf(header), bytes: bytesOf(header) };
-  }
-
   async beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): Promise<SlotsResult> {
     // Out of memory the reader goes to the store and fills nothing.
-    return this.#slots(lane, 'beginFill', NO_FILL, keys, (incarnation, slots) => [incarnation, token, String(tokenMs), ...named(slots, keys)]);
+    return this.#steps.slots(lane, 'beginFill', NO_FILL, keys, (incarnation, slots) => [incarnation, token, String(tokenMs), ...named(slots, keys)]);
   }
 
   async beginRefresh(lane: number, keys: readonly string[], token: string): Promise<SlotsResult> {
-    return this.#slots(lane, 'beginRefresh', '', keys, (incarnation, slots) => [incarnation, token, ...named(slots, keys)]);
+    return this.#steps.slots(lane, 'beginRefresh', '', keys, (incarnation, slots) => [incarnation, token, ...named(slots, keys)]);
   }
 
   async endFill(lane: number, keys: readonly string[], token: string, loaded: readonly (string | undefined)[], ttlMs: number | undefined): Promise<SlotsResult> {
-    return this.#slots(lane, 'endFill', '', keys, (incarnation, slots) => endFillArgs(keys, token, loaded, ttlMs, incarnation, slots));
-  }
-
-  async #slots(lane: number, script: ScriptName, outOfMemory: string, keys: readonly string[], args: (incarnation: string, slots: string) => string[]): Promise<SlotsResult> {
-    try {
-      return slotsFound(await this.#lane(lane).run(script, args));
-    } catch (error) {
-      if (replyCode(error) !== 'OOM') throw this.#fault(lane, error);
-      return { kind: 'slots', slots: keys.map(() => outOfMemory) };
-    }
+    return this.#steps.slots(lane, 'endFill', '', keys, (incarnation, slots) => endFillArgs(keys, token, loaded, ttlMs, incarnation, slots));
   }
 
   async beginIntent(lane: number, keys: readonly string[], token: string, intentMs: number): Promise<SlotsDone> {
-    return done(await this.#step(lane, 'beginIntent', (incarnation, slots) => [incarnation, token, String(intentMs), ...named(slots, keys)]));
+    return done(await this.#steps.run(lane, 'beginIntent', (incarnation, slots) => [incarnation, token, String(intentMs), ...named(slots, keys)]));
   }
 
   async finishIntent(
@@ -180,32 +119,32 @@ export class RedisLaneFront implements LaneFront {
     ttlMs: readonly (number | undefined)[],
   ): Promise<SlotsDone> {
     try {
-      return done(await this.#lane(lane).run('finishIntent', (incarnation, slots) => finishIntentArgs(keys, token, committed, ttlMs, incarnation, slots)));
+      return done(await this.#steps.of(lane).run('finishIntent', (incarnation, slots) => finishIntentArgs(keys, token, committed, ttlMs, incarnation, slots)));
     } catch (error) {
-      if (replyCode(error) !== 'OOM') throw this.#fault(lane, error);
-      return done(await this.#step(lane, 'finishIntentOutOfMemory', (incarnation, slots) => finishIntentArgs(keys, token, [], ttlMs, incarnation, slots)));
+      if (replyCode(error) !== 'OOM') throw this.#steps.fault(lane, error);
+      return done(await this.#steps.run(lane, 'finishIntentOutOfMemory', (incarnation, slots) => finishIntentArgs(keys, token, [], ttlMs, incarnation, slots)));
     }
   }
 
   async invalidate(lane: number, keys: readonly string[]): Promise<SlotsDone> {
-    if (isScores(this.#attachment.shape)) return done(await this.#step(lane, 'doubtScores', (incarnation) => [incarnation, ...keys]));
-    return done(await this.#step(lane, 'invalidate', (incarnation, slots) => [incarnation, ...named(slots, keys)]));
+    if (isScores(this.#attachment.shape)) return done(await this.#steps.run(lane, 'doubtScores', (incarnation) => [incarnation, ...keys]));
+    return done(await this.#steps.run(lane, 'invalidate', (incarnation, slots) => [incarnation, ...named(slots, keys)]));
   }
 
   async claim(lane: number, owner: string, leaseMs: number): Promise<ClaimResult> {
-    return claimed(await this.#step(lane, 'claim', (incarnation) => [incarnation, owner, String(leaseMs)]));
+    return claimed(await this.#steps.run(lane, 'claim', (incarnation) => [incarnation, owner, String(leaseMs)]));
   }
 
   async release(lane: number, owner: string): Promise<void> {
-    await this.#step(lane, 'release', () => [owner]);
+    await this.#steps.run(lane, 'release', () => [owner]);
   }
 
   async requestFlush(lane: number): ReturnType<LaneFront['requestFlush']> {
-    return requested(await this.#step(lane, 'requestFlush', (incarnation) => [incarnation]));
+    return requested(await this.#steps.run(lane, 'requestFlush', (incarnation) => [incarnation]));
   }
 
   async cut(lane: number, epoch: number, digest: string): Promise<CutResult> {
-    return wasCut(await this.#step(lane, 'cut', (incarnation) => [incarnation, String(epoch), digest]));
+    return wasCut(await this.#steps.run(lane, 'cut', (incarnation) => [incarnation, String(epoch), digest]));
   }
 
   /** Values that are too long for one step are fetched by further ones. */
@@ -213,7 +152,7 @@ export class RedisLaneFront implements LaneFront {
     const rows: GenerationRow[] = [];
     let [next, rest]: [string, readonly string[]] = [cursor === '' ? 'm0' : cursor, []];
     do {
-      const part = generationPart(await this.#step(lane, 'readGeneration', () => [String(epoch), String(generation), next, String(Math.max(1, limit)), ...rest]));
+      const part = generationPart(await this.#steps.run(lane, 'readGeneration', () => [String(epoch), String(generation), next, String(Math.max(1, limit)), ...rest]));
       if (part.kind === 'refused') return part;
       rows.push(...part.rows);
       ({ next, rest } = part);
@@ -222,18 +161,18 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async readDeltas(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<DeltasResult> {
-    return deltasPage(await this.#step(lane, 'readDeltas', () => [String(epoch), String(generation), cursor === '' ? '0' : cursor, String(Math.max(1, limit))]));
+    return deltasPage(await this.#steps.run(lane, 'readDeltas', () => [String(epoch), String(generation), cursor === '' ? '0' : cursor, String(Math.max(1, limit))]));
   }
 
   async readFlightScores(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<FlightScoresResult> {
-    return flightScoresPage(await this.#step(lane, 'readFlightScores', () => [String(epoch), String(generation), cursor === '' ? '0' : cursor, String(Math.max(1, limit))]));
+    return flightScoresPage(await this.#steps.run(lane, 'readFlightScores', () => [String(epoch), String(generation), cursor === '' ? '0' : cursor, String(Math.max(1, limit))]));
   }
 
   async readLog(lane: number, epoch: number, generation: number, from: number, limit: number): Promise<EntriesResult> {
     const entries: string[] = [];
     let isEnd = false;
     while (!isEnd && entries.length < limit) {
-      const part = logPart(await this.#step(lane, 'readLog', () => [epoch, generation, from + entries.length, limit - entries.length].map(String)));
+      const part = logPart(await this.#steps.run(lane, 'readLog', () => [epoch, generation, from + entries.length, limit - entries.length].map(String)));
       if (part.kind === 'refused') return part;
       entries.push(...part.entries);
       isEnd = part.entries.length < part.count;
@@ -242,11 +181,11 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async acknowledge(lane: number, ack: Acknowledgement): Promise<AcknowledgeResult> {
-    return acknowledged(await this.#step(lane, 'acknowledge', () => acknowledgeArgs(ack)));
+    return acknowledged(await this.#steps.run(lane, 'acknowledge', () => acknowledgeArgs(ack)));
   }
 
   async header(lane: number): Promise<{ header: LaneHeader | undefined; current: boolean }> {
-    const reply = await this.#step(lane, 'header', () => []);
+    const reply = await this.#steps.run(lane, 'header', () => []);
     return { header: headerOf(reply), current: reply[2] === 1 };
   }
 
@@ -257,33 +196,33 @@ export class RedisLaneFront implements LaneFront {
 
   async recover(lane: number, recovery: Parameters<LaneFront['recover']>[1]): Promise<RecoverResult> {
     const incarnation = this.#newIncarnation();
-    const result = recovered(await this.#step(lane, 'recover', () => recoverArgs(recovery, this.#lanes.length, incarnation, this.#attachment.shape)));
-    if ('dropped' in result) this.#garbage.collect(this.#lane(lane));
+    const result = recovered(await this.#steps.run(lane, 'recover', () => recoverArgs(recovery, this.#steps.lanes, incarnation, this.#attachment.shape)));
+    if ('dropped' in result) this.#garbage.collect(this.#steps.of(lane));
     return result;
   }
 
   /** Whoever has not heard of a new incarnation reads old slots as long as they are there. */
   async swept(lane: number): Promise<void> {
     try {
-      await this.#garbage.sweep(this.#lane(lane));
+      await this.#garbage.sweep(this.#steps.of(lane));
     } catch (error) {
-      throw this.#fault(lane, error);
+      throw this.#steps.fault(lane, error);
     }
   }
 
   async confirm(lane: number, epoch: number): Promise<ConfirmResult> {
-    return confirmed(await this.#step(lane, 'confirm', () => [String(epoch)]));
+    return confirmed(await this.#steps.run(lane, 'confirm', () => [String(epoch)]));
   }
 
   async adopt(lane: number): Promise<AdoptResult> {
     const incarnation = this.#newIncarnation();
-    const result = adopted(await this.#step(lane, 'adopt', () => [String(this.#lanes.length), incarnation]));
-    if (result.kind === 'adopted') this.#garbage.collect(this.#lanes[lane] as LaneSteps);
+    const result = adopted(await this.#steps.run(lane, 'adopt', () => [String(this.#steps.lanes), incarnation]));
+    if (result.kind === 'adopted') this.#garbage.collect(this.#steps.of(lane));
     return result;
   }
 
   async sync(level: SyncLevel, lane: number): Promise<void> {
-    const steps = this.#lane(lane);
+    const steps = this.#steps.of(lane);
     try {
       await this.#acks.sync(steps.server, level, `${steps.prefix}sync`);
     } catch (error) {
@@ -293,11 +232,11 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async inspect(lane: number, key: string): Promise<SlotReport> {
-    return inspected(await this.#step(lane, inspectScript(this.#attachment.shape), () => [key]));
+    return inspected(await this.#steps.run(lane, inspectScript(this.#attachment.shape), () => [key]));
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#steps.isClosed = true;
     this.#garbage.close();
     this.#release();
   }
