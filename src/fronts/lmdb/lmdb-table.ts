@@ -73,7 +73,7 @@ export class LmdbTable implements EmbeddedTable {
 
   writeSlot(key: string, raw: string, expiresAtMs?: number): void {
     const row = this.#record.slots + key;
-    void this.#tables.slots.put(row, raw, expiresAtMs ?? 0);
+    void this.#tables.slots.put(row, this.#tables.bytes.of(raw), expiresAtMs ?? 0);
     if (expiresAtMs !== undefined) this.#putDue(row, expiresAtMs);
   }
 
@@ -98,12 +98,12 @@ export class LmdbTable implements EmbeddedTable {
   // Marks.
 
   writeDirty(key: string, raw: string): string | undefined {
-    const { slots, marks } = this.#tables;
+    const { slots, marks, bytes } = this.#tables;
     const row = this.#record.slots + key;
     // Putting the mark tells whether it was there.
     const isFresh = marks.putSync(this.#record.read().pending + key, MARK, UNLESS_THERE) as unknown as boolean;
     const before = isFresh ? undefined : (slots.get(row) ?? '');
-    void slots.put(row, raw, 0);
+    void slots.put(row, bytes.of(raw), 0);
     return before;
   }
 
@@ -206,7 +206,7 @@ export class LmdbTable implements EmbeddedTable {
   appendEntry(entry: string): void {
     const { log, logCount } = this.#record.read();
     const set = log === '' ? this.#newSet() : log;
-    void this.#tables.slots.put(set + entryName(logCount), entry, 0);
+    void this.#tables.slots.put(set + entryName(logCount), this.#tables.bytes.of(entry), 0);
     this.#record.change({ log: set, logCount: logCount + 1 });
   }
 

@@ -1,5 +1,6 @@
 import type { Database, Key, RootDatabase } from 'lmdb';
 import { utf8Keys } from './keys.ts';
+import { ValueBytes } from './value-bytes.ts';
 
 /** Layout of the environment; another number is another layout, which this version does not read. */
 export const FORMAT = '2';
@@ -16,6 +17,8 @@ export class Tables {
   readonly marks: Database<string, string>;
   /** `<time><set><key>`: slots to look at, by when. One may have been written or removed since. */
   readonly due: Database<string, string>;
+  /** For values that are put in a transaction. */
+  readonly bytes = new ValueBytes();
   readonly #onGarbage: () => void;
 
   /** `onGarbage` is told when there is something to remove. */
