@@ -1,6 +1,8 @@
 import { laneOf } from '../../src/core/lane-of.ts';
 import { createCache, isMillraceError, type Cache, type MillraceErrorCode, type Receipt, type WriteOptions } from '../../src/index.ts';
+import { DirectWrites } from './direct-writes.ts';
 import type { Pos } from './oracle/history.ts';
+import { redriveOne } from './redrive.ts';
 import type { SimConnection } from './sim-front.ts';
 import type { SimProcess } from './sim-process.ts';
 import type { SimSession } from './sim-session.ts';
@@ -40,8 +42,7 @@ export class Client {
   readonly busy = new Set<string>();
   /** Writes that were acknowledged to it. */
   readonly acknowledged: Acknowledged[] = [];
-  /** Keys that a direct write of it is about to change: how many do, and how often the front had been rewound when the first began. */
-  readonly #writing = new Map<string, { under: number; readonly rewinds: number }>();
+  readonly #writes: DirectWrites;
   /** What its loaders have made: whoever joins one is given it, written or not. */
   readonly #loaded = new Set<string>();
   closed = false;
@@ -53,6 +54,7 @@ export class Client {
     this.#world = world;
     this.process = process;
     this.connection = connection;
+    this.#writes = new DirectWrites(world, connection);
     const writeBehind = setup.policy === 'write-behind';
     this.cache = createCache<unknown>({
       name: 'sim',
@@ -89,7 +91,7 @@ export class Client {
 
   /** Its process ends without a word. */
   kill(): void {
-    for (const [key, { rewinds }] of this.#writing) this.#failed(key, rewinds);
+    this.#writes.kill();
     this.process.kill();
     this.connection.cut();
   }
@@ -129,24 +131,13 @@ export class Client {
       if (this.#world.ending || this.closed) return;
       const doing = `redrive since ${Math.round(this.#world.scheduler.nowMs)} ms`;
       this.busy.add(doing);
-      await this.#redrive().catch((error: unknown) => this.#world.expect(error));
+      try {
+        const redriven = await redriveOne(this.cache.deadLetters, prng, this.#world.journal);
+        if (redriven !== undefined && redriven.outcome !== 'scheduled') this.#world.oracle.checkRedriven(this.process.name, redriven.letter, redriven.outcome);
+      } catch (error) {
+        this.#world.expect(error);
+      }
       this.busy.delete(doing);
-    }
-  }
-
-  async #redrive(): Promise<void> {
-    const { prng, oracle, journal } = this.#world;
-    const dead = await this.cache.deadLetters.list({ state: 'dead' });
-    if (dead.length === 0) return;
-    const letter = prng.pick(dead);
-    try {
-      const { outcome } = await this.cache.deadLetters.redrive(letter.id, { timeout: prng.pick([0, 50, 2_000]) });
-      journal.count(`redrive: ${outcome}`);
-      if (outcome !== 'scheduled') oracle.checkRedriven(this.process.name, letter, outcome);
-    } catch (error) {
-      // Somebody else was quicker.
-      if (!isMillraceError(error) || error.code !== 'MILLRACE_KEY') throw error;
-      journal.count('redrive: gone');
     }
   }
 
@@ -174,7 +165,7 @@ export class Client {
     const options = this.#options();
     const burst = prng.chance(0.2) ? prng.between(2, 4) : 1;
     const values = Array.from({ length: burst }, (_, i) => (i === burst - 1 ? value : this.#world.value()));
-    const writes = this.#tracked(key, values.at(-1), () => values.map((each) => this.#ask(key, each, options)));
+    const writes = this.#writes.track(key, jsonOf(values.at(-1)), () => values.map((each) => this.#ask(key, each, options)));
     const [last] = (await writes).slice(-1);
     if (last === undefined) return;
     if (!this.#policyIsDirect && options.ack !== 'stored') this.#world.oracle.receipts.checkLast(this.process.name, last as unknown as Pos, key, values.slice(0, -1).map(jsonOf));
@@ -188,7 +179,7 @@ export class Client {
     const values = new Map(keys.map((key) => [key, deletes ? undefined : this.#world.value()]));
     if (!this.#policyIsDirect) for (const [key, value] of values) this.#world.oracle.asked(this.process.name, key, jsonOf(value));
     const receipts = this.#policyIsDirect
-      ? await Promise.all(keys.map(async (key) => (await this.#tracked(key, values.get(key), () => [this.#ask(key, values.get(key), options)]))[0]))
+      ? await Promise.all(keys.map(async (key) => (await this.#writes.track(key, jsonOf(values.get(key)), () => [this.#ask(key, values.get(key), options)]))[0]))
       : await (deletes ? this.cache.deleteMany(keys, options) : this.cache.setMany([...values], options));
     for (const [i, key] of keys.entries()) await this.#acknowledge(key, receipts[i] as Receipt, options.ack);
   }
@@ -201,40 +192,6 @@ export class Client {
 
   get #policyIsDirect(): boolean {
     return this.#world.setup.policy !== 'write-behind';
-  }
-
-  /** Runs writes of a key, and tells the oracle how a direct one ended. */
-  async #tracked<T>(key: string, value: unknown, write: () => Promise<T>[], wrote = (): boolean => true): Promise<T[]> {
-    const { oracle, scheduler, setup } = this.#world;
-    const fromStep = scheduler.steps;
-    const { rewinds } = oracle.reads;
-    const { breaks } = this.connection;
-    const writing = this.#writing.get(key) ?? { under: 0, rewinds };
-    writing.under++;
-    this.#writing.set(key, writing);
-    try {
-      const settled = await Promise.allSettled(write());
-      const last = settled.at(-1) as (typeof settled)[number];
-      if (this.#policyIsDirect && wrote()) {
-        if (last.status === 'fulfilled') oracle.reads.settledDirectly(key, jsonOf(value), fromStep);
-        else if (!isMillraceError(last.reason) || last.reason.code !== 'MILLRACE_REJECTED') {
-          // Who can reach the front tells it to forget what it has.
-          if (setup.policy === 'cache-aside' && this.connection.breaks === breaks) oracle.reads.forgotDirectly(key, jsonOf(value), fromStep);
-          else this.#failed(key, rewinds);
-        }
-      }
-      if (last.status === 'rejected') throw last.reason;
-      return settled.map((each) => (each as PromiseFulfilledResult<T>).value);
-    } finally {
-      if (--writing.under === 0) this.#writing.delete(key);
-    }
-  }
-
-  /** A direct write failed that began when the front had been rewound so often. */
-  #failed(key: string, rewinds: number): void {
-    const { oracle, setup } = this.#world;
-    if (setup.policy === 'write-through') oracle.reads.failedBehindIntent(key, rewinds);
-    else oracle.reads.failedDirectly(key);
   }
 
   #options(): WriteOptions {
@@ -305,7 +262,7 @@ export class Client {
       this.#loaded.add(JSON.stringify(made));
       return made;
     };
-    const [value] = await this.#tracked(key, made, () => [this.cache.getOrLoad(key, load)], () => loads.count > 0);
+    const [value] = await this.#writes.track(key, jsonOf(made), () => [this.cache.getOrLoad(key, load)], () => loads.count > 0);
     // What somebody else's call has loaded meanwhile is as good.
     if (loads.count === 0 && !this.#loaded.has(JSON.stringify(value))) this.#world.oracle.reads.checkRead(this.process.name, key, jsonOf(value), fromStep);
   }

@@ -1,5 +1,6 @@
-import { isMillraceError, type DeadLetter, type Redrive, type Receipt } from '../../../src/index.ts';
+import { isMillraceError, type Receipt } from '../../../src/index.ts';
 import type { Victim } from '../faults.ts';
+import { redriveOne, type Letters } from '../redrive.ts';
 import type { SimConnection } from '../sim-front.ts';
 import type { SimProcess } from '../sim-process.ts';
 import { WAITERS_MAX } from '../surroundings.ts';
@@ -9,7 +10,7 @@ import type { ShapeSurroundings } from './surroundings.ts';
 
 /** What `createCounters` and `createLog` have in common. */
 interface ShapeCache {
-  readonly deadLetters: { list(page: { readonly state: 'dead' }): Promise<readonly Pick<DeadLetter<unknown>, 'id' | 'lane' | 'key' | 'fromSeq' | 'cutSeq'>[]>; redrive(id: string, options: { readonly timeout: number }): Promise<Redrive> };
+  readonly deadLetters: Letters;
   ready(): Promise<void>;
   flush(): Promise<void>;
   resume(options: { readonly acceptStoreRollback: boolean }): Promise<void>;
@@ -99,19 +100,9 @@ export abstract class ShapeClient<O extends ShapeOracle, C extends ShapeCache = 
   /** Somebody has seen to what the store refused. */
   async #redrive(): Promise<void> {
     const { prng, shapes: oracle, journal } = this.world;
-    const dead = await this.cache.deadLetters.list({ state: 'dead' });
-    if (dead.length === 0) return;
-    const letter = prng.pick(dead);
-    try {
-      const { outcome } = await this.cache.deadLetters.redrive(letter.id, { timeout: prng.pick([0, 50, 2_000]) });
-      journal.count(`redrive: ${outcome}`);
-      if (outcome === 'redriven') oracle.checkRedriven(this.process.name, letter);
-      if (outcome === 'superseded') oracle.checkSuperseded(this.process.name, letter);
-    } catch (error) {
-      // Somebody else was quicker.
-      if (!isMillraceError(error) || error.code !== 'MILLRACE_KEY') throw error;
-      journal.count('redrive: gone');
-    }
+    const redriven = await redriveOne(this.cache.deadLetters, prng, journal);
+    if (redriven?.outcome === 'redriven') oracle.checkRedriven(this.process.name, redriven.letter);
+    if (redriven?.outcome === 'superseded') oracle.checkSuperseded(this.process.name, redriven.letter);
   }
 
   protected pickAck(): Ack {
