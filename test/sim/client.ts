@@ -1,7 +1,7 @@
 import { laneOf } from '../../src/core/lane-of.ts';
-import { createCache, isMillraceError, type Cache, type MillraceErrorCode, type Receipt, type WriteOptions } from '../../src/index.ts';
+import { createCache, isMillraceError, type Cache, type Receipt, type WriteOptions } from '../../src/index.ts';
 import { DirectWrites } from './direct-writes.ts';
-import type { Pos } from './oracle/history.ts';
+import type { Pos } from './oracle/executed.ts';
 import { redriveOne } from './redrive.ts';
 import type { SimConnection } from './sim-front.ts';
 import type { SimProcess } from './sim-process.ts';
@@ -13,11 +13,6 @@ const KEYS = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
 
 /** Between two dead letters that a process has tried again. */
 const REDRIVE_MS_MAX = 150;
-
-/** What a caller has to live with. */
-const EXPECTED: ReadonlySet<MillraceErrorCode> = new Set(['MILLRACE_FRONT_UNAVAILABLE', 'MILLRACE_STORE_UNAVAILABLE', 'MILLRACE_REJECTED', 'MILLRACE_LOST', 'MILLRACE_CLOSED', 'MILLRACE_FULL']);
-
-export const isExpected = (error: unknown): boolean => isMillraceError(error) && EXPECTED.has(error.code);
 
 interface Acknowledged {
   readonly position: Pos;

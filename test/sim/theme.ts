@@ -3,8 +3,7 @@ import type { Prng } from './prng.ts';
 import type { Setup } from './surroundings.ts';
 
 /** What goes wrong in a schedule, and how often. */
-export interface Theme {
-  readonly name: string;
+export interface Plan {
   readonly faults: readonly string[];
   /** Steps that a fault can lie in wait for, as `step` or `step: answer`. */
   readonly ambushes: readonly string[];
@@ -12,10 +11,15 @@ export interface Theme {
   readonly faultsMax: number;
   /** How many of the faults lie in wait for a step instead of coming at a time. */
   readonly ambushChance: number;
-  /** How long a client rests between two operations, as a rule, ms. */
-  readonly pauseMsMax: number;
   /** How long after the step it may come, ms. */
   readonly ambushMsMax: number;
+}
+
+/** What a schedule of documents is about. */
+export interface Theme extends Plan {
+  readonly name: string;
+  /** How long a client rests between two operations, as a rule, ms. */
+  readonly pauseMsMax: number;
   /** Whether everybody's counters must add up at the end: nobody dies, and every answer arrives. */
   readonly isCounted: boolean;
 }

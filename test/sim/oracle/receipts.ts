@@ -1,5 +1,6 @@
 import type { Findings } from '../violation.ts';
-import type { Entry, History, Pos } from './history.ts';
+import type { Pos } from './executed.ts';
+import type { Entry, History } from './history.ts';
 
 /** What callers are told of their writes, held against what became of them. */
 export class Receipts {

@@ -3,7 +3,7 @@ import { createLog, type Log } from '../../../src/index.ts';
 import type { SimConnection } from '../sim-front.ts';
 import type { SimProcess } from '../sim-process.ts';
 import type { LogOracle } from './log-oracle.ts';
-import type { Pos } from './entries.ts';
+import type { Pos } from '../oracle/executed.ts';
 import { ShapeSession, type ShapeDatabase } from './database.ts';
 import { optionsOf, ShapeClient } from './shape-client.ts';
 import type { ShapeSurroundings } from './surroundings.ts';

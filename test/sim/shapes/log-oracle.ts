@@ -2,7 +2,8 @@ import { eventName } from '../../../src/engine/appends.ts';
 import type { AppendBatch } from '../../../src/core/lane-log.ts';
 import type { DeadLetter, Mutation } from '../../../src/ports/store.ts';
 import type { SimTable } from '../sim-table.ts';
-import type { Entry, Pos } from './entries.ts';
+import type { Pos } from '../oracle/executed.ts';
+import type { Entry } from './entries.ts';
 import { ShapeOracle } from './shape-oracle.ts';
 
 /** Whether the store refuses the event. */

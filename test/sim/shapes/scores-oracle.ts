@@ -4,7 +4,8 @@ import type { DeadLetter, Mutation } from '../../../src/ports/store.ts';
 import type { Prng } from '../prng.ts';
 import type { SimTable } from '../sim-table.ts';
 import { answerOf, Boards, type BoardQuery } from './boards.ts';
-import type { Entry, LetterOf, Pos } from './entries.ts';
+import type { Pos } from '../oracle/executed.ts';
+import type { Entry, LetterOf } from './entries.ts';
 import { ShapeOracle } from './shape-oracle.ts';
 import { Tally } from './tally.ts';
 

@@ -4,7 +4,7 @@ import { redriveOne, type Letters } from '../redrive.ts';
 import type { SimConnection } from '../sim-front.ts';
 import type { SimProcess } from '../sim-process.ts';
 import { WAITERS_MAX } from '../surroundings.ts';
-import type { Pos } from './entries.ts';
+import type { Pos } from '../oracle/executed.ts';
 import type { ShapeOracle } from './shape-oracle.ts';
 import type { ShapeSurroundings } from './surroundings.ts';
 

@@ -7,7 +7,8 @@ import type { DeadLetter, LaneGeneration, Mutation } from '../../../src/ports/st
 import type { SimTable } from '../sim-table.ts';
 import type { ShapeWitness } from '../surroundings.ts';
 import { Findings } from '../violation.ts';
-import { Entries, type Entry, type LetterOf, type Pos } from './entries.ts';
+import type { Pos } from '../oracle/executed.ts';
+import { Entries, type Entry, type LetterOf } from './entries.ts';
 
 /** What counters and logs have in common: everything that the front executed takes effect in the store once, as a prefix of its lane. */
 export abstract class ShapeOracle implements ShapeWitness {
