@@ -1,53 +1,37 @@
 import { PGlite } from '@electric-sql/pglite';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createCounters, type Counters } from '../../src/index.ts';
 import type { CountersOptions } from '../../src/options/counters.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
+import type { Front } from '../../src/ports/front.ts';
 import { postgresCounters } from '../../src/stores/postgres/index.ts';
-import { frontPlaces } from '../support/fronts.ts';
 import { eventually } from '../support/gate.ts';
-import { errorOf, Schema } from './postgres-fixture.ts';
+import { errorOf } from './postgres-fixture.ts';
+import { shapeTables, withFronts } from './shape-fixture.ts';
 
 const NEVER = { maxDelay: '1h', lease: '300ms' } as const;
 
-let schema: Schema;
-beforeAll(async () => {
-  schema = await Schema.create();
-});
-afterAll(() => schema[Symbol.asyncDispose]());
+const tables = shapeTables('counts', 'key text primary key, count bigint');
 
-let tables = 0;
-
-/** A table of counters and, with it, a name for the counters. */
-async function table(columns = 'key text primary key, count bigint'): Promise<string> {
-  const name = `counts_${tables++}`;
-  await schema.pool.query(`create table ${name} (${columns})`);
-  return name;
-}
-
-const storeOf = (name: string) => postgresCounters({ pool: schema.pool, table: name, key: 'key', count: 'count' });
-const rowsOf = async (name: string): Promise<Record<string, string>> => Object.fromEntries((await schema.rows(`select key, count::text from ${name} order by key`)).map(({ key, count }) => [key, count])) as Record<string, string>;
+const storeOf = (name: string) => postgresCounters({ pool: tables.schema.pool, table: name, key: 'key', count: 'count' });
+const rowsOf = async (name: string): Promise<Record<string, string>> => Object.fromEntries((await tables.schema.rows(`select key, count::text from ${name} order by key`)).map(({ key, count }) => [key, count])) as Record<string, string>;
 
 describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('counters on the %s front', (kind) => {
   async function on<T>(run: (name: string, open: (options?: Partial<CountersOptions>) => Promise<Counters<number>>) => Promise<T>): Promise<T> {
-    await using place = await frontPlaces[kind]();
-    const name = await table();
-    const opened: Counters<number>[] = [];
-    try {
-      return await run(name, async (options = {}) => {
-        const counters = createCounters({ name, front: place.front(), store: storeOf(name), flush: NEVER, ...options } as CountersOptions & { bigint?: false; scale?: undefined });
-        opened.push(counters);
+    const name = await tables.table();
+    const create = (front: Front, options: Partial<CountersOptions>) => createCounters({ name, front, store: storeOf(name), flush: NEVER, ...options } as CountersOptions & { bigint?: false; scale?: undefined });
+    return withFronts(kind, create, (open) =>
+      run(name, async (options) => {
+        const counters = open(options);
         await counters.ready();
         return counters;
-      });
-    } finally {
-      await Promise.all(opened.map((counters) => counters.close({ timeout: '2s' })));
-    }
+      }),
+    );
   }
 
   test('10,000 increments of a key are one row update, and each is told its own total', () =>
     on(async (name, open) => {
-      await schema.pool.query(`insert into ${name} values ('hot', 5)`);
+      await tables.schema.pool.query(`insert into ${name} values ('hot', 5)`);
       const counters = await open();
       const totals = await Promise.all(Array.from({ length: 10_000 }, () => counters.increment('hot')));
       expect([...totals].sort((a, b) => a - b)).toEqual(Array.from({ length: 10_000 }, (_, i) => i + 6));
@@ -59,13 +43,13 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('counters on the 
 
   test('two processes see each other, also while a flush is in flight', () =>
     on(async (name, open) => {
-      await schema.pool.query(`insert into ${name} values ('a', 100)`);
+      await tables.schema.pool.query(`insert into ${name} values ('a', 100)`);
       const one = await open();
       // The memory front belongs to one process.
       const two = kind === 'memory' ? one : await open({ flush: false });
       await one.add('a', 10);
       const receipt = await two.add('b', 7);
-      const blocker = await schema.pool.connect();
+      const blocker = await tables.schema.pool.connect();
       try {
         await blocker.query(`begin; select * from ${name} where key = 'a' for update`);
         const flushed = one.flush();
@@ -130,7 +114,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('counters on the 
 
   test('what the store refuses is kept, counts nobody else out, and can be redriven', () =>
     on(async (name, open) => {
-      await schema.pool.query(`alter table ${name} add constraint small check (count < 100)`);
+      await tables.schema.pool.query(`alter table ${name} add constraint small check (count < 100)`);
       const counters = await open({ retry: { attempts: 1 } });
       expect(await Promise.all([counters.increment('bad', 60), counters.increment('good', 1)])).toEqual([60, 1]);
       await counters.flush();
@@ -145,7 +129,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('counters on the 
       await counters.flush();
       const letters = await counters.deadLetters.list();
       expect(letters.map(({ key, kind, value, code }) => ({ key, kind, value, code }))).toEqual([{ key: 'bad', kind: 'delta', value: 50, code: '23514' }, { key: 'bad', kind: 'delta', value: 46, code: '23514' }]);
-      await schema.pool.query(`alter table ${name} drop constraint small`);
+      await tables.schema.pool.query(`alter table ${name} drop constraint small`);
       // The earlier one too: a later increment does not replace it.
       for (const { id } of letters) expect(await counters.deadLetters.redrive(id)).toMatchObject({ outcome: 'redriven' });
       expect(await counters.get('bad')).toBe(156);
@@ -155,7 +139,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('counters on the 
 
 describe('numbers', () => {
   const open = async (columns: string, options: Partial<CountersOptions>) => {
-    const name = await table(columns);
+    const name = await tables.table(columns);
     const counters = createCounters({ name, front: memoryFront(), store: storeOf(name), flush: NEVER, ...options } as CountersOptions & { bigint: true });
     return { name, counters: counters as unknown as Counters<number | bigint | string> };
   };
@@ -178,7 +162,7 @@ describe('numbers', () => {
       expect(await errorOf(counters.increment('b', by as number))).toMatchObject({ code: 'MILLRACE_VALUE' });
     }
     expect(await counters.increment('a', -1)).toBe(Number.MAX_SAFE_INTEGER - 1);
-    await schema.pool.query(`insert into ${name} values ('large', 9007199254740992)`);
+    await tables.schema.pool.query(`insert into ${name} values ('large', 9007199254740992)`);
     expect(await errorOf(counters.get('large'))).toMatchObject({ code: 'MILLRACE_VALUE' });
     await counters.close();
     expect(await rowsOf(name)).toEqual({ a: '9007199254740990', large: '9007199254740992' });
@@ -192,36 +176,35 @@ describe('numbers', () => {
     expect(await errorOf(counters.increment('a', 0.001))).toMatchObject({ code: 'MILLRACE_VALUE' });
     await counters.flush();
     expect(await rowsOf(name)).toEqual({ a: '-0.7000' });
-    await schema.pool.query(`update ${name} set count = 1.005`);
+    await tables.schema.pool.query(`update ${name} set count = 1.005`);
     await counters.close();
   });
 });
 
 describe('tables', () => {
   const refusal = async (columns: string, options: Partial<CountersOptions> = {}) => {
-    const name = await table(columns);
+    const name = await tables.table(columns);
     await using counters = createCounters({ name, front: memoryFront(), store: storeOf(name), ...options } as CountersOptions & { bigint: true });
     return errorOf(counters.ready());
   };
 
   test('without a unique key are refused with the statement that mends it', async () => {
-    const name = `page_views_${tables++}`;
-    await schema.pool.query(`create table ${name} (id serial, page_url text, view_count bigint, updated_at timestamptz)`);
-    const open = () => createCounters({ name, front: memoryFront(), store: postgresCounters({ pool: schema.pool, table: name, key: 'page_url', count: 'view_count', touch: 'updated_at' }), flush: NEVER });
+    const name = await tables.table('id serial, page_url text, view_count bigint, updated_at timestamptz');
+    const open = () => createCounters({ name, front: memoryFront(), store: postgresCounters({ pool: tables.schema.pool, table: name, key: 'page_url', count: 'view_count', touch: 'updated_at' }), flush: NEVER });
     const error = await errorOf(open().ready());
     expect(error.code).toBe('MILLRACE_STORE_SCHEMA');
     const [fix] = /alter table .*/.exec(error.message) ?? [''];
-    await schema.pool.query(fix);
+    await tables.schema.pool.query(fix);
     await using views = open();
     expect(await views.increment('/home')).toBe(1);
     await views.flush();
     await views.increment('/home', 2);
     await views.flush();
-    expect(await schema.rows(`select id, page_url, view_count::int, updated_at is not null as touched from ${name}`)).toEqual([{ id: 1, page_url: '/home', view_count: 3, touched: true }]);
+    expect(await tables.schema.rows(`select id, page_url, view_count::int, updated_at is not null as touched from ${name}`)).toEqual([{ id: 1, page_url: '/home', view_count: 3, touched: true }]);
     // A row that is there takes no value from the sequence: a serial column would be used up in days.
     await views.increment('/other');
     await views.flush();
-    expect(await schema.rows(`select id from ${name} where page_url = '/other'`)).toEqual([{ id: 2 }]);
+    expect(await tables.schema.rows(`select id from ${name} where page_url = '/other'`)).toEqual([{ id: 2 }]);
   });
 
   test('with a count that would be rounded, or is none, are refused', async () => {
@@ -232,8 +215,8 @@ describe('tables', () => {
   });
 
   test('with null, and keys of other types, are as good', async () => {
-    const name = await table('key integer primary key, count integer');
-    await schema.pool.query(`insert into ${name} values (7, null)`);
+    const name = await tables.table('key integer primary key, count integer');
+    await tables.schema.pool.query(`insert into ${name} values (7, null)`);
     await using counters = createCounters({ name, front: memoryFront(), store: storeOf(name), flush: NEVER });
     expect(await counters.increment('7', 3)).toBe(3);
     expect(await errorOf(counters.increment('seven'))).toMatchObject({ code: 'MILLRACE_KEY' });
@@ -254,7 +237,7 @@ describe('tables', () => {
 });
 
 test('what could count twice, or counts something else, is refused', async () => {
-  const name = await table();
+  const name = await tables.table();
   const front = memoryFront();
   const options = { name, front, flush: NEVER } as const;
   const custom = { loadMany: () => new Map(), apply: () => undefined };
@@ -263,6 +246,6 @@ test('what could count twice, or counts something else, is refused', async () =>
   await using counters = createCounters({ ...options, store: storeOf(name) });
   await counters.add('a');
   // The same name with decimals: what is pending would be a hundredth of what it was.
-  const decimals = createCounters({ ...options, scale: 2, store: postgresCounters({ pool: schema.pool, table: await table('key text primary key, count numeric'), key: 'key', count: 'count' }) });
+  const decimals = createCounters({ ...options, scale: 2, store: postgresCounters({ pool: tables.schema.pool, table: await tables.table('key text primary key, count numeric'), key: 'key', count: 'count' }) });
   expect(await errorOf(decimals.ready())).toMatchObject({ code: 'MILLRACE_OPTIONS' });
 });

@@ -1,55 +1,40 @@
 import { PGlite } from '@electric-sql/pglite';
 import { createClient } from 'redis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
 import { createLeaderboard, type Leaderboard } from '../../src/leaderboard.ts';
 import type { LeaderboardOptions } from '../../src/options/leaderboard.ts';
+import type { Front } from '../../src/ports/front.ts';
 import { postgresLeaderboard } from '../../src/stores/postgres/index.ts';
 import { redisUrl } from '../servers/index.ts';
-import { frontPlaces, uniquePrefix } from '../support/fronts.ts';
+import { uniquePrefix } from '../support/fronts.ts';
 import { eventually } from '../support/gate.ts';
-import { errorOf, Schema } from './postgres-fixture.ts';
+import { errorOf } from './postgres-fixture.ts';
+import { shapeTables, withFronts } from './shape-fixture.ts';
 
 const NEVER = { maxDelay: '1h', lease: '300ms' } as const;
 
-let schema: Schema;
-beforeAll(async () => {
-  schema = await Schema.create();
-});
-afterAll(() => schema[Symbol.asyncDispose]());
+const tables = shapeTables('scores', 'member text primary key, score double precision');
 
-let tables = 0;
-
-/** A table of scores and, with it, a name for the leaderboard. */
-async function table(columns = 'member text primary key, score double precision'): Promise<string> {
-  const name = `scores_${tables++}`;
-  await schema.pool.query(`create table ${name} (${columns})`);
-  return name;
-}
-
-const storeOf = (name: string) => postgresLeaderboard({ pool: schema.pool, table: name, member: 'member', score: 'score' });
+const storeOf = (name: string) => postgresLeaderboard({ pool: tables.schema.pool, table: name, member: 'member', score: 'score' });
 const rowsOf = async (name: string): Promise<Record<string, number>> =>
-  Object.fromEntries((await schema.rows(`select member::text, score::float8 from ${name} order by member`)).map(({ member, score }) => [member, score])) as Record<string, number>;
+  Object.fromEntries((await tables.schema.rows(`select member::text, score::float8 from ${name} order by member`)).map(({ member, score }) => [member, score])) as Record<string, number>;
 const insert = (name: string, rows: Readonly<Record<string, number>>): Promise<unknown> =>
-  schema.pool.query(`insert into ${name} select * from unnest($1::text[], $2::float8[])`, [Object.keys(rows), Object.values(rows)]);
+  tables.schema.pool.query(`insert into ${name} select * from unnest($1::text[], $2::float8[])`, [Object.keys(rows), Object.values(rows)]);
 const ranked = (...members: readonly (readonly [string, number])[]) => members.map(([member, score], i) => ({ member, score, rank: i + 1 }));
 
 describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a leaderboard on the %s front', (kind) => {
   async function on<T>(run: (name: string, open: (options?: Partial<LeaderboardOptions>) => Promise<Leaderboard>) => Promise<T>): Promise<T> {
-    await using place = await frontPlaces[kind]();
-    const name = await table();
-    const opened: Leaderboard[] = [];
-    try {
-      return await run(name, async (options = {}) => {
-        const board = createLeaderboard({ name, front: place.front(), store: storeOf(name), flush: NEVER, ...options });
-        opened.push(board);
+    const name = await tables.table();
+    const create = (front: Front, options: Partial<LeaderboardOptions>) => createLeaderboard({ name, front, store: storeOf(name), flush: NEVER, ...options });
+    return withFronts(kind, create, (open) =>
+      run(name, async (options) => {
+        const board = open(options);
         await board.ready();
         return board;
-      });
-    } finally {
-      await Promise.all(opened.map((board) => board.close({ timeout: '2s' })));
-    }
+      }),
+    );
   }
 
   test('has scores, ranks, the best, and who is around', () =>
@@ -113,7 +98,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a leaderboard on
       const two = kind === 'memory' ? one : await open({ flush: false });
       await one.add('a', 10);
       const receipt = await two.add('b', 7);
-      const blocker = await schema.pool.connect();
+      const blocker = await tables.schema.pool.connect();
       try {
         await blocker.query(`begin; select * from ${name} where member = 'a' for update`);
         const flushed = one.flush();
@@ -135,7 +120,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a leaderboard on
 
   test('is loaded in many pages while scores come in and are flushed', () =>
     on(async (name, open) => {
-      await schema.pool.query(`insert into ${name} select 'm' || i, i from generate_series(1, 7000) i`);
+      await tables.schema.pool.query(`insert into ${name} select 'm' || i, i from generate_series(1, 7000) i`);
       const board = await open({ flush: { maxDelay: 5 } });
       const removed = board.remove('m7000');
       const loaded = board.top(1);
@@ -145,7 +130,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a leaderboard on
       expect(await board.rank('m1')).toBe(500);
       expect(await board.rank('m2')).toBe(6_999);
       await board.flush();
-      const [sum] = await schema.rows(`select count(*)::int, sum(score)::int from ${name}`);
+      const [sum] = await tables.schema.rows(`select count(*)::int, sum(score)::int from ${name}`);
       expect(sum).toEqual({ count: 6_999, sum: (7_000 * 6_999) / 2 + 500 * 10_000 });
     }));
 
@@ -159,7 +144,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a leaderboard on
 
   test('what the store refuses is kept, the board shows what is stored, and a letter can be redriven', () =>
     on(async (name, open) => {
-      await schema.pool.query(`alter table ${name} add constraint small check (score < 100)`);
+      await tables.schema.pool.query(`alter table ${name} add constraint small check (score < 100)`);
       const board = await open({ retry: { attempts: 1 } });
       await board.set('bad', 60);
       await board.flush();
@@ -170,7 +155,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a leaderboard on
       expect(await board.top(3)).toEqual(ranked(['bad', 60], ['good', 1]));
       const [letter] = await board.deadLetters.list();
       expect(letter).toMatchObject({ key: 'bad', kind: 'put', value: 110, code: '23514' });
-      await schema.pool.query(`alter table ${name} drop constraint small`);
+      await tables.schema.pool.query(`alter table ${name} drop constraint small`);
       expect(await board.deadLetters.redrive(letter?.id as string)).toMatchObject({ outcome: 'redriven' });
       expect((await board.add('bad', 1)).score).toBe(111);
       await board.flush();
@@ -203,7 +188,7 @@ describe('a board that is gone from the front', () => {
   }
 
   test('is loaded from the store, and what was not stored is told as lost', async () => {
-    const name = await table();
+    const name = await tables.table();
     await using board = open(name);
     let lost = 0;
     board.on('loss', ({ count }) => (lost += count));
@@ -222,7 +207,7 @@ describe('a board that is gone from the front', () => {
   });
 
   test('is loaded when only its sorted set was removed, and loses nothing', async () => {
-    const name = await table();
+    const name = await tables.table();
     await using board = open(name);
     await board.set('a', 1);
     await board.flush();
@@ -240,8 +225,8 @@ describe('a board that is gone from the front', () => {
 });
 
 test('a large board is loaded by two processes at once, while both write to it', async () => {
-  const name = await table();
-  await schema.pool.query(`insert into ${name} select 'm' || i, (i * 7919) % 20000 from generate_series(1, 30000) i`);
+  const name = await tables.table();
+  await tables.schema.pool.query(`insert into ${name} select 'm' || i, (i * 7919) % 20000 from generate_series(1, 30000) i`);
   const prefix = uniquePrefix();
   const open = () => createLeaderboard({ name, front: redisFront({ client: createClient({ url: redisUrl() }), prefix }), store: storeOf(name), flush: { maxDelay: 20, lease: '300ms' } });
   await using one = open();
@@ -250,7 +235,7 @@ test('a large board is loaded by two processes at once, while both write to it',
   const writes = [one, two].flatMap((board, process) => Array.from({ length: 300 }, (_, i) => (i % 3 === 0 ? board.remove(`m${100 * i + process + 1}`) : board.add(`m${100 * i + process + 1}`, 50_000))));
   await Promise.all([one.top(1), two.rank('m2'), ...writes]);
   await Promise.all([one.flush(), two.flush()]);
-  const rows = await schema.rows(`select member, score, (row_number() over (order by score desc, member collate "C"))::int as rank from ${name}`);
+  const rows = await tables.schema.rows(`select member, score, (row_number() over (order by score desc, member collate "C"))::int as rank from ${name}`);
   expect(rows.length).toBe(29_800);
   const ranks = new Map(rows.map(({ member, rank }) => [member as string, rank]));
   expect(await two.top(10_000)).toEqual(rows.filter(({ rank }) => (rank as number) <= 10_000).toSorted((a, b) => (a['rank'] as number) - (b['rank'] as number)));
@@ -259,11 +244,11 @@ test('a large board is loaded by two processes at once, while both write to it',
 }, 120_000);
 
 test('what depends on a board that cannot be loaded says so, and what does not depend on it goes on', async () => {
-  const name = await table();
+  const name = await tables.table();
   await insert(name, { a: 1 });
   const board = createLeaderboard({ name, front: memoryFront(), store: storeOf(name), flush: NEVER, loadWait: 50 });
   await board.ready();
-  const blocker = await schema.pool.connect();
+  const blocker = await tables.schema.pool.connect();
   try {
     await blocker.query(`begin; lock table ${name}`);
     await board.set('b', 2);
@@ -285,7 +270,7 @@ test('what depends on a board that cannot be loaded says so, and what does not d
 
 describe('scores', () => {
   test('that would not be what they seem are refused', async () => {
-    const name = await table();
+    const name = await tables.table();
     await using board = createLeaderboard({ name, front: memoryFront(), store: storeOf(name), flush: NEVER });
     for (const score of [Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, -1e300, '5', null, 5n]) {
       expect(await errorOf(board.set('a', score as number))).toMatchObject({ code: 'MILLRACE_VALUE' });
@@ -303,7 +288,7 @@ describe('scores', () => {
   test('come back as they were, whatever the column', async () => {
     const scores = { a: 0.1, b: 1 / 3, c: 5e-324, d: -123456.789, e: 2 ** 53 - 1, f: 1e-7, g: 0 };
     for (const type of ['double precision', 'numeric']) {
-      const name = await table(`member text primary key, score ${type}`);
+      const name = await tables.table(`member text primary key, score ${type}`);
       const open = () => createLeaderboard({ name, front: memoryFront(), store: storeOf(name), flush: NEVER });
       const first = open();
       for (const [member, score] of Object.entries(scores)) await first.set(member, score);
@@ -314,21 +299,21 @@ describe('scores', () => {
   });
 
   test('of a store that no double can be stop the loading, with the row', async () => {
-    const name = await table();
+    const name = await tables.table();
     await insert(name, { fine: 1, strange: Number.POSITIVE_INFINITY });
-    await schema.pool.query(`insert into ${name} values ('none', null)`);
+    await tables.schema.pool.query(`insert into ${name} values ('none', null)`);
     await using board = createLeaderboard({ name, front: memoryFront(), store: storeOf(name), flush: NEVER });
     const error = await errorOf(board.top(1));
     expect(error.code).toBe('MILLRACE_VALUE');
     expect(error.message).toContain('strange');
-    await schema.pool.query(`update ${name} set score = 7 where member = 'strange'`);
+    await tables.schema.pool.query(`update ${name} set score = 7 where member = 'strange'`);
     expect(await board.top(5)).toEqual(ranked(['strange', 7], ['fine', 1]));
   });
 });
 
 describe('tables', () => {
   const refusal = async (columns: string) => {
-    const name = await table(columns);
+    const name = await tables.table(columns);
     await using board = createLeaderboard({ name, front: memoryFront(), store: storeOf(name) });
     return errorOf(board.ready());
   };
@@ -345,8 +330,8 @@ describe('tables', () => {
   });
 
   test('with whole scores and other members take what fits', async () => {
-    const name = await table('id serial, member integer unique, score integer, updated_at timestamptz');
-    await using board = createLeaderboard({ name, front: memoryFront(), store: postgresLeaderboard({ pool: schema.pool, table: name, member: 'member', score: 'score', touch: 'updated_at' }), flush: NEVER });
+    const name = await tables.table('id serial, member integer unique, score integer, updated_at timestamptz');
+    await using board = createLeaderboard({ name, front: memoryFront(), store: postgresLeaderboard({ pool: tables.schema.pool, table: name, member: 'member', score: 'score', touch: 'updated_at' }), flush: NEVER });
     await board.set('7', 3);
     await board.add('12', 1);
     expect(await errorOf(board.set('7', 0.5))).toMatchObject({ code: 'MILLRACE_VALUE' });
@@ -355,7 +340,7 @@ describe('tables', () => {
     await board.flush();
     await board.add('7', 1);
     await board.flush();
-    expect(await schema.rows(`select id, member, score, updated_at is not null as touched from ${name} order by id`)).toEqual([
+    expect(await tables.schema.rows(`select id, member, score, updated_at is not null as touched from ${name} order by id`)).toEqual([
       { id: 1, member: 12, score: 1, touched: true },
       { id: 2, member: 7, score: 4, touched: true },
     ]);
@@ -375,7 +360,7 @@ describe('tables', () => {
 });
 
 test('what could be applied twice, or is something else, is refused', async () => {
-  const name = await table();
+  const name = await tables.table();
   const front = memoryFront();
   const options = { name, front, flush: NEVER } as const;
   expect(() => createLeaderboard({ ...options, store: { loadMany: () => new Map(), apply: () => undefined } as never })).toThrow(/no transactions/);

@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createLog, type Log } from '../../src/index.ts';
 import type { LogOptions } from '../../src/options/log.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { postgresLog, type PostgresLogOptions } from '../../src/stores/postgres/index.ts';
-import { frontPlaces } from '../support/fronts.ts';
-import { errorOf, Schema } from './postgres-fixture.ts';
+import { errorOf } from './postgres-fixture.ts';
+import { shapeTables, withFronts } from './shape-fixture.ts';
 
 interface Reading {
   readonly sensor: string;
@@ -13,40 +13,17 @@ interface Reading {
 
 const NEVER = { maxDelay: '1h', lease: '300ms', batchSize: 100 } as const;
 
-let schema: Schema;
-beforeAll(async () => {
-  schema = await Schema.create();
-});
-afterAll(() => schema[Symbol.asyncDispose]());
+const tables = shapeTables('events', 'event jsonb, at timestamptz, o bigint');
 
-let tables = 0;
-
-/** A table of events without any key. */
-async function table(columns = 'event jsonb, at timestamptz, o bigint'): Promise<string> {
-  const name = `events_${tables++}`;
-  await schema.pool.query(`create table ${name} (${columns})`);
-  return name;
-}
-
-const storeOf = (name: string, options: Partial<PostgresLogOptions> = {}) => postgresLog({ pool: schema.pool, table: name, value: 'event', at: 'at', order: 'o', ...options } as PostgresLogOptions);
-const numbersOf = async (name: string, order = 'o'): Promise<unknown[]> => (await schema.rows(`select (event ->> 'n')::int as n from ${name} order by ${order}`)).map(({ n }) => n);
+const storeOf = (name: string, options: Partial<PostgresLogOptions> = {}) => postgresLog({ pool: tables.schema.pool, table: name, value: 'event', at: 'at', order: 'o', ...options } as PostgresLogOptions);
+const numbersOf = async (name: string, order = 'o'): Promise<unknown[]> => (await tables.schema.rows(`select (event ->> 'n')::int as n from ${name} order by ${order}`)).map(({ n }) => n);
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 const reading = (n: number): Reading => ({ sensor: 's', n });
 
 describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a log on the %s front', (kind) => {
   async function on<T>(run: (name: string, open: (options?: Partial<LogOptions<Reading>>) => Log<Reading>) => Promise<T>, columns?: string): Promise<T> {
-    await using place = await frontPlaces[kind]();
-    const name = await table(columns);
-    const opened: Log<Reading>[] = [];
-    try {
-      return await run(name, (options = {}) => {
-        const log = createLog<Reading>({ name, front: place.front(), store: storeOf(name), flush: NEVER, ...options });
-        opened.push(log);
-        return log;
-      });
-    } finally {
-      await Promise.all(opened.map((log) => log.close({ timeout: '2s' })));
-    }
+    const name = await tables.table(columns);
+    return withFronts(kind, (front, options: Partial<LogOptions<Reading>>) => createLog<Reading>({ name, front, store: storeOf(name), flush: NEVER, ...options }), (open) => run(name, open));
   }
 
   test('every event is stored once, in the order in which it was appended', () =>
@@ -59,7 +36,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a log on the %s 
       await Promise.all(receipts.map((receipt) => receipt.stored()));
       expect(await numbersOf(name)).toEqual(upTo(2_000));
       expect(await numbersOf(name, 'ctid')).toEqual(upTo(2_000));
-      expect(await schema.rows(`select count(distinct o)::int as orders, bool_and(at = 'epoch'::timestamptz + o * interval '1 microsecond') as same, bool_and(at between now() - interval '1 minute' and now() + interval '1 minute') as now from ${name}`)).toEqual([{ orders: 2_000, same: true, now: true }]);
+      expect(await tables.schema.rows(`select count(distinct o)::int as orders, bool_and(at = 'epoch'::timestamptz + o * interval '1 microsecond') as same, bool_and(at between now() - interval '1 minute' and now() + interval '1 minute') as now from ${name}`)).toEqual([{ orders: 2_000, same: true, now: true }]);
       expect(await log.stats()).toMatchObject({ accepted: 2_000, coalesced: 0, stored: 2_000, pending: { entries: 0 } });
     }));
 
@@ -80,14 +57,14 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a log on the %s 
       for (let n = 0; n < 40; n++) await Promise.all(['a', 'b', 'c', 'd', 'e'].map((sensor) => (n % 2 === 0 ? one : two).append({ sensor, n })));
       expect((await one.stats()).lanes.filter(({ pending }) => pending > 0).length).toBeGreaterThan(1);
       await one.flush();
-      const rows = await schema.rows(`select event ->> 'sensor' as sensor, array_agg((event ->> 'n')::int order by ctid) as ns from ${name} group by 1 order by 1`);
+      const rows = await tables.schema.rows(`select event ->> 'sensor' as sensor, array_agg((event ->> 'n')::int order by ctid) as ns from ${name} group by 1 order by 1`);
       expect(rows).toEqual(['a', 'b', 'c', 'd', 'e'].map((sensor) => ({ sensor, ns: upTo(40) })));
     }));
 
   test('what is refused is a letter, and its neighbours keep their order', () =>
     on(
       async (name, open) => {
-        await schema.pool.query(`alter table ${name} add constraint odd check ((event ->> 'n')::int not in (13, 250))`);
+        await tables.schema.pool.query(`alter table ${name} add constraint odd check ((event ->> 'n')::int not in (13, 250))`);
         const log = open({ retry: { attempts: 1 } });
         const receipts = await log.appendMany(upTo(300).map(reading));
         await log.flush();
@@ -96,7 +73,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a log on the %s 
         expect(outcomes.flatMap(({ status }, n) => (status === 'rejected' ? [n] : []))).toEqual([13, 250]);
         const letters = await log.deadLetters.list();
         expect(letters.map(({ kind: what, value }) => ({ what, value }))).toEqual([13, 250].map((n) => ({ what: 'append', value: reading(n) })));
-        await schema.pool.query(`alter table ${name} drop constraint odd`);
+        await tables.schema.pool.query(`alter table ${name} drop constraint odd`);
         for (const { id } of letters) await log.deadLetters.redrive(id);
         // With the place in the order that it had.
         expect(await numbersOf(name)).toEqual(upTo(300));
@@ -105,7 +82,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a log on the %s 
 
   test('what is refused in one lane is not taken for what has its place in another', () =>
     on(async (name, open) => {
-      await schema.pool.query(`alter table ${name} add constraint odd check ((event ->> 'n')::int <> 13)`);
+      await tables.schema.pool.query(`alter table ${name} add constraint odd check ((event ->> 'n')::int <> 13)`);
       const options = { key: ({ sensor }: Reading) => sensor, lanes: 2, retry: { attempts: 1 } };
       const one = open(options);
       // The memory front belongs to one process. Who did not flush looks for letters.
@@ -122,7 +99,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a log on the %s 
       const log = open({ flush: { maxDelay: 50, batchSize: 100 }, retry: { minDelay: 5, maxDelay: 50 } });
       await log.ready();
       // The backend is ended in its first three commits: a sequence is not rolled back with them.
-      await schema.pool.query(`create sequence ${name}_commits; create function ${name}_end() returns trigger language plpgsql as $$ begin if nextval('${name}_commits') <= 3 then perform pg_terminate_backend(pg_backend_pid()); end if; return null; end $$;
+      await tables.schema.pool.query(`create sequence ${name}_commits; create function ${name}_end() returns trigger language plpgsql as $$ begin if nextval('${name}_commits') <= 3 then perform pg_terminate_backend(pg_backend_pid()); end if; return null; end $$;
         create constraint trigger ends after insert on ${name} deferrable initially deferred for each row execute function ${name}_end()`);
       for (let n = 0; n < 400; n += 10) await log.appendMany(upTo(10).map((i) => reading(n + i)));
       await log.flush();
@@ -134,13 +111,13 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a log on the %s 
 
 describe('tables of events', () => {
   test('may have columns, and be partitioned', async () => {
-    const name = `readings_${tables++}`;
-    await schema.pool.query(`create table ${name} (sensor text, n integer, at timestamptz) partition by range (n);
+    const name = 'readings';
+    await tables.schema.pool.query(`create table ${name} (sensor text, n integer, at timestamptz) partition by range (n);
       create table ${name}_low partition of ${name} for values from (0) to (50); create table ${name}_high partition of ${name} for values from (50) to (100)`);
-    await using log = createLog<Reading>({ name, front: memoryFront(), store: postgresLog({ pool: schema.pool, table: name, columns: ['sensor', 'n'], at: 'at' }), flush: NEVER });
+    await using log = createLog<Reading>({ name, front: memoryFront(), store: postgresLog({ pool: tables.schema.pool, table: name, columns: ['sensor', 'n'], at: 'at' }), flush: NEVER });
     await log.appendMany(upTo(100).map(reading));
     await log.flush();
-    expect(await schema.rows(`select tableoid::regclass::text as part, count(*)::int, count(at)::int as stamped from ${name} group by 1 order by 1`)).toEqual([{ part: `${name}_high`, count: 50, stamped: 50 }, { part: `${name}_low`, count: 50, stamped: 50 }]);
+    expect(await tables.schema.rows(`select tableoid::regclass::text as part, count(*)::int, count(at)::int as stamped from ${name} group by 1 order by 1`)).toEqual([{ part: `${name}_high`, count: 50, stamped: 50 }, { part: `${name}_low`, count: 50, stamped: 50 }]);
     // No partition for it: the store's refusal, not a stopped lane.
     await log.append(reading(500));
     await log.flush();
@@ -148,12 +125,12 @@ describe('tables of events', () => {
   });
 
   test('are checked, and so are events', async () => {
-    const name = await table('event text, at text, o text');
+    const name = await tables.table('event text, at text, o text');
     await using log = createLog({ name, front: memoryFront(), store: storeOf(name), flush: NEVER });
     const { message } = await errorOf(log.ready());
     for (const part of ['it must be jsonb', 'it must be timestamptz', 'it must be bigint']) expect(message).toContain(part);
-    expect(() => postgresLog({ pool: schema.pool, table: 't', value: 'v', columns: ['a'], touch: 'x', at: 'v' } as never)).toThrow(/either value[^]*unknown option touch[^]*used twice/);
-    await using typed = createLog<Reading>({ name: `${name}_typed`, front: memoryFront(), store: postgresLog({ pool: schema.pool, table: await table('sensor text not null, n integer'), columns: ['sensor', 'n'] }), flush: NEVER });
+    expect(() => postgresLog({ pool: tables.schema.pool, table: 't', value: 'v', columns: ['a'], touch: 'x', at: 'v' } as never)).toThrow(/either value[^]*unknown option touch[^]*used twice/);
+    await using typed = createLog<Reading>({ name: `${name}_typed`, front: memoryFront(), store: postgresLog({ pool: tables.schema.pool, table: await tables.table('sensor text not null, n integer'), columns: ['sensor', 'n'] }), flush: NEVER });
     for (const event of [{ sensor: 's', n: 'x' }, { n: 1 }, { sensor: 's', n: 1, more: 1 }, undefined, 1n]) expect(await errorOf(typed.append(event as never))).toMatchObject({ code: 'MILLRACE_VALUE' });
     // Nothing of a list is appended when one of it cannot be.
     expect(await errorOf(typed.appendMany([reading(1), { sensor: 's' } as never, { sensor: 7, n: 1 } as never]))).toMatchObject({ code: 'MILLRACE_VALUE' });
