@@ -37,6 +37,7 @@ import release from './lua/release.lua';
 import requestFlush from './lua/request-flush.lua';
 import shape from './lua/shape.lua';
 import sweep from './lua/sweep.lua';
+import takeIn from './lua/take-in.lua';
 import write from './lua/write.lua';
 import writeScores from './lua/write-scores.lua';
 
@@ -48,11 +49,11 @@ type Flags = '' | 'allow-oom' | 'no-writes';
 
 const SCRIPTS = {
   write: ['', write],
-  increment: ['', increment],
+  increment: ['', takeIn + increment],
   // What it writes is small, and reads need its answer.
   fillTotals: ['allow-oom', lane + shape + fillTotals],
-  append: ['', append],
-  writeScores: ['', shape + board + writeScores],
+  append: ['', takeIn + append],
+  writeScores: ['', shape + board + takeIn + writeScores],
   fillScores: ['', lane + shape + board + fillScores],
   readScores: ['no-writes', lane + shape + board + readScores],
   doubtScores: ['allow-oom', lane + shape + doubtScores],

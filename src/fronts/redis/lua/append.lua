@@ -5,13 +5,6 @@
 --       | { 'unrecovered', header }
 -- Cost  O(n); three calls, one of them with n entries
 -- Refused for want of memory before anything is written.
-local raw = redis.call('GET', HEADER)
-if not raw then return unrecovered() end
-local seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes, run, inc, shape, stopped, state = struct.unpack(READ, raw)
-if run ~= RUN or inc ~= ARGV[1] then return unrecovered() end
-if stopped ~= '' then return { 'stopped', stopped } end
-if shape ~= ARGV[2] then return { 'misshapen', shape } end
-
 local n, batchBytes, maxEntries, maxBytes = #ARGV - 5, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0
 local entries, bytes = pending, pendingBytes
 if state == 'cut' then entries, bytes = entries + flightEntries, bytes + flightBytes end

@@ -10,13 +10,6 @@
 -- Sums are added here as doubles, and given to the server as numbers, where that is exact: below 2^53, less what a client
 -- may have added before it subtracts the '0' of the last digit of an answer. The server adds others.
 -- Refused for want of memory before anything is written.
-local raw = redis.call('GET', HEADER)
-if not raw then return unrecovered() end
-local seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes, run, inc, shape, stopped, state = struct.unpack(READ, raw)
-if run ~= RUN or inc ~= ARGV[1] then return unrecovered() end
-if stopped ~= '' then return { 'stopped', stopped } end
-if shape ~= ARGV[2] then return { 'misshapen', shape } end
-
 local n, batchBytes, maxEntries, maxBytes, limit = ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0, ARGV[8] + 0
 local wanted, mayExpire = ARGV[9], ARGV[10] ~= ''
 local DELTAS, TABLE, EXACT = PREFIX .. 'deltas', '', 2 ^ 53 - 64

@@ -7,13 +7,6 @@
 --       | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n log members); eight calls, of them four with n members. Whole weights are given as numbers, others as text
 -- Refused for want of memory before anything is written.
-local raw = redis.call('GET', HEADER)
-if not raw then return unrecovered() end
-local seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes, run, inc, shape, stopped, state = struct.unpack(READ, raw)
-if run ~= RUN or inc ~= ARGV[1] then return unrecovered() end
-if stopped ~= '' then return { 'stopped', stopped } end
-if shape ~= ARGV[2] then return { 'misshapen', shape } end
-
 local board, limit, TABLE = boardOf(inc), ARGV[6] + 0, ''
 local known = isKnown(board)
 -- The distinct members, and the place of each operation's.
