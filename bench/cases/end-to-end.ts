@@ -1,9 +1,10 @@
 import { QueuedWrites } from '../contestants/queue.ts';
 import { TextbookWriteBehind } from '../contestants/textbook.ts';
+import { millraceOver } from '../contestants/millrace.ts';
 import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
 import { load, ratioOf, timed, type Sample } from '../suite/measure.ts';
 import { atLeast, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
-import { createCache, documentOf, postgresStore, redisFront, TABLE, type Document, type Stage } from '../suite/stage.ts';
+import { documentOf, type Stage } from '../suite/stage.ts';
 
 const IN_FLIGHT = 512;
 const TEXTBOOK_FLUSH_MS = 1_000;
@@ -62,19 +63,7 @@ function textbook(stage: Stage): Contestant {
 }
 
 function millrace(stage: Stage): Contestant {
-  let cache: ReturnType<typeof createCache<Document>>;
-  return {
-    async before() {
-      await stage.empty();
-      await stage.freshTable();
-      cache = createCache<Document>({ name: 'bench', front: redisFront({ client: stage.redis }), store: postgresStore({ pool: stage.pool, table: TABLE, key: 'k', value: 'v' }), ttl: '1h' });
-      await cache.ready();
-    },
-    run: () => all(stage, countOf(stage), (key) => cache.set(key, value), () => cache.flush()),
-    async after() {
-      await cache.close();
-    },
-  };
+  return millraceOver(stage, 'write-behind', (cache) => all(stage, countOf(stage), (key) => cache.set(key, value), () => cache.flush()));
 }
 
 /** Distinct keys accepted and stored: the clock stops when the last row is in PostgreSQL. */

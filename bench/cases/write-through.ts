@@ -1,8 +1,9 @@
 import { writeThrough as textbook } from '../contestants/textbook.ts';
+import { millraceOver } from '../contestants/millrace.ts';
 import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
 import { load, ratioOf, type Sample } from '../suite/measure.ts';
 import { atLeast, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
-import { createCache, documentOf, postgresStore, redisFront, TABLE, type Document, type Stage } from '../suite/stage.ts';
+import { documentOf, type Stage } from '../suite/stage.ts';
 
 const IN_FLIGHT = 64;
 const value = documentOf();
@@ -23,19 +24,7 @@ function written(stage: Stage, write: (key: string) => Promise<unknown>): Promis
 }
 
 function millrace(stage: Stage): Contestant {
-  let cache: ReturnType<typeof createCache<Document>>;
-  return {
-    async before() {
-      await stage.empty();
-      await stage.freshTable();
-      cache = createCache<Document>({ name: 'bench', policy: 'write-through', front: redisFront({ client: stage.redis }), store: postgresStore({ pool: stage.pool, table: TABLE, key: 'k', value: 'v' }), ttl: '1h' });
-      await cache.ready();
-    },
-    run: () => written(stage, (key) => cache.set(key, value)),
-    async after() {
-      await cache.close();
-    },
-  };
+  return millraceOver(stage, 'write-through', (cache) => written(stage, (key) => cache.set(key, value)));
 }
 
 /** Write-through beside its textbook form. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { WriteResult } from '../../src/core/lane-write.ts';
 import { WRITE_BYTES_MAX } from '../../src/engine/settings.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';
@@ -6,21 +7,28 @@ import { EngineBench } from './engine-bench.ts';
 
 /** Writes whose steps the front answers in another order, or in another life. */
 
-test('a batch that has to be sent again writes nothing that a later one has replaced, and what came after that waits for it', async () => {
-  await using bench = new EngineBench();
+/** A cache whose first step has to be sent again, once `restarted` is open; `later` answers those after it. */
+async function withRepeated(bench: EngineBench, later: (go: () => Promise<WriteResult>, step: number) => Promise<WriteResult>) {
   const cache = bench.open();
   await bench.clock.until(cache.ready());
-  const [restarted, taken] = [new Gate(), new Gate()];
+  const restarted = new Gate();
   const sent: string[][] = [];
   bench.onFront.write = async (go, _lane, { keys, slots }) => {
-    sent.push(keys.map((key, i) => `${key}=${slots[i]}`));
-    if (sent.length === 1) {
-      await restarted.pass();
-      return { kind: 'unrecovered', header: undefined };
-    }
-    if (sent.length === 2) await taken.pass();
-    return go();
+    const step = sent.push(keys.map((key, i) => `${key}=${slots[i]}`));
+    if (step > 1) return later(go, step);
+    await restarted.pass();
+    return { kind: 'unrecovered', header: undefined };
   };
+  return { cache, sent, restarted };
+}
+
+test('a batch that has to be sent again writes nothing that a later one has replaced, and what came after that waits for it', async () => {
+  await using bench = new EngineBench();
+  const taken = new Gate();
+  const { cache, sent, restarted } = await withRepeated(bench, async (go, step) => {
+    if (step === 2) await taken.pass();
+    return go();
+  });
   const first = cache.setMany([['a', 1], ['b', 1]]);
   await bench.clock.until(restarted.arrived);
   const second = cache.set('a', 2);
@@ -38,21 +46,13 @@ test('a batch that has to be sent again writes nothing that a later one has repl
 
 test('a batch that has to be sent again does not write over a later one that was not answered', async () => {
   await using bench = new EngineBench();
-  const cache = bench.open();
-  await bench.clock.until(cache.ready());
-  const [restarted, taken] = [new Gate(), new Gate()];
-  const sent: string[][] = [];
-  bench.onFront.write = async (go, _lane, { keys, slots }) => {
-    sent.push(keys.map((key, i) => `${key}=${slots[i]}`));
-    if (sent.length === 1) {
-      await restarted.pass();
-      return { kind: 'unrecovered', header: undefined };
-    }
-    if (sent.length > 2) return go();
+  const taken = new Gate();
+  const { cache, sent, restarted } = await withRepeated(bench, async (go, step) => {
+    if (step > 2) return go();
     await go();
     await taken.pass();
     throw new Error('the answer was lost');
-  };
+  });
   const first = [outcome(cache.set('a', 1)), outcome(cache.set('b', 1))];
   await bench.clock.until(restarted.arrived);
   const second = outcome(cache.set('a', 2));
