@@ -19,6 +19,7 @@ const REGRESSIONS = [
   300152344, // a letter that another worker had tried to its end was counted dead a second time
   100040656, // a write that had to be repeated was put over a later one of its key whose answer was lost
   31799, // a flush found nothing to say of a lane that another process had stopped, because nothing was pending
+  700348272, // the judge took the delete of another process for the one whose answer came late
   700000689, // the judge took what was forgotten before a late commit for gone after it
   5007625, // the judge knew no more of a refused value that was read just before its generation was cleaned
 ];

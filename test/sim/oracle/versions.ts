@@ -39,7 +39,8 @@ export class Versions {
   succeeded(key: string, json: string | undefined, fromStep: number, step: number): void {
     const versions = this.#of(key);
     const since = versions.filter((version) => version.fromStep >= fromStep);
-    const own = since.findLast((version) => version.json === json) ?? since[0];
+    // Of deletes nobody can tell whose is which: the first of them was there in any case.
+    const own = since.find((version) => version.json === json) ?? since[0];
     if (own === undefined) return;
     for (const version of versions) {
       if (version === own) break;
