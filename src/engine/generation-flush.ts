@@ -192,12 +192,14 @@ export class GenerationFlush {
     this.#pace.failed();
     counts.flushFailures++;
     const failures = Math.max(0, ...lanes.map((lane) => lane.failures)) + 1;
-    const retryInMs = Math.max(breaker.stats.retryInMs, backoffMs(failures, settings.retry.minDelayMs, settings.retry.maxDelayMs, random.fraction()));
+    const backoff = backoffMs(failures, settings.retry.minDelayMs, settings.retry.maxDelayMs, random.fraction());
+    const retryInMs = Math.max(breaker.stats.retryInMs, backoff);
     for (const lane of lanes) {
       lane.failures = failures;
       lane.lastError = fault;
       lane.hasFlight = true;
-      lane.retryAt = clock.monotonic() + retryInMs;
+      // The breaker holds it back by itself, and changes its mind: while a probe is under way it could only say when that is given up.
+      lane.retryAt = clock.monotonic() + backoff;
     }
     events.emit('flush-failed', { lanes: lanes.map(({ index }) => index), error: fault, attempt: failures, retryInMs });
   }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { FAILURES_TO_OPEN } from '../../src/core/breaker.ts';
 import { FlushLane } from '../../src/engine/flush-lane.ts';
 import { ACKNOWLEDGE_KEYS_MAX } from '../../src/engine/settings.ts';
 import { MillraceError, type CustomStore } from '../../src/index.ts';
@@ -326,4 +327,34 @@ test.each([
   delete bench.onFront.sync;
   expect(await bench.clock.until(flush)).toBe('written');
   expect(bench.store.versions.get('a')).toEqual(['1']);
+});
+
+test('a flush that fails while another call probes the store is tried again soon after that has failed', async () => {
+  await using bench = new EngineBench();
+  const down = () => Promise.reject(new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'down'));
+  const [flushing, probing] = [new Gate(), new Gate()];
+  const cache = bench.open({ flush: { maxDelay: 10 }, retry: { minDelay: 10, maxDelay: 50 } });
+  await bench.clock.until(cache.ready());
+  bench.onStore.apply = async () => {
+    await flushing.pass();
+    return down();
+  };
+  await bench.clock.until(cache.set('a', 1));
+  await bench.clock.until(flushing.arrived);
+  bench.onStore.load = down;
+  for (let i = 0; i < FAILURES_TO_OPEN; i++) await bench.clock.until(outcome(cache.get(`k${i}`)));
+  bench.onStore.load = async () => {
+    await probing.pass();
+    return down();
+  };
+  await bench.clock.advance(100);
+  const probe = outcome(cache.get('p'));
+  await bench.clock.until(probing.arrived);
+  bench.onStore.apply = (go) => go();
+  flushing.open();
+  await bench.clock.advance(1);
+  probing.open();
+  await bench.clock.until(probe);
+  await bench.clock.advance(1_000);
+  expect(bench.store.rows.get('a')).toBe('1');
 });
