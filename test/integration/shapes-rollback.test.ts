@@ -1,41 +1,36 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createCounters, createLeaderboard, createLog, type Counters, type Leaderboard } from '../../src/index.ts';
 import { postgresCounters, postgresLeaderboard, postgresLog } from '../../src/stores/postgres/index.ts';
 import { frontPlaces, type FrontPlace } from '../support/fronts.ts';
-import { Schema } from './postgres-fixture.ts';
+import { shapeTables } from './shape-fixture.ts';
 
 const SHARED = { lanes: 1, flush: { maxDelay: '1h', lease: '300ms' }, retry: { minDelay: 1, maxDelay: 20 } } as const;
 /** A leaderboard has one lane. */
 const { lanes: _, ...ALONE } = SHARED;
 
-let schema: Schema;
-beforeAll(async () => {
-  schema = await Schema.create();
-});
-afterAll(() => schema[Symbol.asyncDispose]());
+const tables = shapeTables('rolled', 'key text primary key, count bigint');
 
 /** A backup of a table and the fences, as of the moment of the call. Returns how to restore it. */
 async function backup(name: string): Promise<() => Promise<void>> {
-  for (const table of [name, 'millrace_fence']) await schema.pool.query(`create table saved_${name}_${table} as table ${table}`);
+  for (const table of [name, 'millrace_fence']) await tables.schema.pool.query(`create table saved_${name}_${table} as table ${table}`);
   return async () => {
     for (const table of [name, 'millrace_fence']) {
-      await schema.pool.query(`delete from ${table}`);
-      await schema.pool.query(`insert into ${table} select * from saved_${name}_${table}`);
+      await tables.schema.pool.query(`delete from ${table}`);
+      await tables.schema.pool.query(`insert into ${table} select * from saved_${name}_${table}`);
     }
   };
 }
 
 describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front', (kind) => {
   async function openCounters(place: FrontPlace, name: string): Promise<Counters<number>> {
-    const counters = createCounters({ name, front: place.front(), store: postgresCounters({ pool: schema.pool, table: name, key: 'key', count: 'count' }), ...SHARED });
+    const counters = createCounters({ name, front: place.front(), store: postgresCounters({ pool: tables.schema.pool, table: name, key: 'key', count: 'count' }), ...SHARED });
     await counters.ready();
     return counters;
   }
 
   test('totals are what a restored store has, and what was added since', async () => {
     await using place = await frontPlaces[kind]();
-    const name = `counts_${kind}`;
-    await schema.pool.query(`create table ${name} (key text primary key, count bigint)`);
+    const name = await tables.table();
     await using counters = await openCounters(place, name);
     await using other = await openCounters(place, name);
     expect(await counters.increment('a', 1)).toBe(1);
@@ -54,20 +49,19 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front'
     for (const each of [other, counters]) expect(await each.getMany(['a', 'b', 'unknown'])).toEqual(new Map([['a', 101], ['b', 0], ['unknown', 0]]));
     expect(await other.increment('b', 5)).toBe(5);
     await counters.flush();
-    expect(await schema.rows(`select key, count::int from ${name} order by key`)).toEqual([{ key: 'a', count: 101 }, { key: 'b', count: 5 }]);
+    expect(await tables.schema.rows(`select key, count::int from ${name} order by key`)).toEqual([{ key: 'a', count: 101 }, { key: 'b', count: 5 }]);
     expect(await other.getMany(['a', 'b'])).toEqual(new Map([['a', 101], ['b', 5]]));
   });
 
   async function openBoard(place: FrontPlace, name: string): Promise<Leaderboard> {
-    const board = createLeaderboard({ name, front: place.front(), store: postgresLeaderboard({ pool: schema.pool, table: name, member: 'member', score: 'score' }), keep: 'best', ...ALONE });
+    const board = createLeaderboard({ name, front: place.front(), store: postgresLeaderboard({ pool: tables.schema.pool, table: name, member: 'member', score: 'score' }), keep: 'best', ...ALONE });
     await board.ready();
     return board;
   }
 
   test('a board has the rows of a restored store, and the scores that were given since', async () => {
     await using place = await frontPlaces[kind]();
-    const name = `scores_${kind}`;
-    await schema.pool.query(`create table ${name} (member text primary key, score double precision)`);
+    const name = await tables.table('member text primary key, score double precision');
     await using board = await openBoard(place, name);
     await using other = await openBoard(place, name);
     await board.set('ann', 10);
@@ -88,14 +82,13 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front'
     // A score that the store has lost is no best one.
     expect((await other.set('ann', 50)).score).toBe(50);
     await board.flush();
-    expect(await schema.rows(`select member, score::int from ${name} order by member`)).toEqual([{ member: 'ann', score: 50 }, { member: 'bob', score: 20 }, { member: 'dan', score: 15 }]);
+    expect(await tables.schema.rows(`select member, score::int from ${name} order by member`)).toEqual([{ member: 'ann', score: 50 }, { member: 'bob', score: 20 }, { member: 'dan', score: 15 }]);
   });
 
   test('events that the store does not have yet come after those that it was restored to', async () => {
     await using place = await frontPlaces[kind]();
-    const name = `events_${kind}`;
-    await schema.pool.query(`create table ${name} (id bigint primary key, body jsonb)`);
-    await using log = createLog<number>({ name, front: place.front(), store: postgresLog({ pool: schema.pool, table: name, order: 'id', value: 'body' }), ...SHARED });
+    const name = await tables.table('id bigint primary key, body jsonb');
+    await using log = createLog<number>({ name, front: place.front(), store: postgresLog({ pool: tables.schema.pool, table: name, order: 'id', value: 'body' }), ...SHARED });
     await log.append(1);
     await log.flush();
     const restore = await backup(name);
@@ -107,6 +100,6 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front'
     await log.resume({ acceptStoreRollback: true });
     await log.append(4);
     await log.flush();
-    expect((await schema.rows(`select body::int from ${name} order by id`)).map(({ body }) => body)).toEqual([1, 3, 4]);
+    expect((await tables.schema.rows(`select body::int from ${name} order by id`)).map(({ body }) => body)).toEqual([1, 3, 4]);
   });
 });

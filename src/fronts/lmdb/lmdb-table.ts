@@ -73,7 +73,7 @@ export class LmdbTable implements EmbeddedTable {
 
   writeSlot(key: string, raw: string, expiresAtMs?: number): void {
     const row = this.#record.slots + key;
-    void this.#tables.slots.put(row, this.#tables.bytes.of(raw), expiresAtMs ?? 0);
+    this.#tables.putSlot(row, raw, expiresAtMs);
     if (expiresAtMs !== undefined) this.#putDue(row, expiresAtMs);
   }
 
@@ -81,7 +81,7 @@ export class LmdbTable implements EmbeddedTable {
     const row = this.#record.slots + key;
     const raw = this.#tables.slots.get(row);
     if (raw === undefined) return;
-    void this.#tables.slots.put(row, raw, expiresAtMs);
+    this.#tables.putSlot(row, raw, expiresAtMs);
     this.#putDue(row, expiresAtMs);
   }
 
@@ -98,12 +98,12 @@ export class LmdbTable implements EmbeddedTable {
   // Marks.
 
   writeDirty(key: string, raw: string): string | undefined {
-    const { slots, marks, bytes } = this.#tables;
+    const { slots, marks } = this.#tables;
     const row = this.#record.slots + key;
     // Putting the mark tells whether it was there.
     const isFresh = marks.putSync(this.#record.read().pending + key, MARK, UNLESS_THERE) as unknown as boolean;
     const before = isFresh ? undefined : (slots.get(row) ?? '');
-    void slots.put(row, bytes.of(raw), 0);
+    this.#tables.putSlot(row, raw);
     return before;
   }
 
@@ -155,7 +155,7 @@ export class LmdbTable implements EmbeddedTable {
 
   freeze(key: string, raw: string): void {
     if (this.#record.read().frozen === '') this.#record.change({ frozen: this.#newSet() });
-    void this.#tables.slots.put(this.#record.read().frozen + key, raw, 0);
+    this.#tables.putSlot(this.#record.read().frozen + key, raw);
   }
 
   scanFrozen(cursor: string, limit: number): { readonly rows: readonly (readonly [string, string])[]; readonly next: string } {
@@ -206,7 +206,7 @@ export class LmdbTable implements EmbeddedTable {
   appendEntry(entry: string): void {
     const { log, logCount } = this.#record.read();
     const set = log === '' ? this.#newSet() : log;
-    void this.#tables.slots.put(set + entryName(logCount), this.#tables.bytes.of(entry), 0);
+    this.#tables.putSlot(set + entryName(logCount), entry);
     this.#record.change({ log: set, logCount: logCount + 1 });
   }
 
@@ -255,7 +255,7 @@ export class LmdbTable implements EmbeddedTable {
       for (const row of set === '' ? [] : this.#range(set, '', Number.POSITIVE_INFINITY)) {
         const raw = this.#tables.slots.get(slots + keyOf(row));
         // What is dirty does not expire.
-        if (raw !== undefined) void this.#tables.slots.put(kept + keyOf(row), raw, 0);
+        if (raw !== undefined) this.#tables.putSlot(kept + keyOf(row), raw);
       }
     }
     this.#tables.addGarbage('slots', slots);

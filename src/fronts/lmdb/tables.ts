@@ -17,8 +17,7 @@ export class Tables {
   readonly marks: Database<string, string>;
   /** `<time><set><key>`: slots to look at, by when. One may have been written or removed since. */
   readonly due: Database<string, string>;
-  /** For values that are put in a transaction. */
-  readonly bytes = new ValueBytes();
+  readonly #bytes = new ValueBytes();
   readonly #onGarbage: () => void;
 
   /** `onGarbage` is told when there is something to remove. */
@@ -29,6 +28,11 @@ export class Tables {
     this.marks = root.openDB<string, string>({ name: 'marks', ...common });
     this.due = root.openDB<string, string>({ name: 'due', ...common });
     this.#onGarbage = onGarbage;
+  }
+
+  /** Puts a slot, a frozen value or an entry of a log. Only in a transaction. */
+  putSlot(row: string, text: string, expiresAtMs = 0): void {
+    void this.slots.put(row, this.#bytes.of(text), expiresAtMs);
   }
 
   /** A number that nothing in this environment had before. Only in a transaction. */

@@ -216,8 +216,9 @@ export class RedisLaneFront implements LaneFront {
 
   async adopt(lane: number): Promise<AdoptResult> {
     const incarnation = this.#newIncarnation();
+    const steps = this.#steps.of(lane);
     const result = adopted(await this.#steps.run(lane, 'adopt', () => [String(this.#steps.lanes), incarnation]));
-    if (result.kind === 'adopted') this.#garbage.collect(this.#steps.of(lane));
+    if (result.kind === 'adopted') this.#garbage.collect(steps);
     return result;
   }
 
@@ -236,7 +237,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async close(): Promise<void> {
-    this.#steps.isClosed = true;
+    this.#steps.close();
     this.#garbage.close();
     this.#release();
   }

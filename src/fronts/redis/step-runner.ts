@@ -13,11 +13,19 @@ type Args = (incarnation: string, slots: string) => string[];
 export class StepRunner {
   readonly #cache: string;
   readonly #lanes: readonly LaneSteps[];
-  isClosed = false;
+  #isClosed = false;
 
   constructor(cache: string, lanes: readonly LaneSteps[]) {
     this.#cache = cache;
     this.#lanes = lanes;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  close(): void {
+    this.#isClosed = true;
   }
 
   get lanes(): number {
@@ -30,7 +38,7 @@ export class StepRunner {
   }
 
   checkOpen(): void {
-    if (this.isClosed) throw this.closedError();
+    if (this.#isClosed) throw this.closedError();
   }
 
   closedError(): MillraceError {

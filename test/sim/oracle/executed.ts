@@ -8,9 +8,9 @@ export interface Pos {
 }
 
 /** What the front executed of one key in one step. */
-interface Mutated extends Pos {
+export interface Mutated extends Pos {
   readonly key: string;
-  /** The first seq of its step; `seq` is the last. */
+  /** The first seq of its step, or its own; `seq` is the last. */
   readonly fromSeq: number;
   fate: string;
 }

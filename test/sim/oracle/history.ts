@@ -1,12 +1,9 @@
-import { Executed, type Pos } from './executed.ts';
+import { Executed, type Mutated } from './executed.ts';
 
 /** One mutation that the front executed. */
-export interface Entry extends Pos {
-  readonly key: string;
+export interface Entry extends Mutated {
   /** JSON text; undefined for a delete. */
   readonly json: string | undefined;
-  /** The first seq of the batch it was in; `seq` is the last. */
-  readonly fromSeq: number;
   fate: 'pending' | 'committed' | 'superseded' | 'dead' | 'lost';
   /** Whether the store refused it at some time. */
   wasRefused: boolean;

@@ -1,13 +1,10 @@
 import type { DeadLetter } from '../../../src/ports/store.ts';
-import { Executed, type Pos } from '../oracle/executed.ts';
+import { Executed, type Mutated } from '../oracle/executed.ts';
 
 /** What the front executed of one key in one step: the sum of some increments, or one event. */
-export interface Entry extends Pos {
-  readonly key: string;
+export interface Entry extends Mutated {
   /** The sum, or the event with its order key, as the store is given it. */
   readonly json: string;
-  /** Seqs of its step up to `seq`, or its own. */
-  readonly fromSeq: number;
   fate: 'pending' | 'stored' | 'refused' | 'lost';
   /** Whether it was refused for the last time at some time. */
   wasDead: boolean;
