@@ -1,7 +1,7 @@
 /**
  * Tortures real processes on real servers and judges what is left.
  *
- *   npm run torture -- --cycles 60 [--seed S] [--only KIND,…] [--minutes M] [--naive] [--json]
+ *   npm run torture -- --cycles 60 [--seed S] [--only KIND,…] [--jobs N] [--minutes M] [--naive] [--json]
  *
  * Exits with 1 unless nothing was lost, duplicated, reordered, resurrected or misread. `--naive` tortures the write-behind
  * that people write by hand instead. docs/torture.md says what a cycle is and how it is judged.
@@ -13,11 +13,15 @@ import { OFFENCES } from './judge/index.ts';
 import { commandOf, complaintOf, rowOf, rowsOf, tableOf } from './report.ts';
 import { torture } from './torture.ts';
 
+/** Where nobody looks on, a line is left for so many cycles. */
+const LOGGED_CYCLES = 50;
+
 const { values } = parseArgs({
   options: {
     cycles: { type: 'string', default: '60' },
     seed: { type: 'string' },
     only: { type: 'string' },
+    jobs: { type: 'string', default: '1' },
     minutes: { type: 'string' },
     naive: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -25,7 +29,7 @@ const { values } = parseArgs({
   },
 });
 if (values.help) {
-  console.log('npm run torture -- [--cycles 60] [--seed S] [--only KIND,…] [--minutes M] [--naive] [--json]\n\nKinds, taken in turn:');
+  console.log('npm run torture -- [--cycles 60] [--seed S] [--only KIND,…] [--jobs N] [--minutes M] [--naive] [--json]\n\nKinds, taken in turn:');
   for (const { name, summary } of KINDS) console.log(`  ${name.padEnd(16)}${summary}`);
   process.exit(0);
 }
@@ -44,6 +48,7 @@ const kinds = names.map((name) => {
   process.exit(2);
 });
 const cycles = whole('cycles', values.cycles);
+const jobs = Math.max(1, whole('jobs', values.jobs));
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : whole('seed', values.seed);
 const endAt = values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + whole('minutes', values.minutes) * 60_000;
 
@@ -55,20 +60,23 @@ let acknowledged = 0;
 let done = 0;
 const interrupt = new AbortController();
 process.once('SIGINT', () => {
-  terminal.line('stopping after this cycle; interrupt again to stop at once');
+  terminal.line('stopping after the cycles that are under way; interrupt again to stop at once');
   interrupt.abort();
 });
 const reports = await torture({
   cycles,
   seed,
   kinds,
+  jobs,
   subject: values.naive ? 'naive' : 'millrace',
   enough: () => interrupt.signal.aborted || performance.now() > endAt,
   onCycle(report) {
     done++;
     acknowledged += report.acknowledged;
     if (report.violations.length > 0) for (const line of complaintOf(report)) terminal.line(line);
-    terminal.progress(`${done} of ${cycles} cycles, ${acknowledged.toLocaleString('en')} acknowledged writes`);
+    const progress = `${done} of ${cycles} cycles, ${acknowledged.toLocaleString('en')} acknowledged writes`;
+    terminal.progress(progress);
+    if (!terminal.interactive && done % LOGGED_CYCLES === 0) terminal.line(progress);
   },
 });
 
