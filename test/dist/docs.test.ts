@@ -162,6 +162,38 @@ describe('docs/options.md', () => {
   });
 });
 
+describe('figures of the comparison', () => {
+  interface Verdict {
+    readonly what: string;
+    readonly measured: number;
+    readonly met: boolean;
+  }
+  const { cases } = JSON.parse(readFileSync(join(root, 'bench/results/full.json'), 'utf8')) as { cases: { lines: string[]; verdicts: Verdict[] }[] };
+  const rowsAfter = (file: string, text: string) => {
+    const lines = readFileSync(join(root, file), 'utf8').split(text)[1]!.split('\n');
+    const from = lines.findIndex((line) => line.startsWith('|--')) + 1;
+    return lines.slice(from, lines.findIndex((line, i) => i > from && !line.startsWith('|')));
+  };
+
+  test('are those of the published run in the README', () => {
+    const printed = cases.flatMap(({ lines }) => lines).join('\n');
+    const quoted = rowsAfter('README.md', 'Beside what a team would use instead').flatMap((row) => row.match(/\d{1,3}(,\d{3})+|\d+(?= µs)|[\d.]+ %/g) ?? []);
+    expect(quoted.length).toBeGreaterThan(14);
+    expect(quoted.filter((figure) => !new RegExp(`(?<![\\d,.])${figure.replace('.', '\\.')}(?![\\d,])`).test(printed))).toEqual([]);
+  });
+
+  test('are those of the published run in docs/performance.md, and so is what is met', () => {
+    const verdicts = cases.flatMap((one) => one.verdicts);
+    const rows = rowsAfter('docs/performance.md', '## Where it stands').map((row) => row.split('|').slice(1, -1).map((cell) => cell.trim()));
+    const told = rows.map(([, measured = '', , met = '']) => {
+      const figure = measured === 'none' ? '0' : (/[\d,.]+/.exec(measured)?.[0] ?? '').replaceAll(',', '');
+      return { figure, met: !met.includes('not met') };
+    });
+    const published = verdicts.map(({ measured, met }, i) => ({ figure: measured.toFixed(told[i]?.figure.split('.')[1]?.length ?? 0), met }));
+    expect(told).toEqual(published);
+  });
+});
+
 test('no code is mentioned that does not exist', () => {
   const source = readFileSync(join(root, 'src/errors.ts'), 'utf8');
   const unknown = documents.flatMap(({ file, text }) =>
