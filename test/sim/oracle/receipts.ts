@@ -1,9 +1,10 @@
+import type { ReceiptJudge, Told } from '../base-client.ts';
 import type { Findings } from '../violation.ts';
 import type { Pos } from './executed.ts';
 import type { Entry, History } from './history.ts';
 
 /** What callers are told of their writes, held against what became of them. */
-export class Receipts {
+export class Receipts implements ReceiptJudge {
   readonly #history: History;
   readonly #findings: Findings;
 
@@ -23,27 +24,24 @@ export class Receipts {
     if (entry?.json !== undefined && earlier.includes(entry.json)) this.#findings.fail(6, `${process} wrote key ${key} several times at once, and an earlier value took the place of the last: ${entry.json}`);
   }
 
-  /** `stored()` resolved for a write: then the store has it, or has a later write of its key. */
-  checkStored(process: string, position: Pos, key: string): void {
+  /** `stored()` resolved, or rejected: then the store has it, or it is lost, or was refused. */
+  checkFate(process: string, position: Pos, key: string, told: Told): void {
     const entry = this.#history.find(position, key);
-    if (entry === undefined || entry.fate === 'committed' || entry.fate === 'superseded') return;
-    this.#findings.fail(1, `${process} was told that its write of ${key} at ${position.epoch}/${position.seq} is stored; it is ${entry.fate}`);
+    if (entry === undefined || this.#became(told, entry, position.lane, key)) return;
+    this.#findings.fail(told === 'refused' ? 9 : 1, `${process} was told that its write of ${key} at ${position.epoch}/${position.seq} is ${told}; it is ${entry.fate}`);
   }
 
-  /** `stored()` rejected as lost: then it is. */
-  checkLost(process: string, position: Pos, key: string): void {
-    const entry = this.#history.find(position, key);
-    if (entry === undefined || entry.fate === 'lost') return;
-    this.#findings.fail(1, `${process} was told that its write of ${key} at ${position.epoch}/${position.seq} is lost; it is ${entry.fate}`);
-  }
-
-  /** `stored()` rejected as refused: then it was, or a later one of its key in the same generation. */
-  checkRefused(process: string, position: Pos, key: string): void {
-    const entry = this.#history.find(position, key);
-    if (entry === undefined || entry.wasRefused) return;
-    // A later one of its key in the same batch was.
-    if (entry.fate === 'superseded' && this.#history.ofKey(position.lane, key).some(({ wasRefused }) => wasRefused)) return;
-    this.#findings.fail(9, `${process} was told that its write of ${key} at ${position.epoch}/${position.seq} was refused; it is ${entry.fate}`);
+  #became(told: Told, { fate, wasRefused }: Entry, lane: number, key: string): boolean {
+    switch (told) {
+      case 'stored':
+        // Or a later write of its key is.
+        return fate === 'committed' || fate === 'superseded';
+      case 'lost':
+        return fate === 'lost';
+      case 'refused':
+        // Or a later one of its key in the same batch was.
+        return wasRefused || (fate === 'superseded' && this.#history.ofKey(lane, key).some((other) => other.wasRefused));
+    }
   }
 
   fateOf(position: Pos, key: string): Entry['fate'] | undefined {

@@ -1,9 +1,10 @@
 import { createCounters, isMillraceError, type Counters } from '../../../src/index.ts';
+import type { Ack } from '../base-client.ts';
 import type { SimConnection } from '../sim-front.ts';
 import type { SimProcess } from '../sim-process.ts';
 import type { CountersOracle } from './counters-oracle.ts';
 import { ShapeSession, type ShapeDatabase } from './database.ts';
-import { optionsOf, ShapeClient, type Ack } from './shape-client.ts';
+import { optionsOf, ShapeClient } from './shape-client.ts';
 import type { ShapeSurroundings } from './surroundings.ts';
 
 const KEYS = ['a', 'b', 'c', 'd', 'e'];

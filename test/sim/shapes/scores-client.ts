@@ -1,10 +1,11 @@
 import { createLeaderboard, isMillraceError, type Leaderboard } from '../../../src/index.ts';
+import type { Ack } from '../base-client.ts';
 import type { SimConnection } from '../sim-front.ts';
 import type { SimProcess } from '../sim-process.ts';
 import type { BoardQuery } from './boards.ts';
 import { ShapeSession, type ShapeDatabase } from './database.ts';
 import { MEMBERS, TIED_MAX, type ScoresOracle } from './scores-oracle.ts';
-import { optionsOf, ShapeClient, type Ack } from './shape-client.ts';
+import { optionsOf, ShapeClient } from './shape-client.ts';
 import type { ShapeSurroundings } from './surroundings.ts';
 
 /** How far scores that are set are from each other. */
