@@ -1,6 +1,7 @@
 import { isMillraceError, type Receipt } from '../../src/index.ts';
 import type { Victim } from './faults.ts';
 import type { Pos } from './oracle/executed.ts';
+import type { ReceiptJudge } from './oracle/receipt-judge.ts';
 import type { Letters } from './redrive.ts';
 import type { SimConnection } from './sim-front.ts';
 import type { SimProcess } from './sim-process.ts';
@@ -18,15 +19,6 @@ export interface SimCache {
 }
 
 export type Ack = 'buffered' | 'fsynced' | 'stored';
-
-/** What the receipt of a write says became of it. */
-export type Told = 'stored' | 'lost' | 'refused';
-
-/** Holds what callers are told of their writes against what became of them. */
-export interface ReceiptJudge {
-  checkAcknowledged(process: string, position: Pos, key: string): void;
-  checkFate(process: string, position: Pos, key: string, told: Told): void;
-}
 
 /** A write that was acknowledged. */
 interface Acknowledged {

@@ -1,8 +1,9 @@
 import { laneOf } from '../../src/core/lane-of.ts';
 import { createCache, type Cache, type Receipt, type WriteOptions } from '../../src/index.ts';
-import { BaseClient, type Ack, type ReceiptJudge } from './base-client.ts';
+import { BaseClient, type Ack } from './base-client.ts';
 import { DirectWrites } from './direct-writes.ts';
 import type { Pos } from './oracle/executed.ts';
+import type { ReceiptJudge } from './oracle/receipt-judge.ts';
 import { redriveOne } from './redrive.ts';
 import type { SimConnection } from './sim-front.ts';
 import type { SimProcess } from './sim-process.ts';

@@ -1,7 +1,7 @@
-import type { ReceiptJudge, Told } from '../base-client.ts';
 import type { Findings } from '../violation.ts';
 import type { Pos } from './executed.ts';
 import type { Entry, History } from './history.ts';
+import type { ReceiptJudge, Told } from './receipt-judge.ts';
 
 /** What callers are told of their writes, held against what became of them. */
 export class Receipts implements ReceiptJudge {

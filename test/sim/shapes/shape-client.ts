@@ -1,4 +1,5 @@
-import { BaseClient, type ReceiptJudge, type SimCache } from '../base-client.ts';
+import { BaseClient, type SimCache } from '../base-client.ts';
+import type { ReceiptJudge } from '../oracle/receipt-judge.ts';
 import { redriveOne } from '../redrive.ts';
 import type { SimProcess } from '../sim-process.ts';
 import { WAITERS_MAX } from '../surroundings.ts';
