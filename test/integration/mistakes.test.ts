@@ -7,9 +7,21 @@ import { frontPlaces, type FrontPlace } from '../support/fronts.ts';
 import { FreezableClock } from '../support/freezable-clock.ts';
 import { eventually, Gate } from '../support/gate.ts';
 
-/** The mistakes that textbook versions of write-behind make. Each has a test of its name, on every front. */
 const unavailable = (): MillraceError => new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'the store is down');
 
+/** A store whose first commit waits at the gate, and fails; those after it do not. */
+function failingOnce(gate: Gate): MemoryStore {
+  let commits = 0;
+  return new MemoryStore({
+    async beforeCommit() {
+      if (commits++ > 0) return;
+      await gate.pass();
+      throw unavailable();
+    },
+  });
+}
+
+/** The mistakes that textbook versions of write-behind make. Each has a test of its name, on every front. */
 describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front', (kind) => {
   const caches: Cache<unknown>[] = [];
   let place: FrontPlace;
@@ -30,14 +42,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front'
 
   test('1: a failed batch is put back over newer values of the same keys', async () => {
     const gate = new Gate();
-    let failures = 0;
-    const store = new MemoryStore({
-      async beforeCommit() {
-        if (failures++ > 0) return;
-        await gate.pass();
-        throw unavailable();
-      },
-    });
+    const store = failingOnce(gate);
     const cache = await open<number>(store, { retry: { minDelay: 1, maxDelay: 5 } });
     await cache.set('a', 1);
     await cache.set('b', 1);
@@ -187,14 +192,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front'
 
   test('8: a delete is lost or undone by an earlier put that comes late', async () => {
     const gate = new Gate();
-    let applies = 0;
-    const store = new MemoryStore({
-      async beforeCommit() {
-        if (applies++ > 0) return;
-        await gate.pass();
-        throw unavailable();
-      },
-    });
+    const store = failingOnce(gate);
     const cache = await open<number>(store, { retry: { minDelay: 1, maxDelay: 5 } });
     await cache.set('a', 1);
     const flushed = cache.flush();

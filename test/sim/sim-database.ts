@@ -100,13 +100,18 @@ export class SimDatabase {
     this.#world.oracle.committedDirectly(mutations);
   }
 
-  /** The moment of a commit: fences and rows in one step. */
-  commit(flush: Flush, batches: readonly (readonly Mutation[])[]): ApplyResult {
-    const fenced = flush.lanes.flatMap((generation): FencedLane[] => {
+  /** Lanes whose fence does not let the generation in. */
+  protected fencedOf(flush: Flush): FencedLane[] {
+    return flush.lanes.flatMap((generation): FencedLane[] => {
       const fence = this.fences[generation.lane];
       const verdict = judgeFence(generation, fence);
       return verdict === undefined ? [] : [{ lane: generation.lane, verdict, fence }];
     });
+  }
+
+  /** The moment of a commit: fences and rows in one step. */
+  commit(flush: Flush, batches: readonly (readonly Mutation[])[]): ApplyResult {
+    const fenced = this.fencedOf(flush);
     if (fenced.length > 0) return { kind: 'fenced', lanes: fenced };
     this.copy();
     const refused: RefusedMutation[] = [];

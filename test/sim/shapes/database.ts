@@ -1,7 +1,6 @@
-import { judgeFence } from '../../../src/core/fence.ts';
 import type { Fence } from '../../../src/core/lane.ts';
 import type { Judge } from '../../../src/core/letter.ts';
-import type { ApplyResult, DeadLetter, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, RefusedMutation, RetryResult } from '../../../src/ports/store.ts';
+import type { ApplyResult, DeadLetter, Flush, LaneGeneration, LaneStore, Mutation, RefusedMutation, RetryResult } from '../../../src/ports/store.ts';
 import type { SimProcess } from '../sim-process.ts';
 import { SimDatabase } from '../sim-database.ts';
 import { SimSession } from '../sim-session.ts';
@@ -64,11 +63,7 @@ export class ShapeDatabase extends SimDatabase {
   }
 
   override commit(flush: Flush, batches: readonly (readonly Mutation[])[]): ApplyResult {
-    const fenced = flush.lanes.flatMap((generation): FencedLane[] => {
-      const fence = this.fences[generation.lane];
-      const verdict = judgeFence(generation, fence);
-      return verdict === undefined ? [] : [{ lane: generation.lane, verdict, fence }];
-    });
+    const fenced = this.fencedOf(flush);
     if (fenced.length > 0) return { kind: 'fenced', lanes: fenced };
     this.copy();
     this.#oracle.checkBatches(batches);
