@@ -1,13 +1,16 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startGuard } from './guard.ts';
 
 const startTimeoutMs = 20_000;
 const stopTimeoutMs = 10_000;
+const retryMs = 50;
 const outputCharsMax = 20_000;
 
 /** A server of a test's own. It ends, and its temporary folder goes, with the process that started it. */
@@ -56,11 +59,11 @@ export async function startServer(place: Place, prepare: (dir: string) => Promis
   const dir = place.dir ?? (await temporaryFolder());
   const guard = startGuard(place.dir === undefined ? dir : undefined);
   const recipe = await prepare(dir);
-  const deadline = Date.now() + startTimeoutMs;
   let port = place.port ?? (await freePort());
   let running: Running | undefined;
 
   const start = async (canMove: boolean) => {
+    const deadline = Date.now() + startTimeoutMs;
     for (;;) {
       const attempt = new Running(recipe, port);
       guard.watch(attempt.pid);
@@ -76,6 +79,7 @@ export async function startServer(place: Place, prepare: (dir: string) => Promis
           throw new Error(`${recipe.name} did not start: ${attempt.output.trim().slice(-2_000) || String(cause)}`, { cause });
         }
         if (canMove) port = await freePort();
+        else await sleep(retryMs);
       }
     }
   };
@@ -178,12 +182,21 @@ async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-/** A loopback port that was free a moment ago, where nothing listens. */
+/**
+ * A loopback port that was free a moment ago. None of those that systems give to outgoing connections (Linux from 32768 on, others from
+ * 49152): such a connection could take the place of a server that is down for a moment.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }

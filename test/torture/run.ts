@@ -8,6 +8,7 @@
  */
 import { parseArgs } from 'node:util';
 import { openTerminal } from '../../src/cli/terminal.ts';
+import type { CycleReport } from './cycle.ts';
 import { KINDS, refusal } from './faults/index.ts';
 import { OFFENCES } from './judge/index.ts';
 import { commandOf, complaintOf, rowOf, rowsOf, tableOf } from './report.ts';
@@ -57,13 +58,13 @@ const terminal = openTerminal(values.json ? process.stderr : process.stdout, { c
 for (const kind of KINDS) if (values.only === undefined && refusal(kind) !== undefined) terminal.line(`left out: ${kind.name}, which ${refusal(kind)}`);
 const startedAt = performance.now();
 let acknowledged = 0;
-let done = 0;
+const reports: CycleReport[] = [];
 const interrupt = new AbortController();
 process.once('SIGINT', () => {
   terminal.line('stopping after the cycles that are under way; interrupt again to stop at once');
   interrupt.abort();
 });
-const reports = await torture({
+const fault: unknown = await torture({
   cycles,
   seed,
   kinds,
@@ -71,14 +72,18 @@ const reports = await torture({
   subject: values.naive ? 'naive' : 'millrace',
   enough: () => interrupt.signal.aborted || performance.now() > endAt,
   onCycle(report) {
-    done++;
+    reports.push(report);
+    const done = reports.length;
     acknowledged += report.acknowledged;
     if (report.violations.length > 0) for (const line of complaintOf(report)) terminal.line(line);
     const progress = `${done} of ${cycles} cycles, ${acknowledged.toLocaleString('en')} acknowledged writes`;
     terminal.progress(progress);
     if (!terminal.interactive && done % LOGGED_CYCLES === 0) terminal.line(progress);
   },
-});
+}).then(
+  () => undefined,
+  (error: unknown) => error,
+);
 
 const seconds = (performance.now() - startedAt) / 1_000;
 const total = rowOf('all', reports);
@@ -90,4 +95,5 @@ if (values.json) {
   const failures = failed.map(({ plan, violations, folder }) => ({ kind: plan.kind.name, seed: plan.seed, again: commandOf(plan), folder, violations }));
   console.log(JSON.stringify({ seed, seconds: Math.round(seconds), kinds: rowsOf(reports), failures }));
 }
-process.exitCode = OFFENCES.every((offence) => total[offence] === 0) ? 0 : 1;
+if (fault !== undefined) terminal.line(`a cycle could not be carried out, and no further one was begun: ${String(fault)}`);
+process.exitCode = fault === undefined && OFFENCES.every((offence) => total[offence] === 0) ? 0 : 1;
