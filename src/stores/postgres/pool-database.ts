@@ -16,6 +16,23 @@ export interface PgClientLike {
 export interface PgPoolLike {
   readonly totalCount: number;
   connect(): Promise<PgClientLike>;
+  on?(event: 'error', listener: () => void): unknown;
+  on?(event: 'connect', listener: (client: PgClientLike) => void): unknown;
+}
+
+const ignore = (): void => undefined;
+const heeded = new WeakSet<PgPoolLike>();
+
+/**
+ * Loss of a connection is not to end the process: whoever uses it learns of it from the statement that fails. A pool says so of connections
+ * that nobody uses. Of those in use it says nothing, and its promise tells of a new one a moment after it has left it to us: what
+ * the server said in between would be heard by nobody.
+ */
+function heedErrors(pool: PgPoolLike): void {
+  if (heeded.has(pool)) return;
+  heeded.add(pool);
+  pool.on?.('error', ignore);
+  pool.on?.('connect', (client) => client.on('error', ignore));
 }
 
 interface PgResult {
@@ -45,6 +62,7 @@ export class PoolDatabase implements Database {
   readonly #names = new Map<string, string>();
 
   constructor(pool: PgPoolLike, clock: Clock, settings: PoolSettings) {
+    heedErrors(pool);
     this.#pool = pool;
     this.#clock = clock;
     this.#settings = settings;
@@ -82,9 +100,9 @@ export class PoolDatabase implements Database {
   /** A connection that failed below SQL, or whose transaction could not be ended, is not put back into the pool. */
   async #withClient<T>(use: (client: PgClientLike, breaks: (error: Error) => void) => Promise<T>): Promise<T> {
     const client = await this.#checkout();
-    // Without a listener the loss of a connection between two statements would end the process.
-    const ignore = () => undefined;
-    client.on('error', ignore);
+    // It may be older than the pool's listeners.
+    const heed = (): void => undefined;
+    client.on('error', heed);
     let broken: Error | undefined;
     try {
       return await use(client, (error) => (broken = error));
@@ -93,7 +111,7 @@ export class PoolDatabase implements Database {
       throw error;
     } finally {
       client.release(broken);
-      client.removeListener('error', ignore);
+      client.removeListener('error', heed);
     }
   }
 
