@@ -164,7 +164,6 @@ describe('docs/options.md', () => {
 
 describe('figures of the comparison', () => {
   interface Verdict {
-    readonly what: string;
     readonly measured: number;
     readonly met: boolean;
   }

@@ -101,8 +101,7 @@ export class PoolDatabase implements Database {
   async #withClient<T>(use: (client: PgClientLike, breaks: (error: Error) => void) => Promise<T>): Promise<T> {
     const client = await this.#checkout();
     // It may be older than the pool's listeners.
-    const heed = (): void => undefined;
-    client.on('error', heed);
+    client.on('error', ignore);
     let broken: Error | undefined;
     try {
       return await use(client, (error) => (broken = error));
@@ -111,7 +110,7 @@ export class PoolDatabase implements Database {
       throw error;
     } finally {
       client.release(broken);
-      client.removeListener('error', heed);
+      client.removeListener('error', ignore);
     }
   }
 
