@@ -7,6 +7,7 @@ import type { Store } from '../ports/store.ts';
 import type { EngineContext } from './context.ts';
 import { newCounts } from './counts.ts';
 import { guardedStore, outcomeOf } from './guarded-store.ts';
+import { Rounds } from './rounds.ts';
 import type { Settings } from './settings.ts';
 import { StoreBreaker, type BreakerMember } from './store-breaker.ts';
 
@@ -63,6 +64,7 @@ export async function attach({ settings, front, store, clock, random, events }: 
       random,
       events,
       counts: newCounts(),
+      rounds: new Rounds(clock, front.capabilities.shared),
       owner: random.token(),
     };
   } catch (error) {

@@ -4,6 +4,7 @@ import type { LaneFront } from '../ports/front.ts';
 import type { Random } from '../ports/random.ts';
 import type { LaneStore, StoreCapabilities } from '../ports/store.ts';
 import type { Counts } from './counts.ts';
+import type { Rounds } from './rounds.ts';
 import type { Settings } from './settings.ts';
 import type { StoreBreaker } from './store-breaker.ts';
 
@@ -23,6 +24,7 @@ export interface EngineContext {
   readonly random: Random;
   readonly events: Emitter;
   readonly counts: Counts;
+  readonly rounds: Rounds;
   /** This engine's name as lease holder. */
   readonly owner: string;
 }

@@ -9,7 +9,6 @@ import type { EngineContext } from './context.ts';
 import { LaneAnswers } from './lane-answers.ts';
 import type { PendingReceipt } from './receipt.ts';
 import type { Position, Watermark } from './watermark.ts';
-import { whenCollected } from './turn.ts';
 import { WRITE_BYTES_MAX, WRITE_KEYS_MAX, WRITES_IN_FLIGHT_MAX } from './settings.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 import type { WriterHooks } from './writer-hooks.ts';
@@ -120,13 +119,15 @@ export class LaneWriter {
     if (this.#wakeUpSet || this.#held > 0 || this.#inFlight.size >= WRITES_IN_FLIGHT_MAX) return;
     this.#wakeUpSet = true;
     const isLone = (): boolean => this.#queue.length === 1 && this.#queue[0]?.callers.length === 1;
-    whenCollected(this.#context, this.#admission.isQuiet, isLone, () => {
+    this.#context.rounds.collect(this.#admission.isQuiet, isLone, () => {
       this.#wakeUpSet = false;
-      this.#pump();
+      return this.#pump();
     });
   }
 
-  #pump(): void {
+  /** Gives how many mutations it sent. */
+  #pump(): number {
+    let sent = 0;
     while (this.#held === 0 && this.#inFlight.size < WRITES_IN_FLIGHT_MAX) {
       const batch = this.#queue[0];
       if (batch === undefined) break;
@@ -141,6 +142,7 @@ export class LaneWriter {
       batch.closed = true;
       batch.sent = true;
       this.#inFlight.add(batch);
+      sent += batch.callers.length;
       void this.#send(batch, admitted);
     }
     if (this.isIdle && this.#idle.length > 0) {
@@ -148,12 +150,13 @@ export class LaneWriter {
       this.#idle = [];
       for (const resolve of idle) resolve();
     }
+    return sent;
   }
 
   #admit(batch: Collected): Admitted | undefined {
     // Who comes later takes no room before those who wait for it.
     if (batch.waited === undefined && !this.#room.isEmpty) return this.#admission.beginWithoutRoom();
-    const again = (): void => this.#pump();
+    const again = (): void => void this.#pump();
     if (batch.isThrough) return this.#admission.beginBeyond(this.#lane, batch.keys.length, batch.bytes, again);
     return this.#admission.begin(this.#lane, batch.keys.length, batch.bytes, again);
   }

@@ -4,7 +4,6 @@ import { answerAtLevels } from './confirmation.ts';
 import type { EngineContext } from './context.ts';
 import { PendingReceipt } from './receipt.ts';
 import { WRITE_BYTES_MAX } from './settings.ts';
-import { whenCollected } from './turn.ts';
 import type { Again, Asked, Place, Placed, StepResult, Steps, Wait } from './steps.ts';
 import type { StepHooks } from './writer-hooks.ts';
 import type { Watermark } from './watermark.ts';
@@ -74,20 +73,23 @@ export class StepWriter<A extends Asked> {
   #wakeUp(): void {
     if (this.#wakeUpSet || this.#held > 0 || this.#inFlight >= this.#steps.inFlightMax) return;
     this.#wakeUpSet = true;
-    whenCollected(this.#context, this.#admission.isQuiet, () => this.#queue.length === 1, () => {
+    this.#context.rounds.collect(this.#admission.isQuiet, () => this.#queue.length === 1, () => {
       this.#wakeUpSet = false;
-      this.#pump();
+      return this.#pump();
     });
   }
 
-  #pump(): void {
+  /** Gives how many mutations it sent. */
+  #pump(): number {
+    let sent = 0;
     while (this.#held === 0 && this.#inFlight < this.#steps.inFlightMax && this.#queue.length > 0) {
       const { count, bytes } = this.#next();
       const entries = this.#steps.entriesOf(count === this.#queue.length ? this.#queue : this.#queue.slice(0, count));
-      const admitted = this.#admission.begin(this.#lane, entries, bytes, () => this.#pump());
+      const admitted = this.#admission.begin(this.#lane, entries, bytes, () => void this.#pump());
       if (admitted === undefined) break;
       const batch = this.#take(count);
       this.#inFlight++;
+      sent += count;
       void this.#send(batch, bytes, admitted);
     }
     if (this.#idle.length > 0 && this.#isIdle()) {
@@ -95,6 +97,7 @@ export class StepWriter<A extends Asked> {
       this.#idle = [];
       for (const resolve of idle) resolve();
     }
+    return sent;
   }
 
   #take(count: number): readonly A[] {

@@ -21,7 +21,8 @@ export function incrementArgs(batch: IncrementBatch, incarnation: string, slotPr
     batch.mayExpire ? '1' : '',
   ];
   for (const key of keys) args.push(slotPrefix + key);
-  for (const sum of sums) args.push(String(sum));
+  if (sums.every((sum) => sum === sums[0])) args.push(String(sums[0] ?? 0n));
+  else for (const sum of sums) args.push(String(sum));
   return args;
 }
 
