@@ -116,8 +116,11 @@ function testIncrements(counting: Checks<Counting>): void {
     await counters.add({ only: 9_007_199_254_740_991n });
     await counters.add({ only: 2n });
     assert.deepEqual(await counters.filled({ only: 9_007_199_254_740_994n }, 0), [18_014_398_509_481_987n]);
+    const same = 4_503_599_627_370_495n;
+    for (const sum of [same, same, same, -2n, 2n ** 61n + 1n]) await counters.add({ one: sum, other: sum });
     const flight = await counters.cut();
-    assert.deepEqual(await counters.deltas(flight), new Map([['large', -9_007_199_254_740_992n], ['negative', 4n], ['only', 9_007_199_254_740_993n]]));
+    const sum = 3n * same - 1n + 2n ** 61n;
+    assert.deepEqual(await counters.deltas(flight), new Map([['large', -9_007_199_254_740_992n], ['negative', 4n], ['only', 9_007_199_254_740_993n], ['one', sum], ['other', sum]]));
   });
 
   counting('an increment that leaves the limit is refused, with all of its batch, before anything is added', async (counters) => {
