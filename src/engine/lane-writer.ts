@@ -125,7 +125,7 @@ export class LaneWriter {
     });
   }
 
-  /** Gives how many mutations it sent. */
+  /** Gives how many keys it sent. */
   #pump(): number {
     let sent = 0;
     while (this.#held === 0 && this.#inFlight.size < WRITES_IN_FLIGHT_MAX) {
@@ -142,7 +142,7 @@ export class LaneWriter {
       batch.closed = true;
       batch.sent = true;
       this.#inFlight.add(batch);
-      sent += batch.callers.length;
+      sent += batch.keys.length;
       void this.#send(batch, admitted);
     }
     if (this.isIdle && this.#idle.length > 0) {

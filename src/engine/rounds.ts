@@ -1,6 +1,6 @@
 import type { Clock } from '../ports/clock.ts';
 
-/** Mutations of a step after which other lanes wait for the next round. */
+/** Keys, or mutations that may be of as many, after which other lanes wait for the next round. */
 const CROWD = 64;
 
 /**
@@ -23,7 +23,7 @@ export class Rounds {
   }
 
   /**
-   * Calls `send`, which gives how many mutations it sent, when those that are to go together have come. A lone one, with nothing
+   * Calls `send`, which gives how many keys it sent, when the mutations that are to go together have come. A lone one, with nothing
    * under way, goes at the end of its turn.
    *
    * The latter only with a front that other processes share, which answers over a connection: one that answers within the turn

@@ -8,7 +8,8 @@
 --       | { 'full', entries, bytes } | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n); six calls, of them four with n keys; another for each known total when it may have an expiry
 -- Sums are added here as doubles where that is exact: where what is added and what comes of it are below 2^52, what was there
--- is below 2^53. The server adds others. A number is handed to it as text by %d, which takes a third of what it needs itself.
+-- is below 2^53. The server adds others. What is set are texts that %d made: of a number the server makes one itself, by %.17g,
+-- which takes three times as long.
 -- Refused for want of memory before anything is written.
 local args = ARGV
 local n, batchBytes, maxEntries, maxBytes, limit = args[4] + 0, args[5] + 0, args[6] + 0, args[7] + 0, args[8] + 0
