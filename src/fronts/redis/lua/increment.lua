@@ -33,9 +33,9 @@ end
 -- because the total keeps an expiry. Tables of pairs have their length from the beginning: one that grows is copied each time.
 local longest = 10 + 2 * math.min(n, CHUNK)
 local sets, slots, deltasToAdd, totalsToAdd, set, slot = { unpack(args, 11, longest) }, { unpack(args, 11, longest) }, {}, {}, 0, 0
-local unknown, beyond, fresh, after, later = {}, {}, 0, {}, {}
+local unknown, beyond, fresh, after, later, told = {}, {}, 0, {}, {}, 0
 -- Near are sums that are neither beyond the limit nor inexact, which is nearly every one.
-local near, text, isShared, format = math.min(limit, EXACT), args[base + 1], #args == base + 1, string.format
+local near, text, isShared, format, byte = math.min(limit, EXACT), args[base + 1], #args == base + 1, string.format, string.byte
 local far, sum = -near, text + 0
 local isNear = sum < near and sum > far
 for i = 1, n do
@@ -58,7 +58,7 @@ for i = 1, n do
     sets[set - 1], sets[set] = name, text
     leaves = sum > limit or sum < -limit
   end
-  local isWanted = wanted ~= '' and string.byte(wanted, i) == 49
+  local isWanted = wanted ~= '' and byte(wanted, i) == 49
   if total then
     local new = total + sum
     local isExact = isNear and new < near and new > far
@@ -69,8 +69,9 @@ for i = 1, n do
       leaves, totalsToAdd[#totalsToAdd + 1] = leaves or new > limit or new < -limit, i
     end
     if isWanted then
-      after[#after + 1] = isExact and new
-      if not isExact then later[#after] = name end
+      told = told + 1
+      after[told] = isExact and new
+      if not isExact then later[told] = name end
     end
   elseif isWanted then
     unknown[#unknown + 1], leaves = i - 1, false
