@@ -184,6 +184,7 @@ export class LaneWriter {
       this.#pump();
       return;
     }
+    this.#context.rounds.answered();
     if (result.kind === 'accepted') this.#watermark.occupied(result, result.entries, result.bytes);
     this.#admission.end(admitted);
     if (result.kind === 'accepted') this.#accepted(batch, result);

@@ -4,41 +4,46 @@ import type { Clock } from '../ports/clock.ts';
 const CROWD = 64;
 
 /**
- * When the lanes of a cache send: what comes in one round of the event loop goes together, because the fewer steps there are,
- * the less each mutation costs.
+ * When the lanes of a cache send. What comes in one round of the event loop goes together, because the fewer steps there are,
+ * the less each mutation costs. With a front that other processes share, which answers over a connection, there is more to it:
  *
- * A large step has the round for itself, and the next lane sends in the round after. Otherwise the steps of all lanes would go
- * out in one write, come back in one answer, and be followed by the next of all lanes: front and process would take turns,
- * which costs a quarter of what they can do, and nothing would ever part them again (docs/performance.md).
+ * - A lone mutation, with nothing under way, goes at the end of its turn.
+ * - So does what follows an answer: those who were answered ask for the next in the same turn, and a round later the front
+ *   has had nothing to do for as long.
+ * - A large step has the round for itself, and the next lane sends in the round after. Otherwise the steps of all lanes would
+ *   go out in one write, come back in one answer, and be followed by the next of all lanes: front and process would take
+ *   turns, and nothing would ever part them again (docs/performance.md).
+ *
+ * A front that answers within the turn would keep the loop in it for ever.
  */
 export class Rounds {
-  readonly #clock: Clock;
   readonly #frontIsShared: boolean;
+  readonly #soon: Clock['soon'];
+  readonly #turnEnd: Clock['turnEnd'];
+  #isAnswered = false;
   #isCrowded = false;
   #waiting: (() => number)[] = [];
 
   constructor(clock: Clock, frontIsShared: boolean) {
-    this.#clock = clock;
     this.#frontIsShared = frontIsShared;
+    this.#soon = (task) => clock.soon(task);
+    this.#turnEnd = frontIsShared && clock.turnEnd !== undefined ? (task) => clock.turnEnd?.(task) : undefined;
   }
 
-  /**
-   * Calls `send`, which gives how many keys it sent, when the mutations that are to go together have come. A lone one, with nothing
-   * under way, goes at the end of its turn.
-   *
-   * The latter only with a front that other processes share, which answers over a connection: one that answers within the turn
-   * would keep the loop in it for ever.
-   */
+  /** A step has been answered, and its callers are about to be. */
+  answered(): void {
+    if (this.#isAnswered || this.#turnEnd === undefined) return;
+    this.#isAnswered = true;
+    this.#turnEnd(() => (this.#isAnswered = false));
+  }
+
+  /** Calls `send`, which gives how many keys it sent, when the mutations that are to go together have come. */
   collect(isQuiet: boolean, isLone: () => boolean, send: () => number): void {
-    const clock = this.#clock;
-    if (!isQuiet || !this.#frontIsShared || clock.turnEnd === undefined) {
-      clock.soon(() => this.#send(send));
-      return;
-    }
-    clock.turnEnd(() => {
-      if (isLone()) send();
-      else clock.soon(() => this.#send(send));
-    });
+    const later = (): void => this.#soon(() => this.#send(send));
+    if (this.#turnEnd === undefined) later();
+    else if (this.#isAnswered) this.#turnEnd(() => this.#send(send));
+    else if (isQuiet) this.#turnEnd(() => (isLone() ? void send() : later()));
+    else later();
   }
 
   #send(send: () => number): void {
@@ -48,7 +53,7 @@ export class Rounds {
     }
     if (send() < CROWD || !this.#frontIsShared) return;
     this.#isCrowded = true;
-    this.#clock.soon(() => {
+    this.#soon(() => {
       this.#isCrowded = false;
       const waiting = this.#waiting;
       this.#waiting = [];

@@ -130,6 +130,7 @@ export class StepWriter<A extends Asked> {
       this.#pump();
       return;
     }
+    this.#context.rounds.answered();
     if (result.kind === 'accepted') this.#watermark.occupied(result, result.entries, result.bytes);
     this.#inFlight--;
     this.#admission.end(admitted);

@@ -129,6 +129,7 @@ test('a lone write to a front that others share goes at the end of its turn, sev
   await end();
   expect(turns).toEqual(['a']);
   await clock.until(lone);
+  await end();
   const both = Promise.all([cache.set('b', 1), cache.set('c', 1)]);
   await end();
   expect(turns).toEqual(['a']);

@@ -1,25 +1,31 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Rounds } from '../../src/engine/rounds.ts';
+import type { Clock } from '../../src/ports/clock.ts';
 
-/** The event loop: what is asked for runs in the next round. */
+/** The event loop: what is to run in the next round, and at the end of this turn. */
 let next: (() => void)[];
+let ends: (() => void)[];
 let sent: string[];
 
 beforeEach(() => {
   next = [];
+  ends = [];
   sent = [];
 });
 
-function rounds(frontIsShared: boolean): Rounds {
-  return new Rounds({ now: () => 0, monotonic: () => 0, after: () => ({ cancel: () => undefined }), soon: (task) => void next.push(task) }, frontIsShared);
+const clock: Clock = { now: () => 0, monotonic: () => 0, after: () => ({ cancel: () => undefined }), soon: (task) => void next.push(task) };
+const withTurns: Clock = { ...clock, turnEnd: (task) => void ends.push(task) };
+const rounds = (frontIsShared: boolean, of = clock): Rounds => new Rounds(of, frontIsShared);
+
+function run(tasks: (() => void)[]): string {
+  sent = [];
+  for (const task of tasks) task();
+  return sent.join(' ');
 }
 
 /** Runs one round, and tells who sent in it. */
-function round(): string {
-  sent = [];
-  for (const task of next.splice(0)) task();
-  return sent.join(' ');
-}
+const round = (): string => run(next.splice(0));
+const turn = (): string => run(ends.splice(0));
 
 const sending = (of: Rounds, name: string, count: number): void =>
   of.collect(false, () => false, () => {
@@ -53,5 +59,30 @@ describe('the steps of lanes', () => {
     const of = rounds(false);
     for (const name of ['a', 'b']) sending(of, name, 500);
     expect(round()).toBe('a b');
+  });
+
+  test('go at the end of the turn in which others were answered', () => {
+    const of = rounds(true, withTurns);
+    of.answered();
+    of.answered();
+    sending(of, 'a', 1);
+    sending(of, 'b', 64);
+    sending(of, 'c', 1);
+    expect([turn(), round(), round()]).toEqual(['a b', 'c', '']);
+    sending(of, 'd', 1);
+    expect([turn(), round()]).toEqual(['', 'd']);
+  });
+
+  test('go in the next round, whoever was answered, where the front answers within the turn', () => {
+    const of = rounds(false, withTurns);
+    of.answered();
+    sending(of, 'a', 1);
+    expect([turn(), round()]).toEqual(['', 'a']);
+  });
+
+  test.each([[true, 'a', ''], [false, '', 'a']])('go at the end of the turn when nothing is under way and only if they are lone: %s', (isLone, atEnd, after) => {
+    const of = rounds(true, withTurns);
+    of.collect(true, () => isLone, () => sent.push('a'));
+    expect([turn(), round()]).toEqual([atEnd, after]);
   });
 });
