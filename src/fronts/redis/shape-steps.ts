@@ -17,7 +17,7 @@ export function incrementArgs(batch: IncrementBatch, incarnation: string, slotPr
     String(batch.maxEntries),
     String(batch.maxBytes),
     String(batch.limit),
-    wanted.includes(true) ? wanted.map((is) => (is ? '1' : '0')).join('') : '',
+    flagsOf(wanted),
     batch.mayExpire ? '1' : '',
   ];
   for (const key of keys) args.push(slotPrefix + key);
@@ -26,12 +26,18 @@ export function incrementArgs(batch: IncrementBatch, incarnation: string, slotPr
   return args;
 }
 
+function flagsOf(wanted: readonly boolean[]): string {
+  if (!wanted.includes(true)) return '';
+  return wanted.includes(false) ? wanted.map((is) => (is ? '1' : '0')).join('') : '*';
+}
+
 export function incremented(reply: Reply, { shape, wanted }: IncrementBatch): IncrementResult {
   switch (reply[0]) {
     case 'accepted': {
-      const [, seq, epoch, pending, entries, bytes, after] = reply as readonly [string, number, number, number, number, number, string[]];
+      const [, seq, epoch, pending, entries, bytes, told] = reply as readonly [string, number, number, number, number, number, string];
+      const totals = told.split(',');
       let next = 0;
-      return { kind: 'accepted', seq, epoch, pending, entries, bytes, totals: wanted.map((is) => (is ? BigInt(after[next++] as string) : undefined)) };
+      return { kind: 'accepted', seq, epoch, pending, entries, bytes, totals: wanted.map((is) => (is ? BigInt(totals[next++] as string) : undefined)) };
     }
     case 'unsettled':
       return { kind: 'unsettled', unknown: reply[1] as number[], beyond: reply[2] as number[] };

@@ -1,9 +1,9 @@
 -- Adds to each key's delta, and to its total where that is known, in one step.
 -- KEYS  1 header
 -- ARGV  1 incarnation, 2 shape, 3 increments accepted, 4 keys (n), 5 bytes, 6 entries max, 7 bytes max, 8 limit of a sum,
---       9 a '1' for each key whose total is wanted and a '0' for each other, '' when none is, 10 '1' when totals may have an
---       expiry, then n slot names, then n sums, or one that all keys share
--- Gives { 'accepted', seq, epoch, pending, entries, bytes, { the totals that are wanted } }
+--       9 '*' when all totals are wanted, '' when none is, else a '1' for each key whose total is and a '0' for each other,
+--       10 '1' when totals may have an expiry, then n slot names, then n sums, or one that all keys share
+-- Gives { 'accepted', seq, epoch, pending, entries, bytes, the totals that are wanted with commas between them }
 --       | { 'unsettled', { numbers of keys, from 0, with an unknown total }, { of those that leave the limit } }
 --       | { 'full', entries, bytes } | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n); six calls, of them four with n keys; another for each known total when it may have an expiry
@@ -13,7 +13,7 @@
 -- Refused for want of memory before anything is written.
 local args = ARGV
 local n, batchBytes, maxEntries, maxBytes, limit = args[4] + 0, args[5] + 0, args[6] + 0, args[7] + 0, args[8] + 0
-local wanted, mayExpire = args[9], args[10] ~= ''
+local wanted, wantsAll, mayExpire = args[9], args[9] == '*', args[10] ~= ''
 local DELTAS, TABLE, EXACT = PREFIX .. 'deltas', '', 2 ^ 52
 -- unpack fails at about 8,000 values; a chunk has two for each key.
 local CHUNK = 3000
@@ -33,7 +33,7 @@ end
 -- because the total keeps an expiry. Tables of pairs have their length from the beginning: one that grows is copied each time.
 local longest = 10 + 2 * math.min(n, CHUNK)
 local sets, slots, deltasToAdd, totalsToAdd, set, slot = { unpack(args, 11, longest) }, { unpack(args, 11, longest) }, {}, {}, 0, 0
-local unknown, beyond, fresh, after, later, told = {}, {}, 0, {}, {}, 0
+local unknown, beyond, fresh, told, later, count = {}, {}, 0, wantsAll and { unpack(args, 11, 10 + math.min(n, CHUNK)) } or {}, {}, 0
 -- Near are sums that are neither beyond the limit nor inexact, which is nearly every one.
 local near, text, isShared, format, byte = math.min(limit, EXACT), args[base + 1], #args == base + 1, string.format, string.byte
 local far, sum = -near, text + 0
@@ -58,20 +58,21 @@ for i = 1, n do
     sets[set - 1], sets[set] = name, text
     leaves = sum > limit or sum < -limit
   end
-  local isWanted = wanted ~= '' and byte(wanted, i) == 49
+  local isWanted = wantsAll or wanted ~= '' and byte(wanted, i) == 49
   if total then
     local new = total + sum
     local isExact = isNear and new < near and new > far
+    local after = isExact and format('%d', new)
     if isExact and not mayExpire then
       slot = slot + 2
-      slots[slot - 1], slots[slot] = name, format('%d', new)
+      slots[slot - 1], slots[slot] = name, after
     else
       leaves, totalsToAdd[#totalsToAdd + 1] = leaves or new > limit or new < -limit, i
     end
     if isWanted then
-      told = told + 1
-      after[told] = isExact and new
-      if not isExact then later[told] = name end
+      count = count + 1
+      told[count] = after
+      if not after then later[count] = name end
     end
   elseif isWanted then
     unknown[#unknown + 1], leaves = i - 1, false
@@ -94,10 +95,10 @@ for from = 1, set, 2 * CHUNK do redis.call('HSET', DELTAS, unpack(sets, from, ma
 for from = 1, slot, 2 * CHUNK do redis.call('MSET', unpack(slots, from, math.min(slot, from + 2 * CHUNK - 1))) end
 for _, i in ipairs(deltasToAdd) do redis.call('HINCRBY', DELTAS, args[10 + i], isShared and text or args[base + i]) end
 for _, i in ipairs(totalsToAdd) do redis.call('INCRBY', args[10 + i], isShared and text or args[base + i]) end
-for at, name in pairs(later) do after[at] = redis.call('GET', name) end
+for at, name in pairs(later) do told[at] = redis.call('GET', name) end
 
 local newBytes = 0
 if n > 0 then newBytes = math.floor(batchBytes * fresh / n + 0.5) end
 seq, pending, pendingBytes = seq + args[3], pending + fresh, pendingBytes + newBytes
 redis.call('SETRANGE', HEADER, 0, struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes))
-return { 'accepted', seq, epoch, pending, entries + fresh, bytes + newBytes, after }
+return { 'accepted', seq, epoch, pending, entries + fresh, bytes + newBytes, table.concat(told, ',', 1, count) }
