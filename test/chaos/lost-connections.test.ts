@@ -49,3 +49,10 @@ test('a connection that is ended in the moment in which it is made is a failed s
   await pool.end();
   server.close();
 });
+
+test('a pool has one listener of ours, however many caches use it and however often it is wrapped', async () => {
+  const pool = new Pool();
+  for (let i = 0; i < 12; i++) for (const of of [pool, new Proxy(pool, {})]) void new PoolDatabase(of, systemClock, { prepare: true, silenceMs: 5_000 });
+  expect([pool.listenerCount('error'), pool.listenerCount('connect')]).toEqual([1, 1]);
+  await pool.end();
+});

@@ -18,19 +18,20 @@ export interface PgPoolLike {
   connect(): Promise<PgClientLike>;
   on?(event: 'error', listener: () => void): unknown;
   on?(event: 'connect', listener: (client: PgClientLike) => void): unknown;
+  listeners?(event: 'error'): readonly unknown[];
 }
 
 const ignore = (): void => undefined;
-const heeded = new WeakSet<PgPoolLike>();
 
 /**
  * Loss of a connection is not to end the process: whoever uses it learns of it from the statement that fails. A pool says so of connections
  * that nobody uses. Of those in use it says nothing, and its promise tells of a new one a moment after it has left it to us: what
  * the server said in between would be heard by nobody.
+ *
+ * Once for each pool, which the pool itself tells: what we are given may be one of many wrappers of it.
  */
 function heedErrors(pool: PgPoolLike): void {
-  if (heeded.has(pool)) return;
-  heeded.add(pool);
+  if (pool.listeners?.('error').includes(ignore) === true) return;
   pool.on?.('error', ignore);
   pool.on?.('connect', (client) => client.on('error', ignore));
 }
