@@ -14,20 +14,20 @@ const CROWD = 64;
  *   go out in one write, come back in one answer, and be followed by the next of all lanes: front and process would take
  *   turns, and nothing would ever part them again (docs/performance.md).
  *
- * A front that answers within the turn would keep the loop in it for ever.
+ * Nothing of this with a front that answers within the turn: it would keep the loop in it for ever.
  */
 export class Rounds {
+  readonly #clock: Clock;
   readonly #frontIsShared: boolean;
-  readonly #soon: Clock['soon'];
   readonly #turnEnd: Clock['turnEnd'];
   #isAnswered = false;
   #isCrowded = false;
   #waiting: (() => number)[] = [];
 
   constructor(clock: Clock, frontIsShared: boolean) {
+    this.#clock = clock;
     this.#frontIsShared = frontIsShared;
-    this.#soon = (task) => clock.soon(task);
-    this.#turnEnd = frontIsShared && clock.turnEnd !== undefined ? (task) => clock.turnEnd?.(task) : undefined;
+    this.#turnEnd = frontIsShared ? clock.turnEnd?.bind(clock) : undefined;
   }
 
   /** A step has been answered, and its callers are about to be. */
@@ -39,10 +39,11 @@ export class Rounds {
 
   /** Calls `send`, which gives how many keys it sent, when the mutations that are to go together have come. */
   collect(isQuiet: boolean, isLone: () => boolean, send: () => number): void {
-    const later = (): void => this.#soon(() => this.#send(send));
+    const now = (): void => this.#send(send);
+    const later = (): void => this.#clock.soon(now);
     if (this.#turnEnd === undefined) later();
-    else if (this.#isAnswered) this.#turnEnd(() => this.#send(send));
-    else if (isQuiet) this.#turnEnd(() => (isLone() ? void send() : later()));
+    else if (this.#isAnswered) this.#turnEnd(now);
+    else if (isQuiet) this.#turnEnd(() => (isLone() ? now() : later()));
     else later();
   }
 
@@ -53,7 +54,7 @@ export class Rounds {
     }
     if (send() < CROWD || !this.#frontIsShared) return;
     this.#isCrowded = true;
-    this.#soon(() => {
+    this.#clock.soon(() => {
       this.#isCrowded = false;
       const waiting = this.#waiting;
       this.#waiting = [];
