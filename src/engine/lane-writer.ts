@@ -125,6 +125,10 @@ export class LaneWriter {
     });
   }
 
+  #goOn(): void {
+    this.#context.rounds.answered(() => this.#pump());
+  }
+
   /** Gives how many keys it sent. */
   #pump(): number {
     let sent = 0;
@@ -181,17 +185,16 @@ export class LaneWriter {
       // Not sent again: the front may have it, and a late repetition could undo a newer write of another process.
       this.#supersede(batch, undefined);
       this.#fail(batch, error);
-      this.#pump();
+      this.#goOn();
       return;
     }
-    this.#context.rounds.answered();
     if (result.kind === 'accepted') this.#watermark.occupied(result, result.entries, result.bytes);
     this.#admission.end(admitted);
     if (result.kind === 'accepted') this.#accepted(batch, result);
     else if (result.kind === 'stopped') {
       this.#leave(batch);
       this.#fail(batch, new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} takes no writes: ${result.reason}.`, { cache: this.#context.settings.name, lane: this.#lane }));
-      this.#pump();
+      this.#goOn();
     } else await this.#repeat(batch, result, admitted.maxEntries === 0 && admitted.maxBytes === 0);
   }
 
@@ -212,7 +215,7 @@ export class LaneWriter {
     // Who wrote a key behind one of these comes next, and before whoever writes it in answer to them.
     this.#settle(batch);
     this.#answers.accepted(batch, result);
-    this.#pump();
+    this.#goOn();
   }
 
   /** Batches that were sent earlier and have to be repeated must not write these keys again. Without a position the front may have them or not. */

@@ -8,8 +8,8 @@ const CROWD = 64;
  * the less each mutation costs. With a front that other processes share, which answers over a connection, there is more to it:
  *
  * - A lone mutation, with nothing under way, goes at the end of its turn.
- * - So does what follows an answer: those who were answered ask for the next in the same turn, and a round later the front
- *   has had nothing to do for as long.
+ * - So does what follows an answer. Those who were answered ask for the next in the same turn: before its end what waited for
+ *   the answer would go without them, in a step of half the size, and a round later the front has had nothing to do for as long.
  * - A large step has the round for itself, and the next lane sends in the round after. Otherwise the steps of all lanes would
  *   go out in one write, come back in one answer, and be followed by the next of all lanes: front and process would take
  *   turns, and nothing would ever part them again (docs/performance.md).
@@ -30,11 +30,17 @@ export class Rounds {
     this.#turnEnd = frontIsShared ? clock.turnEnd?.bind(clock) : undefined;
   }
 
-  /** A step has been answered, and its callers are about to be. */
-  answered(): void {
-    if (this.#isAnswered || this.#turnEnd === undefined) return;
+  /** A step has been answered, and its callers are: calls `send` for what waited for that, and for what they ask for next. */
+  answered(send: () => number): void {
+    if (this.#turnEnd === undefined) {
+      send();
+      return;
+    }
     this.#isAnswered = true;
-    this.#turnEnd(() => (this.#isAnswered = false));
+    this.#turnEnd(() => {
+      this.#isAnswered = false;
+      this.#send(send);
+    });
   }
 
   /** Calls `send`, which gives how many keys it sent, when the mutations that are to go together have come. */

@@ -79,6 +79,10 @@ export class StepWriter<A extends Asked> {
     });
   }
 
+  #goOn(): void {
+    this.#context.rounds.answered(() => this.#pump());
+  }
+
   /** Gives how many mutations it sent. */
   #pump(): number {
     let sent = 0;
@@ -127,10 +131,9 @@ export class StepWriter<A extends Asked> {
       this.#inFlight--;
       this.#admission.end(admitted);
       for (const asked of batch) asked.reject(error);
-      this.#pump();
+      this.#goOn();
       return;
     }
-    this.#context.rounds.answered();
     if (result.kind === 'accepted') this.#watermark.occupied(result, result.entries, result.bytes);
     this.#inFlight--;
     this.#admission.end(admitted);
@@ -152,7 +155,7 @@ export class StepWriter<A extends Asked> {
       default:
         await this.#repeat(batch, result.kind);
     }
-    this.#pump();
+    this.#goOn();
   }
 
   #accepted(batch: readonly A[], result: Placed): void {

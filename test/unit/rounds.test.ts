@@ -27,11 +27,11 @@ function run(tasks: (() => void)[]): string {
 const round = (): string => run(next.splice(0));
 const turn = (): string => run(ends.splice(0));
 
-const sending = (of: Rounds, name: string, count: number): void =>
-  of.collect(false, () => false, () => {
-    sent.push(name);
-    return count;
-  });
+const send = (name: string, count: number) => (): number => {
+  sent.push(name);
+  return count;
+};
+const sending = (of: Rounds, name: string, count: number): void => of.collect(false, () => false, send(name, count));
 
 describe('the steps of lanes', () => {
   test('go together while they are small', () => {
@@ -63,19 +63,27 @@ describe('the steps of lanes', () => {
 
   test('go at the end of the turn in which others were answered', () => {
     const of = rounds(true, withTurns);
-    of.answered();
-    of.answered();
+    of.answered(send('waited', 3));
     sending(of, 'a', 1);
     sending(of, 'b', 64);
     sending(of, 'c', 1);
-    expect([turn(), round(), round()]).toEqual(['a b', 'c', '']);
+    expect(sent).toEqual([]);
+    expect([turn(), round(), round()]).toEqual(['waited a b', 'c', '']);
     sending(of, 'd', 1);
     expect([turn(), round()]).toEqual(['', 'd']);
   });
 
-  test('go in the next round, whoever was answered, where the front answers within the turn', () => {
+  test('go one in each round after an answer too', () => {
+    const of = rounds(true, withTurns);
+    of.answered(send('a', 64));
+    of.answered(send('b', 64));
+    expect([turn(), round(), round()]).toEqual(['a', 'b', '']);
+  });
+
+  test('go at once when they waited, and else in the next round, where the front answers within the turn', () => {
     const of = rounds(false, withTurns);
-    of.answered();
+    of.answered(send('waited', 500));
+    expect(sent).toEqual(['waited']);
     sending(of, 'a', 1);
     expect([turn(), round()]).toEqual(['', 'a']);
   });
