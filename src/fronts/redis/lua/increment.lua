@@ -9,7 +9,7 @@
 -- Cost  O(n); six calls, of them four with n keys; another for each known total when it may have an expiry
 -- Sums are added here as doubles where that is exact: where what is added and what comes of it are below 2^52, what was there
 -- is below 2^53. The server adds others. What is set are texts that %d made: of a number the server makes one itself, by %.17g,
--- which takes three times as long.
+-- which takes three times as long. What is pending of many keys is the same small number: what comes of one is made once.
 -- Refused for want of memory before anything is written.
 local args = ARGV
 local n, batchBytes, maxEntries, maxBytes, limit = args[4] + 0, args[5] + 0, args[6] + 0, args[7] + 0, args[8] + 0
@@ -37,7 +37,7 @@ local unknown, beyond, fresh, told, later, count = {}, {}, 0, wantsAll and { unp
 -- Near are sums that are neither beyond the limit nor inexact, which is nearly every one.
 local near, text, isShared, format, byte = math.min(limit, EXACT), args[base + 1], #args == base + 1, string.format, string.byte
 local far, sum = -near, text + 0
-local isNear = sum < near and sum > far
+local isNear, made = sum < near and sum > far, {}
 for i = 1, n do
   local name, delta, total, leaves = args[10 + i], deltas[i], totals[i], false
   if not isShared then
@@ -46,12 +46,19 @@ for i = 1, n do
     isNear = sum < near and sum > far
   end
   if delta then
-    local new = delta + sum
-    if isNear and new < near and new > far then
+    local after = isShared and made[delta]
+    if not after then
+      local new = delta + sum
+      if isNear and new < near and new > far then
+        after = format('%d', new)
+        made[delta] = after
+      else
+        leaves, deltasToAdd[#deltasToAdd + 1] = new > limit or new < -limit, i
+      end
+    end
+    if after then
       set = set + 2
-      sets[set - 1], sets[set] = name, format('%d', new)
-    else
-      leaves, deltasToAdd[#deltasToAdd + 1] = new > limit or new < -limit, i
+      sets[set - 1], sets[set] = name, after
     end
   else
     fresh, set = fresh + 1, set + 2
@@ -93,8 +100,8 @@ if pending == 0 and fresh > 0 then
 end
 for from = 1, set, 2 * CHUNK do redis.call('HSET', DELTAS, unpack(sets, from, math.min(set, from + 2 * CHUNK - 1))) end
 for from = 1, slot, 2 * CHUNK do redis.call('MSET', unpack(slots, from, math.min(slot, from + 2 * CHUNK - 1))) end
-for _, i in ipairs(deltasToAdd) do redis.call('HINCRBY', DELTAS, args[10 + i], isShared and text or args[base + i]) end
-for _, i in ipairs(totalsToAdd) do redis.call('INCRBY', args[10 + i], isShared and text or args[base + i]) end
+for _, i in ipairs(deltasToAdd) do redis.call('HINCRBY', DELTAS, args[10 + i], args[isShared and base + 1 or base + i]) end
+for _, i in ipairs(totalsToAdd) do redis.call('INCRBY', args[10 + i], args[isShared and base + 1 or base + i]) end
 for at, name in pairs(later) do told[at] = redis.call('GET', name) end
 
 local newBytes = 0
