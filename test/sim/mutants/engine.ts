@@ -11,7 +11,7 @@ const PAGES = 'src/engine/generation-reader.ts';
 
 export const ENGINE_MUTANTS: readonly Mutant[] = [
   { name: 'first of two writes wins', file: 'src/engine/collected.ts', find: '      this.slots[i] = slot;', replace: '', why: 'writes of a key that are collected together are coalesced in the wrong order' },
-  { name: 'lost answer resent', file: WRITER, find: '      this.#fail(batch, error);\n      this.#pump();\n      return;', replace: "      void this.#repeat(batch, { kind: 'unrecovered', header: undefined }, false);\n      return;", why: 'a write is repeated over a newer one, and its caller is given one of two positions' },
+  { name: 'lost answer resent', file: WRITER, find: '      this.#fail(batch, error);\n      this.#goOn();\n      return;', replace: "      void this.#repeat(batch, { kind: 'unrecovered', header: undefined }, false);\n      return;", why: 'a write is repeated over a newer one, and its caller is given one of two positions' },
   { name: 'repeated over newer', file: WRITER, find: 'if (earlier.index.has(key)) superseded.set', replace: "if (key === '') superseded.set", why: 'a batch that is sent again writes over what came after it' },
   { name: 'earlier write waits behind the later', file: WRITER, find: 'writers: other.extract(keys) }));', replace: 'writers: other.order > batch.order ? other.extract(keys) : [] }));', why: 'of two writes of a key without room, the earlier one is written last' },
   { name: 'repeated over unanswered', file: WRITER, find: '      this.#supersede(batch, undefined);\n', replace: '', why: 'a batch that is sent again writes over a later one whose answer was lost' },

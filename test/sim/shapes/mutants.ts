@@ -21,7 +21,7 @@ const PAGES = 'src/engine/shape-pages.ts';
 const READER = 'src/engine/generation-reader.ts';
 const TABLE = 'test/sim/sim-table.ts';
 
-const REPEATED = { file: STEPS, find: 'for (const asked of batch) asked.reject(error);\n      this.#pump();', replace: 'void error;\n      this.#queue.unshift(...batch);\n      this.#pump();' };
+const REPEATED = { file: STEPS, find: 'for (const asked of batch) asked.reject(error);\n      this.#goOn();', replace: 'void error;\n      this.#queue.unshift(...batch);\n      this.#goOn();' };
 const KEPT = { file: RECOVER, find: "if (forgets) table.forgetClean(current.flight?.state !== 'cut');", replace: '' };
 const BEHIND = { file: RECOVER, find: 'table.clear();\n    const behind', replace: 'const behind' };
 
