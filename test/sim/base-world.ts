@@ -19,6 +19,14 @@ const PROCESSES_MAX = 3;
 /** What a caller has to live with. */
 const EXPECTED: ReadonlySet<MillraceErrorCode> = new Set(['MILLRACE_FRONT_UNAVAILABLE', 'MILLRACE_STORE_UNAVAILABLE', 'MILLRACE_REJECTED', 'MILLRACE_LOST', 'MILLRACE_CLOSED', 'MILLRACE_FULL']);
 
+/** How a schedule is run, which its seed does not decide. */
+export interface Manner {
+  /** How much to tell of what happened before a promise was broken. */
+  readonly linesMax: number;
+  /** Whether processes send at the end of a turn of their event loop, as to a front over a connection. */
+  readonly turns: boolean;
+}
+
 /** One who lives in a world: a process with a cache. */
 interface Inhabitant extends Victim {
   readonly isUsable: boolean;
@@ -33,6 +41,7 @@ export abstract class BaseWorld<C extends Inhabitant> implements Stage {
   readonly clients: C[] = [];
   readonly #ambushes: { readonly step: string; readonly fault: string }[] = [];
   #violation: Error | undefined;
+  readonly #turns: boolean;
   #values = 0;
   #names = 0;
   ending = false;
@@ -47,7 +56,8 @@ export abstract class BaseWorld<C extends Inhabitant> implements Stage {
   protected abstract readonly plan: Plan;
   protected abstract readonly processesMin: number;
 
-  constructor(seed: number, linesMax: number) {
+  constructor(seed: number, { linesMax, turns }: Manner) {
+    this.#turns = turns;
     this.prng = new Prng(seed);
     this.scheduler = new Scheduler(this.prng);
     this.journal = new Journal(() => this.scheduler.nowMs, linesMax);
@@ -81,7 +91,7 @@ export abstract class BaseWorld<C extends Inhabitant> implements Stage {
   spawn(flushes = this.prng.chance(0.8)): void {
     const name = `process ${++this.#names}`;
     this.journal.note(() => `${name} begins${flushes ? ', and flushes' : ''}`);
-    const process = new SimProcess(name, this.scheduler);
+    const process = new SimProcess(name, this.scheduler, this.#turns);
     this.clients.push(this.enter(process, new SimConnection(this, this.server, process, this.setup.lanes), flushes));
   }
 

@@ -27,6 +27,8 @@ export interface Run {
   readonly threads?: number;
   /** What happened before a finding, in so many lines; none unless it is given. */
   readonly linesMax?: number;
+  /** Whether processes send at the end of a turn of their event loop; not unless it is given. */
+  readonly turns?: boolean;
   /** Runs only schedules of this theme; all unless it is given. */
   readonly theme?: string;
   /** When to begin no more schedules, ms from the start, once `schedulesMin` have been run. */
@@ -38,7 +40,7 @@ export interface Run {
 }
 
 /** Runs schedules on all cores until one breaks a promise. */
-export async function runSchedules({ file, firstSeed, schedules, threads = availableParallelism(), linesMax = 0, theme = '', budgetMs = Number.POSITIVE_INFINITY, schedulesMin = 0, stallMs = 120_000, onProgress }: Run): Promise<Outcome> {
+export async function runSchedules({ file, firstSeed, schedules, threads = availableParallelism(), linesMax = 0, turns = false, theme = '', budgetMs = Number.POSITIVE_INFINITY, schedulesMin = 0, stallMs = 120_000, onProgress }: Run): Promise<Outcome> {
   const endSeed = firstSeed + schedules;
   let nextSeed = firstSeed;
   let report = NO_REPORT;
@@ -50,7 +52,7 @@ export async function runSchedules({ file, firstSeed, schedules, threads = avail
     if (nextSeed >= (finding === undefined ? endSeed : Math.min(endSeed, finding.seed))) return undefined;
     const from = nextSeed;
     nextSeed = Math.min(endSeed, from + TASK_SEEDS);
-    return { from, to: nextSeed, linesMax, theme };
+    return { from, to: nextSeed, manner: { linesMax, turns }, theme };
   };
   const work = (): Promise<void> =>
     new Promise((resolve, reject) => {

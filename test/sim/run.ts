@@ -6,6 +6,7 @@
  *   npm run sim -- --mutants [--only TEXT]         looks for each planted bug, first where it was found before, and records in which
  *                                                  schedule it was found; with --missing only for those without a record
  *
+ * `--turns` has processes send at the end of a turn of their event loop, as they do to a front over a connection (`src/engine/rounds.ts`).
  * `--threads N` leaves cores to others; `--theme NAME` passes over schedules of other themes (`test/sim/theme.ts`).
  * Exits with 1 when a schedule broke a promise, and prints the command that replays it; or when a planted bug survived.
  */
@@ -20,7 +21,7 @@ import { runSchedules } from './pool.ts';
 const SEEDS = new URL('./mutants/seeds.json', import.meta.url);
 
 const { values } = parseArgs({
-  options: { schedules: { type: 'string' }, seed: { type: 'string' }, lines: { type: 'string', default: '80' }, mutants: { type: 'boolean' }, only: { type: 'string', default: '' }, missing: { type: 'boolean', default: false }, theme: { type: 'string', default: '' }, threads: { type: 'string' } },
+  options: { schedules: { type: 'string' }, seed: { type: 'string' }, lines: { type: 'string', default: '80' }, mutants: { type: 'boolean' }, turns: { type: 'boolean', default: false }, only: { type: 'string', default: '' }, missing: { type: 'boolean', default: false }, theme: { type: 'string', default: '' }, threads: { type: 'string' } },
 });
 const threads = Number(values.threads ?? availableParallelism());
 if (values.mutants === true) await runMutants();
@@ -41,6 +42,7 @@ async function run(): Promise<void> {
     firstSeed,
     schedules,
     threads,
+    turns: values.turns,
     theme: values.theme,
     onProgress: ({ schedules: done }) => {
       if (done - told < 1_000) return;
@@ -54,10 +56,10 @@ async function run(): Promise<void> {
     return;
   }
   // Once more, with an eye on what happened.
-  const replay = await runSchedules({ file: simulator.file, firstSeed: finding.seed, schedules: 1, linesMax: Number(values.lines) });
+  const replay = await runSchedules({ file: simulator.file, firstSeed: finding.seed, schedules: 1, turns: values.turns, linesMax: Number(values.lines) });
   for (const line of replay.finding?.lines ?? []) console.error(line);
   console.error(finding.message);
-  console.error(`replay it with: npm run sim -- --seed ${finding.seed}`);
+  console.error(`replay it with: npm run sim -- --seed ${finding.seed}${values.turns ? ' --turns' : ''}`);
   process.exitCode = 1;
 }
 

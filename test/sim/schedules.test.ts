@@ -7,7 +7,10 @@ import { runSchedules, type Finding } from './pool.ts';
 /** As many as the budget allows, but some at least on a machine that is busy. `npm run sim -- --schedules N` runs any number with other seeds. */
 const SCHEDULES_MAX = Number(process.env['MILLRACE_SCHEDULES'] ?? 20_000);
 const SCHEDULES_MIN = Math.min(SCHEDULES_MAX, 1_000);
-const BUDGET_MS = 240_000;
+const BUDGET_MS = 200_000;
+/** Fewer where processes send at the end of a turn: only the order in which they send is another. */
+const TURNS_MAX = Math.ceil(SCHEDULES_MAX / 5);
+const TURNS_BUDGET_MS = 40_000;
 const FIRST_SEED = 1;
 /** Seeds that found a defect, with the simulator as it was then; each comes with what it found. */
 const REGRESSIONS = [
@@ -60,4 +63,10 @@ test(`up to ${SCHEDULES_MAX} schedules with faults break no promise and drain`, 
   // The schedules do what they are there for: each fault, and each answer of the protocol, again and again.
   const seldom = [...Object.keys(FAULTS).map((name) => `fault: ${name}`), ...BRANCHES].filter((name) => (report.counts[name] ?? 0) < report.schedules / 500);
   expect(seldom).toEqual([]);
+}, 900_000);
+
+test(`up to ${TURNS_MAX} in which processes send at the end of a turn break none either`, async () => {
+  await using simulator = await bundle();
+  const { finding } = await runSchedules({ file: simulator.file, firstSeed: FIRST_SEED, schedules: TURNS_MAX, schedulesMin: Math.min(TURNS_MAX, 200), budgetMs: TURNS_BUDGET_MS, turns: true });
+  expect(finding && `${told(finding)} --turns`).toBeUndefined();
 }, 900_000);

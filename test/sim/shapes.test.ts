@@ -44,6 +44,12 @@ test.each(SHAPES)(`up to ${SCHEDULES_MAX} schedules of %s with faults break no p
   for (const seed of FOUND[shape] ?? []) expect((await runSchedules({ file: simulator.file, firstSeed: seed, schedules: 1, threads: 1 })).finding).toBeUndefined();
 }, 900_000);
 
+test.each(SHAPES)('nor do those of %s in which processes send at the end of a turn', async (shape) => {
+  await using simulator = await bundle(undefined, entryOf(shape));
+  const { finding } = await runSchedules({ file: simulator.file, firstSeed: FIRST_SEED, schedules: SCHEDULES_MIN, threads: THREADS, turns: true });
+  expect(finding && `${finding.message}\nreplay it with: ${replayOf(shape, finding.seed)} --turns`).toBeUndefined();
+}, 900_000);
+
 test(`each of ${SHAPE_MUTANTS.length} planted bugs of the shapes is found within ${HUNT_SCHEDULES} schedules`, async () => {
   const survivors: string[] = [];
   await huntShapes(SHAPE_MUTANTS, { threads: THREADS, schedules: HUNT_SCHEDULES }, ({ name }, finding) => void (finding === undefined && survivors.push(name)));

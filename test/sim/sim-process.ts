@@ -5,14 +5,17 @@ import type { Scheduler } from './scheduler.ts';
 export class SimProcess {
   readonly name: string;
   alive = true;
+  readonly clock: Clock;
   readonly #scheduler: Scheduler;
   #frozen = false;
   readonly #held: (() => void)[] = [];
   #clockOffsetMs = 0;
 
-  constructor(name: string, scheduler: Scheduler) {
+  /** `turns`: its event loop has turns, at whose end it sends (`src/engine/rounds.ts`). */
+  constructor(name: string, scheduler: Scheduler, turns = false) {
     this.name = name;
     this.#scheduler = scheduler;
+    this.clock = turns ? { ...this.#clock, turnEnd: (task) => queueMicrotask(() => process.nextTick(() => this.deliver(task))) } : this.#clock;
   }
 
   /** Runs a callback of the process: not at all once it is dead, and later while it is suspended. */
@@ -40,7 +43,7 @@ export class SimProcess {
     this.#clockOffsetMs += ms;
   }
 
-  readonly clock: Clock = {
+  readonly #clock: Clock = {
     now: () => 1_700_000_000_000 + this.#scheduler.nowMs + this.#clockOffsetMs,
     monotonic: () => this.#scheduler.nowMs,
     // In whole milliseconds, as real timers: a difference of two times can be too small to move the clock.

@@ -1,6 +1,7 @@
 /** Runs the schedules that it is sent, in a thread of its own. */
 import { inspect } from 'node:util';
 import { parentPort } from 'node:worker_threads';
+import type { Manner } from './base-world.ts';
 import { addReports, NO_REPORT, type Report } from './report.ts';
 import { simulate, type Broken } from './world.ts';
 
@@ -8,8 +9,7 @@ import { simulate, type Broken } from './world.ts';
 export interface Task {
   readonly from: number;
   readonly to: number;
-  /** How much to tell of what happened before a promise was broken. */
-  readonly linesMax: number;
+  readonly manner: Manner;
   /** Runs only schedules of this theme; '' for all. */
   readonly theme: string;
 }
@@ -23,14 +23,14 @@ const tell = (answer: Answer): void => parentPort?.postMessage(answer);
 
 async function run(task: Task): Promise<Answer> {
   // Every refusal is an error, and of most of them nobody looks at the stack.
-  Error.stackTraceLimit = task.linesMax === 0 ? 0 : 20;
+  Error.stackTraceLimit = task.manner.linesMax === 0 ? 0 : 20;
   let report = NO_REPORT;
   for (let seed = task.from; seed < task.to; seed++) {
     try {
-      report = addReports(report, await simulate(seed, task.linesMax, task.theme));
+      report = addReports(report, await simulate(seed, task.manner, task.theme));
     } catch (error) {
       const { message, lines, cause } = error as Broken;
-      return { kind: 'found', seed, message, lines: task.linesMax === 0 ? [] : [...lines, inspect(cause)] };
+      return { kind: 'found', seed, message, lines: task.manner.linesMax === 0 ? [] : [...lines, inspect(cause)] };
     }
   }
   return { kind: 'done', report };

@@ -1,4 +1,4 @@
-import { BaseWorld } from './base-world.ts';
+import { BaseWorld, type Manner } from './base-world.ts';
 import { Client } from './client.ts';
 import { Ending, type Calm } from './ending.ts';
 import { Oracle } from './oracle/oracle.ts';
@@ -22,8 +22,8 @@ export class World extends BaseWorld<Client> implements Calm {
   /** Whose last write was not accepted. */
   readonly #refused = new Set<SimProcess>();
 
-  constructor(seed: number, linesMax = 0) {
-    super(seed, linesMax);
+  constructor(seed: number, manner: Manner) {
+    super(seed, manner);
     this.setup = this.#draw();
     this.theme = drawTheme(this.prng, this.setup.policy);
     const { lanes, maxEntries, onFull } = this.setup;
@@ -106,10 +106,10 @@ export class Broken extends Error {
  * Runs one schedule, between two tasks of the event loop: that is where promise callbacks can be run to their end. With
  * `theme` only if it has that one.
  */
-export function simulate(seed: number, linesMax = 0, theme = ''): Promise<Report> {
+export function simulate(seed: number, manner: Manner = { linesMax: 0, turns: false }, theme = ''): Promise<Report> {
   return new Promise((resolve, reject) => {
     setImmediate(() => {
-      const world = new World(seed, linesMax);
+      const world = new World(seed, manner);
       if (theme !== '' && world.theme.name !== theme) return resolve(NO_REPORT);
       try {
         resolve(world.run());

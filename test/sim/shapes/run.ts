@@ -5,6 +5,7 @@
  *   npm run sim:shapes -- --shape counters --seed S [--lines 80]                 that one; the last lines of what happened come with a finding
  *   npm run sim:shapes -- --mutants [--only TEXT]                                looks for each planted bug
  *
+ * `--turns` has processes send at the end of a turn of their event loop, as they do to a front over a connection.
  * `--threads N` leaves cores to others. Exits with 1 when a schedule broke a promise, and prints the command that replays
  * it; or when a planted bug survived.
  */
@@ -16,7 +17,7 @@ import { entryOf, replayOf, SHAPES, type ShapeName } from './entry.ts';
 import { huntShapes, SHAPE_MUTANTS } from './mutants.ts';
 
 const { values } = parseArgs({
-  options: { schedules: { type: 'string' }, seed: { type: 'string' }, shape: { type: 'string' }, lines: { type: 'string', default: '80' }, threads: { type: 'string' }, mutants: { type: 'boolean', default: false }, only: { type: 'string', default: '' } },
+  options: { schedules: { type: 'string' }, seed: { type: 'string' }, shape: { type: 'string' }, lines: { type: 'string', default: '80' }, threads: { type: 'string' }, mutants: { type: 'boolean', default: false }, turns: { type: 'boolean', default: false }, only: { type: 'string', default: '' } },
 });
 const threads = Number(values.threads ?? availableParallelism());
 const shapes = SHAPES.filter((shape) => values.shape === undefined || values.shape === shape);
@@ -30,17 +31,17 @@ else for (const shape of shapes) await run(shape);
 async function run(shape: ShapeName): Promise<void> {
   await using simulator = await bundle(undefined, entryOf(shape));
   const startedAt = performance.now();
-  const { report, finding } = await runSchedules({ file: simulator.file, firstSeed, schedules, threads });
+  const { report, finding } = await runSchedules({ file: simulator.file, firstSeed, schedules, threads, turns: values.turns });
   if (finding === undefined) {
     for (const [name, count] of Object.entries(report.counts).sort(([a], [b]) => (a < b ? -1 : 1))) console.log(`${String(count).padStart(12)} ${name}`);
     console.log(`${shape}: ${schedules} schedules from seed ${firstSeed}, ${((performance.now() - startedAt) / schedules).toFixed(1)} ms each; no violation`);
     return;
   }
   // Once more, with an eye on what happened.
-  const replay = await runSchedules({ file: simulator.file, firstSeed: finding.seed, schedules: 1, linesMax: Number(values.lines) });
+  const replay = await runSchedules({ file: simulator.file, firstSeed: finding.seed, schedules: 1, turns: values.turns, linesMax: Number(values.lines) });
   for (const line of replay.finding?.lines ?? []) console.error(line);
   console.error(`${shape}: ${finding.message}`);
-  console.error(`replay it with: ${replayOf(shape, finding.seed)}`);
+  console.error(`replay it with: ${replayOf(shape, finding.seed)}${values.turns ? ' --turns' : ''}`);
   process.exitCode = 1;
 }
 

@@ -1,4 +1,4 @@
-import { BaseWorld } from '../base-world.ts';
+import { BaseWorld, type Manner } from '../base-world.ts';
 import { FAULTS } from '../faults.ts';
 import { Oracle } from '../oracle/oracle.ts';
 import type { SimConnection } from '../sim-front.ts';
@@ -28,8 +28,8 @@ export class ShapeWorld<O extends ShapeOracle> extends BaseWorld<ShapeClient<O>>
   protected readonly processesMin = 2;
   readonly #cast: Cast<O>;
 
-  constructor(cast: Cast<O>, seed: number, linesMax: number) {
-    super(seed, linesMax);
+  constructor(cast: Cast<O>, seed: number, manner: Manner) {
+    super(seed, manner);
     this.#cast = cast;
     this.setup = this.#draw();
     this.plan = this.#drawPlan();
