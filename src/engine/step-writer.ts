@@ -135,6 +135,9 @@ export class StepWriter<A extends Asked> {
       return;
     }
     if (result.kind === 'accepted') this.#watermark.occupied(result, result.entries, result.bytes);
+    // Before the step ends: others that wait for that may send, and what comes behind this batch must not.
+    const isPutBack = result.kind === 'wait' || result.kind === 'full' || result.kind === 'unrecovered';
+    if (isPutBack) this.#putBack(batch);
     this.#inFlight--;
     this.#admission.end(admitted);
     switch (result.kind) {
@@ -145,7 +148,7 @@ export class StepWriter<A extends Asked> {
         this.#again(batch, result);
         break;
       case 'wait':
-        await this.#wait(batch, result);
+        await this.#wait(result);
         break;
       case 'stopped': {
         const error = new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} takes no writes: ${result.reason}.`, { cache: this.#context.settings.name, lane: this.#lane });
@@ -202,10 +205,14 @@ export class StepWriter<A extends Asked> {
       });
   }
 
-  async #wait(batch: readonly A[], { needing, ready }: Wait<A>): Promise<void> {
+  /** Before all that waits, and lets nothing go before what it waits for has come. */
+  #putBack(batch: readonly A[]): void {
     this.#held++;
-    this.#waits = true;
     this.#queue.unshift(...batch);
+  }
+
+  async #wait({ needing, ready }: Wait<A>): Promise<void> {
+    this.#waits = true;
     try {
       await ready;
     } catch (error) {
@@ -217,15 +224,15 @@ export class StepWriter<A extends Asked> {
     this.#held--;
   }
 
-  /** Puts a batch back, and lets nothing go before what it waits for has come. */
+  /** Waits for what a batch that was put back needs. */
   async #repeat(batch: readonly A[], why: 'full' | 'unrecovered'): Promise<void> {
     if (why === 'full' && this.#looked && batch.length === 1 && this.#context.settings.backpressure.onFull === 'reject') {
       const [asked] = batch as readonly [A];
+      this.#queue.shift();
+      this.#held--;
       asked.reject(this.#full(asked));
       return;
     }
-    this.#held++;
-    this.#queue.unshift(...batch);
     try {
       if (why === 'unrecovered') await this.#hooks.recover(this.#lane);
       else if (!this.#looked) await this.#hooks.refreshOccupancy();
