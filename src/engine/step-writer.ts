@@ -136,8 +136,7 @@ export class StepWriter<A extends Asked> {
     }
     if (result.kind === 'accepted') this.#watermark.occupied(result, result.entries, result.bytes);
     // Before the step ends: others that wait for that may send, and what comes behind this batch must not.
-    const isPutBack = result.kind === 'wait' || result.kind === 'full' || result.kind === 'unrecovered';
-    if (isPutBack) this.#putBack(batch);
+    if (result.kind === 'wait' || result.kind === 'full' || result.kind === 'unrecovered') this.#putBack(batch);
     this.#inFlight--;
     this.#admission.end(admitted);
     switch (result.kind) {
@@ -226,17 +225,13 @@ export class StepWriter<A extends Asked> {
 
   /** Waits for what a batch that was put back needs. */
   async #repeat(batch: readonly A[], why: 'full' | 'unrecovered'): Promise<void> {
-    if (why === 'full' && this.#looked && batch.length === 1 && this.#context.settings.backpressure.onFull === 'reject') {
-      const [asked] = batch as readonly [A];
-      this.#queue.shift();
-      this.#held--;
-      asked.reject(this.#full(asked));
-      return;
-    }
     try {
       if (why === 'unrecovered') await this.#hooks.recover(this.#lane);
       else if (!this.#looked) await this.#hooks.refreshOccupancy();
-      else if (batch.length === 1) await this.#hooks.waitForRoom();
+      else if (batch.length === 1) {
+        if (this.#context.settings.backpressure.onFull === 'reject') throw this.#full(batch[0] as A);
+        await this.#hooks.waitForRoom();
+      }
       if (why === 'full') {
         // In halves until what fits is in.
         if (this.#looked) this.#sizeMax = Math.max(1, Math.floor(batch.length / 2));

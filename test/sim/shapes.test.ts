@@ -49,7 +49,7 @@ test.each(SHAPES)(`up to ${SCHEDULES_MAX} schedules of %s with faults break no p
 test.each(SHAPES)('nor do those of %s in which processes send at the end of a turn', async (shape) => {
   await using simulator = await bundle(undefined, entryOf(shape));
   const { finding } = await runSchedules({ file: simulator.file, firstSeed: FIRST_SEED, schedules: SCHEDULES_MIN, threads: THREADS, turns: true });
-  expect(finding && `${finding.message}\nreplay it with: ${replayOf(shape, finding.seed)} --turns`).toBeUndefined();
+  expect(finding && `${finding.message}\nreplay it with: ${replayOf(shape, finding.seed, true)}`).toBeUndefined();
   for (const seed of FOUND_WITH_TURNS[shape] ?? []) expect((await runSchedules({ file: simulator.file, firstSeed: seed, schedules: 1, threads: 1, turns: true })).finding).toBeUndefined();
 }, 900_000);
 

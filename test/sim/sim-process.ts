@@ -5,7 +5,6 @@ import type { Scheduler } from './scheduler.ts';
 export class SimProcess {
   readonly name: string;
   alive = true;
-  readonly clock: Clock;
   readonly #scheduler: Scheduler;
   #frozen = false;
   readonly #held: (() => void)[] = [];
@@ -15,7 +14,7 @@ export class SimProcess {
   constructor(name: string, scheduler: Scheduler, turns = false) {
     this.name = name;
     this.#scheduler = scheduler;
-    this.clock = turns ? { ...this.#clock, turnEnd: (task) => queueMicrotask(() => process.nextTick(() => this.deliver(task))) } : this.#clock;
+    if (turns) this.clock.turnEnd = (task) => queueMicrotask(() => process.nextTick(() => this.deliver(task)));
   }
 
   /** Runs a callback of the process: not at all once it is dead, and later while it is suspended. */
@@ -43,7 +42,7 @@ export class SimProcess {
     this.#clockOffsetMs += ms;
   }
 
-  readonly #clock: Clock = {
+  readonly clock: Clock = {
     now: () => 1_700_000_000_000 + this.#scheduler.nowMs + this.#clockOffsetMs,
     monotonic: () => this.#scheduler.nowMs,
     // In whole milliseconds, as real timers: a difference of two times can be too small to move the clock.

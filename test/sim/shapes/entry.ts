@@ -7,4 +7,4 @@ export const SHAPES = Object.keys(ENTRIES) as readonly ShapeName[];
 export const entryOf = (shape: ShapeName): string => ENTRIES[shape];
 
 /** The command that runs a schedule again. */
-export const replayOf = (shape: ShapeName, seed: number): string => `npm run sim:shapes -- --shape ${shape} --seed ${seed}`;
+export const replayOf = (shape: ShapeName, seed: number, turns = false): string => `npm run sim:shapes -- --shape ${shape} --seed ${seed}${turns ? ' --turns' : ''}`;

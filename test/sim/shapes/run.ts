@@ -41,7 +41,7 @@ async function run(shape: ShapeName): Promise<void> {
   const replay = await runSchedules({ file: simulator.file, firstSeed: finding.seed, schedules: 1, turns: values.turns, linesMax: Number(values.lines) });
   for (const line of replay.finding?.lines ?? []) console.error(line);
   console.error(`${shape}: ${finding.message}`);
-  console.error(`replay it with: ${replayOf(shape, finding.seed)}${values.turns ? ' --turns' : ''}`);
+  console.error(`replay it with: ${replayOf(shape, finding.seed, values.turns)}`);
   process.exitCode = 1;
 }
 
