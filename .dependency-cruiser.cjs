@@ -2,7 +2,13 @@
 const common = '^src/(errors|events)[.]ts$';
 const facade = '^src/(options/)?[^/]+[.]ts$';
 const entryPoints = '^src/(index|(fronts/(redis|lmdb|memory)|stores/postgres|testing)/index)[.]ts$';
-const drivers = { redis: 'fronts/redis', ioredis: 'fronts/redis', lmdb: 'fronts/lmdb', pg: 'stores/postgres', '@electric-sql/pglite': 'stores/postgres' };
+const drivers = {
+  redis: 'fronts/redis',
+  ioredis: 'fronts/redis',
+  lmdb: 'fronts/lmdb',
+  pg: 'stores/postgres',
+  '@electric-sql/pglite': 'stores/postgres',
+};
 
 /** `from` may import these parts of src, and nothing else of it. */
 const mayImport = (name, from, ...allowed) => ({
@@ -19,9 +25,21 @@ const layers = [
   mayImport('engine', '^src/engine/', '^src/(core|ports|engine)/', common),
   mayImport('observe', '^src/observe/', '^src/(core|ports|observe)/', common),
   mayImport('front', '^src/fronts/([^/]+)/', '^src/(core|ports)/', '^src/fronts/$1/', '^src/fronts/embedded/', common),
-  mayImport('shared-front', '^src/fronts/(embedded/|[^/]+[.]ts$)', '^src/(core|ports|fronts/embedded)/', '^src/fronts/[^/]+[.]ts$', common),
+  mayImport(
+    'shared-front',
+    '^src/fronts/(embedded/|[^/]+[.]ts$)',
+    '^src/(core|ports|fronts/embedded)/',
+    '^src/fronts/[^/]+[.]ts$',
+    common,
+  ),
   mayImport('store', '^src/stores/([^/]+)', '^src/(core|ports)/', '^src/stores/$1', common),
-  mayImport('facade', '^src/(options/|(?!errors|events|index)[^/]+[.]ts$)', '^src/(core|ports|engine|observe|options)/', '^src/(?!index)[^/]+[.]ts$', '^src/stores/custom'),
+  mayImport(
+    'facade',
+    '^src/(options/|(?!errors|events|index)[^/]+[.]ts$)',
+    '^src/(core|ports|engine|observe|options)/',
+    '^src/(?!index)[^/]+[.]ts$',
+    '^src/stores/custom',
+  ),
   mayImport('index', '^src/index[.]ts$', '^src/(core|ports|engine|observe)/', facade, '^src/stores/custom'),
   mayImport('cli', '^src/cli/', '^src/(cli|dashboard)/', facade, entryPoints),
   mayImport('dashboard', '^src/dashboard/', '^src/dashboard/', facade, entryPoints),
@@ -57,12 +75,21 @@ module.exports = {
       to: { dependencyTypes: ['core', 'npm', 'npm-dev', 'npm-peer'] },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'src-without-tests', severity: 'error', from: { path: '^src/' }, to: { path: '^(test|bench|examples|scripts)/' } },
+    {
+      name: 'src-without-tests',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|bench|examples|scripts)/' },
+    },
     {
       name: 'src-without-dev-dependencies',
       severity: 'error',
       from: { path: '^src/' },
-      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['npm-peer', 'type-only'], pathNot: '(^|/)node_modules/@types/' },
+      to: {
+        dependencyTypes: ['npm-dev'],
+        dependencyTypesNot: ['npm-peer', 'type-only'],
+        pathNot: '(^|/)node_modules/@types/',
+      },
     },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
@@ -71,6 +98,9 @@ module.exports = {
     tsConfig: { fileName: 'tsconfig.json' },
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '^dist/' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
   },
 };

@@ -23,7 +23,11 @@ export default defineConfig({
   test: {
     globalSetup: 'test/servers/global-setup.ts',
     // The unit tests and the first schedules of the simulator reach every branch of these, with seeds that never change.
-    coverage: { include: ['src/core/**/*.ts', 'src/engine/**/*.ts'], reporter: 'text', thresholds: { perFile: true, branches: 100 } },
+    coverage: {
+      include: ['src/core/**/*.ts', 'src/engine/**/*.ts'],
+      reporter: 'text',
+      thresholds: { perFile: true, branches: 100 },
+    },
     projects: Object.entries(suites).map(([name, { testTimeoutMs, servers }]) => ({
       plugins: [textFiles()],
       test: {

@@ -24,7 +24,7 @@ import { reads } from './cases/reads.ts';
 import { redisMemory } from './cases/redis-memory.ts';
 import { lanes, sizes, workers } from './cases/tables.ts';
 import { writeThrough } from './cases/write-through.ts';
-import { print, progress, type CaseReport } from './suite/report.ts';
+import { type CaseReport, print, progress } from './suite/report.ts';
 import { startServers } from './suite/servers.ts';
 import { openStage, type Stage } from './suite/stage.ts';
 
@@ -51,7 +51,12 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<CaseReport>>> = {
 };
 
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, rounds: { type: 'string' }, json: { type: 'boolean', default: false } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
 });
 const names = values.only?.split(',') ?? Object.keys(CASES);
 for (const name of names) {
@@ -62,7 +67,12 @@ for (const name of names) {
 const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
 progress('starting Redis and PostgreSQL');
 const servers = await startServers();
-const stage = await openStage({ quick: values.quick, rounds, redisUrl: servers.redisUrl, postgresUrl: servers.postgresUrl });
+const stage = await openStage({
+  quick: values.quick,
+  rounds,
+  redisUrl: servers.redisUrl,
+  postgresUrl: servers.postgresUrl,
+});
 const reports: (CaseReport & { readonly seconds: number })[] = [];
 try {
   for (const name of names) {
@@ -72,13 +82,22 @@ try {
     progress('');
     if (!values.json) console.log(print(report));
   }
-  const result = { command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(), date: new Date().toISOString(), versions: await versions(), rounds, cases: reports };
+  const result = {
+    command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(),
+    date: new Date().toISOString(),
+    versions: await versions(),
+    rounds,
+    cases: reports,
+  };
   if (values.json) console.log(JSON.stringify(result, undefined, 2));
   const folder = new URL('./results/', import.meta.url);
   await mkdir(folder, { recursive: true });
   const file = values.only !== undefined ? 'part' : values.quick ? 'quick' : 'full';
   await writeFile(new URL(`${file}.json`, folder), `${JSON.stringify(result, undefined, 1)}\n`);
-  if (!values.json) console.log(`${reports.flatMap(({ verdicts }) => verdicts).filter(({ met }) => met).length} of ${reports.flatMap(({ verdicts }) => verdicts).length} targets met; everything that was measured is in bench/results/${file}.json`);
+  if (!values.json)
+    console.log(
+      `${reports.flatMap(({ verdicts }) => verdicts).filter(({ met }) => met).length} of ${reports.flatMap(({ verdicts }) => verdicts).length} targets met; everything that was measured is in bench/results/${file}.json`,
+    );
 } finally {
   await stage.close();
   await servers.stop();

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createLeaderboard, type Leaderboard } from 'millrace';
 import { postgresLeaderboard } from 'millrace/postgres';
-import { runExample, serverFlags, type Parts } from './parts.ts';
+import { type Parts, runExample, serverFlags } from './parts.ts';
 
 const PLAYERS = 20_000;
 /** The names have other letters too: ties are in the order of their bytes. */
@@ -56,10 +56,16 @@ async function watch(board: Leaderboard, signal: AbortSignal): Promise<number> {
   let looks = 0;
   while (!signal.aborted) {
     const top = await board.top(100);
-    assert.deepEqual(top.map(({ rank }) => rank), top.map((_, at) => at + 1));
+    assert.deepEqual(
+      top.map(({ rank }) => rank),
+      top.map((_, at) => at + 1),
+    );
     for (const [at, row] of top.entries()) assert.ok(at === 0 || isBefore(top[at - 1] as typeof row, row));
     const around = await board.around(anyPlayer(), 5);
-    for (const [at, row] of around.entries()) assert.ok(at === 0 || (isBefore(around[at - 1] as typeof row, row) && row.rank === (around[at - 1]?.rank ?? 0) + 1));
+    for (const [at, row] of around.entries())
+      assert.ok(
+        at === 0 || (isBefore(around[at - 1] as typeof row, row) && row.rank === (around[at - 1]?.rank ?? 0) + 1),
+      );
     looks++;
     await sleep(LOOK_EVERY_MS);
   }
@@ -89,7 +95,9 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
 
   // Last season's points are in the table already: the board is loaded from it.
   const ledger: Ledger = new Map(Array.from({ length: PLAYERS / 2 }, (_, n) => [playerOf(2 * n), 10 * (n % 50)]));
-  await sql(`insert into ${name} select key, value::bigint, now() from json_each_text($1)`, [JSON.stringify(Object.fromEntries(ledger))]);
+  await sql(`insert into ${name} select key, value::bigint, now() from json_each_text($1)`, [
+    JSON.stringify(Object.fromEntries(ledger)),
+  ]);
   const board = open();
   await board.ready();
 
@@ -101,7 +109,9 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   over.abort();
   const looks = await watching;
   const { stored, coalesced, statements } = await board.stats();
-  console.log(`${updates} scores of ${ledger.size} players in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}, ${Math.round((updates / tookMs) * 1_000)} a second, looked at ${looks} times;`);
+  console.log(
+    `${updates} scores of ${ledger.size} players in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}, ${Math.round((updates / tookMs) * 1_000)} a second, looked at ${looks} times;`,
+  );
   console.log(`rows written so far ${stored} in ${statements} statements, scores replaced by a later one ${coalesced}`);
   const report = await board.close();
   assert.equal(report.remaining, 0);
@@ -114,11 +124,22 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   const ranked = `select player as member, points::int as score, (row_number() over (order by points desc, player collate "C"))::int as rank from ${name}`;
   const again = open();
   assert.deepEqual(await again.top(100), await sql(`${ranked} order by rank limit 100`));
-  const players = Array.from({ length: 200 }, (_, at) => playerOf((at * 7_919) % PLAYERS)).filter((player) => ledger.has(player));
-  const ranks = new Map((await sql(`select member, rank from (${ranked}) ranked where member = any (select json_array_elements_text($1))`, [JSON.stringify(players)])).map((row) => [row['member'], row['rank']]));
+  const players = Array.from({ length: 200 }, (_, at) => playerOf((at * 7_919) % PLAYERS)).filter((player) =>
+    ledger.has(player),
+  );
+  const ranks = new Map(
+    (
+      await sql(
+        `select member, rank from (${ranked}) ranked where member = any (select json_array_elements_text($1))`,
+        [JSON.stringify(players)],
+      )
+    ).map((row) => [row['member'], row['rank']]),
+  );
   for (const player of players) assert.equal(await again.rank(player), ranks.get(player), `the rank of ${player}`);
   const [ties] = await sql(`select (count(*) - count(distinct points))::int as n from ${name}`);
-  console.log(`verified: ${rows.length} rows with every point; the best 100 and ${players.length} ranks as SQL has them, with ${ties?.['n']} ties`);
+  console.log(
+    `verified: ${rows.length} rows with every point; the best 100 and ${players.length} ranks as SQL has them, with ${ties?.['n']} ties`,
+  );
   await again.close();
 }
 

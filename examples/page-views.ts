@@ -9,9 +9,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { createCounters, type Counters } from 'millrace';
+import { type Counters, createCounters } from 'millrace';
 import { postgresCounters } from 'millrace/postgres';
-import { runExample, serverFlags, type Parts } from './parts.ts';
+import { type Parts, runExample, serverFlags } from './parts.ts';
 
 const PAGES = Array.from({ length: 200 }, (_, at) => `/page-${at}`);
 const VIEWS_PER_MINUTE = 10_000;
@@ -20,7 +20,11 @@ const MINUTES_PER_FLUSH = 5;
 const REQUESTS = 256;
 
 const { values: flags } = parseArgs({
-  options: { ...serverFlags, minutes: { type: 'string', default: '30' }, 'minute-ms': { type: 'string', default: '500' } },
+  options: {
+    ...serverFlags,
+    minutes: { type: 'string', default: '30' },
+    'minute-ms': { type: 'string', default: '500' },
+  },
 });
 const minutes = Number(flags.minutes);
 const minuteMs = Number(flags['minute-ms']);
@@ -77,27 +81,40 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
     await serveMinute(views, ledger);
     busyMs += performance.now() - began;
     // Totals are what is stored and what is not, so a flush that goes on meanwhile does not show.
-    assert.deepEqual(await views.getMany([...ledger.keys()]), new Map([...ledger].map(([page, entry]) => [page, entry.views])));
+    assert.deepEqual(
+      await views.getMany([...ledger.keys()]),
+      new Map([...ledger].map(([page, entry]) => [page, entry.views])),
+    );
     await sleep(Math.max(0, start + minute * minuteMs - performance.now()));
   }
   const tookMs = performance.now() - start;
   const increments = minutes * VIEWS_PER_MINUTE;
-  console.log(`${increments} views of ${ledger.size} pages in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}; ${Math.round((increments / busyMs) * 1_000)} a second while busy`);
+  console.log(
+    `${increments} views of ${ledger.size} pages in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}; ${Math.round((increments / busyMs) * 1_000)} a second while busy`,
+  );
 
   const report = await views.close();
   assert.equal(report.remaining, 0);
 
   // Every view is in the table once, and everybody was shown a total of their own: 1, 2, 3, and so on, for each page.
   const rows = await sql(`select page_url, view_count::int as views, row_writes from ${name}`);
-  assert.deepEqual(new Map(rows.map((row) => [row['page_url'], row['views']])), new Map([...ledger].map(([page, entry]) => [page, entry.views])));
-  const [sums] = await sql(`select sum(view_count)::int as views, sum(row_writes)::int as writes, max(row_writes) as most from ${name}`);
+  assert.deepEqual(
+    new Map(rows.map((row) => [row['page_url'], row['views']])),
+    new Map([...ledger].map(([page, entry]) => [page, entry.views])),
+  );
+  const [sums] = await sql(
+    `select sum(view_count)::int as views, sum(row_writes)::int as writes, max(row_writes) as most from ${name}`,
+  );
   assert.equal(sums?.['views'], increments);
-  for (const [page, entry] of ledger) assert.equal(entry.shown, (entry.views * (entry.views + 1)) / 2, `the totals of ${page}`);
+  for (const [page, entry] of ledger)
+    assert.equal(entry.shown, (entry.views * (entry.views + 1)) / 2, `the totals of ${page}`);
 
   // However often a page is viewed, its row is written once for each flush; the last flush is that of the end.
   const most = Math.ceil(tookMs / (MINUTES_PER_FLUSH * minuteMs)) + 1;
   assert.ok(Number(sums?.['most']) <= most, `a row was written ${sums?.['most']} times where ${most} flushes were due`);
-  console.log(`verified: ${sums?.['views']} views in ${rows.length} rows, stored with ${sums?.['writes']} row writes, at most ${sums?.['most']} of one row`);
+  console.log(
+    `verified: ${sums?.['views']} views in ${rows.length} rows, stored with ${sums?.['writes']} row writes, at most ${sums?.['most']} of one row`,
+  );
 }
 
 await runExample('page_views', flags, play);

@@ -27,13 +27,19 @@ export interface Parts {
 }
 
 /** Runs an example and cleans up behind it; exit code 1 when it fails. */
-export async function runExample(example: string, servers: Servers, play: (parts: Parts) => Promise<void>): Promise<void> {
+export async function runExample(
+  example: string,
+  servers: Servers,
+  play: (parts: Parts) => Promise<void>,
+): Promise<void> {
   const name = `${example}_${randomBytes(4).toString('hex')}`;
   const tasks: (() => Promise<unknown>)[] = [];
   const atEnd: Parts['atEnd'] = (task) => void tasks.unshift(task);
   try {
-    const front = servers.redis === undefined ? await openLmdb(name, atEnd) : await openRedis(servers.redis, name, atEnd);
-    const { pool, sql } = servers.postgres === undefined ? await openPGlite(atEnd) : await openPostgres(servers.postgres, name, atEnd);
+    const front =
+      servers.redis === undefined ? await openLmdb(name, atEnd) : await openRedis(servers.redis, name, atEnd);
+    const { pool, sql } =
+      servers.postgres === undefined ? await openPGlite(atEnd) : await openPostgres(servers.postgres, name, atEnd);
     const kinds = `${servers.redis === undefined ? 'LMDB' : 'Redis'} and ${servers.postgres === undefined ? 'PGlite' : 'PostgreSQL'}`;
     await play({ name, front, pool, sql, kinds, atEnd });
   } catch (error) {
@@ -57,7 +63,8 @@ async function openRedis(url: string, name: string, atEnd: Parts['atEnd']): Prom
   atEnd(async () => {
     // The prefix stands within the braces of the hash tag.
     const client = await createClient({ url }).connect();
-    for await (const keys of client.scanIterator({ MATCH: `{${prefix}*`, COUNT: 1_000 })) if (keys.length > 0) await client.unlink(keys);
+    for await (const keys of client.scanIterator({ MATCH: `{${prefix}*`, COUNT: 1_000 }))
+      if (keys.length > 0) await client.unlink(keys);
     await client.close();
   });
   return redisFront({ client: createClient({ url }), prefix });

@@ -8,9 +8,9 @@
  */
 import assert from 'node:assert/strict';
 import { parseArgs } from 'node:util';
-import { createCache, isMillraceError, type Cache } from 'millrace';
+import { type Cache, createCache, isMillraceError } from 'millrace';
 import { postgresStore } from 'millrace/postgres';
-import { runExample, serverFlags, type Parts } from './parts.ts';
+import { type Parts, runExample, serverFlags } from './parts.ts';
 
 const ACCOUNTS = 1_000;
 const OPENING_CENTS = 100_000;
@@ -41,10 +41,20 @@ const anyAccount = (): number => 1 + Math.floor(ACCOUNTS * Math.random());
 function newPayment(n: number): Payment {
   const payer = anyAccount();
   const payee = 1 + ((payer + Math.floor((ACCOUNTS - 1) * Math.random())) % ACCOUNTS);
-  return { payer, payee, cents: n % OVERDRAFT_EVERY === OVERDRAFT_EVERY / 2 ? ACCOUNTS * OPENING_CENTS + 1 : 1 + Math.floor(100 * Math.random()) };
+  return {
+    payer,
+    payee,
+    cents:
+      n % OVERDRAFT_EVERY === OVERDRAFT_EVERY / 2 ? ACCOUNTS * OPENING_CENTS + 1 : 1 + Math.floor(100 * Math.random()),
+  };
 }
 
-async function pay(payments: Cache<Payment>, id: string, payment: Payment, { acknowledged, refused }: Outcome): Promise<void> {
+async function pay(
+  payments: Cache<Payment>,
+  id: string,
+  payment: Payment,
+  { acknowledged, refused }: Outcome,
+): Promise<void> {
   try {
     await payments.set(id, payment);
     acknowledged.set(id, payment);
@@ -57,8 +67,12 @@ async function pay(payments: Cache<Payment>, id: string, payment: Payment, { ack
 
 async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<void> {
   const accounts = `${name}_accounts`;
-  await sql(`create table ${name} (id text primary key, payer integer not null, payee integer not null, cents bigint not null)`);
-  await sql(`create table ${accounts} (id integer primary key, cents bigint not null constraint covered check (cents >= 0))`);
+  await sql(
+    `create table ${name} (id text primary key, payer integer not null, payee integer not null, cents bigint not null)`,
+  );
+  await sql(
+    `create table ${accounts} (id integer primary key, cents bigint not null constraint covered check (cents >= 0))`,
+  );
   atEnd(() => sql(`drop table ${accounts}`));
   await sql(`insert into ${accounts} select i, ${OPENING_CENTS} from generate_series(1, ${ACCOUNTS}) i`);
   // The money moves in the transaction of the payment's row. Accounts are locked in their order, so that no two
@@ -72,7 +86,9 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
       return null;
     end $$`);
   atEnd(() => sql(`drop function ${name}_book() cascade`));
-  await sql(`create trigger book after insert on ${name} referencing new table as paid for each statement execute function ${name}_book()`);
+  await sql(
+    `create trigger book after insert on ${name} referencing new table as paid for each statement execute function ${name}_book()`,
+  );
 
   const payments = createCache<Payment>({
     name,
@@ -92,14 +108,18 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
         const n = next++;
         const id = `payment-${n}`;
         const payment = newPayment(n);
-        await Promise.all(Array.from({ length: n % REPEAT_EVERY === 0 ? 2 : 1 }, () => pay(payments, id, payment, outcome)));
+        await Promise.all(
+          Array.from({ length: n % REPEAT_EVERY === 0 ? 2 : 1 }, () => pay(payments, id, payment, outcome)),
+        );
         if (outcome.acknowledged.has(id) && n % REPEAT_EVERY === 1) assert.deepEqual(await payments.get(id), payment);
       }
     }),
   );
   const tookMs = performance.now() - start;
   const { acknowledged, refused } = outcome;
-  console.log(`${total} payments of ${ACCOUNTS} accounts in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}, ${Math.round((total / tookMs) * 1_000)} a second; ${refused.size} could not be paid`);
+  console.log(
+    `${total} payments of ${ACCOUNTS} accounts in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}, ${Math.round((total / tookMs) * 1_000)} a second; ${refused.size} could not be paid`,
+  );
   assert.equal(acknowledged.size + refused.size, total);
 
   // The database has every payment that was acknowledged, and no other.
@@ -127,7 +147,9 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   const [sum] = await sql(`select sum(cents)::bigint::text as cents from ${accounts}`);
   assert.equal(Number(sum?.['cents']), ACCOUNTS * OPENING_CENTS);
   await payments.close();
-  console.log(`verified: ${rows.length} payments in the database and in the front, ${Number(sum?.['cents']) / 100} in ${booked.length} accounts, as at the beginning`);
+  console.log(
+    `verified: ${rows.length} payments in the database and in the front, ${Number(sum?.['cents']) / 100} in ${booked.length} accounts, as at the beginning`,
+  );
 }
 
 await runExample('payments', flags, play);

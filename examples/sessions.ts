@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createCache } from 'millrace';
 import { postgresStore } from 'millrace/postgres';
-import { runExample, serverFlags, type Parts } from './parts.ts';
+import { type Parts, runExample, serverFlags } from './parts.ts';
 
 interface Session {
   readonly userId: string;
@@ -38,13 +38,21 @@ async function shop({ name, front, pool, sql, atEnd }: Parts): Promise<void> {
   const sessions = createCache<Session>({
     name,
     front,
-    store: postgresStore({ pool, table: name, key: 'user_id', value: 'session_data', version: 'revision', touch: ['last_activity', 'updated_at'] }),
+    store: postgresStore({
+      pool,
+      table: name,
+      key: 'user_id',
+      value: 'session_data',
+      version: 'revision',
+      touch: ['last_activity', 'updated_at'],
+    }),
     ttl: TTL_MS,
     flush: { maxDelay: '200ms', batchSize: 100 },
   });
   atEnd(() => sessions.close());
   sessions.on('loss', ({ count }) => assert.fail(`${count} acknowledged writes are lost`));
-  const rows = async (condition = 'true'): Promise<number> => Number((await sql(`select count(*)::int as n from ${name} where ${condition}`))[0]?.['n']);
+  const rows = async (condition = 'true'): Promise<number> =>
+    Number((await sql(`select count(*)::int as n from ${name} where ${condition}`))[0]?.['n']);
 
   // Everybody clicks at the same time. A click reads the session that the click before it wrote, stored or not.
   const visitors = Array.from({ length: VISITORS }, (_, at) => `user-${at}`);
@@ -54,11 +62,17 @@ async function shop({ name, front, pool, sql, atEnd }: Parts): Promise<void> {
       for (let click = 1; click <= clicks; click++) {
         const before = (await sessions.get(userId)) ?? { userId, cart: [], pages: 0 };
         assert.equal(before.pages, click - 1, `${userId} reads what it wrote`);
-        await sessions.set(userId, { userId, cart: click % 5 === 0 ? [...before.cart, `sku-${click}`] : before.cart, pages: click });
+        await sessions.set(userId, {
+          userId,
+          cart: click % 5 === 0 ? [...before.cart, `sku-${click}`] : before.cart,
+          pages: click,
+        });
       }
     }),
   );
-  console.log(`${VISITORS * clicks} clicks, each a read and a write, acknowledged in ${(performance.now() - start).toFixed(0)} ms; the store has ${await rows()} rows`);
+  console.log(
+    `${VISITORS * clicks} clicks, each a read and a write, acknowledged in ${(performance.now() - start).toFixed(0)} ms; the store has ${await rows()} rows`,
+  );
 
   await sessions.flush();
   const { stored, coalesced, statements } = await sessions.stats();
@@ -66,7 +80,12 @@ async function shop({ name, front, pool, sql, atEnd }: Parts): Promise<void> {
 
   // A row per visitor with the last click. `touch` stamped it, `version` counted its writes, and there were few.
   assert.equal(await rows(), VISITORS);
-  assert.equal(await rows(`(session_data ->> 'pages')::int = ${clicks} and jsonb_array_length(session_data -> 'cart') = ${Math.floor(clicks / 5)}`), VISITORS);
+  assert.equal(
+    await rows(
+      `(session_data ->> 'pages')::int = ${clicks} and jsonb_array_length(session_data -> 'cart') = ${Math.floor(clicks / 5)}`,
+    ),
+    VISITORS,
+  );
   assert.equal(await rows(`last_activity > now() - interval '1 minute' and updated_at = last_activity`), VISITORS);
   const [written] = await sql(`select sum(revision)::int as writes from ${name}`);
   assert.equal(Number(written?.['writes']), stored);
@@ -97,7 +116,9 @@ async function shop({ name, front, pool, sql, atEnd }: Parts): Promise<void> {
 
   const report = await sessions.close();
   assert.equal(report.remaining, 0);
-  console.log(`verified: ${await rows()} rows, each with its visitor's last click; ${SIGN_OUTS} signed out for good; ${report.remaining} entries pending`);
+  console.log(
+    `verified: ${await rows()} rows, each with its visitor's last click; ${SIGN_OUTS} signed out for good; ${report.remaining} entries pending`,
+  );
 }
 
 await runExample('sessions', flags, shop);

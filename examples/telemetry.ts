@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createLog, type Log } from 'millrace';
 import { postgresLog } from 'millrace/postgres';
-import { runExample, serverFlags, type Parts } from './parts.ts';
+import { type Parts, runExample, serverFlags } from './parts.ts';
 
 /** Each reads its sensors in turn, and sends what was read since it sent last. */
 const GATEWAYS = 10;
@@ -38,7 +38,12 @@ async function runGateway(gateway: number, log: Log<Reading>, start: number): Pr
     const due = Math.min(readingsEach, Math.floor((performance.now() - start) * readingsEachPerMs));
     const readings = Array.from({ length: due - sent }, (_, at): Reading => {
       const turn = sent + at;
-      return { gateway, sensor: `sensor-${gateway}-${turn % SENSORS_EACH}`, n: Math.floor(turn / SENSORS_EACH), celsius: 20 + (turn % 7) / 4 };
+      return {
+        gateway,
+        sensor: `sensor-${gateway}-${turn % SENSORS_EACH}`,
+        n: Math.floor(turn / SENSORS_EACH),
+        celsius: 20 + (turn % 7) / 4,
+      };
     });
     await log.appendMany(readings);
     sent = due;
@@ -60,7 +65,13 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   const log = createLog<Reading>({
     name,
     front,
-    store: postgresLog({ pool, table: name, columns: ['gateway', 'sensor', 'n', 'celsius'], at: 'read_at', order: 'ordered' }),
+    store: postgresLog({
+      pool,
+      table: name,
+      columns: ['gateway', 'sensor', 'n', 'celsius'],
+      at: 'read_at',
+      order: 'ordered',
+    }),
     key: ({ gateway }) => `${gateway}`,
     flush: { maxDelay: '500ms', batchSize: 2_000 },
   });
@@ -76,22 +87,35 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   const report = await log.close();
   assert.equal(report.remaining, 0);
   const lateMs = performance.now() - start - tookMs;
-  console.log(`${readings} readings acknowledged in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}, ${Math.round((readings / tookMs) * 1_000)} a second;`);
+  console.log(
+    `${readings} readings acknowledged in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}, ${Math.round((readings / tookMs) * 1_000)} a second;`,
+  );
   console.log(`the last ${entries} of them stored ${lateMs.toFixed(0)} ms later`);
 
   // Each reading is there once, and none is missing.
-  const count = async (text: string): Promise<number> => Number((await sql(`select count(*)::int as n from ${text}`))[0]?.['n']);
+  const count = async (text: string): Promise<number> =>
+    Number((await sql(`select count(*)::int as n from ${text}`))[0]?.['n']);
   assert.equal(await count(name), readings);
   assert.equal(await count(`(select distinct sensor, n from ${name}) readings`), readings);
-  assert.equal(await count(`(select sensor from ${name} group by sensor having min(n) <> 0 or max(n) <> count(*) - 1) sensors`), 0);
+  assert.equal(
+    await count(`(select sensor from ${name} group by sensor having min(n) <> 0 or max(n) <> count(*) - 1) sensors`),
+    0,
+  );
 
   // In order: a gateway's readings are all in one lane, and were inserted in the order in which it sent them.
   const steps = `select ordered, lag(ordered) over sent as ordered_before, n, lag(n) over sent as n_before
     from ${name} window sent as (partition by gateway order by arrived)`;
   assert.equal(await count(`(${steps}) steps where ordered <= ordered_before or n < n_before`), 0);
   // When it was read and its place in the order were given at once, and are of one clock.
-  assert.equal(await count(`${name} where read_at <> timestamptz 'epoch' + (ordered / 1000000) * interval '1 second' + (ordered % 1000000) * interval '1 microsecond'`), 0);
-  console.log(`verified: ${readings} rows of ${await count(`(select distinct sensor from ${name}) sensors`)} sensors, each reading once and in its place, without a unique key`);
+  assert.equal(
+    await count(
+      `${name} where read_at <> timestamptz 'epoch' + (ordered / 1000000) * interval '1 second' + (ordered % 1000000) * interval '1 microsecond'`,
+    ),
+    0,
+  );
+  console.log(
+    `verified: ${readings} rows of ${await count(`(select distinct sensor from ${name}) sensors`)} sensors, each reading once and in its place, without a unique key`,
+  );
 }
 
 await runExample('telemetry', flags, play);

@@ -7,7 +7,7 @@ import type { Receipt } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
 import { LifeCycle } from './life-cycle.ts';
 import type { Inspection } from './observe/inspect.ts';
-import { parseCacheOptions, type CacheOptions, type ParsedOptions, type WriteOptions } from './options/cache.ts';
+import { type CacheOptions, type ParsedOptions, parseCacheOptions, type WriteOptions } from './options/cache.ts';
 import { refuseAck } from './options/settings.ts';
 
 /** Passed by reference: a write with these needs no look at its options. */
@@ -22,7 +22,11 @@ const DEFAULTS: WriteOptions = Object.freeze({});
 export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   /** @internal Use {@link createCache}. */
   constructor(options: CacheOptions<V>) {
-    super(parseCacheOptions(options), () => parseCacheOptions({ ...options, flush: {} }), (json) => JSON.parse(json) as V);
+    super(
+      parseCacheOptions(options),
+      () => parseCacheOptions({ ...options, flush: {} }),
+      (json) => JSON.parse(json) as V,
+    );
   }
 
   /** The value, or undefined. A value that is pending is found like any other. */
@@ -54,7 +58,11 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
    * The value; where neither front nor store has one, what `load` returns, which is then written like by
    * {@link set}. One call of `load` per key at a time in this process. `undefined` from `load` is not written.
    */
-  async getOrLoad(key: string, load: (key: string) => V | undefined | Promise<V | undefined>, options: WriteOptions = DEFAULTS): Promise<V | undefined> {
+  async getOrLoad(
+    key: string,
+    load: (key: string) => V | undefined | Promise<V | undefined>,
+    options: WriteOptions = DEFAULTS,
+  ): Promise<V | undefined> {
     const found = await this.get(key);
     if (found !== undefined) return found;
     const joined = this.#loading.get(key);
@@ -67,7 +75,12 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   }
 
   /** `own` is the load as others join it. */
-  async #loadAndSet(key: string, load: (key: string) => V | undefined | Promise<V | undefined>, options: WriteOptions, own: () => Promise<V | undefined>): Promise<V | undefined> {
+  async #loadAndSet(
+    key: string,
+    load: (key: string) => V | undefined | Promise<V | undefined>,
+    options: WriteOptions,
+    own: () => Promise<V | undefined>,
+  ): Promise<V | undefined> {
     const value = await load(key);
     if (value === undefined) return undefined;
     const written = this.set(key, value, options);
@@ -101,7 +114,12 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
     }
   }
 
-  async #setValidated(schema: StandardSchemaV1<unknown, V>, key: string, value: V, options: WriteOptions): Promise<Receipt> {
+  async #setValidated(
+    schema: StandardSchemaV1<unknown, V>,
+    key: string,
+    value: V,
+    options: WriteOptions,
+  ): Promise<Receipt> {
     return this.#write(key, this.#encode(key, await validate(schema, value, this.name, key)), options);
   }
 
@@ -113,15 +131,23 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
       for (const [key] of list) this.checkKey(key);
       const { schema } = this.options;
       if (schema !== undefined) return this.#setManyValidated(schema, list, options);
-      return this.#writeMany(list.map(([key, value]) => [key, this.#encode(key, value)] as const), options);
+      return this.#writeMany(
+        list.map(([key, value]) => [key, this.#encode(key, value)] as const),
+        options,
+      );
     } catch (error) {
       return Promise.reject(error as Error);
     }
   }
 
-  async #setManyValidated(schema: StandardSchemaV1<unknown, V>, entries: readonly (readonly [key: string, value: V])[], options: WriteOptions): Promise<Receipt[]> {
+  async #setManyValidated(
+    schema: StandardSchemaV1<unknown, V>,
+    entries: readonly (readonly [key: string, value: V])[],
+    options: WriteOptions,
+  ): Promise<Receipt[]> {
     const encoded: [string, string][] = [];
-    for (const [key, value] of entries) encoded.push([key, this.#encode(key, await validate(schema, value, this.name, key))]);
+    for (const [key, value] of entries)
+      encoded.push([key, this.#encode(key, await validate(schema, value, this.name, key))]);
     return this.#writeMany(encoded, options);
   }
 
@@ -135,7 +161,10 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   async deleteMany(keys: Iterable<string>, options: WriteOptions = DEFAULTS): Promise<Receipt[]> {
     const list = [...keys];
     for (const key of list) this.checkKey(key);
-    return this.#writeMany(list.map((key) => [key, undefined] as const), options);
+    return this.#writeMany(
+      list.map((key) => [key, undefined] as const),
+      options,
+    );
   }
 
   /** Where a key's value is: in the front, pending, in flight, stored, refused; since when; and the last error. */
@@ -161,7 +190,11 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
     if (refusal !== undefined) throw new MillraceError('MILLRACE_ACK', refusal, { cache: this.name, key });
     const ttlMs = options.ttl === undefined ? undefined : parseDuration(options.ttl);
     if (options.ttl !== undefined && (ttlMs === undefined || ttlMs < 1)) {
-      throw new MillraceError('MILLRACE_OPTIONS', `ttl must be a positive duration such as '5m' or milliseconds, not ${String(options.ttl)}.`, { cache: this.name, key });
+      throw new MillraceError(
+        'MILLRACE_OPTIONS',
+        `ttl must be a positive duration such as '5m' or milliseconds, not ${String(options.ttl)}.`,
+        { cache: this.name, key },
+      );
     }
     if (options.signal?.aborted === true) throw aborted(true, options.signal.reason, this.name, key);
     const write = (engine: Engine): Promise<Receipt> => {
@@ -176,17 +209,28 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   #encode(key: string, value: V): string {
     const { settings } = this.options;
     const encoded = encodeJson(value);
-    if ('fault' in encoded) throw new MillraceError('MILLRACE_VALUE', `The value of key "${key}" cannot be kept as JSON: ${encoded.fault}.`, { cache: this.name, key });
+    if ('fault' in encoded)
+      throw new MillraceError('MILLRACE_VALUE', `The value of key "${key}" cannot be kept as JSON: ${encoded.fault}.`, {
+        cache: this.name,
+        key,
+      });
     const { json } = encoded;
     // A character is at most 3 bytes: only a text near the limit has to be measured.
     if (json.length * 3 > settings.maxValueBytes && Buffer.byteLength(json) > settings.maxValueBytes) {
-      throw new MillraceError('MILLRACE_VALUE', `The value of key "${key}" has ${Buffer.byteLength(json)} bytes as JSON; ${settings.maxValueBytes} are allowed (option maxValueBytes).`, { cache: this.name, key });
+      throw new MillraceError(
+        'MILLRACE_VALUE',
+        `The value of key "${key}" has ${Buffer.byteLength(json)} bytes as JSON; ${settings.maxValueBytes} are allowed (option maxValueBytes).`,
+        { cache: this.name, key },
+      );
     }
     return json;
   }
 
   /** All are checked before the first is written. */
-  #writeMany(entries: readonly (readonly [key: string, json: string | undefined])[], options: WriteOptions): Promise<Receipt[]> {
+  #writeMany(
+    entries: readonly (readonly [key: string, json: string | undefined])[],
+    options: WriteOptions,
+  ): Promise<Receipt[]> {
     const write = (engine: Engine): Promise<Receipt[]> => {
       for (const [key, json] of entries) this.#checkStorable(engine, key, json);
       return Promise.all(entries.map(([key, json]) => this.#write(key, json, options)));
@@ -197,11 +241,18 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   #checkStorable(engine: Engine, key: string, json: string | undefined): void {
     const { store } = engine.context;
     const keyRefusal = store.checkKey(key);
-    if (keyRefusal !== undefined) throw new MillraceError('MILLRACE_KEY', `The store cannot hold key "${key}": ${keyRefusal}.`, { cache: this.name, key });
+    if (keyRefusal !== undefined)
+      throw new MillraceError('MILLRACE_KEY', `The store cannot hold key "${key}": ${keyRefusal}.`, {
+        cache: this.name,
+        key,
+      });
     const refusal = json === undefined ? undefined : store.checkValue(json);
-    if (refusal !== undefined) throw new MillraceError('MILLRACE_VALUE', `The store cannot hold the value of key "${key}": ${refusal}.`, { cache: this.name, key });
+    if (refusal !== undefined)
+      throw new MillraceError('MILLRACE_VALUE', `The store cannot hold the value of key "${key}": ${refusal}.`, {
+        cache: this.name,
+        key,
+      });
   }
-
 }
 
 /** Makes a cache. Returns at once and does no I/O; throws MILLRACE_OPTIONS with every fault of the options. */
@@ -209,12 +260,22 @@ export function createCache<V = unknown>(options: CacheOptions<V>): Cache<V> {
   return new Cache<V>(options);
 }
 
-async function validate<V>(schema: StandardSchemaV1<unknown, V>, value: unknown, cache: string, key: string): Promise<V> {
+async function validate<V>(
+  schema: StandardSchemaV1<unknown, V>,
+  value: unknown,
+  cache: string,
+  key: string,
+): Promise<V> {
   const result = await schema['~standard'].validate(value);
   if (result.issues === undefined) return result.value;
   const issues = result.issues.slice(0, 5).map((issue) => {
-    const path = (issue.path ?? []).map((part) => (typeof part === 'object' ? String(part.key) : String(part))).join('.');
+    const path = (issue.path ?? [])
+      .map((part) => (typeof part === 'object' ? String(part.key) : String(part)))
+      .join('.');
     return path === '' ? issue.message : `${path}: ${issue.message}`;
   });
-  throw new MillraceError('MILLRACE_VALUE', `The schema refuses the value of key "${key}": ${issues.join('; ')}.`, { cache, key });
+  throw new MillraceError('MILLRACE_VALUE', `The schema refuses the value of key "${key}": ${issues.join('; ')}.`, {
+    cache,
+    key,
+  });
 }

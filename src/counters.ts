@@ -1,12 +1,17 @@
 import { fromScaled, toScaled } from './core/decimal.ts';
-import { parseCountersOptions, type CountersOptions, type IncrementOptions, type ParsedCounters } from './options/counters.ts';
 import { aborted, untilAborted } from './engine/abort.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Whole } from './engine/increments.ts';
-import { STORED_RECEIPT, type PendingReceipt, type Receipt } from './engine/receipt.ts';
+import { type PendingReceipt, type Receipt, STORED_RECEIPT } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
 import { LifeCycle } from './life-cycle.ts';
 import type { Inspection } from './observe/inspect.ts';
+import {
+  type CountersOptions,
+  type IncrementOptions,
+  type ParsedCounters,
+  parseCountersOptions,
+} from './options/counters.ts';
 import { refuseAck } from './options/settings.ts';
 
 interface Incremented {
@@ -27,7 +32,11 @@ const DEFAULTS: IncrementOptions = Object.freeze({});
 export class Counters<N extends number | bigint | string> extends LifeCycle<N, ParsedCounters> {
   /** @internal Use {@link createCounters}. */
   constructor(options: CountersOptions) {
-    super(parseCountersOptions(options), () => parseCountersOptions({ ...options, flush: {} }), (text) => this.#read(text));
+    super(
+      parseCountersOptions(options),
+      () => parseCountersOptions({ ...options, flush: {} }),
+      (text) => this.#read(text),
+    );
   }
 
   /**
@@ -37,10 +46,16 @@ export class Counters<N extends number | bigint | string> extends LifeCycle<N, P
    */
   increment(key: string, by: number | bigint | string = 1, options: IncrementOptions = DEFAULTS): Promise<N> {
     const { engine } = this;
-    if (engine === undefined || !this.#isPlain(options)) return this.#increment(key, by, true, options).then(({ total }) => this.#show(total as bigint));
+    if (engine === undefined || !this.#isPlain(options))
+      return this.#increment(key, by, true, options).then(({ total }) => this.#show(total as bigint));
     // On the way of most increments there is one promise, the front's answer.
     try {
-      return this.#writersFor(engine, key).increment(key, this.#scaled(key, by), this.options.settings.ack, this.#shown);
+      return this.#writersFor(engine, key).increment(
+        key,
+        this.#scaled(key, by),
+        this.options.settings.ack,
+        this.#shown,
+      );
     } catch (error) {
       return Promise.reject(error as Error);
     }
@@ -102,7 +117,12 @@ export class Counters<N extends number | bigint | string> extends LifeCycle<N, P
     return this.inspectKey(key);
   }
 
-  async #increment(key: string, by: number | bigint | string, isWanted: boolean, options: IncrementOptions): Promise<Incremented> {
+  async #increment(
+    key: string,
+    by: number | bigint | string,
+    isWanted: boolean,
+    options: IncrementOptions,
+  ): Promise<Incremented> {
     this.checkKey(key);
     const scaled = this.#scaled(key, by);
     const { settings, front } = this.options;
@@ -114,8 +134,13 @@ export class Counters<N extends number | bigint | string> extends LifeCycle<N, P
     this.refuseClosed();
     this.#checkStorable(engine, key);
     const writers = writersOf(engine);
-    const incremented: Promise<Incremented> = isWanted ? writers.increment(key, scaled, ack, (total, receipt) => ({ receipt, total })) : writers.add(key, scaled, ack).then((receipt) => ({ receipt, total: undefined }));
-    const done = options.signal === undefined ? await incremented : await untilAborted(incremented, options.signal, this.name, key);
+    const incremented: Promise<Incremented> = isWanted
+      ? writers.increment(key, scaled, ack, (total, receipt) => ({ receipt, total }))
+      : writers.add(key, scaled, ack).then((receipt) => ({ receipt, total: undefined }));
+    const done =
+      options.signal === undefined
+        ? await incremented
+        : await untilAborted(incremented, options.signal, this.name, key);
     if (ack === 'stored') await engine.untilStored(done.receipt, options.signal);
     return done;
   }
@@ -124,14 +149,28 @@ export class Counters<N extends number | bigint | string> extends LifeCycle<N, P
     const { scale, settings } = this.options;
     // No limit is below what a double holds exactly.
     if (scale === 0 && typeof by === 'number' && Number.isSafeInteger(by)) return by;
-    const scaled = typeof by === 'bigint' ? by * 10n ** BigInt(scale) : typeof by === 'number' || typeof by === 'string' ? toScaled(String(by), scale) : undefined;
+    const scaled =
+      typeof by === 'bigint'
+        ? by * 10n ** BigInt(scale)
+        : typeof by === 'number' || typeof by === 'string'
+          ? toScaled(String(by), scale)
+          : undefined;
     // A whole number that a double does not hold exactly is not what was meant.
     const isExact = typeof by !== 'number' || !Number.isInteger(by) || Number.isSafeInteger(by);
     if (scaled === undefined || !isExact) {
       const takes = scale === 0 ? 'a whole number' : `a number with up to ${scale} digits behind the point`;
-      throw new MillraceError('MILLRACE_VALUE', `The increment of "${key}" must be ${takes}, as a bigint or a string where a number is not exact.`, { cache: this.name, key });
+      throw new MillraceError(
+        'MILLRACE_VALUE',
+        `The increment of "${key}" must be ${takes}, as a bigint or a string where a number is not exact.`,
+        { cache: this.name, key },
+      );
     }
-    if (scaled > settings.sumMax || scaled < -settings.sumMax) throw new MillraceError('MILLRACE_VALUE', `The increment of "${key}" is beyond ${fromScaled(settings.sumMax, scale)}.`, { cache: this.name, key });
+    if (scaled > settings.sumMax || scaled < -settings.sumMax)
+      throw new MillraceError(
+        'MILLRACE_VALUE',
+        `The increment of "${key}" is beyond ${fromScaled(settings.sumMax, scale)}.`,
+        { cache: this.name, key },
+      );
     return scaled;
   }
 
@@ -150,7 +189,11 @@ export class Counters<N extends number | bigint | string> extends LifeCycle<N, P
 
   #checkStorable(engine: Engine, key: string): void {
     const refusal = engine.context.store.checkKey(key);
-    if (refusal !== undefined) throw new MillraceError('MILLRACE_KEY', `The store cannot hold key "${key}": ${refusal}.`, { cache: this.name, key });
+    if (refusal !== undefined)
+      throw new MillraceError('MILLRACE_KEY', `The store cannot hold key "${key}": ${refusal}.`, {
+        cache: this.name,
+        key,
+      });
   }
 }
 
@@ -164,7 +207,9 @@ const totalsOf = (engine: Engine): NonNullable<Engine['counters']>['totals'] => 
 /** Makes counters. Returns at once and does no I/O; throws MILLRACE_OPTIONS with every fault of the options. */
 export function createCounters(options: CountersOptions & { readonly bigint: true }): Counters<bigint>;
 export function createCounters(options: CountersOptions & { readonly scale: number }): Counters<string>;
-export function createCounters(options: CountersOptions & { readonly bigint?: false; readonly scale?: undefined }): Counters<number>;
+export function createCounters(
+  options: CountersOptions & { readonly bigint?: false; readonly scale?: undefined },
+): Counters<number>;
 export function createCounters(options: CountersOptions): Counters<number | bigint | string> {
   return new Counters(options);
 }

@@ -1,10 +1,10 @@
-import { parseDuration, type Duration } from './core/duration.ts';
+import { type Duration, parseDuration } from './core/duration.ts';
+import { untilAborted } from './engine/abort.ts';
 import { within } from './engine/deadline.ts';
 import type { Engine } from './engine/engine.ts';
-import { STORED_RECEIPT, type Receipt } from './engine/receipt.ts';
+import { type Receipt, STORED_RECEIPT } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
-import type { DeadLetter as StoredLetter, DeadLetterStore } from './ports/store.ts';
-import { untilAborted } from './engine/abort.ts';
+import type { DeadLetterStore, DeadLetter as StoredLetter } from './ports/store.ts';
 
 /** A write that the store refused, with the value it had: `waiting` for another attempt, or `dead`. */
 export interface DeadLetter<V> extends Omit<StoredLetter, 'json'> {
@@ -17,7 +17,9 @@ export interface DeadLetter<V> extends Omit<StoredLetter, 'json'> {
  * keeps what it has, and the letter was removed. `scheduled`: it is due, and nobody has tried it yet, because nobody
  * flushes or the store is down; `receipt.stored()` waits on.
  */
-export type Redrive = { readonly outcome: 'redriven' | 'scheduled'; readonly receipt: Receipt } | { readonly outcome: 'superseded' };
+export type Redrive =
+  | { readonly outcome: 'redriven' | 'scheduled'; readonly receipt: Receipt }
+  | { readonly outcome: 'superseded' };
 
 export interface RedriveOptions {
   /** How long to wait for the outcome before it is `scheduled`; 0 does not wait. Default '5s'. */
@@ -42,8 +44,14 @@ export class DeadLetters<V> {
   }
 
   /** A page of letters, oldest first; `after` is the id of the last one seen. Default limit 100, and both states. */
-  async list(page: { readonly limit?: number; readonly after?: string; readonly state?: 'waiting' | 'dead' } = {}): Promise<DeadLetter<V>[]> {
-    const letters = await (await this.#letters()).list({ limit: page.limit ?? 100, after: page.after, state: page.state });
+  async list(
+    page: { readonly limit?: number; readonly after?: string; readonly state?: 'waiting' | 'dead' } = {},
+  ): Promise<DeadLetter<V>[]> {
+    const letters = await (await this.#letters()).list({
+      limit: page.limit ?? 100,
+      after: page.after,
+      state: page.state,
+    });
     return letters.map((letter) => this.#reveal(letter));
   }
 
@@ -60,7 +68,12 @@ export class DeadLetters<V> {
    */
   async redrive(id: string, options: RedriveOptions = {}): Promise<Redrive> {
     const timeoutMs = parseDuration(options.timeout ?? REDRIVE_TIMEOUT_MS);
-    if (timeoutMs === undefined) throw new MillraceError('MILLRACE_OPTIONS', `timeout must be a duration such as '5s' or milliseconds, not ${String(options.timeout)}.`, { cache: this.#cache });
+    if (timeoutMs === undefined)
+      throw new MillraceError(
+        'MILLRACE_OPTIONS',
+        `timeout must be a duration such as '5s' or milliseconds, not ${String(options.timeout)}.`,
+        { cache: this.#cache },
+      );
     const letters = await this.#letters();
     const done = await letters.redrive(id);
     if (done === undefined) throw this.#missing(id);
@@ -71,7 +84,12 @@ export class DeadLetters<V> {
     // Whoever asks for the receipt hears of it; nobody has to.
     outcome.catch(() => undefined);
     engine.lettersChanged(done.lane);
-    const state = await untilAborted(within(engine.context.clock, timeoutMs, outcome), options.signal, this.#cache, undefined);
+    const state = await untilAborted(
+      within(engine.context.clock, timeoutMs, outcome),
+      options.signal,
+      this.#cache,
+      undefined,
+    );
     if (state === 'superseded') return { outcome: 'superseded' };
     if (state === 'stored') return { outcome: 'redriven', receipt: STORED_RECEIPT };
     return { outcome: 'scheduled', receipt: { stored: () => outcome.then(() => undefined) } };
@@ -87,11 +105,19 @@ export class DeadLetters<V> {
   async #letters(): Promise<DeadLetterStore> {
     const { store } = (await this.#engine()).context;
     if (store.deadLetters !== undefined) return store.deadLetters;
-    throw new MillraceError('MILLRACE_UNSUPPORTED', `Cache "${this.#cache}" keeps no dead letters: its policy or its store has none.`, { cache: this.#cache });
+    throw new MillraceError(
+      'MILLRACE_UNSUPPORTED',
+      `Cache "${this.#cache}" keeps no dead letters: its policy or its store has none.`,
+      { cache: this.#cache },
+    );
   }
 
   #missing(id: string): MillraceError {
-    return new MillraceError('MILLRACE_KEY', `Cache "${this.#cache}" has no dead letter ${id}; list them to see which there are.`, { cache: this.#cache });
+    return new MillraceError(
+      'MILLRACE_KEY',
+      `Cache "${this.#cache}" has no dead letter ${id}; list them to see which there are.`,
+      { cache: this.#cache },
+    );
   }
 
   #reveal({ json, ...letter }: StoredLetter): DeadLetter<V> {

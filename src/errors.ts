@@ -51,7 +51,14 @@ export class MillraceError extends Error {
 
   /** What `--json` and loggers print: no cause, because a driver's message may hold values or credentials. */
   toJSON(): Record<string, unknown> {
-    return { name: this.name, code: this.code, message: this.message, cache: this.cache, key: this.key, lane: this.lane };
+    return {
+      name: this.name,
+      code: this.code,
+      message: this.message,
+      cache: this.cache,
+      key: this.key,
+      lane: this.lane,
+    };
   }
 }
 

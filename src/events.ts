@@ -5,7 +5,12 @@ export interface CacheEvents {
   /** A flush was committed. */
   flush: FlushEvent;
   /** A flush failed and will be tried again after `retryInMs`. */
-  'flush-failed': { readonly lanes: readonly number[]; readonly error: MillraceError; readonly attempt: number; readonly retryInMs: number };
+  'flush-failed': {
+    readonly lanes: readonly number[];
+    readonly error: MillraceError;
+    readonly attempt: number;
+    readonly retryInMs: number;
+  };
   /** The store does not answer and is not asked (`open`), is back (`ramp`), or has been well for a while (`closed`). */
   breaker: BreakerEvent;
   /** A row was refused by the store, has no attempts left, and is kept as a dead letter. */
@@ -13,7 +18,12 @@ export interface CacheEvents {
   /** Acknowledged writes are gone. `count` is what is known of; `cause` names how it was found out. */
   loss: { readonly lane: number; readonly count: number; readonly cause: LossCause };
   /** A lane was brought in line with the store after a take-over or a restart of the front. */
-  recovered: { readonly lane: number; readonly epoch: number; readonly outcome: 'created' | 'current' | 'behind'; readonly dropped: number };
+  recovered: {
+    readonly lane: number;
+    readonly epoch: number;
+    readonly outcome: 'created' | 'current' | 'behind';
+    readonly dropped: number;
+  };
   /** A lane takes no writes and does not flush until an operator acts. */
   stopped: { readonly lane: number; readonly error: MillraceError };
   /** The cache was closed: what `close` reports. */
@@ -79,7 +89,12 @@ export class Emitter {
         (listener as CacheListener<N>)(event);
       } catch (cause) {
         // A listener's fault must not stop a flush. An `error` listener that throws has had its say.
-        if (name !== 'error') this.emit('error', { error: isMillraceError(cause) ? cause : new MillraceError('MILLRACE_INTERNAL', `A listener of '${name}' threw.`, { cause }) });
+        if (name !== 'error')
+          this.emit('error', {
+            error: isMillraceError(cause)
+              ? cause
+              : new MillraceError('MILLRACE_INTERNAL', `A listener of '${name}' threw.`, { cause }),
+          });
       }
     }
   }

@@ -1,11 +1,17 @@
-import { turned, type ScoreOp, type ScoreQuery } from './core/lane-scores.ts';
+import { type ScoreOp, type ScoreQuery, turned } from './core/lane-scores.ts';
 import { aborted, untilAborted } from './engine/abort.ts';
 import type { Engine } from './engine/engine.ts';
-import { STORED_RECEIPT, type Receipt } from './engine/receipt.ts';
+import { type Receipt, STORED_RECEIPT } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
-import { parseLeaderboardOptions, type LeaderboardOptions, type ParsedLeaderboard, type RankOptions, type ScoreOptions } from './options/leaderboard.ts';
 import { LifeCycle } from './life-cycle.ts';
 import type { Inspection } from './observe/inspect.ts';
+import {
+  type LeaderboardOptions,
+  type ParsedLeaderboard,
+  parseLeaderboardOptions,
+  type RankOptions,
+  type ScoreOptions,
+} from './options/leaderboard.ts';
 import { refuseAck } from './options/settings.ts';
 
 const DEFAULTS: ScoreOptions = Object.freeze({});
@@ -99,7 +105,12 @@ export class Leaderboard extends LifeCycle<number, ParsedLeaderboard> {
     return this.inspectKey(member);
   }
 
-  async #do(op: ScoreOp, member: string, score: number, options: ScoreOptions): Promise<{ receipt: Receipt; weight: number | undefined }> {
+  async #do(
+    op: ScoreOp,
+    member: string,
+    score: number,
+    options: ScoreOptions,
+  ): Promise<{ receipt: Receipt; weight: number | undefined }> {
     this.checkKey(member);
     this.#checkScore(member, score);
     const { settings, front } = this.options;
@@ -111,7 +122,8 @@ export class Leaderboard extends LifeCycle<number, ParsedLeaderboard> {
     this.refuseClosed();
     this.#checkStorable(engine, member, score);
     const scored = scoresOf(engine).score(op, member, turned(settings.shape, score === 0 ? 0 : score), ack);
-    const { receipt, weight } = options.signal === undefined ? await scored : await untilAborted(scored, options.signal, this.name, member);
+    const { receipt, weight } =
+      options.signal === undefined ? await scored : await untilAborted(scored, options.signal, this.name, member);
     if (ack !== 'stored') return { receipt, weight };
     await engine.untilStored(receipt, options.signal);
     return { receipt: { ...STORED_RECEIPT }, weight };
@@ -132,20 +144,36 @@ export class Leaderboard extends LifeCycle<number, ParsedLeaderboard> {
 
   #checkScore(member: string, score: unknown): void {
     if (typeof score === 'number' && Math.abs(score) <= Number.MAX_SAFE_INTEGER) return;
-    throw new MillraceError('MILLRACE_VALUE', `The score of "${member}" must be a finite number within ±(2^53 - 1), where whole numbers are exact.`, { cache: this.name, key: member });
+    throw new MillraceError(
+      'MILLRACE_VALUE',
+      `The score of "${member}" must be a finite number within ±(2^53 - 1), where whole numbers are exact.`,
+      { cache: this.name, key: member },
+    );
   }
 
   #checkRows(method: string, n: unknown, min: number): void {
     if (Number.isInteger(n) && (n as number) >= min && (n as number) <= ROWS_MAX) return;
-    throw new MillraceError('MILLRACE_OPTIONS', `${method}: n must be a whole number from ${min} to ${ROWS_MAX}, not ${String(n)}.`, { cache: this.name });
+    throw new MillraceError(
+      'MILLRACE_OPTIONS',
+      `${method}: n must be a whole number from ${min} to ${ROWS_MAX}, not ${String(n)}.`,
+      { cache: this.name },
+    );
   }
 
   #checkStorable(engine: Engine, member: string, score: number): void {
     const { store } = engine.context;
     const key = store.checkKey(member);
-    if (key !== undefined) throw new MillraceError('MILLRACE_KEY', `The store cannot hold member "${member}": ${key}.`, { cache: this.name, key: member });
+    if (key !== undefined)
+      throw new MillraceError('MILLRACE_KEY', `The store cannot hold member "${member}": ${key}.`, {
+        cache: this.name,
+        key: member,
+      });
     const value = store.checkValue(String(score));
-    if (value !== undefined) throw new MillraceError('MILLRACE_VALUE', `The store cannot hold the score of "${member}": ${value}.`, { cache: this.name, key: member });
+    if (value !== undefined)
+      throw new MillraceError('MILLRACE_VALUE', `The store cannot hold the score of "${member}": ${value}.`, {
+        cache: this.name,
+        key: member,
+      });
   }
 }
 

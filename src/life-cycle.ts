@@ -1,4 +1,4 @@
-import { parseDuration, type Duration } from './core/duration.ts';
+import { type Duration, parseDuration } from './core/duration.ts';
 import { laneOf } from './core/lane-of.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { untilAborted } from './engine/abort.ts';
@@ -6,10 +6,10 @@ import { Deadline } from './engine/deadline.ts';
 import { Engine } from './engine/engine.ts';
 import { KEY_BYTES_MAX } from './engine/settings.ts';
 import { isMillraceError, MillraceError } from './errors.ts';
+import { type CacheEventName, type CacheListener, Emitter } from './events.ts';
 import { examineCache } from './examine.ts';
-import { Emitter, type CacheEventName, type CacheListener } from './events.ts';
 import { describeFindings, type Inspection } from './observe/inspect.ts';
-import { describeStats, type CacheStats } from './observe/stats.ts';
+import { type CacheStats, describeStats } from './observe/stats.ts';
 import type { ParsedParts } from './options/parts.ts';
 import type { Finding } from './ports/finding.ts';
 
@@ -68,7 +68,10 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
   /** @internal What `millrace worker` does to a cache with `flush: false`: from its first operation on, it flushes. */
   [FLUSH_HERE](): void {
     if (this.options.settings.flush !== undefined || this.options.settings.policy !== 'write-behind') return;
-    if (this.#starting !== undefined) throw new MillraceError('MILLRACE_INTERNAL', 'A cache that is in use cannot become a worker.', { cache: this.name });
+    if (this.#starting !== undefined)
+      throw new MillraceError('MILLRACE_INTERNAL', 'A cache that is in use cannot become a worker.', {
+        cache: this.name,
+      });
     this.options = this.#flushing();
   }
 
@@ -122,7 +125,14 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
     const engine = await this.attached();
     this.refuseClosed();
     const [headers, letters] = await Promise.all([engine.headers(), engine.letterCounts()]);
-    return describeStats({ ...engine.counts }, engine.breaker, engine.pace, headers, letters, engine.context.clock.now());
+    return describeStats(
+      { ...engine.counts },
+      engine.breaker,
+      engine.pace,
+      headers,
+      letters,
+      engine.context.clock.now(),
+    );
   }
 
   /**
@@ -151,7 +161,11 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
     deadline.cancel();
     // Nothing was written through a cache that has not started; it lets go of front and store when it has.
     if (engine === undefined) void starting?.then((late) => late.close(0)).catch(() => undefined);
-    const report = (await engine?.close(Math.max(0, timeoutMs - (clock.monotonic() - startedAt)))) ?? { stored: 0, remaining: 0, dead: 0 };
+    const report = (await engine?.close(Math.max(0, timeoutMs - (clock.monotonic() - startedAt)))) ?? {
+      stored: 0,
+      remaining: 0,
+      dead: 0,
+    };
     this.#events.emit('closed', report);
     return report;
   }
@@ -175,7 +189,15 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
     if (this.#closing !== undefined) return Promise.reject(this.#closedError());
     if (this.#engine !== undefined) return Promise.resolve(this.#engine);
     const { settings, front, store, clock, random } = this.options;
-    this.#starting ??= Engine.start({ settings, front, store, clock, random, events: this.#events, paused: this.#paused }).then(
+    this.#starting ??= Engine.start({
+      settings,
+      front,
+      store,
+      clock,
+      random,
+      events: this.#events,
+      paused: this.#paused,
+    }).then(
       (engine) => (this.#engine = engine),
       (error: unknown) => {
         // The next operation tries again: the server may be back by then.
@@ -191,15 +213,32 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
     this.refuseClosed();
     const { front, store, settings } = engine.context;
     const lane = laneOf(key, settings.lanes);
-    const [slot, rows, deadLetter] = await Promise.all([front.inspect(lane, key), store.load([key]), store.deadLetters?.ofKey(key)]);
+    const [slot, rows, deadLetter] = await Promise.all([
+      front.inspect(lane, key),
+      store.load([key]),
+      store.deadLetters?.ofKey(key),
+    ]);
     const { error, failures } = engine.lastError(lane);
     const lastError = error && { code: error.code, message: error.message };
-    return describeFindings({ key, lane, slot, inStore: rows.has(key), deadLetter, attempts: failures, lastError, writeBehind: settings.policy === 'write-behind' });
+    return describeFindings({
+      key,
+      lane,
+      slot,
+      inStore: rows.has(key),
+      deadLetter,
+      attempts: failures,
+      lastError,
+      writeBehind: settings.policy === 'write-behind',
+    });
   }
 
   protected checkKey(key: unknown): asserts key is string {
     const fault = keyFault(key);
-    if (fault !== undefined) throw new MillraceError('MILLRACE_KEY', fault, { cache: this.name, key: typeof key === 'string' ? key.slice(0, 80) : undefined });
+    if (fault !== undefined)
+      throw new MillraceError('MILLRACE_KEY', fault, {
+        cache: this.name,
+        key: typeof key === 'string' ? key.slice(0, 80) : undefined,
+      });
   }
 
   protected refuseClosed(): void {
@@ -214,7 +253,8 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
 function keyFault(key: unknown): string | undefined {
   if (typeof key !== 'string') return `A key must be a string, not ${typeof key}.`;
   if (key === '') return 'A key must not be empty.';
-  if (key.length * 3 > KEY_BYTES_MAX && Buffer.byteLength(key) > KEY_BYTES_MAX) return `A key may have ${KEY_BYTES_MAX} bytes of UTF-8; "${key.slice(0, 40)}…" has ${Buffer.byteLength(key)}. Use a hash of it.`;
+  if (key.length * 3 > KEY_BYTES_MAX && Buffer.byteLength(key) > KEY_BYTES_MAX)
+    return `A key may have ${KEY_BYTES_MAX} bytes of UTF-8; "${key.slice(0, 40)}…" has ${Buffer.byteLength(key)}. Use a hash of it.`;
   if (!key.isWellFormed()) return 'A key must be well-formed Unicode: it has half of a surrogate pair.';
   if (key.includes('\0')) return 'A key must not contain NUL.';
   return undefined;

@@ -3,10 +3,10 @@ import { encodeJson } from './core/json-value.ts';
 import { laneOf } from './core/lane-of.ts';
 import { aborted, untilAborted } from './engine/abort.ts';
 import type { Engine } from './engine/engine.ts';
-import { STORED_RECEIPT, type Receipt } from './engine/receipt.ts';
+import { type Receipt, STORED_RECEIPT } from './engine/receipt.ts';
 import { MillraceError } from './errors.ts';
 import { LifeCycle } from './life-cycle.ts';
-import { parseLogOptions, type AppendOptions, type LogOptions, type ParsedLog } from './options/log.ts';
+import { type AppendOptions, type LogOptions, type ParsedLog, parseLogOptions } from './options/log.ts';
 import { refuseAck } from './options/settings.ts';
 
 const DEFAULTS: AppendOptions = Object.freeze({});
@@ -26,7 +26,11 @@ export class Log<E> extends LifeCycle<E, ParsedLog<E>> {
 
   /** @internal Use {@link createLog}. */
   constructor(options: LogOptions<E>) {
-    super(parseLogOptions(options), () => parseLogOptions({ ...options, flush: {} }), (json) => (JSON.parse(json) as [number, E])[1]);
+    super(
+      parseLogOptions(options),
+      () => parseLogOptions({ ...options, flush: {} }),
+      (json) => (JSON.parse(json) as [number, E])[1],
+    );
     this.#lane = laneOf(this.options.random.token(), this.options.settings.lanes);
   }
 
@@ -38,7 +42,8 @@ export class Log<E> extends LifeCycle<E, ParsedLog<E>> {
   append(event: E, options: AppendOptions = DEFAULTS): Promise<Receipt> {
     const { engine } = this;
     const { ack } = this.options.settings;
-    if (engine === undefined || this.#early > 0 || options !== DEFAULTS || ack === 'stored') return this.appendMany([event], options).then(([receipt]) => receipt as Receipt);
+    if (engine === undefined || this.#early > 0 || options !== DEFAULTS || ack === 'stored')
+      return this.appendMany([event], options).then(([receipt]) => receipt as Receipt);
     // On the way of most events there is one promise, the front's answer.
     try {
       this.refuseClosed();
@@ -69,7 +74,13 @@ export class Log<E> extends LifeCycle<E, ParsedLog<E>> {
     return this.#early === 0 && this.engine !== undefined ? append(this.engine) : this.#inTurn(append);
   }
 
-  async #append(engine: Engine, lane: number, entry: string, ack: AckLevel, signal: AbortSignal | undefined): Promise<Receipt> {
+  async #append(
+    engine: Engine,
+    lane: number,
+    entry: string,
+    ack: AckLevel,
+    signal: AbortSignal | undefined,
+  ): Promise<Receipt> {
     const appended = logOf(engine).append(lane, entry, ack);
     const receipt = signal === undefined ? await appended : await untilAborted(appended, signal, this.name, undefined);
     if (ack !== 'stored') return receipt;
@@ -113,17 +124,25 @@ export class Log<E> extends LifeCycle<E, ParsedLog<E>> {
   #encode(event: E): string {
     const { maxValueBytes } = this.options.settings;
     const encoded = encodeJson(event);
-    if ('fault' in encoded) throw new MillraceError('MILLRACE_VALUE', `The event cannot be kept as JSON: ${encoded.fault}.`, { cache: this.name });
+    if ('fault' in encoded)
+      throw new MillraceError('MILLRACE_VALUE', `The event cannot be kept as JSON: ${encoded.fault}.`, {
+        cache: this.name,
+      });
     const { json } = encoded;
     if (json.length * 3 > maxValueBytes && Buffer.byteLength(json) > maxValueBytes) {
-      throw new MillraceError('MILLRACE_VALUE', `The event has ${Buffer.byteLength(json)} bytes as JSON; ${maxValueBytes} are allowed (option maxValueBytes).`, { cache: this.name });
+      throw new MillraceError(
+        'MILLRACE_VALUE',
+        `The event has ${Buffer.byteLength(json)} bytes as JSON; ${maxValueBytes} are allowed (option maxValueBytes).`,
+        { cache: this.name },
+      );
     }
     return json;
   }
 
   #checkStorable(engine: Engine, json: string): void {
     const refusal = engine.context.store.checkValue(json);
-    if (refusal !== undefined) throw new MillraceError('MILLRACE_VALUE', `The store cannot hold the event: ${refusal}.`, { cache: this.name });
+    if (refusal !== undefined)
+      throw new MillraceError('MILLRACE_VALUE', `The store cannot hold the event: ${refusal}.`, { cache: this.name });
   }
 }
 

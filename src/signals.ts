@@ -1,8 +1,8 @@
 import { constants } from 'node:os';
-import type { CloseReport } from './life-cycle.ts';
-import { parseDuration, type Duration } from './core/duration.ts';
+import { type Duration, parseDuration } from './core/duration.ts';
 import { MillraceError } from './errors.ts';
 import type { CacheListener } from './events.ts';
+import type { CloseReport } from './life-cycle.ts';
 
 export type EndSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 
@@ -34,7 +34,10 @@ export interface CloseOnSignalsOptions {
 export function closeOnSignals(caches: Iterable<Closable>, options: CloseOnSignalsOptions = {}): () => void {
   const { timeout = '30s', signals = ['SIGTERM', 'SIGINT'], onClosed, exit = true } = options;
   if (parseDuration(timeout) === undefined) {
-    throw new MillraceError('MILLRACE_OPTIONS', `closeOnSignals: timeout must be milliseconds or a string like '10s', not ${JSON.stringify(timeout)}.`);
+    throw new MillraceError(
+      'MILLRACE_OPTIONS',
+      `closeOnSignals: timeout must be milliseconds or a string like '10s', not ${JSON.stringify(timeout)}.`,
+    );
   }
   const all = [...caches];
   let isDraining = false;
@@ -53,7 +56,9 @@ export function closeOnSignals(caches: Iterable<Closable>, options: CloseOnSigna
   };
   const drain = async (signal: EndSignal): Promise<void> => {
     try {
-      const reports = await Promise.all(all.map(async (cache) => [cache.name, await cache.close({ timeout })] as const));
+      const reports = await Promise.all(
+        all.map(async (cache) => [cache.name, await cache.close({ timeout })] as const),
+      );
       await onClosed?.(new Map(reports), signal);
     } finally {
       end(signal);

@@ -1,8 +1,18 @@
 import type { Cacheable } from 'cacheable';
-import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
-import { load, ratioOf, type Rounds, type Sample } from '../suite/measure.ts';
-import { atLeast, atMost, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
-import { createCache, documentOf, MemoryStore, postgresStore, redisFront, ROOMY, TABLE, type Document, type Stage } from '../suite/stage.ts';
+import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
+import { load, type Rounds, ratioOf, type Sample } from '../suite/measure.ts';
+import { atLeast, atMost, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
+import {
+  createCache,
+  type Document,
+  documentOf,
+  MemoryStore,
+  postgresStore,
+  ROOMY,
+  redisFront,
+  type Stage,
+  TABLE,
+} from '../suite/stage.ts';
 
 const HOT_KEYS = 100;
 const TTL_S = 3_600;
@@ -35,7 +45,10 @@ const SET_IOREDIS = 'SET EX, ioredis';
 
 export const writersOfDistinct: Contestants = {
   ...setAndMillrace(DISTINCT),
-  [SET_IOREDIS]: (stage) => ({ before: stage.empty, run: () => DISTINCT.by(stage, (key) => stage.ioredis.set(key, encoded(), 'EX', TTL_S)) }),
+  [SET_IOREDIS]: (stage) => ({
+    before: stage.empty,
+    run: () => DISTINCT.by(stage, (key) => stage.ioredis.set(key, encoded(), 'EX', TTL_S)),
+  }),
   'cacheable, non-blocking (not durable when accepted)': (stage) => cacheable(stage, DISTINCT),
 };
 export const writersAlone: Contestants = setAndMillrace(ALONE);
@@ -43,7 +56,11 @@ export const writersOfHot: Contestants = setAndMillrace(HOT);
 
 function setAndMillrace(writes: Writes): Contestants {
   return {
-    [SET]: (stage) => ({ before: stage.empty, run: () => writes.by(stage, (key) => stage.redis.set(key, encoded(), { expiration: { type: 'EX', value: TTL_S } })) }),
+    [SET]: (stage) => ({
+      before: stage.empty,
+      run: () =>
+        writes.by(stage, (key) => stage.redis.set(key, encoded(), { expiration: { type: 'EX', value: TTL_S } })),
+    }),
     millrace: (stage) => millrace(stage, writes),
   };
 }
@@ -54,7 +71,14 @@ function millrace(stage: Stage, writes: Writes): Contestant {
   return {
     async before() {
       await stage.empty();
-      cache = createCache<Document>({ name: 'bench', front: redisFront({ client: stage.redis }), store: new MemoryStore(), ttl: '1h', flush: false, backpressure: ROOMY });
+      cache = createCache<Document>({
+        name: 'bench',
+        front: redisFront({ client: stage.redis }),
+        store: new MemoryStore(),
+        ttl: '1h',
+        flush: false,
+        backpressure: ROOMY,
+      });
       await cache.ready();
     },
     run: () => writes.by(stage, (key) => cache.set(key, value)),
@@ -88,7 +112,11 @@ export async function acceptedWrites(stage: Stage): Promise<CaseReport> {
     verdicts: [
       atLeast('writes/s against SET of node-redis', ratioOf(rounds, 'millrace', SET), 1),
       atLeast('writes/s against SET of ioredis', ratioOf(rounds, 'millrace', SET_IOREDIS), 1.8),
-      atMost('client CPU against SET of node-redis', ratioOf(rounds, 'millrace', SET, (s) => s.clientUs), 0.6),
+      atMost(
+        'client CPU against SET of node-redis',
+        ratioOf(rounds, 'millrace', SET, (s) => s.clientUs),
+        0.6,
+      ),
     ],
   };
 }
@@ -97,7 +125,18 @@ export async function oneInFlight(stage: Stage): Promise<CaseReport> {
   const rounds = await compete(stage, import.meta.url, { writersAlone });
   return {
     ...reported('one-in-flight', 'distinct keys, one in flight', stage, ALONE, rounds),
-    verdicts: [atMost('p50 against SET', ratioOf(rounds, 'millrace', SET, (s) => s.p50Us), 1.1), atMost('p99 against SET', ratioOf(rounds, 'millrace', SET, (s) => s.p99Us), 1.25)],
+    verdicts: [
+      atMost(
+        'p50 against SET',
+        ratioOf(rounds, 'millrace', SET, (s) => s.p50Us),
+        1.1,
+      ),
+      atMost(
+        'p99 against SET',
+        ratioOf(rounds, 'millrace', SET, (s) => s.p99Us),
+        1.25,
+      ),
+    ],
   };
 }
 
@@ -107,13 +146,30 @@ export async function hotKeys(stage: Stage): Promise<CaseReport> {
   const report = reported('hot-keys', `${HOT_KEYS} hot keys, ${HOT.inFlight} in flight`, stage, HOT, rounds);
   return {
     ...report,
-    lines: [...report.lines, `flushed every second while they are written: ${(rows * 100).toFixed(2)} % of the writes are rows of the store`],
-    verdicts: [atLeast('writes/s against SET', ratioOf(rounds, 'millrace', SET), 1.5), atMost('rows written to the store', rows * 100, 1, ' %')],
+    lines: [
+      ...report.lines,
+      `flushed every second while they are written: ${(rows * 100).toFixed(2)} % of the writes are rows of the store`,
+    ],
+    verdicts: [
+      atLeast('writes/s against SET', ratioOf(rounds, 'millrace', SET), 1.5),
+      atMost('rows written to the store', rows * 100, 1, ' %'),
+    ],
   };
 }
 
-function reported(name: string, of: string, stage: Stage, writes: Writes, rounds: Rounds<Sample>): Omit<CaseReport, 'verdicts'> {
-  return { name, title: `accepted writes, ${of}: ${writes.countOf(stage).toLocaleString('en')} writes of ${encoded().length} bytes`, lines: linesOf(rounds), data: dataOf(rounds) };
+function reported(
+  name: string,
+  of: string,
+  stage: Stage,
+  writes: Writes,
+  rounds: Rounds<Sample>,
+): Omit<CaseReport, 'verdicts'> {
+  return {
+    name,
+    title: `accepted writes, ${of}: ${writes.countOf(stage).toLocaleString('en')} writes of ${encoded().length} bytes`,
+    lines: linesOf(rounds),
+    data: dataOf(rounds),
+  };
 }
 
 /** Rows that PostgreSQL is given, for each write of hot keys, with the default flushing. */
@@ -121,7 +177,11 @@ async function rowsWritten(stage: Stage): Promise<number> {
   const count = stage.quick ? 300_000 : 1_000_000;
   await stage.empty();
   await stage.freshTable();
-  const cache = createCache<Document>({ name: 'bench', front: redisFront({ client: stage.redis }), store: postgresStore({ pool: stage.pool, table: TABLE, key: 'k', value: 'v' }) });
+  const cache = createCache<Document>({
+    name: 'bench',
+    front: redisFront({ client: stage.redis }),
+    store: postgresStore({ pool: stage.pool, table: TABLE, key: 'k', value: 'v' }),
+  });
   let rows = 0;
   cache.on('flush', (flush) => void (rows += flush.rows));
   await load(HOT.inFlight, count, stage.redisCpuUs, (i) => cache.set(HOT.key(i), value));

@@ -1,8 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { slowPool } from '../contestants/slow-pool.ts';
 import { medianOf } from '../suite/measure.ts';
-import { atMost, progress, type CaseReport } from '../suite/report.ts';
-import { createCache, documentOf, postgresStore, redisFront, ROOMY, TABLE, type Document, type Stage } from '../suite/stage.ts';
+import { atMost, type CaseReport, progress } from '../suite/report.ts';
+import {
+  createCache,
+  type Document,
+  documentOf,
+  postgresStore,
+  ROOMY,
+  redisFront,
+  type Stage,
+  TABLE,
+} from '../suite/stage.ts';
 
 /** How much longer a query takes, and for how long, in parts of the whole. */
 const PHASES = [
@@ -36,9 +45,18 @@ export async function adaptive(stage: Stage): Promise<CaseReport> {
       progress(`round ${round + 1}: ${kind}`);
       courses.set(kind, await course(stage, FLUSHES[kind], courseMs));
     }
-    rounds.push(PHASES.map((_, at) => Object.fromEntries(kinds.map((kind) => [kind, courses.get(kind)?.[at]])) as Record<keyof typeof FLUSHES, Phase>));
+    rounds.push(
+      PHASES.map(
+        (_, at) =>
+          Object.fromEntries(kinds.map((kind) => [kind, courses.get(kind)?.[at]])) as Record<
+            keyof typeof FLUSHES,
+            Phase
+          >,
+      ),
+    );
   }
-  const middle = (at: number, kind: keyof typeof FLUSHES, pick: (phase: Phase) => number): number => medianOf(rounds.map((phases) => pick((phases[at] as Record<keyof typeof FLUSHES, Phase>)[kind])));
+  const middle = (at: number, kind: keyof typeof FLUSHES, pick: (phase: Phase) => number): number =>
+    medianOf(rounds.map((phases) => pick((phases[at] as Record<keyof typeof FLUSHES, Phase>)[kind])));
   const lines = PHASES.flatMap(({ latencyMs }, at) =>
     (Object.keys(FLUSHES) as (keyof typeof FLUSHES)[]).map((kind) => {
       const of = (pick: (phase: Phase) => number): string => Math.round(middle(at, kind, pick)).toLocaleString('en');
@@ -51,19 +69,39 @@ export async function adaptive(stage: Stage): Promise<CaseReport> {
     lines,
     verdicts: [
       atMost('lag on the slow store, of maxDelay', middle(1, 'adaptive', (p) => p.lagMs) / MAX_DELAY_MS, 2),
-      atMost('lag on the slow store, against fixed', middle(1, 'adaptive', (p) => p.lagMs) / middle(1, 'fixed at 500 rows', (p) => p.lagMs), 1),
-      atMost('statements for a row on the slow store, against fixed', middle(1, 'adaptive', (p) => p.statements / p.rows) / middle(1, 'fixed at 500 rows', (p) => p.statements / p.rows), 0.5),
+      atMost(
+        'lag on the slow store, against fixed',
+        middle(1, 'adaptive', (p) => p.lagMs) / middle(1, 'fixed at 500 rows', (p) => p.lagMs),
+        1,
+      ),
+      atMost(
+        'statements for a row on the slow store, against fixed',
+        middle(1, 'adaptive', (p) => p.statements / p.rows) /
+          middle(1, 'fixed at 500 rows', (p) => p.statements / p.rows),
+        0.5,
+      ),
     ],
     data: rounds,
   };
 }
 
-async function course(stage: Stage, flush: { readonly batchSize?: number; readonly maxBatchSize?: number }, courseMs: number): Promise<Phase[]> {
+async function course(
+  stage: Stage,
+  flush: { readonly batchSize?: number; readonly maxBatchSize?: number },
+  courseMs: number,
+): Promise<Phase[]> {
   await stage.empty();
   await stage.freshTable();
   let latencyMs = 0;
   const pool = slowPool(stage.pool, () => latencyMs);
-  const cache = createCache<Document>({ name: 'bench', front: redisFront({ client: stage.redis }), store: postgresStore({ pool, table: TABLE, key: 'k', value: 'v' }), flush: { maxDelay: MAX_DELAY_MS, ...flush }, backpressure: ROOMY, ttl: '1h' });
+  const cache = createCache<Document>({
+    name: 'bench',
+    front: redisFront({ client: stage.redis }),
+    store: postgresStore({ pool, table: TABLE, key: 'k', value: 'v' }),
+    flush: { maxDelay: MAX_DELAY_MS, ...flush },
+    backpressure: ROOMY,
+    ttl: '1h',
+  });
   await cache.ready();
   let written = 0;
   let phase = { lagMs: 0, statements: 0, rows: 0 };
@@ -87,7 +125,13 @@ async function course(stage: Stage, flush: { readonly batchSize?: number; readon
       }
     }
     const { pace, lagMs } = await cache.stats();
-    phases.push({ latencyMs: ms, ...phase, lagMs: Math.max(phase.lagMs, lagMs), batchSize: pace?.batchSize ?? 0, concurrency: pace?.concurrency ?? 0 });
+    phases.push({
+      latencyMs: ms,
+      ...phase,
+      lagMs: Math.max(phase.lagMs, lagMs),
+      batchSize: pace?.batchSize ?? 0,
+      concurrency: pace?.concurrency ?? 0,
+    });
   }
   latencyMs = 0;
   await cache.close();

@@ -1,8 +1,17 @@
 import { copyEvents, insertEvents } from '../contestants/bulk.ts';
-import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
+import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
 import { ratioOf, timed } from '../suite/measure.ts';
-import { atLeast, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
-import { createLog, documentOf, EVENTS, postgresLog, redisFront, ROOMY, type Document, type Stage } from '../suite/stage.ts';
+import { atLeast, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
+import {
+  createLog,
+  type Document,
+  documentOf,
+  EVENTS,
+  postgresLog,
+  ROOMY,
+  redisFront,
+  type Stage,
+} from '../suite/stage.ts';
 
 const BATCH = 2_000;
 const value = documentOf();

@@ -1,8 +1,17 @@
-import { bulkUpsert, copy, singleUpserts, type Row } from '../contestants/bulk.ts';
-import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
+import { bulkUpsert, copy, type Row, singleUpserts } from '../contestants/bulk.ts';
+import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
 import { ratioOf, timed } from '../suite/measure.ts';
-import { atLeast, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
-import { createCache, documentOf, postgresStore, redisFront, ROOMY, TABLE, type Document, type Stage } from '../suite/stage.ts';
+import { atLeast, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
+import {
+  createCache,
+  type Document,
+  documentOf,
+  postgresStore,
+  ROOMY,
+  redisFront,
+  type Stage,
+  TABLE,
+} from '../suite/stage.ts';
 
 const BATCH = 500;
 /** The textbook flush is two orders of magnitude slower: a part of the rows tells its rate. */
@@ -14,7 +23,8 @@ const countOf = ({ quick }: Stage): number => (quick ? 40_000 : 200_000);
 
 export const drainers: Contestants = {
   COPY: (stage) => own(stage, countOf(stage), (rows) => copy(stage.pool, rows)),
-  [`bulk upsert of ${BATCH} rows`]: (stage) => own(stage, countOf(stage), (rows) => bulkUpsert(stage.pool, rows, BATCH)),
+  [`bulk upsert of ${BATCH} rows`]: (stage) =>
+    own(stage, countOf(stage), (rows) => bulkUpsert(stage.pool, rows, BATCH)),
   [TEXTBOOK]: (stage) => own(stage, countOf(stage) / SINGLE_PART, (rows) => singleUpserts(stage.pool, rows)),
   millrace,
 };
@@ -41,7 +51,8 @@ function millrace(stage: Stage): Contestant {
       });
       await cache.ready();
       cache.pause();
-      for (let at = 0; at < count; at += 1_000) await cache.setMany(Array.from({ length: 1_000 }, (_, i) => [`k${at + i}`, value] as const));
+      for (let at = 0; at < count; at += 1_000)
+        await cache.setMany(Array.from({ length: 1_000 }, (_, i) => [`k${at + i}`, value] as const));
     },
     run: () =>
       timed(count, stage.redisCpuUs, async () => {

@@ -2,10 +2,19 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
-import { load, ratioOf, median, type Sample } from '../suite/measure.ts';
-import { atLeast, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
-import { createCache, documentOf, lmdbFront, memoryFront, MemoryStore, ROOMY, type Document, type Stage } from '../suite/stage.ts';
+import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
+import { load, median, ratioOf, type Sample } from '../suite/measure.ts';
+import { atLeast, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
+import {
+  createCache,
+  type Document,
+  documentOf,
+  lmdbFront,
+  MemoryStore,
+  memoryFront,
+  ROOMY,
+  type Stage,
+} from '../suite/stage.ts';
 
 const IN_FLIGHT = 512;
 const OWN_MEMORY = 'millrace, memory front';
@@ -44,7 +53,13 @@ function intoMemory(stage: Stage): Contestant {
   let cache: ReturnType<typeof createCache<Document>>;
   return {
     async before() {
-      cache = createCache<Document>({ name: 'bench', front: memoryFront(), store: new MemoryStore(), flush: false, backpressure: ROOMY });
+      cache = createCache<Document>({
+        name: 'bench',
+        front: memoryFront(),
+        store: new MemoryStore(),
+        flush: false,
+        backpressure: ROOMY,
+      });
       await cache.ready();
     },
     run: () => writtenToMemory(stage, (key) => cache.set(key, value)),
@@ -82,7 +97,13 @@ function intoLmdb(stage: Stage): Contestant {
   return {
     async before() {
       path = await freshFolder();
-      cache = createCache<Document>({ name: 'bench', front: lmdbFront({ path: join(path, 'front') }), store: new MemoryStore(), flush: false, backpressure: ROOMY });
+      cache = createCache<Document>({
+        name: 'bench',
+        front: lmdbFront({ path: join(path, 'front') }),
+        store: new MemoryStore(),
+        flush: false,
+        backpressure: ROOMY,
+      });
       await cache.ready();
     },
     run: () => writtenToLmdb(stage, (key) => cache.set(key, value)),
@@ -97,7 +118,13 @@ function intoLmdb(stage: Stage): Contestant {
 export async function memory(stage: Stage): Promise<CaseReport> {
   const rounds = await compete(stage, import.meta.url, { memoryWriters });
   const { perSecond } = median(rounds.get(OWN_MEMORY) as readonly Sample[]);
-  return { name: 'memory', title: `memory front, ${IN_FLIGHT} in flight, no server`, lines: linesOf(rounds), verdicts: [atLeast('accepted writes/s', perSecond, 1_000_000, '/s')], data: dataOf(rounds) };
+  return {
+    name: 'memory',
+    title: `memory front, ${IN_FLIGHT} in flight, no server`,
+    lines: linesOf(rounds),
+    verdicts: [atLeast('accepted writes/s', perSecond, 1_000_000, '/s')],
+    data: dataOf(rounds),
+  };
 }
 
 /** The LMDB front beside LMDB itself: each write is resolved when its commit is synced to disk. */

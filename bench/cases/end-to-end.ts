@@ -1,9 +1,9 @@
+import { millraceOver } from '../contestants/millrace.ts';
 import { QueuedWrites } from '../contestants/queue.ts';
 import { TextbookWriteBehind } from '../contestants/textbook.ts';
-import { millraceOver } from '../contestants/millrace.ts';
-import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
-import { load, ratioOf, timed, type Sample } from '../suite/measure.ts';
-import { atLeast, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
+import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
+import { load, ratioOf, type Sample, timed } from '../suite/measure.ts';
+import { atLeast, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
 import { documentOf, type Stage } from '../suite/stage.ts';
 
 const IN_FLIGHT = 512;
@@ -16,12 +16,26 @@ const countOf = ({ quick }: Stage): number => (quick ? 30_000 : 200_000);
 /** The others are slower by an order of magnitude. */
 const fewOf = (stage: Stage): number => countOf(stage) / 10;
 
-export const storers: Contestants = { [QUEUE]: queued, 'textbook write-behind (lost with the process)': textbook, millrace };
+export const storers: Contestants = {
+  [QUEUE]: queued,
+  'textbook write-behind (lost with the process)': textbook,
+  millrace,
+};
 
 /** Until the last of `count` writes is stored. */
-function all(stage: Stage, count: number, write: (key: string) => Promise<unknown>, stored: () => Promise<void>): Promise<Sample> {
+function all(
+  stage: Stage,
+  count: number,
+  write: (key: string) => Promise<unknown>,
+  stored: () => Promise<void>,
+): Promise<Sample> {
   return timed(count, stage.redisCpuUs, async () => {
-    await load(IN_FLIGHT, count, () => Promise.resolve(0), (i) => write(`k${i}`));
+    await load(
+      IN_FLIGHT,
+      count,
+      () => Promise.resolve(0),
+      (i) => write(`k${i}`),
+    );
     await stored();
   });
 }
@@ -57,13 +71,26 @@ function textbook(stage: Stage): Contestant {
       await stage.freshTable();
       writes = new TextbookWriteBehind(stage.pool, stage.redis, TEXTBOOK_FLUSH_MS);
     },
-    run: () => all(stage, fewOf(stage), (key) => writes.write([key, json]), () => writes.flush()),
+    run: () =>
+      all(
+        stage,
+        fewOf(stage),
+        (key) => writes.write([key, json]),
+        () => writes.flush(),
+      ),
     after: () => writes.close(),
   };
 }
 
 function millrace(stage: Stage): Contestant {
-  return millraceOver(stage, 'write-behind', (cache) => all(stage, countOf(stage), (key) => cache.set(key, value), () => cache.flush()));
+  return millraceOver(stage, 'write-behind', (cache) =>
+    all(
+      stage,
+      countOf(stage),
+      (key) => cache.set(key, value),
+      () => cache.flush(),
+    ),
+  );
 }
 
 /** Distinct keys accepted and stored: the clock stops when the last row is in PostgreSQL. */

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { medianOf } from '../suite/measure.ts';
-import { atMost, progress, type CaseReport, type Verdict } from '../suite/report.ts';
+import { atMost, type CaseReport, progress, type Verdict } from '../suite/report.ts';
 
 const run = promisify(execFile);
 const ROUNDS = 9;
@@ -24,5 +24,11 @@ export async function importing(): Promise<CaseReport> {
   const ms = medianOf(rounds.map((round) => round.ms));
   const drivers = Math.max(...rounds.map((round) => round.loaded.length));
   const none: Verdict = { what: 'drivers loaded', measured: drivers, unit: '', target: 'none', met: drivers === 0 };
-  return { name: 'import', title: "import 'millrace' in a fresh process", lines: [`median ${ms.toFixed(1)} ms`], verdicts: [atMost('time', ms, 30, ' ms'), none], data: rounds };
+  return {
+    name: 'import',
+    title: "import 'millrace' in a fresh process",
+    lines: [`median ${ms.toFixed(1)} ms`],
+    verdicts: [atMost('time', ms, 30, ' ms'), none],
+    data: rounds,
+  };
 }

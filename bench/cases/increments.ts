@@ -1,7 +1,7 @@
-import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
+import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
 import { load, ratioOf, type Sample } from '../suite/measure.ts';
-import { atLeast, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
-import { COUNTS, createCounters, postgresCounters, redisFront, ROOMY, type Stage } from '../suite/stage.ts';
+import { atLeast, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
+import { COUNTS, createCounters, postgresCounters, ROOMY, redisFront, type Stage } from '../suite/stage.ts';
 
 const IN_FLIGHT = 512;
 const KEYS = 1_000;
@@ -10,7 +10,10 @@ const keys = Array.from({ length: KEYS }, (_, i) => `page:${i}`);
 type Counters = ReturnType<typeof createCounters>;
 
 export const incrementers: Contestants = {
-  'INCRBY, node-redis': (stage) => ({ before: stage.empty, run: () => incremented(stage, (key) => stage.redis.incrBy(key, 1)) }),
+  'INCRBY, node-redis': (stage) => ({
+    before: stage.empty,
+    run: () => incremented(stage, (key) => stage.redis.incrBy(key, 1)),
+  }),
   'millrace add': (stage) => millrace(stage, (counters, key) => counters.add(key)),
   'millrace increment': (stage) => millrace(stage, (counters, key) => counters.increment(key)),
 };
@@ -25,7 +28,13 @@ function millrace(stage: Stage, one: (counters: Counters, key: string) => Promis
     async before() {
       await stage.empty();
       await stage.freshTable();
-      counters = createCounters({ name: 'bench', front: redisFront({ client: stage.redis }), store: postgresCounters({ pool: stage.pool, table: COUNTS, key: 'k', count: 'n' }), flush: { maxDelay: '1h', batchSize: 10_000 }, backpressure: ROOMY });
+      counters = createCounters({
+        name: 'bench',
+        front: redisFront({ client: stage.redis }),
+        store: postgresCounters({ pool: stage.pool, table: COUNTS, key: 'k', count: 'n' }),
+        flush: { maxDelay: '1h', batchSize: 10_000 },
+        backpressure: ROOMY,
+      });
       await counters.getMany(keys);
     },
     run: () => incremented(stage, (key) => one(counters, key)),
@@ -44,7 +53,11 @@ export async function increments(stage: Stage): Promise<CaseReport> {
     lines: linesOf(rounds),
     verdicts: [
       atLeast('add, against INCRBY', ratioOf(rounds, 'millrace add', 'INCRBY, node-redis'), 1),
-      atLeast('increment, which gives the total, against INCRBY', ratioOf(rounds, 'millrace increment', 'INCRBY, node-redis'), 1),
+      atLeast(
+        'increment, which gives the total, against INCRBY',
+        ratioOf(rounds, 'millrace increment', 'INCRBY, node-redis'),
+        1,
+      ),
     ],
     data: dataOf(rounds),
   };

@@ -1,7 +1,7 @@
-import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
+import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
 import { load, ratioOf, type Sample } from '../suite/measure.ts';
-import { atLeast, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
-import { createCache, documentOf, MemoryStore, redisFront, ROOMY, type Document, type Stage } from '../suite/stage.ts';
+import { atLeast, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
+import { createCache, type Document, documentOf, MemoryStore, ROOMY, redisFront, type Stage } from '../suite/stage.ts';
 
 const IN_FLIGHT = 512;
 const KEYS = 10_000;
@@ -12,12 +12,24 @@ const keys = Array.from({ length: KEYS }, (_, i) => `k${i}`);
 type Cache = ReturnType<typeof createCache<Document>>;
 
 export const readers: Contestants = {
-  'GET, node-redis': (stage) => plain(stage, () => singly(stage, async (key) => JSON.parse((await stage.redis.get(key)) as string) as unknown)),
-  'GET, ioredis': (stage) => plain(stage, () => singly(stage, async (key) => JSON.parse((await stage.ioredis.get(key)) as string) as unknown)),
+  'GET, node-redis': (stage) =>
+    plain(stage, () => singly(stage, async (key) => JSON.parse((await stage.redis.get(key)) as string) as unknown)),
+  'GET, ioredis': (stage) =>
+    plain(stage, () => singly(stage, async (key) => JSON.parse((await stage.ioredis.get(key)) as string) as unknown)),
   'millrace get': (stage) => millrace(stage, (cache) => singly(stage, (key) => cache.get(key))),
-  'millrace, 100 gets one after the other': (stage) => millrace(stage, (cache) => inBatches(stage, 1 / 10, async (many) => { for (const key of many) await cache.get(key); })),
+  'millrace, 100 gets one after the other': (stage) =>
+    millrace(stage, (cache) =>
+      inBatches(stage, 1 / 10, async (many) => {
+        for (const key of many) await cache.get(key);
+      }),
+    ),
   'millrace getMany(100)': (stage) => millrace(stage, (cache) => inBatches(stage, 1, (many) => cache.getMany(many))),
-  'MGET of 100, node-redis': (stage) => plain(stage, () => inBatches(stage, 1, async (many) => (await stage.redis.mGet(many)).map((json) => JSON.parse(json as string) as unknown))),
+  'MGET of 100, node-redis': (stage) =>
+    plain(stage, () =>
+      inBatches(stage, 1, async (many) =>
+        (await stage.redis.mGet(many)).map((json) => JSON.parse(json as string) as unknown),
+      ),
+    ),
 };
 
 const countOf = ({ quick }: Stage): number => (quick ? 60_000 : 200_000);
@@ -42,7 +54,13 @@ function plain(stage: Stage, run: () => Promise<Sample>): Contestant {
 }
 
 function millrace(stage: Stage, run: (cache: Cache) => Promise<Sample>): Contestant {
-  const cache = createCache<Document>({ name: 'bench', front: redisFront({ client: stage.redis }), store: new MemoryStore(), flush: false, backpressure: ROOMY });
+  const cache = createCache<Document>({
+    name: 'bench',
+    front: redisFront({ client: stage.redis }),
+    store: new MemoryStore(),
+    flush: false,
+    backpressure: ROOMY,
+  });
   return {
     async open() {
       await cache.ready();
@@ -65,7 +83,11 @@ export async function reads(stage: Stage): Promise<CaseReport> {
     lines: linesOf(rounds),
     verdicts: [
       atLeast('read hits/s against GET', ratioOf(rounds, 'millrace get', 'GET, node-redis'), 0.95),
-      atLeast('getMany(100) against 100 single gets', ratioOf(rounds, 'millrace getMany(100)', 'millrace, 100 gets one after the other'), 5),
+      atLeast(
+        'getMany(100) against 100 single gets',
+        ratioOf(rounds, 'millrace getMany(100)', 'millrace, 100 gets one after the other'),
+        5,
+      ),
     ],
     data: dataOf(rounds),
   };

@@ -1,5 +1,5 @@
-import { atMost, progress, type CaseReport } from '../suite/report.ts';
-import { createCache, documentOf, MemoryStore, redisFront, ROOMY, type Document, type Stage } from '../suite/stage.ts';
+import { atMost, type CaseReport, progress } from '../suite/report.ts';
+import { createCache, type Document, documentOf, MemoryStore, ROOMY, redisFront, type Stage } from '../suite/stage.ts';
 
 const ENTRIES = 100_000;
 const value = documentOf();
@@ -18,14 +18,27 @@ export async function redisMemory(stage: Stage): Promise<CaseReport> {
   };
   progress('plain keys');
   const plain = await grown(async () => {
-    for (let i = 0; i < ENTRIES; i += 1_000) await Promise.all(Array.from({ length: 1_000 }, (_, n) => stage.redis.set(key(i + n), JSON.stringify(value), { expiration: { type: 'EX', value: 3_600 } })));
+    for (let i = 0; i < ENTRIES; i += 1_000)
+      await Promise.all(
+        Array.from({ length: 1_000 }, (_, n) =>
+          stage.redis.set(key(i + n), JSON.stringify(value), { expiration: { type: 'EX', value: 3_600 } }),
+        ),
+      );
   });
   progress('pending entries');
   let close = (): Promise<unknown> => Promise.resolve();
   const pending = await grown(async () => {
-    const cache = createCache<Document>({ name: 'bench', front: redisFront({ client: stage.redis }), store: new MemoryStore(), flush: false, backpressure: ROOMY, ttl: '1h' });
+    const cache = createCache<Document>({
+      name: 'bench',
+      front: redisFront({ client: stage.redis }),
+      store: new MemoryStore(),
+      flush: false,
+      backpressure: ROOMY,
+      ttl: '1h',
+    });
     close = () => cache.close({ timeout: 1 });
-    for (let i = 0; i < ENTRIES; i += 1_000) await cache.setMany(Array.from({ length: 1_000 }, (_, n) => [key(i + n), value] as const));
+    for (let i = 0; i < ENTRIES; i += 1_000)
+      await cache.setMany(Array.from({ length: 1_000 }, (_, n) => [key(i + n), value] as const));
   });
   await close();
   return {

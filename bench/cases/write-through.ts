@@ -1,8 +1,8 @@
-import { writeThrough as textbook } from '../contestants/textbook.ts';
 import { millraceOver } from '../contestants/millrace.ts';
-import { compete, type Contestant, type Contestants } from '../suite/compete.ts';
+import { writeThrough as textbook } from '../contestants/textbook.ts';
+import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
 import { load, ratioOf, type Sample } from '../suite/measure.ts';
-import { atLeast, dataOf, linesOf, type CaseReport } from '../suite/report.ts';
+import { atLeast, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
 import { documentOf, type Stage } from '../suite/stage.ts';
 
 const IN_FLIGHT = 64;
@@ -34,7 +34,9 @@ export async function writeThrough(stage: Stage): Promise<CaseReport> {
     name: 'write-through',
     title: `write-through, distinct keys, ${IN_FLIGHT} in flight`,
     lines: linesOf(rounds),
-    verdicts: [atLeast('writes/s against the textbook', ratioOf(rounds, 'millrace write-through', 'textbook write-through'), 4)],
+    verdicts: [
+      atLeast('writes/s against the textbook', ratioOf(rounds, 'millrace write-through', 'textbook write-through'), 4),
+    ],
     data: dataOf(rounds),
   };
 }

@@ -1,5 +1,5 @@
-import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Pool, PoolClient } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { EVENTS, TABLE } from '../suite/stage.ts';
@@ -30,7 +30,11 @@ export function copyEvents(pool: Pool, events: readonly string[]): Promise<void>
 function copyLines<T>(pool: Pool, into: string, rows: readonly T[], lineOf: (row: T) => string): Promise<void> {
   return withClient(pool, async (client) => {
     const lines = (function* () {
-      for (let at = 0; at < rows.length; at += 500) yield rows.slice(at, at + 500).map(lineOf).join('');
+      for (let at = 0; at < rows.length; at += 500)
+        yield rows
+          .slice(at, at + 500)
+          .map(lineOf)
+          .join('');
     })();
     await pipeline(Readable.from(lines), client.query(copyFrom(`copy ${into} from stdin`)));
   });
@@ -42,7 +46,8 @@ const escaped = (json: string): string => json.replaceAll('\\', '\\\\');
 export async function insertEvents(pool: Pool, events: readonly string[], size: number): Promise<void> {
   const text = `insert into ${EVENTS} (v) select * from unnest($1::jsonb[])`;
   await withClient(pool, async (client) => {
-    for (let at = 0; at < events.length; at += size) await client.query({ name: 'events', text, values: [events.slice(at, at + size)] });
+    for (let at = 0; at < events.length; at += size)
+      await client.query({ name: 'events', text, values: [events.slice(at, at + size)] });
   });
 }
 
@@ -61,7 +66,12 @@ export async function bulkUpsert(pool: Pool, rows: readonly Row[], size: number)
 export async function singleUpserts(pool: Pool, rows: readonly Row[]): Promise<void> {
   await withClient(pool, async (client) => {
     await client.query('begin');
-    for (const [key, json] of rows) await client.query({ name: 'single', text: `insert into ${TABLE} (k, v) values ($1, $2) ${UPSERT}`, values: [key, json] });
+    for (const [key, json] of rows)
+      await client.query({
+        name: 'single',
+        text: `insert into ${TABLE} (k, v) values ($1, $2) ${UPSERT}`,
+        values: [key, json],
+      });
     await client.query('commit');
   });
 }

@@ -1,4 +1,4 @@
-import { Queue, Worker, type ConnectionOptions } from 'bullmq';
+import { type ConnectionOptions, Queue, Worker } from 'bullmq';
 import type { Pool } from 'pg';
 import { bulkUpsert, type Row } from './bulk.ts';
 
@@ -23,7 +23,10 @@ export class QueuedWrites {
     const connection: ConnectionOptions = { host: hostname, port: Number(port) };
     this.#pool = pool;
     this.#queue = new Queue('writes', { connection, defaultJobOptions: { removeOnComplete: true, attempts: 3 } });
-    this.#worker = new Worker<Row>('writes', ({ data }) => this.#store(data), { connection: { ...connection, maxRetriesPerRequest: null }, concurrency: CONCURRENCY });
+    this.#worker = new Worker<Row>('writes', ({ data }) => this.#store(data), {
+      connection: { ...connection, maxRetriesPerRequest: null },
+      concurrency: CONCURRENCY,
+    });
   }
 
   async ready(): Promise<void> {

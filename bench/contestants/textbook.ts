@@ -1,12 +1,16 @@
 import type { Pool } from 'pg';
-import { singleUpserts, type Row } from './bulk.ts';
-import { TABLE, type Client } from '../suite/stage.ts';
+import { type Client, TABLE } from '../suite/stage.ts';
+import { type Row, singleUpserts } from './bulk.ts';
 
 const TTL_S = 3_600;
 
 /** The textbook write-through: one upsert, then SETEX. */
 export async function writeThrough(pool: Pool, redis: Client, [key, json]: Row): Promise<void> {
-  await pool.query({ name: 'through', text: `insert into ${TABLE} (k, v) values ($1, $2) on conflict (k) do update set v = excluded.v`, values: [key, json] });
+  await pool.query({
+    name: 'through',
+    text: `insert into ${TABLE} (k, v) values ($1, $2) on conflict (k) do update set v = excluded.v`,
+    values: [key, json],
+  });
   await redis.setEx(key, TTL_S, json);
 }
 

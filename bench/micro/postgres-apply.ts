@@ -5,9 +5,9 @@
  *   node --import ./scripts/run-ts.mjs bench/micro/postgres-apply.ts [rows] [rounds]
  */
 import { Pool, type PoolClient } from 'pg';
-import { systemClock } from '../../src/system.ts';
 import type { Mutation } from '../../src/ports/store.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
+import { systemClock } from '../../src/system.ts';
 import { startPostgres } from '../../test/servers/index.ts';
 
 const BATCH_ROWS = 500;
@@ -25,12 +25,22 @@ const upsert = 'on conflict (k) do update set v = excluded.v, version = t.versio
 const single = `insert into apply_bench as t (k, v, version, updated_at) values ($1, $2, 1, now()) ${upsert}`;
 const unnest = `insert into apply_bench as t (k, v, version, updated_at) select k, v, 1, now() from unnest($1::text[], $2::jsonb[]) u(k, v) ${upsert}`;
 
-const all = Array.from({ length: rows }, (_, at): Mutation => ({ lane: 0, key: `key-${`${at}`.padStart(8, '0')}`, json: valueOf(at) }));
-const batches = Array.from({ length: Math.ceil(rows / BATCH_ROWS) }, (_, at) => all.slice(at * BATCH_ROWS, (at + 1) * BATCH_ROWS));
+const all = Array.from(
+  { length: rows },
+  (_, at): Mutation => ({ lane: 0, key: `key-${`${at}`.padStart(8, '0')}`, json: valueOf(at) }),
+);
+const batches = Array.from({ length: Math.ceil(rows / BATCH_ROWS) }, (_, at) =>
+  all.slice(at * BATCH_ROWS, (at + 1) * BATCH_ROWS),
+);
 
 function valueOf(at: number): string {
   const empty = JSON.stringify({ id: at, name: `name ${at}`, active: true, note: '' });
-  return JSON.stringify({ id: at, name: `name ${at}`, active: true, note: 'x'.repeat(Math.max(0, VALUE_BYTES - empty.length)) });
+  return JSON.stringify({
+    id: at,
+    name: `name ${at}`,
+    active: true,
+    note: 'x'.repeat(Math.max(0, VALUE_BYTES - empty.length)),
+  });
 }
 
 async function inTransaction(write: (client: PoolClient) => Promise<void>): Promise<void> {
@@ -42,8 +52,17 @@ async function inTransaction(write: (client: PoolClient) => Promise<void>): Prom
 }
 
 await pool.query('drop table if exists apply_bench, millrace_fence, millrace_dead_letter');
-await pool.query('create table apply_bench (k text primary key, v jsonb not null, version bigint not null, updated_at timestamptz not null)');
-const store = await postgresStore({ pool, table: 'apply_bench', key: 'k', value: 'v', version: 'version', touch: 'updated_at' }).attach({
+await pool.query(
+  'create table apply_bench (k text primary key, v jsonb not null, version bigint not null, updated_at timestamptz not null)',
+);
+const store = await postgresStore({
+  pool,
+  table: 'apply_bench',
+  key: 'k',
+  value: 'v',
+  version: 'version',
+  touch: 'updated_at',
+}).attach({
   cache: 'bench',
   lanes: 2,
   clock: systemClock,
@@ -60,7 +79,13 @@ async function* source(part: readonly (readonly Mutation[])[]): AsyncGenerator<r
 
 async function apply(lane: 0 | 1, part: readonly (readonly Mutation[])[]): Promise<void> {
   const generation = (generations[lane] = (generations[lane] ?? 0) + 1);
-  const result = await store.apply({ lanes: [{ lane, epoch, generation, fromSeq: generation, cutSeq: generation, digest: `${generation}`, letters: false }], judge: () => ({ state: 'dead', attempts: 1 }), batches: source(part) });
+  const result = await store.apply({
+    lanes: [
+      { lane, epoch, generation, fromSeq: generation, cutSeq: generation, digest: `${generation}`, letters: false },
+    ],
+    judge: () => ({ state: 'dead', attempts: 1 }),
+    batches: source(part),
+  });
   if (result.kind !== 'applied') throw new Error('fenced');
 }
 
@@ -75,7 +100,8 @@ const candidates: Candidate[] = [
     name: 'upsert per row, a commit each',
     rows: rows / SINGLE_PART,
     async run() {
-      for (const { key, json } of all.slice(0, rows / SINGLE_PART)) await pool.query({ name: 'single', text: single, values: [key, json] });
+      for (const { key, json } of all.slice(0, rows / SINGLE_PART))
+        await pool.query({ name: 'single', text: single, values: [key, json] });
     },
   },
   {
@@ -83,7 +109,8 @@ const candidates: Candidate[] = [
     rows: rows / SINGLE_PART,
     run: () =>
       inTransaction(async (client) => {
-        for (const { key, json } of all.slice(0, rows / SINGLE_PART)) await client.query({ name: 'single', text: single, values: [key, json] });
+        for (const { key, json } of all.slice(0, rows / SINGLE_PART))
+          await client.query({ name: 'single', text: single, values: [key, json] });
       }),
   },
   {
@@ -91,14 +118,20 @@ const candidates: Candidate[] = [
     rows,
     run: () =>
       inTransaction(async (client) => {
-        for (const batch of batches) await client.query({ name: 'unnest', text: unnest, values: [batch.map(({ key }) => key), batch.map(({ json }) => json)] });
+        for (const batch of batches)
+          await client.query({
+            name: 'unnest',
+            text: unnest,
+            values: [batch.map(({ key }) => key), batch.map(({ json }) => json)],
+          });
       }),
   },
   { name: 'apply, one generation', rows, run: () => apply(0, batches) },
   {
     name: 'apply, two lanes at the same time',
     rows,
-    run: () => Promise.all([apply(0, batches.slice(0, batches.length / 2)), apply(1, batches.slice(batches.length / 2))]),
+    run: () =>
+      Promise.all([apply(0, batches.slice(0, batches.length / 2)), apply(1, batches.slice(batches.length / 2))]),
   },
   {
     name: 'apply, a generation per batch',
@@ -127,7 +160,11 @@ const median = (numbers: number[]) => numbers.toSorted((a, b) => a - b)[numbers.
 process.stdout.write(`${rows} rows of ${VALUE_BYTES} bytes, median of ${rounds} rounds\n`);
 for (const [name, samples] of rates) {
   const rate = Math.round(median(samples.map(({ rate }) => rate))).toLocaleString('en');
-  process.stdout.write(`${name.padEnd(48)} ${rate.padStart(9)} rows/s  ${median(samples.map(({ cpu }) => cpu)).toFixed(1).padStart(6)} µs of client CPU a row\n`);
+  process.stdout.write(
+    `${name.padEnd(48)} ${rate.padStart(9)} rows/s  ${median(samples.map(({ cpu }) => cpu))
+      .toFixed(1)
+      .padStart(6)} µs of client CPU a row\n`,
+  );
 }
 await pool.query('drop table apply_bench, millrace_fence, millrace_dead_letter');
 await pool.end();

@@ -23,13 +23,33 @@ const ARRAY = 'rows from (json_array_elements_text($1::text::json), jsonb_array_
 const LINES = String.raw`unnest($1::text::text[], string_to_array($2::text, e'\n')) e(k, v)`;
 const inArray = (keys: readonly string[]): unknown[] => [JSON.stringify(keys), `[${keys.map(() => json).join(',')}]`];
 const inLines = (keys: readonly string[]): unknown[] => [`{${keys.join(',')}}`, keys.map(() => json).join('\n')];
-const FORMS: readonly { readonly name: string; readonly text: string; readonly values: (keys: readonly string[]) => unknown[] }[] = [
-  { name: 'array of JSON', text: `insert into documents_bench (k, v) select e.k, e.v from ${ARRAY} ${UPSERT}`, values: inArray },
-  { name: 'lines', text: `insert into documents_bench (k, v) select e.k, e.v::jsonb from ${LINES} ${UPSERT}`, values: inLines },
-  { name: 'array parameter', text: `insert into documents_bench (k, v) select * from unnest($1::text[], $2::jsonb[]) ${UPSERT}`, values: (keys) => [keys, keys.map(() => json)] },
+const FORMS: readonly {
+  readonly name: string;
+  readonly text: string;
+  readonly values: (keys: readonly string[]) => unknown[];
+}[] = [
+  {
+    name: 'array of JSON',
+    text: `insert into documents_bench (k, v) select e.k, e.v from ${ARRAY} ${UPSERT}`,
+    values: inArray,
+  },
+  {
+    name: 'lines',
+    text: `insert into documents_bench (k, v) select e.k, e.v::jsonb from ${LINES} ${UPSERT}`,
+    values: inLines,
+  },
+  {
+    name: 'array parameter',
+    text: `insert into documents_bench (k, v) select * from unnest($1::text[], $2::jsonb[]) ${UPSERT}`,
+    values: (keys) => [keys, keys.map(() => json)],
+  },
   { name: 'array of JSON, parsed only', text: `select count(e.v) from ${ARRAY}`, values: inArray },
   { name: 'lines, parsed only', text: `select count(e.v::jsonb) from ${LINES}`, values: inLines },
-  { name: 'lines, without on conflict', text: `insert into documents_bench (k, v) select e.k, e.v::jsonb from ${LINES}`, values: inLines },
+  {
+    name: 'lines, without on conflict',
+    text: `insert into documents_bench (k, v) select e.k, e.v::jsonb from ${LINES}`,
+    values: inLines,
+  },
 ];
 
 const server = await startPostgres();
@@ -53,6 +73,7 @@ for (let round = 0; round <= rounds; round++) {
     await client.query('commit');
   }
 }
-for (const [name, list] of used) console.log(`${name.padEnd(30)} ${Math.min(...list).toFixed(2)} µs of the server's CPU for a row`);
+for (const [name, list] of used)
+  console.log(`${name.padEnd(30)} ${Math.min(...list).toFixed(2)} µs of the server's CPU for a row`);
 await client.end();
 await server.stop();

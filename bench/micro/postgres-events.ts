@@ -16,9 +16,21 @@ const rounds = Number(process.argv[2] ?? 5);
 const event = JSON.stringify({ sensor: 's1', at: 1, note: 'x'.repeat(160) });
 const events = Array.from({ length: ROWS }, () => event);
 const FORMS: readonly { readonly name: string; readonly source: string; readonly value: unknown }[] = [
-  { name: 'array of JSON', source: 'select e.v from jsonb_array_elements($1::text::jsonb) e(v)', value: `[${events.join(',')}]` },
-  { name: 'array of JSON, order beside each event', source: 'select e.v -> 1 from jsonb_array_elements($1::text::jsonb) e(v)', value: `[${events.map((json, i) => `[${i},${json}]`).join(',')}]` },
-  { name: 'lines', source: String.raw`select e.v::jsonb from unnest(string_to_array($1::text, e'\n')) e(v)`, value: events.join('\n') },
+  {
+    name: 'array of JSON',
+    source: 'select e.v from jsonb_array_elements($1::text::jsonb) e(v)',
+    value: `[${events.join(',')}]`,
+  },
+  {
+    name: 'array of JSON, order beside each event',
+    source: 'select e.v -> 1 from jsonb_array_elements($1::text::jsonb) e(v)',
+    value: `[${events.map((json, i) => `[${i},${json}]`).join(',')}]`,
+  },
+  {
+    name: 'lines',
+    source: String.raw`select e.v::jsonb from unnest(string_to_array($1::text, e'\n')) e(v)`,
+    value: events.join('\n'),
+  },
   { name: 'array parameter', source: 'select e.v from unnest($1::jsonb[]) e(v)', value: events },
 ];
 
@@ -39,12 +51,16 @@ for (let round = 0; round <= rounds; round++) {
   for (const { name, source, value } of FORMS) {
     await client.query('truncate events_bench');
     const before = usedUs();
-    for (let i = 0; i < STATEMENTS; i++) await client.query({ name, text: `insert into events_bench ${source}`, values: [value] });
+    for (let i = 0; i < STATEMENTS; i++)
+      await client.query({ name, text: `insert into events_bench ${source}`, values: [value] });
     // The first round warms up.
     if (round > 0) used.get(name)?.push((usedUs() - before) / ROWS / STATEMENTS);
   }
 }
-for (const [name, list] of used) console.log(`${name.padEnd(40)} ${(list.sort((a, b) => a - b)[Math.floor(list.length / 2)] as number).toFixed(2)} µs of the server's CPU for a row`);
+for (const [name, list] of used)
+  console.log(
+    `${name.padEnd(40)} ${(list.sort((a, b) => a - b)[Math.floor(list.length / 2)] as number).toFixed(2)} µs of the server's CPU for a row`,
+  );
 client.release();
 await pool.end();
 await server.stop();

@@ -8,8 +8,8 @@
 import { randomUUID } from 'node:crypto';
 import { PGlite } from '@electric-sql/pglite';
 import { createClient } from 'redis';
-import { createCounters } from '../../src/index.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
+import { createCounters } from '../../src/index.ts';
 import { postgresCounters } from '../../src/stores/postgres/index.ts';
 
 const url = process.argv[2] ?? 'redis://127.0.0.1:6379';
@@ -23,7 +23,12 @@ const plain = createClient({ url, commandOptions: { timeout: undefined } as obje
 await plain.connect();
 const pool = new PGlite();
 await pool.exec('create table counts (key text primary key, count bigint)');
-const counters = createCounters({ name, front: redisFront({ client: createClient({ url }) }), store: postgresCounters({ pool, table: 'counts', key: 'key', count: 'count' }), flush: { maxDelay: '1h', batchSize: 10_000 } });
+const counters = createCounters({
+  name,
+  front: redisFront({ client: createClient({ url }) }),
+  store: postgresCounters({ pool, table: 'counts', key: 'key', count: 'count' }),
+  flush: { maxDelay: '1h', batchSize: 10_000 },
+});
 await counters.getMany(keys);
 
 async function rate(one: (key: string) => Promise<unknown>): Promise<number> {
@@ -40,14 +45,22 @@ async function rate(one: (key: string) => Promise<unknown>): Promise<number> {
 const median = (numbers: number[]): number => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)] as number;
 const seen = { plain: [] as number[], add: [] as number[], increment: [] as number[] };
 for (let round = 0; round <= rounds; round++) {
-  const found = { plain: await rate((key) => plain.sendCommand(['INCRBY', `${name}:${key}`, '1'])), add: await rate((key) => counters.add(key)), increment: await rate((key) => counters.increment(key)) };
+  const found = {
+    plain: await rate((key) => plain.sendCommand(['INCRBY', `${name}:${key}`, '1'])),
+    add: await rate((key) => counters.add(key)),
+    increment: await rate((key) => counters.increment(key)),
+  };
   // The first round warms up.
   if (round > 0) for (const kind of ['plain', 'add', 'increment'] as const) seen[kind].push(found[kind]);
 }
 const incrby = median(seen.plain);
-for (const kind of ['plain', 'add', 'increment'] as const) console.log(`${kind.padEnd(10)} ${Math.round(median(seen[kind])).toLocaleString('en').padStart(9)}/s  ${(median(seen[kind]) / incrby).toFixed(2)}`);
+for (const kind of ['plain', 'add', 'increment'] as const)
+  console.log(
+    `${kind.padEnd(10)} ${Math.round(median(seen[kind])).toLocaleString('en').padStart(9)}/s  ${(median(seen[kind]) / incrby).toFixed(2)}`,
+  );
 
 await counters.close();
-for await (const names of plain.scanIterator({ MATCH: `*${name}*`, COUNT: 1_000 })) if (names.length > 0) await plain.unlink(names);
+for await (const names of plain.scanIterator({ MATCH: `*${name}*`, COUNT: 1_000 }))
+  if (names.length > 0) await plain.unlink(names);
 plain.destroy();
 await pool.close();

@@ -8,8 +8,8 @@
 import { randomUUID } from 'node:crypto';
 import { PGlite } from '@electric-sql/pglite';
 import { createClient } from 'redis';
-import { createLeaderboard } from '../../src/index.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
+import { createLeaderboard } from '../../src/index.ts';
 import { postgresLeaderboard } from '../../src/stores/postgres/index.ts';
 
 const url = process.argv[2] ?? 'redis://127.0.0.1:6379';
@@ -23,7 +23,12 @@ const plain = createClient({ url, commandOptions: { timeout: undefined } as obje
 await plain.connect();
 const pool = new PGlite();
 await pool.exec('create table scores (member text primary key, score double precision)');
-const board = createLeaderboard({ name, front: redisFront({ client: createClient({ url }) }), store: postgresLeaderboard({ pool, table: 'scores', member: 'member', score: 'score' }), flush: { maxDelay: '1h', batchSize: 10_000 } });
+const board = createLeaderboard({
+  name,
+  front: redisFront({ client: createClient({ url }) }),
+  store: postgresLeaderboard({ pool, table: 'scores', member: 'member', score: 'score' }),
+  flush: { maxDelay: '1h', batchSize: 10_000 },
+});
 await board.top(1);
 
 interface Cost {
@@ -34,7 +39,10 @@ interface Cost {
 
 async function serverUs(): Promise<number> {
   const info = await plain.info('cpu');
-  return [...info.matchAll(/used_cpu_(?:sys|user)_main_thread:([\d.]+)/g)].reduce((sum, [, seconds]) => sum + Number(seconds) * 1e6, 0);
+  return [...info.matchAll(/used_cpu_(?:sys|user)_main_thread:([\d.]+)/g)].reduce(
+    (sum, [, seconds]) => sum + Number(seconds) * 1e6,
+    0,
+  );
 }
 
 async function costOf(one: (member: string) => Promise<unknown>): Promise<Cost> {
@@ -49,11 +57,18 @@ async function costOf(one: (member: string) => Promise<unknown>): Promise<Cost> 
   );
   const ms = performance.now() - start;
   const { user, system } = process.cpuUsage(client);
-  return { perSecond: (done * 1_000) / ms, serverUs: ((await serverUs()) - server) / done, clientUs: (user + system) / done };
+  return {
+    perSecond: (done * 1_000) / ms,
+    serverUs: ((await serverUs()) - server) / done,
+    clientUs: (user + system) / done,
+  };
 }
 
 const median = (numbers: number[]): number => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)] as number;
-const contestants = { zincrby: (member: string) => plain.sendCommand(['ZINCRBY', `${name}:plain`, '1', member]), add: (member: string) => board.add(member, 1) };
+const contestants = {
+  zincrby: (member: string) => plain.sendCommand(['ZINCRBY', `${name}:plain`, '1', member]),
+  add: (member: string) => board.add(member, 1),
+};
 const seen = { zincrby: [] as Cost[], add: [] as Cost[] };
 for (let round = 0; round <= rounds; round++) {
   for (const kind of ['zincrby', 'add'] as const) {
@@ -64,10 +79,13 @@ for (let round = 0; round <= rounds; round++) {
 }
 for (const kind of ['zincrby', 'add'] as const) {
   const of = (part: keyof Cost): number => median(seen[kind].map((cost) => cost[part]));
-  console.log(`${kind.padEnd(8)} ${Math.round(of('perSecond')).toLocaleString('en').padStart(9)}/s  server ${of('serverUs').toFixed(2)} µs  client ${of('clientUs').toFixed(2)} µs`);
+  console.log(
+    `${kind.padEnd(8)} ${Math.round(of('perSecond')).toLocaleString('en').padStart(9)}/s  server ${of('serverUs').toFixed(2)} µs  client ${of('clientUs').toFixed(2)} µs`,
+  );
 }
 
 await board.close();
-for await (const names of plain.scanIterator({ MATCH: `*${name}*`, COUNT: 1_000 })) if (names.length > 0) await plain.unlink(names);
+for await (const names of plain.scanIterator({ MATCH: `*${name}*`, COUNT: 1_000 }))
+  if (names.length > 0) await plain.unlink(names);
 plain.destroy();
 await pool.close();

@@ -36,7 +36,8 @@ const front = await redisFront({ client }).attach({
   onReconnect: () => undefined,
   onWarning: console.warn,
 });
-for (let lane = 0; lane < LANES; lane++) await front.recover(lane, { fence: { epoch: 1, generation: 0, seq: 0, digest: '' }, owner: '', leaseMs: 0 });
+for (let lane = 0; lane < LANES; lane++)
+  await front.recover(lane, { fence: { epoch: 1, generation: 0, seq: 0, digest: '' }, owner: '', leaseMs: 0 });
 
 interface Round {
   readonly writesPerSecond: number;
@@ -73,7 +74,7 @@ async function write(lanes: LaneFront, worker: number): Promise<number> {
   const keys: string[] = [];
   const slots: string[] = [];
   for (let i = 0; i < KEYS_PER_CALL; i++) {
-    keys.push(`user:${lane}:${((at[lane] as number)++ % (KEYSPACE / LANES))}`);
+    keys.push(`user:${lane}:${(at[lane] as number)++ % (KEYSPACE / LANES)}`);
     slots.push(value);
   }
   const batch: WriteBatch = { accepted: KEYS_PER_CALL, keys, slots, ttls: undefined, maxEntries: 1e6, maxBytes: 1e9 };
@@ -86,7 +87,18 @@ async function write(lanes: LaneFront, worker: number): Promise<number> {
 async function drain(lanes: LaneFront): Promise<void> {
   for (let lane = 0; lane < LANES; lane++) {
     const result = await lanes.cut(lane, 1, 'bench');
-    if (result.kind === 'cut') while ((await lanes.acknowledge(lane, { epoch: 1, generation: result.flight.generation, deadKeys: [], ttlMs: 3_600_000, limit: 1_000 })).kind === 'more');
+    if (result.kind === 'cut')
+      while (
+        (
+          await lanes.acknowledge(lane, {
+            epoch: 1,
+            generation: result.flight.generation,
+            deadKeys: [],
+            ttlMs: 3_600_000,
+            limit: 1_000,
+          })
+        ).kind === 'more'
+      );
   }
 }
 
@@ -103,12 +115,20 @@ for (let round = 0; round <= rounds; round++) {
     results.write.push(second);
   }
 }
-const [plainRate, frontRate] = [median(results.set.map((r) => r.writesPerSecond)), median(results.write.map((r) => r.writesPerSecond))];
-console.log(`plain SET      ${Math.round(plainRate).toLocaleString('en')} writes/s, ${median(results.set.map((r) => r.clientUs)).toFixed(2)} µs client CPU each`);
-console.log(`front.write    ${Math.round(frontRate).toLocaleString('en')} writes/s, ${median(results.write.map((r) => r.clientUs)).toFixed(2)} µs client CPU each (${driver})`);
+const [plainRate, frontRate] = [
+  median(results.set.map((r) => r.writesPerSecond)),
+  median(results.write.map((r) => r.writesPerSecond)),
+];
+console.log(
+  `plain SET      ${Math.round(plainRate).toLocaleString('en')} writes/s, ${median(results.set.map((r) => r.clientUs)).toFixed(2)} µs client CPU each`,
+);
+console.log(
+  `front.write    ${Math.round(frontRate).toLocaleString('en')} writes/s, ${median(results.write.map((r) => r.clientUs)).toFixed(2)} µs client CPU each (${driver})`,
+);
 console.log(`ratio          ${(frontRate / plainRate).toFixed(2)}`);
 
 await front.close();
-for await (const names of plain.scanIterator({ MATCH: `*${cache}*`, COUNT: 1_000 })) if (names.length > 0) await plain.unlink(names);
+for await (const names of plain.scanIterator({ MATCH: `*${cache}*`, COUNT: 1_000 }))
+  if (names.length > 0) await plain.unlink(names);
 plain.destroy();
 client.disconnect();

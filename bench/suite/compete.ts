@@ -1,4 +1,4 @@
-import { fork, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Rounds, Sample } from './measure.ts';
 import { progress } from './report.ts';
@@ -41,10 +41,16 @@ export interface Role {
  * @param module The URL of the module that exports the contestants.
  * @param exported The contestants under the name of their export: `{ readers }`.
  */
-export async function compete<S>(stage: Stage, module: string, exported: Readonly<Record<string, Contestants<S>>>): Promise<Rounds<S>> {
+export async function compete<S>(
+  stage: Stage,
+  module: string,
+  exported: Readonly<Record<string, Contestants<S>>>,
+): Promise<Rounds<S>> {
   const { quick, rounds, redisUrl, postgresUrl } = stage;
   const settings: Settings = { quick, rounds, redisUrl, postgresUrl };
-  const contestants = Object.entries(exported).flatMap(([name, of]) => Object.keys(of).map((one) => new ContestantProcess({ settings, module, exported: name, name: one })));
+  const contestants = Object.entries(exported).flatMap(([name, of]) =>
+    Object.keys(of).map((one) => new ContestantProcess({ settings, module, exported: name, name: one })),
+  );
   const results = new Map<string, S[]>(contestants.map(({ name }) => [name, []]));
   try {
     progress(`starting ${contestants.length} processes`);
@@ -72,7 +78,10 @@ class ContestantProcess {
 
   constructor(role: Role) {
     this.name = role.name;
-    this.#child = fork(new URL('./contestant.ts', import.meta.url), [JSON.stringify(role)], { execArgv: process.execArgv, serialization: 'advanced' });
+    this.#child = fork(new URL('./contestant.ts', import.meta.url), [JSON.stringify(role)], {
+      execArgv: process.execArgv,
+      serialization: 'advanced',
+    });
     this.#exited = once(this.#child, 'exit');
   }
 

@@ -20,7 +20,10 @@ async function take(step: Step): Promise<unknown> {
 
 process.on('message', (step: Step) => {
   void take(step)
-    .then((value): Reply => ({ value }), (error: unknown): Reply => ({ error }))
+    .then(
+      (value): Reply => ({ value }),
+      (error: unknown): Reply => ({ error }),
+    )
     .then((reply) => process.send?.(reply));
 });
 process.on('disconnect', () => process.exit());

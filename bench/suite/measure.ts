@@ -15,7 +15,12 @@ export interface Sample {
 export type Rounds<S> = ReadonlyMap<string, readonly S[]>;
 
 /** Keeps `inFlight` operations under way until `count` have been done, and measures them. */
-export async function load(inFlight: number, count: number, redisCpuUs: () => Promise<number>, operate: (i: number) => Promise<unknown>): Promise<Sample> {
+export async function load(
+  inFlight: number,
+  count: number,
+  redisCpuUs: () => Promise<number>,
+  operate: (i: number) => Promise<unknown>,
+): Promise<Sample> {
   const latencies = new Float64Array(count);
   const redisBefore = await redisCpuUs();
   const cpu = process.cpuUsage();
@@ -36,11 +41,22 @@ export async function load(inFlight: number, count: number, redisCpuUs: () => Pr
   const redisUs = ((await redisCpuUs()) - redisBefore) / count;
   latencies.sort();
   const at = (part: number): number => (latencies[Math.min(count - 1, Math.floor(count * part))] as number) * 1_000;
-  return { perSecond: count / seconds, clientUs: (used.user + used.system) / count, redisUs, p50Us: at(0.5), p99Us: at(0.99), p999Us: at(0.999) };
+  return {
+    perSecond: count / seconds,
+    clientUs: (used.user + used.system) / count,
+    redisUs,
+    p50Us: at(0.5),
+    p99Us: at(0.99),
+    p999Us: at(0.999),
+  };
 }
 
 /** Operations per second of something that is timed as a whole. */
-export async function timed(count: number, redisCpuUs: () => Promise<number>, work: () => Promise<unknown>): Promise<Sample> {
+export async function timed(
+  count: number,
+  redisCpuUs: () => Promise<number>,
+  work: () => Promise<unknown>,
+): Promise<Sample> {
   const redisBefore = await redisCpuUs();
   const cpu = process.cpuUsage();
   const startedAt = performance.now();
@@ -48,7 +64,14 @@ export async function timed(count: number, redisCpuUs: () => Promise<number>, wo
   const ms = performance.now() - startedAt;
   const used = process.cpuUsage(cpu);
   const redisUs = ((await redisCpuUs()) - redisBefore) / count;
-  return { perSecond: (count * 1_000) / ms, clientUs: (used.user + used.system) / count, redisUs, p50Us: 0, p99Us: 0, p999Us: 0 };
+  return {
+    perSecond: (count * 1_000) / ms,
+    clientUs: (used.user + used.system) / count,
+    redisUs,
+    p50Us: 0,
+    p99Us: 0,
+    p999Us: 0,
+  };
 }
 
 export function medianOf(list: readonly number[]): number {
@@ -69,7 +92,12 @@ export function median(samples: readonly Sample[]): Sample {
 }
 
 /** Median over the rounds of how one contestant compares to another in the same round. */
-export function ratioOf(rounds: Rounds<Sample>, over: string, under: string, pick: (sample: Sample) => number = (s) => s.perSecond): number {
+export function ratioOf(
+  rounds: Rounds<Sample>,
+  over: string,
+  under: string,
+  pick: (sample: Sample) => number = (s) => s.perSecond,
+): number {
   const below = rounds.get(under) ?? [];
   return medianOf((rounds.get(over) ?? []).map((sample, i) => pick(sample) / pick(below[i] as Sample)));
 }

@@ -19,8 +19,20 @@ export interface CaseReport {
   readonly data: unknown;
 }
 
-export const atLeast = (what: string, measured: number, bound: number, unit = 'x'): Verdict => ({ what, measured, unit, target: `at least ${bound}${unit}`, met: measured >= bound });
-export const atMost = (what: string, measured: number, bound: number, unit = 'x'): Verdict => ({ what, measured, unit, target: `at most ${bound}${unit}`, met: measured <= bound });
+export const atLeast = (what: string, measured: number, bound: number, unit = 'x'): Verdict => ({
+  what,
+  measured,
+  unit,
+  target: `at least ${bound}${unit}`,
+  met: measured >= bound,
+});
+export const atMost = (what: string, measured: number, bound: number, unit = 'x'): Verdict => ({
+  what,
+  measured,
+  unit,
+  target: `at most ${bound}${unit}`,
+  met: measured <= bound,
+});
 
 const count = (n: number): string => Math.round(n).toLocaleString('en');
 
@@ -46,7 +58,10 @@ export function progress(text: string): void {
 }
 
 export function print({ title, lines, verdicts }: CaseReport): string {
-  const told = verdicts.map(({ what, measured, unit, target, met }) => `${met ? 'met   ' : 'NOT MET'} ${what}: ${round(measured)}${unit}, target ${target}`);
+  const told = verdicts.map(
+    ({ what, measured, unit, target, met }) =>
+      `${met ? 'met   ' : 'NOT MET'} ${what}: ${round(measured)}${unit}, target ${target}`,
+  );
   return [title, ...lines.map((line) => `  ${line}`), ...told.map((line) => `  ${line}`), ''].join('\n');
 }
 

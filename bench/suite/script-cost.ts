@@ -24,8 +24,12 @@ export class ScriptScale {
   #wrap(client: Client): Client {
     return new Proxy(client, {
       get: (target, name) => {
-        if (name === 'duplicate') return (...args: Parameters<Client['duplicate']>) => this.#wrap(target.duplicate(...args) as unknown as Client);
-        if (name === 'sendCommand') return (args: readonly string[]) => (args[0] === 'EVALSHA' && !this.isOff ? this.#weigh(target, args) : target.sendCommand([...args]));
+        if (name === 'duplicate')
+          return (...args: Parameters<Client['duplicate']>) =>
+            this.#wrap(target.duplicate(...args) as unknown as Client);
+        if (name === 'sendCommand')
+          return (args: readonly string[]) =>
+            args[0] === 'EVALSHA' && !this.isOff ? this.#weigh(target, args) : target.sendCommand([...args]);
         const value: unknown = Reflect.get(target, name, target);
         return typeof value === 'function' ? value.bind(target) : value;
       },
@@ -47,5 +51,8 @@ export class ScriptScale {
 }
 
 function mainThreadUs(info: string): number {
-  return ['user', 'sys'].reduce((sum, name) => sum + Number(new RegExp(`used_cpu_${name}_main_thread:([0-9.]+)`).exec(info)?.[1]) * 1e6, 0);
+  return ['user', 'sys'].reduce(
+    (sum, name) => sum + Number(new RegExp(`used_cpu_${name}_main_thread:([0-9.]+)`).exec(info)?.[1]) * 1e6,
+    0,
+  );
 }

@@ -9,7 +9,9 @@ export interface Servers {
 
 export async function startServers(): Promise<Servers> {
   // As a team that cares for its data would run it: the log is written every second.
-  const redis = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'everysec', '--auto-aof-rewrite-percentage', '0'] });
+  const redis = await startRedis({
+    args: ['--appendonly', 'yes', '--appendfsync', 'everysec', '--auto-aof-rewrite-percentage', '0'],
+  });
   const postgres = await startPostgres();
   return {
     redisUrl: redis.url,

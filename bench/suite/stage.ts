@@ -14,7 +14,8 @@ export const { createCache, createCounters, createLog } = await load<typeof entr
 export const { redisFront } = await load<typeof redisEntry>('fronts/redis/index');
 export const { lmdbFront } = await load<typeof lmdbEntry>('fronts/lmdb/index');
 export const { memoryFront } = await load<typeof memoryEntry>('fronts/memory/index');
-export const { postgresCounters, postgresLog, postgresStore } = await load<typeof postgresEntry>('stores/postgres/index');
+export const { postgresCounters, postgresLog, postgresStore } =
+  await load<typeof postgresEntry>('stores/postgres/index');
 export const { MemoryStore } = await load<typeof testingEntry>('testing/index');
 
 export interface Document {
@@ -80,7 +81,10 @@ export async function openStage({ quick, rounds, redisUrl, postgresUrl }: Settin
     pool,
     async redisCpuUs() {
       const info = await redis.info('cpu');
-      return ['used_cpu_user', 'used_cpu_sys'].reduce((sum, name) => sum + Number(new RegExp(`${name}:([0-9.]+)`).exec(info)?.[1]) * 1e6, 0);
+      return ['used_cpu_user', 'used_cpu_sys'].reduce(
+        (sum, name) => sum + Number(new RegExp(`${name}:([0-9.]+)`).exec(info)?.[1]) * 1e6,
+        0,
+      );
     },
     async empty() {
       await redis.flushAll();

@@ -1,7 +1,7 @@
 // A process that flushes the cache `bench` from 'go' until 'stop'.
 import { Pool } from 'pg';
 import { createClient } from 'redis';
-import { createCache, postgresStore, redisFront, ROOMY, TABLE, type Document } from './stage.ts';
+import { createCache, type Document, postgresStore, ROOMY, redisFront, TABLE } from './stage.ts';
 
 const [, , redisUrl = '', postgresUrl = ''] = process.argv;
 const pool = new Pool({ connectionString: postgresUrl, max: 4 });

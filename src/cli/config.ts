@@ -8,7 +8,11 @@ import { UsageError } from './failure.ts';
 const FILES = ['millrace.config.ts', 'millrace.config.js', 'millrace.config.mjs'];
 
 /** What caches of all shapes have in common; a log has no keys that could be inspected. */
-export type AnyCache = Omit<Cache<unknown>, 'get' | 'getMany' | 'getOrLoad' | 'has' | 'set' | 'setMany' | 'delete' | 'deleteMany' | 'inspect'> & Partial<Pick<Cache<unknown>, 'inspect'>>;
+export type AnyCache = Omit<
+  Cache<unknown>,
+  'get' | 'getMany' | 'getOrLoad' | 'has' | 'set' | 'setMany' | 'delete' | 'deleteMany' | 'inspect'
+> &
+  Partial<Pick<Cache<unknown>, 'inspect'>>;
 
 /** The caches of the configuration file. Runs the file, which may open connections of its own. */
 async function loadCaches(file: string | undefined): Promise<AnyCache[]> {
@@ -24,7 +28,9 @@ async function loadCaches(file: string | undefined): Promise<AnyCache[]> {
   }
   const caches: unknown = config?.caches;
   if (!Array.isArray(caches) || caches.length === 0 || !caches.every(isCache)) {
-    throw new UsageError(`the configuration ${path} must export defineConfig({ caches: [...] }) by default, with at least one cache, counters, log or leaderboard`);
+    throw new UsageError(
+      `the configuration ${path} must export defineConfig({ caches: [...] }) by default, with at least one cache, counters, log or leaderboard`,
+    );
   }
   const names = caches.map(({ name }) => name);
   const twice = names.find((name, at) => names.indexOf(name) !== at);
@@ -36,7 +42,11 @@ async function loadCaches(file: string | undefined): Promise<AnyCache[]> {
  * Lends the named caches of the configuration, or all of them, and closes them afterwards. What is pending then stays
  * for whoever flushes.
  */
-export async function withCaches<T>(file: string | undefined, names: readonly string[], use: (caches: readonly AnyCache[]) => Promise<T>): Promise<T> {
+export async function withCaches<T>(
+  file: string | undefined,
+  names: readonly string[],
+  use: (caches: readonly AnyCache[]) => Promise<T>,
+): Promise<T> {
   const all = await loadCaches(file);
   const caches = names.length === 0 ? all : names.map((name) => cacheNamed(all, name));
   try {
@@ -50,7 +60,9 @@ export async function withCaches<T>(file: string | undefined, names: readonly st
 function cacheNamed(caches: readonly AnyCache[], name: string): AnyCache {
   const found = caches.find((cache) => cache.name === name);
   if (found !== undefined) return found;
-  throw new UsageError(`there is no cache named ${name}; the configuration has ${caches.map((cache) => cache.name).join(', ')}`);
+  throw new UsageError(
+    `there is no cache named ${name}; the configuration has ${caches.map((cache) => cache.name).join(', ')}`,
+  );
 }
 
 function configPath(file: string | undefined): string {
@@ -67,5 +79,8 @@ function configPath(file: string | undefined): string {
 function isCache(value: unknown): value is AnyCache {
   if (typeof value !== 'object' || value === null) return false;
   const cache = value as Record<string, unknown>;
-  return typeof cache['name'] === 'string' && ['stats', 'flush', 'close'].every((method) => typeof cache[method] === 'function');
+  return (
+    typeof cache['name'] === 'string' &&
+    ['stats', 'flush', 'close'].every((method) => typeof cache[method] === 'function')
+  );
 }

@@ -1,10 +1,10 @@
-import { Option, type Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { DeadLetter } from '../index.ts';
-import { withCaches, type AnyCache } from './config.ts';
+import { type AnyCache, withCaches } from './config.ts';
 import { EXIT, failureOf, UsageError } from './failure.ts';
-import { NOTHING, plural, tableRows, type Column } from './format.ts';
+import { type Column, NOTHING, plural, tableRows } from './format.ts';
 import { numberOption } from './parse.ts';
-import { runCommand, type CommandContext } from './run.ts';
+import { type CommandContext, runCommand } from './run.ts';
 
 type Letter = DeadLetter<unknown>;
 
@@ -25,20 +25,37 @@ const AT_A_TIME = 100;
 const REDRIVE_TIMEOUT = '10s';
 const CONFIG = ['--config <file>', 'default: millrace.config.ts, .js or .mjs in the working directory'] as const;
 const JSON_OPTION = ['--json', 'prints one JSON document and nothing else'] as const;
-const COLUMNS: readonly Column[] = ['id', 'key', 'write', 'code', 'state', 'attempts', 'next attempt', 'since', 'message'].map((title) => ({
+const COLUMNS: readonly Column[] = [
+  'id',
+  'key',
+  'write',
+  'code',
+  'state',
+  'attempts',
+  'next attempt',
+  'since',
+  'message',
+].map((title) => ({
   title,
   align: title === 'attempts' ? 'right' : 'left',
 }));
 
 export function addDead(program: Command): void {
-  const dead = program.command('dead').description('dead letters: writes that the store refused, and tries again or not any more');
+  const dead = program
+    .command('dead')
+    .description('dead letters: writes that the store refused, and tries again or not any more');
   dead
     .command('list')
     .description('the letters of a cache, waiting and dead, oldest first, without their values')
     .argument('<cache>')
     .option('--limit <n>', `how many (default: ${DEFAULT_LIMIT})`, numberOption(1, LIMIT_MAX, true))
     .option('--after <id>', 'goes on after this one')
-    .addOption(new Option('--state <state>', 'only those that wait for another attempt, or that are dead').choices(['waiting', 'dead']))
+    .addOption(
+      new Option('--state <state>', 'only those that wait for another attempt, or that are dead').choices([
+        'waiting',
+        'dead',
+      ]),
+    )
     .option(...CONFIG)
     .option(...JSON_OPTION)
     .action((name: string, flags: ListFlags, command: Command) =>
@@ -80,14 +97,28 @@ export function addDead(program: Command): void {
     );
 }
 
-function onCache(command: Command, { config }: CommonFlags, name: string, use: (cache: AnyCache, context: CommandContext) => Promise<number>): Promise<void> {
+function onCache(
+  command: Command,
+  { config }: CommonFlags,
+  name: string,
+  use: (cache: AnyCache, context: CommandContext) => Promise<number>,
+): Promise<void> {
   return runCommand(command, (context) => withCaches(config, [name], ([cache]) => use(cache as AnyCache, context)));
 }
 
-async function list(cache: AnyCache, { limit = DEFAULT_LIMIT, after, state }: ListFlags, { terminal, json }: CommandContext): Promise<number> {
-  const letters = await cache.deadLetters.list({ limit, ...(after === undefined ? {} : { after }), ...(state === undefined ? {} : { state }) });
+async function list(
+  cache: AnyCache,
+  { limit = DEFAULT_LIMIT, after, state }: ListFlags,
+  { terminal, json }: CommandContext,
+): Promise<number> {
+  const letters = await cache.deadLetters.list({
+    limit,
+    ...(after === undefined ? {} : { after }),
+    ...(state === undefined ? {} : { state }),
+  });
   json?.({ cache: cache.name, deadLetters: letters.map(withoutValue) });
-  if (letters.length === 0) terminal.line(`${cache.name} has no ${state ?? 'dead'} letters${after === undefined ? '' : ` after ${after}`}`);
+  if (letters.length === 0)
+    terminal.line(`${cache.name} has no ${state ?? 'dead'} letters${after === undefined ? '' : ` after ${after}`}`);
   else for (const row of tableRows(COLUMNS, letters.map(cells))) terminal.line(row);
   if (letters.length === limit) terminal.line(`there may be more: --after ${letters.at(-1)?.id}`);
   return EXIT.ok;
@@ -97,8 +128,11 @@ async function show(cache: AnyCache, id: string, value: boolean, { terminal, jso
   const letter = await cache.deadLetters.get(id);
   if (letter === undefined) throw new Error(`${cache.name} has no dead letter ${id}`);
   json?.(value ? letter : withoutValue(letter));
-  for (const [name, text] of Object.entries(withoutValue(letter))) terminal.line(`${name.padEnd(12)} ${text instanceof Date ? text.toISOString() : String(text ?? NOTHING)}`);
-  terminal.line(`${'value'.padEnd(12)} ${value ? (JSON.stringify(letter.value) ?? 'none, it is a delete') : 'not shown without --value'}`);
+  for (const [name, text] of Object.entries(withoutValue(letter)))
+    terminal.line(`${name.padEnd(12)} ${text instanceof Date ? text.toISOString() : String(text ?? NOTHING)}`);
+  terminal.line(
+    `${'value'.padEnd(12)} ${value ? (JSON.stringify(letter.value) ?? 'none, it is a delete') : 'not shown without --value'}`,
+  );
   return EXIT.ok;
 }
 
@@ -130,7 +164,11 @@ async function forEach(
   return ok ? EXIT.ok : EXIT.failed;
 }
 
-async function outcomeOf(cache: AnyCache, id: string, act: (cache: AnyCache, id: string) => Promise<string>): Promise<Done> {
+async function outcomeOf(
+  cache: AnyCache,
+  id: string,
+  act: (cache: AnyCache, id: string) => Promise<string>,
+): Promise<Done> {
   try {
     return { id, ok: true, outcome: await act(cache, id) };
   } catch (error) {
@@ -151,7 +189,8 @@ async function allIds(cache: AnyCache): Promise<string[]> {
 async function redrive(cache: AnyCache, id: string): Promise<string> {
   const { outcome } = await cache.deadLetters.redrive(id, { timeout: REDRIVE_TIMEOUT });
   if (outcome === 'superseded') return 'removed, since the key has been written again';
-  if (outcome === 'scheduled') throw new Error(`due, but not tried within ${REDRIVE_TIMEOUT}: nobody flushes, or the store does not answer`);
+  if (outcome === 'scheduled')
+    throw new Error(`due, but not tried within ${REDRIVE_TIMEOUT}: nobody flushes, or the store does not answer`);
   return 'stored';
 }
 
@@ -161,9 +200,22 @@ async function discard(cache: AnyCache, id: string): Promise<string> {
 }
 
 function withoutValue(letter: Letter): Omit<Letter, 'value'> {
-  return Object.fromEntries(Object.entries(letter).filter(([name]) => name !== 'value')) as unknown as Omit<Letter, 'value'>;
+  return Object.fromEntries(Object.entries(letter).filter(([name]) => name !== 'value')) as unknown as Omit<
+    Letter,
+    'value'
+  >;
 }
 
 function cells({ id, key, kind, state, code, attempts, retryAt, supersededAt, createdAt, message }: Letter): string[] {
-  return [id, key, kind, code, supersededAt === undefined ? state : `${state}, superseded`, String(attempts), retryAt?.toISOString() ?? NOTHING, createdAt.toISOString(), message];
+  return [
+    id,
+    key,
+    kind,
+    code,
+    supersededAt === undefined ? state : `${state}, superseded`,
+    String(attempts),
+    retryAt?.toISOString() ?? NOTHING,
+    createdAt.toISOString(),
+    message,
+  ];
 }

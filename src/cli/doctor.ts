@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { Finding } from '../index.ts';
-import { withCaches, type AnyCache } from './config.ts';
+import { type AnyCache, withCaches } from './config.ts';
 import { EXIT, failureOf, redact } from './failure.ts';
 import { plural } from './format.ts';
-import { runCommand, type CommandContext } from './run.ts';
+import { type CommandContext, runCommand } from './run.ts';
 import type { Colors } from './terminal.ts';
 
 interface Examined {
@@ -25,13 +25,22 @@ export function addDoctor(program: Command): void {
     .option('--strict', 'takes warnings for errors')
     .option('--config <file>', 'default: millrace.config.ts, .js or .mjs in the working directory')
     .option('--json', 'prints one JSON document and nothing else')
-    .addHelpText('after', '\nExit code: 0 no error was found (with --strict: no warning either), 1 one was found, 2 usage.')
+    .addHelpText(
+      'after',
+      '\nExit code: 0 no error was found (with --strict: no warning either), 1 one was found, 2 usage.',
+    )
     .action((names: string[], flags: Flags, command: Command) =>
-      runCommand(command, (context) => withCaches(flags.config, names, (caches) => doctor(caches, flags.strict === true, context))),
+      runCommand(command, (context) =>
+        withCaches(flags.config, names, (caches) => doctor(caches, flags.strict === true, context)),
+      ),
     );
 }
 
-async function doctor(caches: readonly AnyCache[], strict: boolean, { terminal, json }: CommandContext): Promise<number> {
+async function doctor(
+  caches: readonly AnyCache[],
+  strict: boolean,
+  { terminal, json }: CommandContext,
+): Promise<number> {
   const examined = await Promise.all(caches.map((cache) => examine(cache, strict)));
   const ok = examined.every((cache) => cache.ok);
   json?.({ ok, caches: examined });

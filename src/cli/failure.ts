@@ -24,7 +24,11 @@ export interface Failure {
 
 export function failureOf(error: unknown): Failure {
   if (isMillraceError(error)) {
-    return { exitCode: error.code === 'MILLRACE_OPTIONS' ? EXIT.usage : EXIT.failed, message: redact(error.message), code: error.code };
+    return {
+      exitCode: error.code === 'MILLRACE_OPTIONS' ? EXIT.usage : EXIT.failed,
+      message: redact(error.message),
+      code: error.code,
+    };
   }
   const message = redact(error instanceof Error ? error.message || error.name : String(error));
   return { exitCode: error instanceof UsageError ? EXIT.usage : EXIT.failed, message, code: undefined };
@@ -39,7 +43,8 @@ export function failureText(error: unknown, verbose: boolean): string {
 
 function stacksOf(error: unknown): string[] {
   const stacks: string[] = [];
-  for (let at = error; at instanceof Error && stacks.length < 5; at = at.cause) stacks.push(redact(at.stack ?? at.message));
+  for (let at = error; at instanceof Error && stacks.length < 5; at = at.cause)
+    stacks.push(redact(at.stack ?? at.message));
   return stacks;
 }
 

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { isMillraceError } from '../index.ts';
-import { withCaches, type AnyCache } from './config.ts';
+import { type AnyCache, withCaches } from './config.ts';
 import { EXIT, failureOf } from './failure.ts';
 import { formatMs, plural } from './format.ts';
 import { durationMsOption } from './parse.ts';
-import { runCommand, type CommandContext } from './run.ts';
+import { type CommandContext, runCommand } from './run.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 
@@ -35,7 +35,10 @@ export function addFlush(program: Command): void {
     .description('stores all that is pending now, and waits until it is')
     .argument('[caches...]', 'default: all of the configuration')
     .option('--timeout <duration>', 'how long to wait, such as 500ms or 30s (default: 30s)', durationMsOption)
-    .option('--accept-store-rollback', 'goes on where a restored store lost what it had acknowledged; that stays lost, and is counted')
+    .option(
+      '--accept-store-rollback',
+      'goes on where a restored store lost what it had acknowledged; that stays lost, and is counted',
+    )
     .option('--config <file>', 'default: millrace.config.ts, .js or .mjs in the working directory')
     .option('--json', 'prints one JSON document and nothing else')
     .addHelpText('after', '\nExit code: 0 everything is stored, 1 something is not (refused, or not in time), 2 usage.')
@@ -44,7 +47,11 @@ export function addFlush(program: Command): void {
     );
 }
 
-async function flush(caches: readonly AnyCache[], flags: Flags, { terminal, signal, json }: CommandContext): Promise<number> {
+async function flush(
+  caches: readonly AnyCache[],
+  flags: Flags,
+  { terminal, signal, json }: CommandContext,
+): Promise<number> {
   const until = AbortSignal.any([signal, AbortSignal.timeout(flags.timeout ?? DEFAULT_TIMEOUT_MS)]);
   const flushed = await Promise.all(caches.map((cache) => flushOne(cache, until, flags.acceptStoreRollback === true)));
   const ok = flushed.every((one) => one.ok);
@@ -55,7 +62,9 @@ async function flush(caches: readonly AnyCache[], flags: Flags, { terminal, sign
     const lost = givenUp === 0 ? '' : `, ${plural(givenUp, 'acknowledged write')} given up that the store had lost`;
     const left = pending === undefined || pending === 0 ? '' : `, ${plural(pending, 'entry', 'entries')} pending`;
     const failed = error === undefined ? '' : `: ${error.message}${error.code === undefined ? '' : ` (${error.code})`}`;
-    terminal.line(`${name}: ${error === undefined ? 'flushed' : 'not flushed'}, ${did}${refused}${lost}${left}${failed}`);
+    terminal.line(
+      `${name}: ${error === undefined ? 'flushed' : 'not flushed'}, ${did}${refused}${lost}${left}${failed}`,
+    );
   }
   if (signal.aborted) return EXIT.interrupted;
   return ok ? EXIT.ok : EXIT.failed;
@@ -73,14 +82,30 @@ async function flushOne(cache: AnyCache, signal: AbortSignal, acceptStoreRollbac
   cache.on('loss', ({ count, cause }) => {
     if (cause === 'store-rolled-back') givenUp += count;
   });
-  const accepted = acceptStoreRollback ? await cache.resume({ acceptStoreRollback }).then(() => undefined, reasonOf) : undefined;
+  const accepted = acceptStoreRollback
+    ? await cache.resume({ acceptStoreRollback }).then(() => undefined, reasonOf)
+    : undefined;
   const error = accepted ?? (await cache.flush({ signal }).then(() => undefined, reasonOf));
-  const pending = await cache.stats().then((stats) => stats.pending.entries, () => undefined);
+  const pending = await cache.stats().then(
+    (stats) => stats.pending.entries,
+    () => undefined,
+  );
   const durationMs = performance.now() - start;
-  return { name: cache.name, ok: error === undefined && dead === 0, rows, dead, pending, durationMs, givenUp, ...(error === undefined ? {} : { error }) };
+  return {
+    name: cache.name,
+    ok: error === undefined && dead === 0,
+    rows,
+    dead,
+    pending,
+    durationMs,
+    givenUp,
+    ...(error === undefined ? {} : { error }),
+  };
 }
 
 function reasonOf(error: unknown): { code: string | undefined; message: string } {
   const { code, message } = failureOf(error);
-  return isMillraceError(error) && error.code === 'MILLRACE_ABORTED' ? { code: 'MILLRACE_TIMEOUT', message: 'the time is up' } : { code, message };
+  return isMillraceError(error) && error.code === 'MILLRACE_ABORTED'
+    ? { code: 'MILLRACE_TIMEOUT', message: 'the time is up' }
+    : { code, message };
 }

@@ -16,7 +16,9 @@ export function formatCount(count: number | undefined): string {
 }
 
 export function formatRate(perSecond: number | undefined): string {
-  return perSecond === undefined || !Number.isFinite(perSecond) || perSecond >= 9.5 ? formatCount(perSecond) : threeDigits(perSecond);
+  return perSecond === undefined || !Number.isFinite(perSecond) || perSecond >= 9.5
+    ? formatCount(perSecond)
+    : threeDigits(perSecond);
 }
 
 /** `8.31x`, `1,250x`; never an infinite or undefined factor. */

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { Inspection } from '../index.ts';
-import { withCaches, type AnyCache } from './config.ts';
+import { type AnyCache, withCaches } from './config.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { formatMs, plural } from './format.ts';
-import { runCommand, type CommandContext } from './run.ts';
+import { type CommandContext, runCommand } from './run.ts';
 
 const MEANING: Readonly<Record<Inspection['state'], string>> = {
   pending: 'the front has it, the store not yet',
@@ -19,19 +19,27 @@ const MEANING: Readonly<Record<Inspection['state'], string>> = {
 export function addInspect(program: Command): void {
   program
     .command('inspect')
-    .description('where the value of a key is: in the front, pending, in flight, stored or refused, and why; never the value itself')
+    .description(
+      'where the value of a key is: in the front, pending, in flight, stored or refused, and why; never the value itself',
+    )
     .argument('<cache>')
     .argument('<key>')
     .option('--config <file>', 'default: millrace.config.ts, .js or .mjs in the working directory')
     .option('--json', 'prints one JSON document and nothing else')
-    .addHelpText('after', '\nExit code: 0 the value is where it should be or on its way, 1 it was refused or is nowhere, 2 usage.')
+    .addHelpText(
+      'after',
+      '\nExit code: 0 the value is where it should be or on its way, 1 it was refused or is nowhere, 2 usage.',
+    )
     .action((name: string, key: string, flags: { config?: string }, command: Command) =>
-      runCommand(command, (context) => withCaches(flags.config, [name], ([cache]) => inspect(cache as AnyCache, key, context))),
+      runCommand(command, (context) =>
+        withCaches(flags.config, [name], ([cache]) => inspect(cache as AnyCache, key, context)),
+      ),
     );
 }
 
 async function inspect(cache: AnyCache, key: string, { terminal, json }: CommandContext): Promise<number> {
-  if (cache.inspect === undefined) throw new UsageError(`${cache.name} is a log, which has no keys; see millrace status ${cache.name}`);
+  if (cache.inspect === undefined)
+    throw new UsageError(`${cache.name} is a log, which has no keys; see millrace status ${cache.name}`);
   // Looking must not change what is looked at.
   await cache.pause();
   const found = await cache.inspect(key);
@@ -54,9 +62,15 @@ function details(found: Inspection): [name: string, text: string][] {
   if (deadLetter !== undefined) {
     const { id, code, message, createdAt, retryAt } = deadLetter;
     const next = retryAt === undefined ? '' : `, next ${retryAt.toISOString()}`;
-    lines.push(['dead letter', `${id}: ${message} (${code}), ${plural(deadLetter.attempts, 'attempt')}${next}, since ${createdAt.toISOString()}`]);
+    lines.push([
+      'dead letter',
+      `${id}: ${message} (${code}), ${plural(deadLetter.attempts, 'attempt')}${next}, since ${createdAt.toISOString()}`,
+    ]);
   }
-  lines.push(['lane', lanes === undefined ? `${lane}` : `${lane}, epoch ${lanes.epoch}, generation ${lanes.generation}`]);
+  lines.push([
+    'lane',
+    lanes === undefined ? `${lane}` : `${lane}, epoch ${lanes.epoch}, generation ${lanes.generation}`,
+  ]);
   if (lanes !== undefined && lanes.stopped !== '') lines.push(['stopped', lanes.stopped]);
   return lines;
 }

@@ -20,7 +20,10 @@ interface CommonFlags {
 const SIGNALS = { SIGINT: EXIT.interrupted, SIGTERM: 143 } as const;
 
 /** Runs a command's action and sets the exit code: what it returns, or that of what it throws. */
-export async function runCommand(command: Command, action: (context: CommandContext) => Promise<number>): Promise<void> {
+export async function runCommand(
+  command: Command,
+  action: (context: CommandContext) => Promise<number>,
+): Promise<void> {
   const { json, color, verbose } = command.optsWithGlobals<CommonFlags>();
   const interrupt = new AbortController();
   let interruptedExit: number = EXIT.interrupted;

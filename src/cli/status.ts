@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { CacheStats } from '../index.ts';
-import { withCaches, type AnyCache } from './config.ts';
+import { type AnyCache, withCaches } from './config.ts';
 import { EXIT, failureOf } from './failure.ts';
-import { formatCount, formatMs, NOTHING, tableRows, type Column } from './format.ts';
-import { runCommand, type CommandContext } from './run.ts';
+import { type Column, formatCount, formatMs, NOTHING, tableRows } from './format.ts';
+import { type CommandContext, runCommand } from './run.ts';
 
 interface CacheStatus {
   readonly name: string;
@@ -43,10 +43,17 @@ async function status(caches: readonly AnyCache[], { terminal, json }: CommandCo
   const ok = found.every((cache) => cache.ok);
   json?.({ ok, caches: found });
   const { colors } = terminal;
-  for (const [at, row] of tableRows(COLUMNS, found.map(cells)).entries()) terminal.line(at === 0 ? colors.bold(row) : row);
+  for (const [at, row] of tableRows(COLUMNS, found.map(cells)).entries())
+    terminal.line(at === 0 ? colors.bold(row) : row);
   for (const { name, stats, error } of found) {
-    if (error !== undefined) terminal.line(colors.red(`${name}: ${error.message}${error.code === undefined ? '' : ` (${error.code})`}`));
-    if (stats !== undefined && stats.breaker.state !== 'closed') terminal.line(colors.yellow(`${name}: the store is ${stats.breaker.state === 'ramp' ? 'back' : 'down'}: ${stats.breaker.reason}`));
+    if (error !== undefined)
+      terminal.line(colors.red(`${name}: ${error.message}${error.code === undefined ? '' : ` (${error.code})`}`));
+    if (stats !== undefined && stats.breaker.state !== 'closed')
+      terminal.line(
+        colors.yellow(
+          `${name}: the store is ${stats.breaker.state === 'ramp' ? 'back' : 'down'}: ${stats.breaker.reason}`,
+        ),
+      );
     for (const lane of stats?.lanes ?? []) {
       if (lane.stopped !== '') terminal.line(colors.red(`${name}: lane ${lane.lane} stopped: ${lane.stopped}`));
     }
@@ -71,5 +78,14 @@ async function statusOf(cache: AnyCache): Promise<CacheStatus> {
 function cells({ name, ok, stats }: CacheStatus): string[] {
   if (stats === undefined) return [name, ...Array<string>(6).fill(NOTHING), 'cannot be reached'];
   const { pending, lagMs, lanes } = stats;
-  return [name, formatCount(pending.entries), formatCount(pending.bytes), formatMs(lagMs), formatCount(stats.letters?.waiting), formatCount(stats.letters?.dead), formatCount(lanes.length), ok ? 'ok' : 'stopped'];
+  return [
+    name,
+    formatCount(pending.entries),
+    formatCount(pending.bytes),
+    formatMs(lagMs),
+    formatCount(stats.letters?.waiting),
+    formatCount(stats.letters?.dead),
+    formatCount(lanes.length),
+    ok ? 'ok' : 'stopped',
+  ];
 }

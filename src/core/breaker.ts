@@ -82,7 +82,10 @@ export interface BreakerCall {
 }
 
 /** `wait`: there will be room soon, ask again after a {@link Breaker.settle} or at {@link Breaker.nextAtMs}. */
-export type Admittance = { readonly kind: 'go'; readonly call: BreakerCall } | { readonly kind: 'wait' } | { readonly kind: 'refused' };
+export type Admittance =
+  | { readonly kind: 'go'; readonly call: BreakerCall }
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'refused' };
 
 /** `answered`: the store did, if only with a refusal. `failed`: it did not. `unknown`: the call ended for another reason. */
 export type CallOutcome = 'answered' | 'failed' | 'unknown';
@@ -158,7 +161,11 @@ export class Breaker {
       case 'closed':
         if (this.#state === 'ramp') this.#rampCalls--;
         if (outcome === 'answered') this.#succeeded();
-        else if (outcome === 'failed' && ++this.#failures >= (this.#state === 'ramp' ? FAILURES_TO_REOPEN : FAILURES_TO_OPEN)) this.#open(moment);
+        else if (
+          outcome === 'failed' &&
+          ++this.#failures >= (this.#state === 'ramp' ? FAILURES_TO_REOPEN : FAILURES_TO_OPEN)
+        )
+          this.#open(moment);
     }
   }
 
@@ -234,7 +241,10 @@ export class Breaker {
   }
 
   #spend({ nowMs, maxDelayMs }: Moment): boolean {
-    this.#tokens = Math.min(BUDGET_BURST, this.#tokens + ((nowMs - this.#tokensAtMs) * BUDGET_PER_MAX_DELAY) / maxDelayMs);
+    this.#tokens = Math.min(
+      BUDGET_BURST,
+      this.#tokens + ((nowMs - this.#tokensAtMs) * BUDGET_PER_MAX_DELAY) / maxDelayMs,
+    );
     this.#tokensAtMs = nowMs;
     if (this.#tokens < 1) return false;
     this.#tokens--;

@@ -18,7 +18,10 @@ export type FenceVerdict = 'applied' | 'superseded' | 'diverged';
  * Why a generation cannot be applied over the fence; undefined when it can. Applied comes first: it is a fact, whoever
  * has the lane by now.
  */
-export function judgeFence({ epoch, generation, cutSeq, digest }: FencedGeneration, fence: Fence | undefined): FenceVerdict | undefined {
+export function judgeFence(
+  { epoch, generation, cutSeq, digest }: FencedGeneration,
+  fence: Fence | undefined,
+): FenceVerdict | undefined {
   if (fence === undefined) return 'diverged';
   if (fence.generation === generation && fence.digest === digest && fence.seq === cutSeq) return 'applied';
   if (fence.epoch > epoch) return 'superseded';

@@ -1,4 +1,18 @@
-import { bytesOf, enterShape, enterToWrite, entriesOf, staleOr, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+import {
+  type Accepted,
+  bytesOf,
+  enterShape,
+  enterToWrite,
+  entriesOf,
+  type Full,
+  type LaneEnv,
+  type LaneHeader,
+  type LaneTable,
+  type Shape,
+  type Stopped,
+  staleOr,
+  type Unrecovered,
+} from './lane.ts';
 
 /**
  * Increments of counters. A key's pending increments are one sum, its delta; the total (what the store has, plus what
@@ -50,14 +64,19 @@ export function increment(table: LaneTable, env: LaneEnv, batch: IncrementBatch)
   for (let i = 0; i < keys.length; i++) {
     const total = totals[i];
     if (total === undefined && wanted[i] === true) unknown.push(i);
-    else if (leaves(limit, deltas[i] ?? 0n, sums[i] as bigint) || (total !== undefined && leaves(limit, total, sums[i] as bigint))) beyond.push(i);
+    else if (
+      leaves(limit, deltas[i] ?? 0n, sums[i] as bigint) ||
+      (total !== undefined && leaves(limit, total, sums[i] as bigint))
+    )
+      beyond.push(i);
   }
   if (unknown.length > 0 || beyond.length > 0) return { kind: 'unsettled', unknown, beyond };
 
   const entries = entriesOf(header);
   const bytes = bytesOf(header);
   const added = deltas.reduce((count, delta) => (delta === undefined ? count + 1 : count), 0);
-  if (added > 0 && (bytes + batch.bytes > batch.maxBytes || entries + added > batch.maxEntries)) return { kind: 'full', entries, bytes };
+  if (added > 0 && (bytes + batch.bytes > batch.maxBytes || entries + added > batch.maxEntries))
+    return { kind: 'full', entries, bytes };
 
   const after = keys.map((key, i) => {
     const sum = sums[i] as bigint;
@@ -80,7 +99,15 @@ export function increment(table: LaneTable, env: LaneEnv, batch: IncrementBatch)
     pendingSinceMs: header.pendingEntries === 0 && added > 0 ? table.nowMs : header.pendingSinceMs,
   };
   table.writeHeader(next);
-  return { kind: 'accepted', seq: next.seq, epoch: header.epoch, pending: next.pendingEntries, entries: entries + added, bytes: bytes + newBytes, totals: after };
+  return {
+    kind: 'accepted',
+    seq: next.seq,
+    epoch: header.epoch,
+    pending: next.pendingEntries,
+    entries: entries + added,
+    bytes: bytes + newBytes,
+    totals: after,
+  };
 }
 
 /** What was loaded of some keys of a lane, with the generation of the lane's fence in the same snapshot. */
@@ -101,7 +128,11 @@ export interface LoadedTotals {
  * The total of each key, undefined where it leaves the limit. `stale`: what was loaded is from before a generation that
  * the lane has let go of, from a store that is ahead of it, or totals were invalidated since; load again.
  */
-export type TotalsResult = { readonly kind: 'totals'; readonly totals: readonly (bigint | undefined)[] } | { readonly kind: 'stale' } | Unrecovered | Stopped;
+export type TotalsResult =
+  | { readonly kind: 'totals'; readonly totals: readonly (bigint | undefined)[] }
+  | { readonly kind: 'stale' }
+  | Unrecovered
+  | Stopped;
 
 /**
  * Makes totals of what was loaded: a generation in flight is added exactly when it is not yet in what was loaded, what
@@ -122,7 +153,8 @@ export function fillTotals(table: LaneTable, env: LaneEnv, loaded: LoadedTotals)
     const flight = isBefore ? (table.readFlightDelta(key) ?? 0n) : 0n;
     const pending = table.readDelta(key) ?? 0n;
     const partial = Number(stored) + Number(flight);
-    if (Math.abs(partial) > Number(SUM_MAX) || Math.abs(partial + Number(pending)) > Number(loaded.limit)) return undefined;
+    if (Math.abs(partial) > Number(SUM_MAX) || Math.abs(partial + Number(pending)) > Number(loaded.limit))
+      return undefined;
     const total = stored + flight + pending;
     table.writeSlot(key, String(total), loaded.ttlMs === undefined ? undefined : table.nowMs + loaded.ttlMs);
     return total;

@@ -1,14 +1,28 @@
-import { enter, invalidated, unrecovered, type Flight, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Stopped, type Unrecovered } from './lane.ts';
+import {
+  enter,
+  type Flight,
+  invalidated,
+  type LaneEnv,
+  type LaneHeader,
+  type LaneTable,
+  type Refused,
+  type Stopped,
+  type Unrecovered,
+  unrecovered,
+} from './lane.ts';
 import { TOMBSTONE } from './slot.ts';
 
 /** `held` tells whether `owner` has the lease after the call. */
-export type ClaimResult = { readonly kind: 'claimed'; readonly held: boolean; readonly header: LaneHeader } | Unrecovered;
+export type ClaimResult =
+  | { readonly kind: 'claimed'; readonly held: boolean; readonly header: LaneHeader }
+  | Unrecovered;
 
 /** Takes or renews the lease. A lease that ran out is anybody's. */
 export function claim(table: LaneTable, env: LaneEnv, owner: string, leaseMs: number): ClaimResult {
   const header = enter(table, env);
   if (header === undefined) return unrecovered(table);
-  if (header.owner !== '' && header.owner !== owner && header.leaseUntilMs > table.nowMs) return { kind: 'claimed', held: false, header };
+  if (header.owner !== '' && header.owner !== owner && header.leaseUntilMs > table.nowMs)
+    return { kind: 'claimed', held: false, header };
   const claimed = { ...header, owner, leaseUntilMs: table.nowMs + leaseMs };
   table.writeHeader(claimed);
   return { kind: 'claimed', held: true, header: claimed };
@@ -21,7 +35,10 @@ export function release(table: LaneTable, owner: string): void {
 }
 
 /** Asks whoever flushes the lane to do so up to its present seq, which is returned. */
-export function requestFlush(table: LaneTable, env: LaneEnv): { readonly kind: 'requested'; readonly seq: number; readonly header: LaneHeader } | Unrecovered {
+export function requestFlush(
+  table: LaneTable,
+  env: LaneEnv,
+): { readonly kind: 'requested'; readonly seq: number; readonly header: LaneHeader } | Unrecovered {
   const header = enter(table, env);
   if (header === undefined) return unrecovered(table);
   const asked = { ...header, flushSeq: header.seq };
@@ -78,19 +95,32 @@ export interface GenerationRow {
   readonly raw: string | undefined;
 }
 
-export type ReadResult = { readonly kind: 'rows'; readonly rows: readonly GenerationRow[]; readonly next: string } | Refused;
+export type ReadResult =
+  | { readonly kind: 'rows'; readonly rows: readonly GenerationRow[]; readonly next: string }
+  | Refused;
 
 /**
  * A page of the generation in flight, beginning with cursor ''; `next` is '' at the end. Marks come first, frozen
  * values last, so a key that is frozen while it is read comes twice, with the same value. The values are those of the cut. Pages of two runs of a
  * server do not go together: what was frozen in the one can be a mark again in the other, and would be in neither page.
  */
-export function readGeneration(table: LaneTable, runId: string, epoch: number, generation: number, cursor: string, limit: number): ReadResult {
+export function readGeneration(
+  table: LaneTable,
+  runId: string,
+  epoch: number,
+  generation: number,
+  cursor: string,
+  limit: number,
+): ReadResult {
   const header = table.readHeader();
   if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
   if (cursor.startsWith('f')) {
     const page = table.scanFrozen(cursor.slice(1), limit);
-    return { kind: 'rows', rows: page.rows.map(([key, raw]) => ({ key, raw })), next: page.next === '' ? '' : `f${page.next}` };
+    return {
+      kind: 'rows',
+      rows: page.rows.map(([key, raw]) => ({ key, raw })),
+      next: page.next === '' ? '' : `f${page.next}`,
+    };
   }
   const page = table.scanFlight(cursor.slice(1), limit);
   const rows = page.keys.map((key) => ({ key, raw: table.readSlot(key) }));
@@ -112,9 +142,18 @@ export interface Acknowledgement {
 export type AcknowledgeResult = { readonly kind: 'done' | 'more'; readonly header: LaneHeader } | Refused;
 
 /** A page of the deltas of the generation in flight, beginning with cursor ''; `next` is '' at the end. A key may come twice. */
-export type DeltasResult = { readonly kind: 'deltas'; readonly rows: readonly (readonly [key: string, sum: bigint])[]; readonly next: string } | Refused;
+export type DeltasResult =
+  | { readonly kind: 'deltas'; readonly rows: readonly (readonly [key: string, sum: bigint])[]; readonly next: string }
+  | Refused;
 
-export function readDeltas(table: LaneTable, runId: string, epoch: number, generation: number, cursor: string, limit: number): DeltasResult {
+export function readDeltas(
+  table: LaneTable,
+  runId: string,
+  epoch: number,
+  generation: number,
+  cursor: string,
+  limit: number,
+): DeltasResult {
   const header = table.readHeader();
   if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
   return { kind: 'deltas', ...table.scanFlightDeltas(cursor, limit) };
@@ -123,14 +162,23 @@ export function readDeltas(table: LaneTable, runId: string, epoch: number, gener
 /** Entries of the log of the generation in flight, from its `from`th on; fewer than `limit` at the end. */
 export type EntriesResult = { readonly kind: 'entries'; readonly entries: readonly string[] } | Refused;
 
-export function readLog(table: LaneTable, runId: string, epoch: number, generation: number, from: number, limit: number): EntriesResult {
+export function readLog(
+  table: LaneTable,
+  runId: string,
+  epoch: number,
+  generation: number,
+  from: number,
+  limit: number,
+): EntriesResult {
   const header = table.readHeader();
   if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
   return { kind: 'entries', entries: table.readFlightLog(from, limit) };
 }
 
 export function isInFlight(header: LaneHeader | undefined, runId: string, epoch: number, generation: number): boolean {
-  return header !== undefined && header.runId === runId && header.epoch === epoch && header.flight?.generation === generation;
+  return (
+    header !== undefined && header.runId === runId && header.epoch === epoch && header.flight?.generation === generation
+  );
 }
 
 /**
@@ -139,7 +187,8 @@ export function isInFlight(header: LaneHeader | undefined, runId: string, epoch:
  */
 export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgement): AcknowledgeResult {
   const header = table.readHeader();
-  if (header === undefined || header.runId !== runId || header.epoch !== ack.epoch) return { kind: 'refused', epoch: header?.epoch ?? 0 };
+  if (header === undefined || header.runId !== runId || header.epoch !== ack.epoch)
+    return { kind: 'refused', epoch: header?.epoch ?? 0 };
   const { flight } = header;
   if (flight === undefined && header.generation === ack.generation) return { kind: 'done', header };
   if (flight === undefined || flight.generation !== ack.generation) return { kind: 'refused', epoch: header.epoch };
@@ -169,7 +218,11 @@ export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgemen
     for (const key of keys) cleanKey(table, key, ack.ttlMs);
     done = keys.length < ack.limit;
   }
-  const next: LaneHeader = { ...forgetful, storedSeq: flight.cutSeq, flight: done ? undefined : { ...flight, state: 'stored' } };
+  const next: LaneHeader = {
+    ...forgetful,
+    storedSeq: flight.cutSeq,
+    flight: done ? undefined : { ...flight, state: 'stored' },
+  };
   table.writeHeader(next);
   return { kind: done ? 'done' : 'more', header: next };
 }

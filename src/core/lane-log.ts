@@ -1,4 +1,16 @@
-import { bytesOf, enterToWrite, entriesOf, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Shape, type Stopped, type Unrecovered } from './lane.ts';
+import {
+  type Accepted,
+  bytesOf,
+  enterToWrite,
+  entriesOf,
+  type Full,
+  type LaneEnv,
+  type LaneHeader,
+  type LaneTable,
+  type Shape,
+  type Stopped,
+  type Unrecovered,
+} from './lane.ts';
 
 /** Events of one process that were waiting for a lane, in their order. They are never coalesced. */
 export interface AppendBatch {
@@ -10,11 +22,7 @@ export interface AppendBatch {
   readonly maxBytes: number;
 }
 
-export type AppendResult =
-  | Accepted
-  | Full
-  | Unrecovered
-  | Stopped;
+export type AppendResult = Accepted | Full | Unrecovered | Stopped;
 
 /** Puts entries at the end of the lane's log. */
 export function append(table: LaneTable, env: LaneEnv, batch: AppendBatch): AppendResult {
@@ -24,7 +32,8 @@ export function append(table: LaneTable, env: LaneEnv, batch: AppendBatch): Appe
   const entries = entriesOf(header);
   const bytes = bytesOf(header);
   const count = batch.entries.length;
-  if (bytes + batch.bytes > batch.maxBytes || entries + count > batch.maxEntries) return { kind: 'full', entries, bytes };
+  if (bytes + batch.bytes > batch.maxBytes || entries + count > batch.maxEntries)
+    return { kind: 'full', entries, bytes };
   for (const entry of batch.entries) table.appendEntry(entry);
   const next: LaneHeader = {
     ...header,
@@ -34,5 +43,12 @@ export function append(table: LaneTable, env: LaneEnv, batch: AppendBatch): Appe
     pendingSinceMs: header.pendingEntries === 0 && count > 0 ? table.nowMs : header.pendingSinceMs,
   };
   table.writeHeader(next);
-  return { kind: 'accepted', seq: next.seq, epoch: header.epoch, pending: next.pendingEntries, entries: entries + count, bytes: bytes + batch.bytes };
+  return {
+    kind: 'accepted',
+    seq: next.seq,
+    epoch: header.epoch,
+    pending: next.pendingEntries,
+    entries: entries + count,
+    bytes: bytes + batch.bytes,
+  };
 }

@@ -1,4 +1,16 @@
-import { entriesOf, EPOCHS_KEPT, isUnconfirmed, unconfirmed, type EpochStart, type Fence, type LaneHeader, type LaneTable, type Refused, type Shape, type Stopped } from './lane.ts';
+import {
+  EPOCHS_KEPT,
+  type EpochStart,
+  entriesOf,
+  type Fence,
+  isUnconfirmed,
+  type LaneHeader,
+  type LaneTable,
+  type Refused,
+  type Shape,
+  type Stopped,
+  unconfirmed,
+} from './lane.ts';
 
 export interface Recovery {
   readonly lanes: number;
@@ -48,7 +60,10 @@ export function recover(table: LaneTable, recovery: Recovery): RecoverResult {
   if (header.seq < fence.seq) {
     const dropped = entriesOf(header);
     table.clear();
-    const behind = { ...fresh(recovery, table.nowMs), epochs: begin(mergeEpochs(header, fence.epochs), fence.epoch, fence.seq) };
+    const behind = {
+      ...fresh(recovery, table.nowMs),
+      epochs: begin(mergeEpochs(header, fence.epochs), fence.epoch, fence.seq),
+    };
     table.writeHeader(behind);
     return { kind: 'behind', header: behind, dropped };
   }
@@ -138,13 +153,22 @@ function compare(header: LaneHeader, fence: Fence): { applied: boolean; stopped?
   }
   if (fence.generation === storedGeneration) {
     if (fence.seq === header.storedSeq) return { applied: false };
-    return { applied: false, stopped: `generation ${fence.generation} ends at seq ${fence.seq} in the store but at ${header.storedSeq} in the front` };
+    return {
+      applied: false,
+      stopped: `generation ${fence.generation} ends at seq ${fence.seq} in the store but at ${header.storedSeq} in the front`,
+    };
   }
   if (flight?.state === 'cut' && fence.generation === flight.generation) {
     if (fence.digest === flight.digest && fence.seq === flight.cutSeq) return { applied: true };
-    return { applied: false, stopped: `generation ${flight.generation} in the store is not the one that the front cut` };
+    return {
+      applied: false,
+      stopped: `generation ${flight.generation} in the store is not the one that the front cut`,
+    };
   }
-  return { applied: false, stopped: `the store has generation ${fence.generation}, which the front at generation ${header.generation} never cut` };
+  return {
+    applied: false,
+    stopped: `the store has generation ${fence.generation}, which the front at generation ${header.generation} never cut`,
+  };
 }
 
 export interface Adoption {
@@ -172,7 +196,10 @@ export function adopt(table: LaneTable, adoption: Adoption): AdoptResult {
     if (header.runId === adoption.runId) return { kind: 'adopted', header };
   }
   table.clear();
-  const adopted = fresh({ ...adoption, fence: header ? fenceOf(header) : NO_FENCE, owner: '', leaseMs: 0 }, table.nowMs);
+  const adopted = fresh(
+    { ...adoption, fence: header ? fenceOf(header) : NO_FENCE, owner: '', leaseMs: 0 },
+    table.nowMs,
+  );
   table.writeHeader(adopted);
   return { kind: 'adopted', header: adopted };
 }
@@ -180,4 +207,9 @@ export function adopt(table: LaneTable, adoption: Adoption): AdoptResult {
 /** The fence of a lane that no store has heard of. */
 export const NO_FENCE: Fence = { epoch: 0, generation: 0, seq: 0, digest: '' };
 
-const fenceOf = (header: LaneHeader): Fence => ({ epoch: header.epoch, generation: header.generation, seq: header.seq, digest: '' });
+const fenceOf = (header: LaneHeader): Fence => ({
+  epoch: header.epoch,
+  generation: header.generation,
+  seq: header.seq,
+  digest: '',
+});

@@ -1,5 +1,22 @@
+import {
+  type Accepted,
+  bytesOf,
+  enter,
+  enterShape,
+  enterToWrite,
+  entriesOf,
+  type Full,
+  type LaneEnv,
+  type LaneHeader,
+  type LaneTable,
+  type Refused,
+  type Shape,
+  type Stopped,
+  staleOr,
+  type Unrecovered,
+  unrecovered,
+} from './lane.ts';
 import { isInFlight } from './lane-flush.ts';
-import { bytesOf, enter, enterShape, enterToWrite, entriesOf, staleOr, unrecovered, type Accepted, type Full, type LaneEnv, type LaneHeader, type LaneTable, type Refused, type Shape, type Stopped, type Unrecovered } from './lane.ts';
 import type { BoardProgress, Change, ScoreTable, Unloaded } from './score-table.ts';
 
 /**
@@ -38,9 +55,7 @@ export type ScoreOutcome = number | undefined | 'beyond';
 
 export type ScoreResult =
   /** `accepted`: how many were mutations; one that changes nothing is none, and takes no seq. */
-  | (Accepted & { readonly accepted: number; readonly outcomes: readonly ScoreOutcome[] })
-  | Full
-  | BoardRefusal;
+  (Accepted & { readonly accepted: number; readonly outcomes: readonly ScoreOutcome[] }) | Full | BoardRefusal;
 
 export type BoardRefusal = Unloaded | Unrecovered | Stopped;
 
@@ -75,7 +90,8 @@ export function writeScores(table: LaneTable, env: LaneEnv, batch: ScoreBatch): 
   const entries = entriesOf(header);
   const bytes = bytesOf(header);
   const added = [...changes.keys()].filter((member) => scores.readPending(member) === undefined).length;
-  if (added > 0 && (bytes + batch.bytes > batch.maxBytes || entries + added > batch.maxEntries)) return { kind: 'full', entries, bytes };
+  if (added > 0 && (bytes + batch.bytes > batch.maxBytes || entries + added > batch.maxEntries))
+    return { kind: 'full', entries, bytes };
   for (const [member, change] of changes) {
     scores.writeWeight(member, change ?? undefined);
     scores.writePending(member, change);
@@ -91,7 +107,16 @@ export function writeScores(table: LaneTable, env: LaneEnv, batch: ScoreBatch): 
   if (accepted > 0) table.writeHeader(next);
   // What changes nothing stands where the last mutation does: a cut alone can be lost without a loss.
   const seq = accepted === 0 && header.flight?.cutSeq === header.seq ? header.seq - 1 : next.seq;
-  return { kind: 'accepted', seq, epoch: header.epoch, pending: next.pendingEntries, entries: entries + added, bytes: bytes + newBytes, accepted, outcomes };
+  return {
+    kind: 'accepted',
+    seq,
+    epoch: header.epoch,
+    pending: next.pendingEntries,
+    entries: entries + added,
+    bytes: bytes + newBytes,
+    accepted,
+    outcomes,
+  };
 }
 
 function outcomeOf(op: ScoreOp, before: Change, weight: number): Change {
@@ -113,13 +138,21 @@ export interface LoadedScores {
   readonly epoch: number;
   readonly shape: Shape;
   /** Rows after the cursor `from`; `next` is undefined when there are no more. */
-  readonly page?: { readonly from: string; readonly next: string | undefined; readonly rows: readonly (readonly [member: string, weight: number])[] };
+  readonly page?: {
+    readonly from: string;
+    readonly next: string | undefined;
+    readonly rows: readonly (readonly [member: string, weight: number])[];
+  };
   /** Rows of members in doubt, undefined for one that has none. */
   readonly doubts?: readonly { readonly member: string; readonly token: string; readonly weight: number | undefined }[];
 }
 
 /** How far the board is after it. `stale`: as with {@link TotalsResult}, load again. */
-export type FillScoresResult = ({ readonly kind: 'filled' } & BoardProgress) | { readonly kind: 'stale' } | Unrecovered | Stopped;
+export type FillScoresResult =
+  | ({ readonly kind: 'filled' } & BoardProgress)
+  | { readonly kind: 'stale' }
+  | Unrecovered
+  | Stopped;
 
 /**
  * Puts what was loaded on the board. A member that is pending is newer than any row, and one in flight is newer than the rows of a
@@ -136,14 +169,16 @@ export function fillScores(table: LaneTable, env: LaneEnv, loaded: LoadedScores)
   const isBefore = header.flight?.state === 'cut' && loaded.generation === header.generation - 1;
   if (!isBefore && loaded.generation !== header.generation) return staleOr(header);
   const { scores } = table;
-  const isOlder = (member: string): boolean => scores.readPending(member) !== undefined || (isBefore && scores.readFlight(member) !== undefined);
+  const isOlder = (member: string): boolean =>
+    scores.readPending(member) !== undefined || (isBefore && scores.readFlight(member) !== undefined);
   const { page, doubts = [] } = loaded;
   const { complete, cursor } = scores.readLoad();
   if (page !== undefined && !complete && page.from === cursor) {
     scores.writeWeights(page.rows.filter(([member]) => !isOlder(member)));
     scores.writeLoad({ complete: page.next === undefined, cursor: page.next ?? '' });
   }
-  for (const { member, token, weight } of doubts) if (scores.settleDoubt(member, token) && !isOlder(member)) scores.writeWeight(member, weight);
+  for (const { member, token, weight } of doubts)
+    if (scores.settleDoubt(member, token) && !isOlder(member)) scores.writeWeight(member, weight);
   return { kind: 'filled', ...progressOf(scores, header) };
 }
 
@@ -154,7 +189,11 @@ export type ScoreQuery =
   | { readonly kind: 'scores'; readonly members: readonly string[] };
 
 /** `first` is the rank of the first row, from 0; of `scores` it says nothing. */
-export type ScoreRows = { readonly kind: 'rows'; readonly first: number; readonly rows: readonly (readonly [member: string, weight: number])[] };
+export type ScoreRows = {
+  readonly kind: 'rows';
+  readonly first: number;
+  readonly rows: readonly (readonly [member: string, weight: number])[];
+};
 
 export function readScores(table: LaneTable, env: LaneEnv, shape: Shape, query: ScoreQuery): ScoreRows | BoardRefusal {
   const entered = enterShape(table, env, shape);
@@ -177,17 +216,35 @@ export function readScores(table: LaneTable, env: LaneEnv, shape: Shape, query: 
 }
 
 /** A store has the rows of these members changed past the lane's generations: those that no later change replaces are read anew. */
-export function doubtScores(table: LaneTable, env: LaneEnv, members: readonly string[]): { readonly kind: 'done' } | Unrecovered {
+export function doubtScores(
+  table: LaneTable,
+  env: LaneEnv,
+  members: readonly string[],
+): { readonly kind: 'done' } | Unrecovered {
   if (enter(table, env) === undefined) return unrecovered(table);
   const { scores } = table;
-  for (const member of members) if (scores.readPending(member) === undefined && scores.readFlight(member) === undefined) scores.addDoubt(member);
+  for (const member of members)
+    if (scores.readPending(member) === undefined && scores.readFlight(member) === undefined) scores.addDoubt(member);
   return { kind: 'done' };
 }
 
 /** A page of the changes of the generation in flight, beginning with cursor ''; `next` is '' at the end. A member may come twice. */
-export type FlightScoresResult = { readonly kind: 'scores'; readonly rows: readonly (readonly [member: string, change: Change])[]; readonly next: string } | Refused;
+export type FlightScoresResult =
+  | {
+      readonly kind: 'scores';
+      readonly rows: readonly (readonly [member: string, change: Change])[];
+      readonly next: string;
+    }
+  | Refused;
 
-export function readFlightScores(table: LaneTable, runId: string, epoch: number, generation: number, cursor: string, limit: number): FlightScoresResult {
+export function readFlightScores(
+  table: LaneTable,
+  runId: string,
+  epoch: number,
+  generation: number,
+  cursor: string,
+  limit: number,
+): FlightScoresResult {
   const header = table.readHeader();
   if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
   return { kind: 'scores', ...table.scores.scanFlight(cursor, limit) };

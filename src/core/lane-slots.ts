@@ -1,4 +1,4 @@
-import { enter, invalidated, unrecovered, type LaneEnv, type LaneTable, type Unrecovered } from './lane.ts';
+import { enter, invalidated, type LaneEnv, type LaneTable, type Unrecovered, unrecovered } from './lane.ts';
 import { fillSlot, intentSlot, readSlot, refreshSlot } from './slot.ts';
 
 /** Per key: the slot as it is now, or undefined when the step did what it was asked. */
@@ -6,7 +6,13 @@ export type SlotsResult = { readonly kind: 'slots'; readonly slots: readonly (st
 export type SlotsDone = { readonly kind: 'done' } | Unrecovered;
 
 /** Puts a fill token into each empty slot. A slot that is not empty is returned and left alone. */
-export function beginFill(table: LaneTable, env: LaneEnv, keys: readonly string[], token: string, tokenMs: number): SlotsResult {
+export function beginFill(
+  table: LaneTable,
+  env: LaneEnv,
+  keys: readonly string[],
+  token: string,
+  tokenMs: number,
+): SlotsResult {
   if (enter(table, env) === undefined) return unrecovered(table);
   const slots = keys.map((key) => {
     const raw = table.readSlot(key);
@@ -60,7 +66,13 @@ export function endFill(
 }
 
 /** Registers a write-through writer in each slot: whatever was there is hidden, and fills are refused, until it finishes. */
-export function beginIntent(table: LaneTable, env: LaneEnv, keys: readonly string[], token: string, intentMs: number): SlotsDone {
+export function beginIntent(
+  table: LaneTable,
+  env: LaneEnv,
+  keys: readonly string[],
+  token: string,
+  intentMs: number,
+): SlotsDone {
   if (enter(table, env) === undefined) return unrecovered(table);
   for (const key of keys) {
     const slot = readSlot(table.readSlot(key));

@@ -1,4 +1,15 @@
-import { bytesOf, enter, entriesOf, unrecovered, type Accepted, type Full, type LaneEnv, type LaneTable, type Stopped, type Unrecovered } from './lane.ts';
+import {
+  type Accepted,
+  bytesOf,
+  enter,
+  entriesOf,
+  type Full,
+  type LaneEnv,
+  type LaneTable,
+  type Stopped,
+  type Unrecovered,
+  unrecovered,
+} from './lane.ts';
 import { TOMBSTONE } from './slot.ts';
 
 /** All writes of one process that were waiting for a lane: distinct keys, the last slot of each. */
@@ -38,7 +49,12 @@ export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteR
   if (mayNotFit(batch, entries, bytes)) {
     const { fresh, growth, added, grown } = measure(table, batch);
     if ((added > 0 && entries + added > batch.maxEntries) || (grown > 0 && bytes + grown > batch.maxBytes)) {
-      return { kind: 'full', entries, bytes, refused: withoutRoom(fresh, growth, batch.maxEntries - entries, batch.maxBytes - bytes) };
+      return {
+        kind: 'full',
+        entries,
+        bytes,
+        refused: withoutRoom(fresh, growth, batch.maxEntries - entries, batch.maxBytes - bytes),
+      };
     }
   }
 
@@ -92,7 +108,10 @@ function mayNotFit({ keys, slots, maxEntries, maxBytes }: WriteBatch, entries: n
 }
 
 /** What a batch adds to the lane: by key, and together. A key counts with its present value. */
-function measure(table: LaneTable, { keys, slots }: WriteBatch): { fresh: boolean[]; growth: number[]; added: number; grown: number } {
+function measure(
+  table: LaneTable,
+  { keys, slots }: WriteBatch,
+): { fresh: boolean[]; growth: number[]; added: number; grown: number } {
   const fresh: boolean[] = [];
   const growth: number[] = [];
   let added = 0;

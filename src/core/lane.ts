@@ -160,7 +160,10 @@ export interface LaneTable {
 
   /** Keeps the value that a key had at the cut. */
   freeze(key: string, raw: string): void;
-  scanFrozen(cursor: string, limit: number): { readonly rows: readonly (readonly [key: string, raw: string])[]; readonly next: string };
+  scanFrozen(
+    cursor: string,
+    limit: number,
+  ): { readonly rows: readonly (readonly [key: string, raw: string])[]; readonly next: string };
   dropFrozen(): void;
 
   /** What has been added to a key since the cut; undefined when nothing has. */
@@ -168,7 +171,10 @@ export interface LaneTable {
   writeDelta(key: string, sum: bigint): void;
   readFlightDelta(key: string): bigint | undefined;
   /** A page of the flight's deltas. `next` is '' at the end. */
-  scanFlightDeltas(cursor: string, limit: number): { readonly rows: readonly (readonly [key: string, sum: bigint])[]; readonly next: string };
+  scanFlightDeltas(
+    cursor: string,
+    limit: number,
+  ): { readonly rows: readonly (readonly [key: string, sum: bigint])[]; readonly next: string };
 
   /** Puts an entry at the end of the log. */
   appendEntry(entry: string): void;
@@ -223,7 +229,8 @@ export function enter(table: LaneTable, env: LaneEnv): LaneHeader | undefined {
 }
 
 /** The header once totals have been invalidated; others than counters tell loads that are too late by other means. */
-export const invalidated = (header: LaneHeader): LaneHeader => (isCounters(header.shape) ? { ...header, invalidations: header.invalidations + 1 } : header);
+export const invalidated = (header: LaneHeader): LaneHeader =>
+  isCounters(header.shape) ? { ...header, invalidations: header.invalidations + 1 } : header;
 
 /** What a step answers when {@link enter} gave nothing. */
 export const unrecovered = (table: LaneTable): Unrecovered => ({ kind: 'unrecovered', header: table.readHeader() });
@@ -242,14 +249,18 @@ export function enterToWrite(table: LaneTable, env: LaneEnv, shape: Shape): Ente
   return header === undefined ? unrecovered(table) : entered(header, header.stopped || misshapen(header.shape, shape));
 }
 
-const entered = (header: LaneHeader, reason: string): Entered | Stopped => (reason === '' ? { kind: 'entered', header } : { kind: 'stopped', reason });
+const entered = (header: LaneHeader, reason: string): Entered | Stopped =>
+  reason === '' ? { kind: 'entered', header } : { kind: 'stopped', reason };
 
 /** For a load from another generation than the lane's: in a lane that is stopped no other load would fit either. */
-export const staleOr = ({ stopped }: LaneHeader): Stopped | { readonly kind: 'stale' } => (stopped === '' ? { kind: 'stale' } : { kind: 'stopped', reason: stopped });
+export const staleOr = ({ stopped }: LaneHeader): Stopped | { readonly kind: 'stale' } =>
+  stopped === '' ? { kind: 'stale' } : { kind: 'stopped', reason: stopped };
 
 /** Entries that occupy the lane: a key that is pending again while it is in flight counts twice. */
-export const entriesOf = (header: LaneHeader): number => header.pendingEntries + (header.flight?.state === 'cut' ? header.flight.entries : 0);
-export const bytesOf = (header: LaneHeader): number => header.pendingBytes + (header.flight?.state === 'cut' ? header.flight.bytes : 0);
+export const entriesOf = (header: LaneHeader): number =>
+  header.pendingEntries + (header.flight?.state === 'cut' ? header.flight.entries : 0);
+export const bytesOf = (header: LaneHeader): number =>
+  header.pendingBytes + (header.flight?.state === 'cut' ? header.flight.bytes : 0);
 
 /** When the oldest mutation that the store does not have was accepted; 0 when there is none. */
 export function oldestSinceMs(header: LaneHeader): number {

@@ -54,7 +54,11 @@ const FOREIGN_KEY = '23503';
  */
 export function judgeRefusal({ code, attempts: before }: Refusal, policy: LetterPolicy, fraction: number): Verdict {
   if (before === undefined && code === FOREIGN_KEY) {
-    return { state: 'waiting', attempts: 0, retryInMs: policy.flushDelayMs + backoffMs(1, policy.minDelayMs, policy.maxDelayMs, fraction) };
+    return {
+      state: 'waiting',
+      attempts: 0,
+      retryInMs: policy.flushDelayMs + backoffMs(1, policy.minDelayMs, policy.maxDelayMs, fraction),
+    };
   }
   const attempts = (before ?? 0) + 1;
   if (attempts >= policy.attempts) return { state: 'dead', attempts };
@@ -65,7 +69,15 @@ export function judgeRefusal({ code, attempts: before }: Refusal, policy: Letter
  * Why a cache that has letters cannot go on without write-behind, or undefined: its writes would not replace what waits, so a
  * retry or a redrive could put an older value over a newer one.
  */
-export function lettersInTheWay({ waiting, dead, superseded }: { readonly waiting: number; readonly dead: number; readonly superseded: number }): string | undefined {
+export function lettersInTheWay({
+  waiting,
+  dead,
+  superseded,
+}: {
+  readonly waiting: number;
+  readonly dead: number;
+  readonly superseded: number;
+}): string | undefined {
   if (waiting + dead + superseded === 0) return undefined;
   return `It has ${waiting} waiting and ${dead + superseded} dead letters from a write-behind policy, which later writes would not replace. Store, redrive or discard them with policy: 'write-behind' (millrace dead list) before you change it.`;
 }

@@ -110,7 +110,8 @@ function named(error: unknown): string {
   const constraint = text(error, 'constraint');
   const column = text(error, 'column');
   const table = text(error, 'table');
-  const what = constraint !== undefined ? `constraint ${constraint}` : column !== undefined ? `column ${column}` : undefined;
+  const what =
+    constraint !== undefined ? `constraint ${constraint}` : column !== undefined ? `column ${column}` : undefined;
   if (what === undefined) return '';
   return table === undefined ? ` (${what})` : ` (${what} of table ${table})`;
 }

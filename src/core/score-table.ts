@@ -48,7 +48,10 @@ export interface ScoreTable {
   cut(): void;
   readFlight(member: string): Change | undefined;
   /** A page of the flight. `next` is '' at the end. */
-  scanFlight(cursor: string, limit: number): { readonly rows: readonly (readonly [member: string, change: Change])[]; readonly next: string };
+  scanFlight(
+    cursor: string,
+    limit: number,
+  ): { readonly rows: readonly (readonly [member: string, change: Change])[]; readonly next: string };
   dropFlight(): void;
 
   addDoubt(member: string): void;

@@ -56,4 +56,5 @@ export function readSlot(raw: string | undefined): Slot {
 export const NO_FILL = '?';
 export const fillSlot = (token: string): string => `?${token}`;
 export const refreshSlot = (token: string, json: string): string => `^${token}:${json}`;
-export const intentSlot = (tokens: readonly string[], contended: boolean): string => `${contended ? '!!' : '!'}${tokens.join(',')}`;
+export const intentSlot = (tokens: readonly string[], contended: boolean): string =>
+  `${contended ? '!!' : '!'}${tokens.join(',')}`;

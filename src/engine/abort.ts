@@ -18,7 +18,12 @@ export function leaveAtAbort(signal: AbortSignal | undefined, done: Promise<unkn
 }
 
 /** Ends the waiting for `work`, not the work. */
-export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, cache: string, key: string | undefined): Promise<T> {
+export function untilAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+  cache: string,
+  key: string | undefined,
+): Promise<T> {
   if (signal === undefined) return work;
   return new Promise<T>((resolve, reject) => {
     const abort = (): void => reject(aborted(false, signal.reason, cache, key));

@@ -29,7 +29,11 @@ export class Acknowledger {
   }
 
   /** Cleans a stored generation in bounded steps; its waiters learn of it after the first. */
-  async acknowledge({ lane, flight }: Cut, refused: readonly (RefusedMutation | DeadLetter)[], missing: readonly string[] = []): Promise<void> {
+  async acknowledge(
+    { lane, flight }: Cut,
+    refused: readonly (RefusedMutation | DeadLetter)[],
+    missing: readonly string[] = [],
+  ): Promise<void> {
     const { front, settings } = this.#context;
     const watermark = this.#watermarks[lane.index] as Watermark;
     watermark.judge(lane.storedSeq + 1, flight.cutSeq, refused, missing);

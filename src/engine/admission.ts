@@ -68,9 +68,18 @@ export class Admission {
     return this.#begin(lane, entries, bytes, maxEntries + maxWaiters, maxBytes + maxWaitingBytes, again);
   }
 
-  #begin(lane: number, entries: number, bytes: number, maxEntries: number, maxBytes: number, again: () => void): Admitted | undefined {
+  #begin(
+    lane: number,
+    entries: number,
+    bytes: number,
+    maxEntries: number,
+    maxBytes: number,
+    again: () => void,
+  ): Admitted | undefined {
     const occupied = this.occupied();
-    const fits = occupied.entries + this.#entriesUnderWay + entries <= maxEntries && occupied.bytes + this.#bytesUnderWay + bytes <= maxBytes;
+    const fits =
+      occupied.entries + this.#entriesUnderWay + entries <= maxEntries &&
+      occupied.bytes + this.#bytesUnderWay + bytes <= maxBytes;
     if (!fits && !this.isQuiet) {
       this.#waiting.push(again);
       return undefined;
@@ -79,7 +88,12 @@ export class Admission {
     this.#entriesUnderWay += entries;
     this.#bytesUnderWay += bytes;
     const own = this.#watermarks[lane] as Watermark;
-    return { maxEntries: Math.max(0, maxEntries - occupied.entries + own.entries), maxBytes: Math.max(0, maxBytes - occupied.bytes + own.bytes), entries, bytes };
+    return {
+      maxEntries: Math.max(0, maxEntries - occupied.entries + own.entries),
+      maxBytes: Math.max(0, maxBytes - occupied.bytes + own.bytes),
+      entries,
+      bytes,
+    };
   }
 
   /** For a step that must not take room: others wait for that. */

@@ -26,11 +26,25 @@ export class AppendSteps implements Steps<AskedAppend> {
     return batch.length;
   }
 
-  async send(lane: number, batch: readonly AskedAppend[], bytes: number, { maxEntries, maxBytes }: Admitted): Promise<StepResult<AskedAppend>> {
+  async send(
+    lane: number,
+    batch: readonly AskedAppend[],
+    bytes: number,
+    { maxEntries, maxBytes }: Admitted,
+  ): Promise<StepResult<AskedAppend>> {
     const { front, settings } = this.#context;
-    const result = await front.append(lane, { entries: batch.map(({ entry }) => entry), bytes, shape: settings.shape, maxEntries, maxBytes });
+    const result = await front.append(lane, {
+      entries: batch.map(({ entry }) => entry),
+      bytes,
+      shape: settings.shape,
+      maxEntries,
+      maxBytes,
+    });
     if (result.kind !== 'accepted') return result;
     const first = result.seq - batch.length + 1;
-    return { ...result, places: batch.map((_, i) => ({ key: eventName(lane, first + i), seq: first + i, told: undefined })) };
+    return {
+      ...result,
+      places: batch.map((_, i) => ({ key: eventName(lane, first + i), seq: first + i, told: undefined })),
+    };
   }
 }

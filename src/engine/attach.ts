@@ -9,7 +9,7 @@ import { newCounts } from './counts.ts';
 import { guardedStore, outcomeOf } from './guarded-store.ts';
 import { Rounds } from './rounds.ts';
 import type { Settings } from './settings.ts';
-import { StoreBreaker, type BreakerMember } from './store-breaker.ts';
+import { type BreakerMember, StoreBreaker } from './store-breaker.ts';
 
 /** What an engine is made of; everything that moves comes in from outside. */
 export interface EngineParts {
@@ -32,7 +32,10 @@ export interface AttachHooks {
 }
 
 /** Attaches the store, behind its breaker, and then the front. What was attached is let go of when the other one fails. */
-export async function attach({ settings, front, store, clock, random, events }: EngineParts, hooks: AttachHooks): Promise<EngineContext> {
+export async function attach(
+  { settings, front, store, clock, random, events }: EngineParts,
+  hooks: AttachHooks,
+): Promise<EngineContext> {
   const { name: cache, lanes, shape } = settings;
   const writeBehind = settings.policy === 'write-behind';
   const onWarning = (message: string): void => events.emit('warning', { message });
@@ -44,14 +47,26 @@ export async function attach({ settings, front, store, clock, random, events }: 
   };
   breaker.join(member);
   const leaveBreaker = (): void => breaker.leave(member);
-  const attached = await breaker.run(() => store.attach({ cache, lanes, shape, clock, writeBehind, onWarning }), outcomeOf).catch((error: unknown) => {
-    leaveBreaker();
-    throw error;
-  });
+  const attached = await breaker
+    .run(() => store.attach({ cache, lanes, shape, clock, writeBehind, onWarning }), outcomeOf)
+    .catch((error: unknown) => {
+      leaveBreaker();
+      throw error;
+    });
   const laneStore = guardedStore(attached, breaker, leaveBreaker);
   try {
     const acks = writeBehind ? [settings.ack] : [];
-    const laneFront = await front.attach({ cache, lanes, shape, acks, clock, random, writeBehind, onReconnect: () => hooks.reconnected(), onWarning });
+    const laneFront = await front.attach({
+      cache,
+      lanes,
+      shape,
+      acks,
+      clock,
+      random,
+      writeBehind,
+      onReconnect: () => hooks.reconnected(),
+      onWarning,
+    });
     return {
       settings,
       front: laneFront,

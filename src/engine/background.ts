@@ -16,7 +16,13 @@ export class Background {
 
   report(error: unknown): void {
     if (this.#stopped) return;
-    const fault = error instanceof MillraceError ? error : new MillraceError('MILLRACE_INTERNAL', 'Something failed in the background.', { cache: this.#context.settings.name, cause: error });
+    const fault =
+      error instanceof MillraceError
+        ? error
+        : new MillraceError('MILLRACE_INTERNAL', 'Something failed in the background.', {
+            cache: this.#context.settings.name,
+            cause: error,
+          });
     this.#context.events.emit('error', { error: fault });
   }
 

@@ -1,4 +1,11 @@
-import { turned, WEIGHT_MAX, type FillScoresResult, type LoadedScores, type ScoreQuery, type ScoreRows } from '../core/lane-scores.ts';
+import {
+  type FillScoresResult,
+  type LoadedScores,
+  type ScoreQuery,
+  type ScoreRows,
+  turned,
+  WEIGHT_MAX,
+} from '../core/lane-scores.ts';
 import type { BoardProgress, Unloaded } from '../core/score-table.ts';
 import { MillraceError } from '../errors.ts';
 import type { ScoresPage, StoredScores } from '../ports/store.ts';
@@ -56,7 +63,11 @@ export class Board {
     // Whoever waits hears of it; when nobody waits any more, nobody does.
     this.#loading.catch(() => undefined);
     await new Promise<void>((resolve, reject) => {
-      const late = new MillraceError('MILLRACE_TIMEOUT', `The leaderboard was not loaded from the store within ${settings.loadWaitMs} ms (option loadWait). The loading goes on.`, { cache: settings.name });
+      const late = new MillraceError(
+        'MILLRACE_TIMEOUT',
+        `The leaderboard was not loaded from the store within ${settings.loadWaitMs} ms (option loadWait). The loading goes on.`,
+        { cache: settings.name },
+      );
       const timer = clock.after(settings.loadWaitMs, () => reject(late), true);
       (this.#loading as Promise<void>).then(resolve, reject).finally(() => timer.cancel());
     });
@@ -91,7 +102,12 @@ export class Board {
       }
       this.#ahead = undefined;
       stale = result === 'stale' ? stale + 1 : 0;
-      if (stale >= STALE_MAX) throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'The leaderboard was flushed again and again while it was loaded; try again.', { cache: settings.name });
+      if (stale >= STALE_MAX)
+        throw new MillraceError(
+          'MILLRACE_FRONT_UNAVAILABLE',
+          'The leaderboard was flushed again and again while it was loaded; try again.',
+          { cache: settings.name },
+        );
       if (stale > 2) await new Promise<void>((resolve) => clock.after(STALE_PAUSE_MS * stale, resolve, true));
       at = await this.#progress();
     }
@@ -104,17 +120,32 @@ export class Board {
   }
 
   /** Loads the next page, or what is in doubt once there are no more. */
-  async #loadNext({ complete, epoch, cursor, doubts }: BoardProgress): Promise<BoardProgress | 'stale' | 'unrecovered'> {
+  async #loadNext({
+    complete,
+    epoch,
+    cursor,
+    doubts,
+  }: BoardProgress): Promise<BoardProgress | 'stale' | 'unrecovered'> {
     const { shape } = this.#context.settings;
     if (complete) {
       const { scores, generation } = await this.#rows({ members: doubts.map(([member]) => member) });
       const weights = this.#weightsOf(scores);
-      return this.#fill({ generation, epoch, shape, doubts: doubts.map(([member, token]) => ({ member, token, weight: weights.get(member) })) });
+      return this.#fill({
+        generation,
+        epoch,
+        shape,
+        doubts: doubts.map(([member, token]) => ({ member, token, weight: weights.get(member) })),
+      });
     }
     const page = this.#ahead?.cursor === cursor ? this.#ahead : this.#read(epoch, cursor);
     const { scores, generation, next } = await page.stored;
     this.#ahead = next === undefined ? undefined : this.#read(epoch, next);
-    return this.#fill({ generation, epoch: page.epoch, shape, page: { from: cursor, next, rows: [...this.#weightsOf(scores)] } });
+    return this.#fill({
+      generation,
+      epoch: page.epoch,
+      shape,
+      page: { from: cursor, next, rows: [...this.#weightsOf(scores)] },
+    });
   }
 
   /** A page that was read ahead is as good as one that is read when it is needed: the front can tell whether it is too old. */
@@ -127,7 +158,10 @@ export class Board {
 
   async #rows(page: ScoresPage): Promise<StoredScores> {
     const { store, counts, settings } = this.#context;
-    if (store.loadScores === undefined) throw new MillraceError('MILLRACE_INTERNAL', 'The store of a leaderboard has no scores.', { cache: settings.name });
+    if (store.loadScores === undefined)
+      throw new MillraceError('MILLRACE_INTERNAL', 'The store of a leaderboard has no scores.', {
+        cache: settings.name,
+      });
     counts.loads++;
     return store.loadScores(page);
   }
@@ -153,15 +187,26 @@ export class Board {
     for (const [member, text] of scores) {
       const score = Number(text);
       // Left out, the next addition would begin at 0 and write over it.
-      if (!(Math.abs(score) <= WEIGHT_MAX)) throw new MillraceError('MILLRACE_VALUE', `The store has a score of "${member.slice(0, 80)}" that is no finite number within ±(2^53 - 1), so the leaderboard cannot be loaded: correct that row.`, { cache: settings.name, key: member });
+      if (!(Math.abs(score) <= WEIGHT_MAX))
+        throw new MillraceError(
+          'MILLRACE_VALUE',
+          `The store has a score of "${member.slice(0, 80)}" that is no finite number within ±(2^53 - 1), so the leaderboard cannot be loaded: correct that row.`,
+          { cache: settings.name, key: member },
+        );
       // Nobody can name it, so nobody can change it.
-      if (member === '' || Buffer.byteLength(member) > KEY_BYTES_MAX) events.emit('warning', { message: `a row whose member is empty or has more than ${KEY_BYTES_MAX} bytes is not on the leaderboard` });
+      if (member === '' || Buffer.byteLength(member) > KEY_BYTES_MAX)
+        events.emit('warning', {
+          message: `a row whose member is empty or has more than ${KEY_BYTES_MAX} bytes is not on the leaderboard`,
+        });
       else weights.set(member, turned(settings.shape, score));
     }
     return weights;
   }
 
   #stopped(reason: string): MillraceError {
-    return new MillraceError('MILLRACE_LANE_STOPPED', `The leaderboard cannot be read: ${reason}.`, { cache: this.#context.settings.name, lane: LANE });
+    return new MillraceError('MILLRACE_LANE_STOPPED', `The leaderboard cannot be read: ${reason}.`, {
+      cache: this.#context.settings.name,
+      lane: LANE,
+    });
   }
 }

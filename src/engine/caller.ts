@@ -21,7 +21,14 @@ export class Caller<T> {
   /** Until when it may wait for room, monotonic ms; set when it begins to wait. */
   waitsUntil: number | undefined;
 
-  constructor(key: string, slot: string, ttlMs: number | undefined, ack: AckLevel, resolve: (answer: T) => void, reject: (error: unknown) => void) {
+  constructor(
+    key: string,
+    slot: string,
+    ttlMs: number | undefined,
+    ack: AckLevel,
+    resolve: (answer: T) => void,
+    reject: (error: unknown) => void,
+  ) {
     this.key = key;
     this.slot = slot;
     this.ttlMs = ttlMs;

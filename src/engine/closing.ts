@@ -25,11 +25,18 @@ export interface Closing {
  * Drains until `timeoutMs` from now, gives the lanes back and lets go of front and store. Writes that wait for room
  * are drained too, and turned away at the deadline.
  */
-export async function close(closing: Closing, timeoutMs: number): Promise<{ stored: number; remaining: number; dead: number }> {
+export async function close(
+  closing: Closing,
+  timeoutMs: number,
+): Promise<{ stored: number; remaining: number; dead: number }> {
   const { context, watermarks, flusher, writers, progress, background } = closing;
   const { clock, counts, front, store, settings, events } = context;
   const before = { stored: counts.stored, rejected: counts.rejected };
-  const turnedAway = new MillraceError('MILLRACE_CLOSED', 'The cache was closed while the write waited for room. Nothing of it was kept.', { cache: settings.name });
+  const turnedAway = new MillraceError(
+    'MILLRACE_CLOSED',
+    'The cache was closed while the write waited for room. Nothing of it was kept.',
+    { cache: settings.name },
+  );
   const drained = new Deadline(clock, timeoutMs);
   // Nothing makes room while flushing is paused.
   if (flusher?.paused === true) writers.turnAway(turnedAway);
@@ -43,11 +50,21 @@ export async function close(closing: Closing, timeoutMs: number): Promise<{ stor
   const left = new Deadline(clock, CLOSE_GRACE_MS);
   // Who was sent on when the deadline passed is answered before the front is let go of.
   await left.wait(Promise.all([flusher?.giveBack(), writers.sent()]));
-  const remaining = (await left.wait(remainingIn(context).catch(() => undefined))) ?? watermarks.reduce((sum, { entries }) => sum + entries, 0);
+  const remaining =
+    (await left.wait(remainingIn(context).catch(() => undefined))) ??
+    watermarks.reduce((sum, { entries }) => sum + entries, 0);
   if (remaining > 0 && !context.frontIsDurable) {
-    events.emit('warning', { message: `${remaining} entries of cache "${settings.name}" remain in a front that dies with this process. They are lost unless another cache of this name uses the same front object.` });
+    events.emit('warning', {
+      message: `${remaining} entries of cache "${settings.name}" remain in a front that dies with this process. They are lost unless another cache of this name uses the same front object.`,
+    });
   }
-  progress.close(new MillraceError('MILLRACE_CLOSED', 'The cache was closed before the write was stored. It stays in the front and is stored by the next process that flushes.', { cache: settings.name }));
+  progress.close(
+    new MillraceError(
+      'MILLRACE_CLOSED',
+      'The cache was closed before the write was stored. It stays in the front and is stored by the next process that flushes.',
+      { cache: settings.name },
+    ),
+  );
   // The cache is closed, whatever becomes of its connections.
   await left.wait(Promise.allSettled([front.close(), store.close()]));
   left.cancel();
@@ -58,10 +75,14 @@ export async function close(closing: Closing, timeoutMs: number): Promise<{ stor
 async function drain({ writers, flusher, progress, background }: Closing): Promise<void> {
   await writers.idle();
   if (flusher === undefined || flusher.paused) return;
-  for (const outcome of await Promise.allSettled(progress.flushes())) if (outcome.status === 'rejected') background.report(outcome.reason);
+  for (const outcome of await Promise.allSettled(progress.flushes()))
+    if (outcome.status === 'rejected') background.report(outcome.reason);
 }
 
 async function remainingIn({ front, settings }: EngineContext): Promise<number> {
   const lanes = Array.from({ length: settings.lanes }, (_, lane) => front.header(lane));
-  return (await Promise.all(lanes)).reduce((sum, { header }) => sum + (header === undefined ? 0 : entriesOf(header)), 0);
+  return (await Promise.all(lanes)).reduce(
+    (sum, { header }) => sum + (header === undefined ? 0 : entriesOf(header)),
+    0,
+  );
 }

@@ -1,4 +1,4 @@
-import { isSyncLevel, type AckLevel, type SyncLevel } from '../core/acks.ts';
+import { type AckLevel, isSyncLevel, type SyncLevel } from '../core/acks.ts';
 import { MillraceError } from '../errors.ts';
 import type { EngineContext } from './context.ts';
 import type { Position, Watermark } from './watermark.ts';
@@ -13,7 +13,13 @@ interface Asked {
  * Answers those whose writes the front holds up to `last`: at once, or when it holds them at the level that they ask for.
  * Each level is by itself: what is not confirmed at one is none of the others' business.
  */
-export function answerAtLevels<A extends Asked>(context: EngineContext, watermark: Watermark, last: Position, all: readonly A[], resolve: (asked: A, place: number) => void): void {
+export function answerAtLevels<A extends Asked>(
+  context: EngineContext,
+  watermark: Watermark,
+  last: Position,
+  all: readonly A[],
+  resolve: (asked: A, place: number) => void,
+): void {
   const levels = new Set<SyncLevel>();
   for (let i = 0; i < all.length; i++) {
     const asked = all[i] as A;
@@ -21,7 +27,8 @@ export function answerAtLevels<A extends Asked>(context: EngineContext, watermar
     else resolve(asked, i);
   }
   for (const level of levels) {
-    const each = (answer: (asked: A, place: number) => void): void => all.forEach((asked, i) => asked.ack === level && answer(asked, i));
+    const each = (answer: (asked: A, place: number) => void): void =>
+      all.forEach((asked, i) => asked.ack === level && answer(asked, i));
     confirm(context, watermark, level, last).then(
       () => each(resolve),
       (error: unknown) => each((asked) => asked.reject(error)),
@@ -30,7 +37,12 @@ export function answerAtLevels<A extends Asked>(context: EngineContext, watermar
 }
 
 /** A front that was restarted since the write confirms what it has, which may not be the write. */
-async function confirm({ front, settings }: EngineContext, watermark: Watermark, level: SyncLevel, last: Position): Promise<void> {
+async function confirm(
+  { front, settings }: EngineContext,
+  watermark: Watermark,
+  level: SyncLevel,
+  last: Position,
+): Promise<void> {
   const { lane } = last;
   await front.sync(level, lane);
   const { header, current } = await front.header(lane);
@@ -38,5 +50,9 @@ async function confirm({ front, settings }: EngineContext, watermark: Watermark,
     watermark.observe(header);
     if (watermark.survived(last)) return;
   }
-  throw new MillraceError('MILLRACE_LOST', `The front was restarted before it could confirm the write as '${level}'. The write may be lost; write it again.`, { cache: settings.name, lane });
+  throw new MillraceError(
+    'MILLRACE_LOST',
+    `The front was restarted before it could confirm the write as '${level}'. The write may be lost; write it again.`,
+    { cache: settings.name, lane },
+  );
 }

@@ -58,7 +58,12 @@ export class DirectWriter {
   /** `json` undefined deletes. Resolves when the store has committed and the front has been told. */
   write(key: string, json: string | undefined, ttlMs: number | undefined): Promise<void> {
     return new Promise<void>((resolve, reject) => {
-      this.#queue.push({ mutation: { lane: laneOf(key, this.#context.settings.lanes), key, json }, ttlMs, resolve, reject });
+      this.#queue.push({
+        mutation: { lane: laneOf(key, this.#context.settings.lanes), key, json },
+        ttlMs,
+        resolve,
+        reject,
+      });
       this.#wakeUp();
     });
   }
@@ -79,7 +84,9 @@ export class DirectWriter {
 
   #pump(): void {
     while (this.#inFlight < COMMITS_IN_FLIGHT_MAX) {
-      const group = this.#take(Math.max(PART_KEYS_MIN, Math.ceil(this.#queue.length / (COMMITS_IN_FLIGHT_MAX - this.#inFlight))));
+      const group = this.#take(
+        Math.max(PART_KEYS_MIN, Math.ceil(this.#queue.length / (COMMITS_IN_FLIGHT_MAX - this.#inFlight))),
+      );
       if (group.callers.length === 0) break;
       this.#inFlight++;
       for (const key of group.entries.keys()) this.#busyKeys.add(key);
@@ -101,7 +108,11 @@ export class DirectWriter {
       const { key, json } = caller.mutation;
       const size = json?.length ?? 0;
       if (this.#busyKeys.has(key)) break;
-      if (count > 0 && ((!entries.has(key) && entries.size >= Math.min(keysMax, COMMIT_KEYS_MAX)) || bytes + size > WRITE_BYTES_MAX)) break;
+      if (
+        count > 0 &&
+        ((!entries.has(key) && entries.size >= Math.min(keysMax, COMMIT_KEYS_MAX)) || bytes + size > WRITE_BYTES_MAX)
+      )
+        break;
       entries.set(key, caller);
       bytes += size;
       count++;
@@ -198,7 +209,11 @@ export class DirectWriter {
       const message = this.#withIntents
         ? 'The store has committed the write, but the front could not be told. Readers go to the store for this key until its intent runs out (a minute at most).'
         : 'The store has committed the write, but the front could not be told and may serve the old value until it expires.';
-      throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', message, { cache: this.#context.settings.name, key: entries[0]?.mutation.key, cause });
+      throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', message, {
+        cache: this.#context.settings.name,
+        key: entries[0]?.mutation.key,
+        cause,
+      });
     }
   }
 
@@ -217,12 +232,17 @@ export class DirectWriter {
           if ((await call(lane, keys, part)).kind === 'done') return;
           await this.#recover(lane);
         }
-        throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `Lane ${lane} lost its state again and again while it was written to.`, { cache: this.#context.settings.name, lane });
+        throw new MillraceError(
+          'MILLRACE_FRONT_UNAVAILABLE',
+          `Lane ${lane} lost its state again and again while it was written to.`,
+          { cache: this.#context.settings.name, lane },
+        );
       }),
     );
   }
 }
 
-const mayBeCommitted = (error: unknown): boolean => !(error instanceof StoreHeldBack) && !(isMillraceError(error) && error.code === 'MILLRACE_REJECTED');
+const mayBeCommitted = (error: unknown): boolean =>
+  !(error instanceof StoreHeldBack) && !(isMillraceError(error) && error.code === 'MILLRACE_REJECTED');
 
 type FrontCall = (lane: number, keys: readonly string[], part: readonly Entry[]) => Promise<SlotsDone>;

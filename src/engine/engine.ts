@@ -59,20 +59,34 @@ export class Engine {
   private constructor(context: EngineContext) {
     this.context = context;
     const { settings, counts, events } = context;
-    const watermarks = Array.from({ length: settings.lanes }, (_, lane) => new Watermark(settings.name, lane, (count, cause) => {
-      counts.lost += count;
-      events.emit('loss', { lane, count, cause });
-    }));
+    const watermarks = Array.from(
+      { length: settings.lanes },
+      (_, lane) =>
+        new Watermark(settings.name, lane, (count, cause) => {
+          counts.lost += count;
+          events.emit('loss', { lane, count, cause });
+        }),
+    );
     const recover = (lane: number): Promise<void> => this.#recover(lane);
     this.#watermarks = watermarks;
     this.#recovery = new Recovery(context, watermarks);
-    const flusher = this.#isDirect || settings.flush === undefined ? undefined : new Flusher(context, settings.flush, watermarks, this.#recovery, () => this.#writers.steps);
+    const flusher =
+      this.#isDirect || settings.flush === undefined
+        ? undefined
+        : new Flusher(context, settings.flush, watermarks, this.#recovery, () => this.#writers.steps);
     const background = new Background(context);
     const progress = new LaneProgress(context, watermarks, flusher, recover, background);
     this.#flusher = flusher;
     this.#background = background;
     this.#progress = progress;
-    this.#writers = new Writers(context, { watermarks, flusher, progress, background, recover, trouble: () => this.#trouble() });
+    this.#writers = new Writers(context, {
+      watermarks,
+      flusher,
+      progress,
+      background,
+      recover,
+      trouble: () => this.#trouble(),
+    });
     this.reader = new Reader(context, recover);
   }
 
@@ -86,12 +100,17 @@ export class Engine {
     if (this.#flusher?.paused === true) return;
     await this.#flusher?.start();
     // Lanes that are in other hands need nothing; a lane that nobody could take tells why here.
-    await Promise.all(this.#watermarks.map((_, lane) => (this.#isDirect ? adopt(this.context, lane) : this.#recover(lane))));
+    await Promise.all(
+      this.#watermarks.map((_, lane) => (this.#isDirect ? adopt(this.context, lane) : this.#recover(lane))),
+    );
   }
 
   #watchFlushes(): void {
     const { events, clock } = this.context;
-    events.on('flush-failed', ({ error: { code } }) => void (this.#failing = { since: this.#failing?.since ?? clock.monotonic(), code }));
+    events.on(
+      'flush-failed',
+      ({ error: { code } }) => void (this.#failing = { since: this.#failing?.since ?? clock.monotonic(), code }),
+    );
     events.on('flush', () => void (this.#failing = undefined));
   }
 
@@ -122,7 +141,13 @@ export class Engine {
   // Operations.
 
   /** Writes, and resolves as `ack` promises. `json` undefined deletes. */
-  write(key: string, json: string | undefined, ttlMs: number | undefined, ack: AckLevel, signal?: AbortSignal): Promise<Receipt> {
+  write(
+    key: string,
+    json: string | undefined,
+    ttlMs: number | undefined,
+    ack: AckLevel,
+    signal?: AbortSignal,
+  ): Promise<Receipt> {
     return this.#writers.write(key, json, ttlMs, ack, signal);
   }
 
@@ -166,7 +191,11 @@ export class Engine {
   async letterCounts(): Promise<LetterCounts | undefined> {
     // Statistics are no probe.
     if (this.breaker.state !== 'closed') return undefined;
-    return within(this.context.clock, LETTER_COUNTS_MS, this.context.store.deadLetters?.count().catch(() => undefined));
+    return within(
+      this.context.clock,
+      LETTER_COUNTS_MS,
+      this.context.store.deadLetters?.count().catch(() => undefined),
+    );
   }
 
   /** The lanes as the front has them now. */
@@ -209,6 +238,16 @@ export class Engine {
 
   /** Drains until `timeoutMs` from now, gives the lanes back and lets go of front and store. */
   close(timeoutMs: number): Promise<{ stored: number; remaining: number; dead: number }> {
-    return close({ context: this.context, watermarks: this.#watermarks, flusher: this.#flusher, writers: this.#writers, progress: this.#progress, background: this.#background }, timeoutMs);
+    return close(
+      {
+        context: this.context,
+        watermarks: this.#watermarks,
+        flusher: this.#flusher,
+        writers: this.#writers,
+        progress: this.#progress,
+        background: this.#background,
+      },
+      timeoutMs,
+    );
   }
 }

@@ -76,7 +76,8 @@ export class FlushLane {
 
   become(next: FlushLaneState): void {
     if (this.#state === next) return;
-    if (!TRANSITIONS[this.#state].includes(next)) throw new Error(`lane ${this.index}: ${this.#state} cannot become ${next}`);
+    if (!TRANSITIONS[this.#state].includes(next))
+      throw new Error(`lane ${this.index}: ${this.#state} cannot become ${next}`);
     this.#state = next;
     if (next === 'flushing') this.turn++;
   }
@@ -101,7 +102,9 @@ export class FlushLane {
 
   /** Whether it may be flushed at all now. */
   isReady(nowMonotonic: number): boolean {
-    return this.#state === 'idle' && (this.hasWork || this.letters.dueAt <= nowMonotonic) && this.retryAt <= nowMonotonic;
+    return (
+      this.#state === 'idle' && (this.hasWork || this.letters.dueAt <= nowMonotonic) && this.retryAt <= nowMonotonic
+    );
   }
 
   isDue(nowMonotonic: number): boolean {

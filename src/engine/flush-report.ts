@@ -16,7 +16,12 @@ export class FlushReport {
   }
 
   /** A flush was committed. `missing` are keys whose value somebody has removed from the front, by lane. */
-  committed(cuts: readonly Cut[], result: Extract<ApplyResult, { kind: 'applied' }>, missing: ReadonlyMap<number, readonly string[]>, durationMs: number): void {
+  committed(
+    cuts: readonly Cut[],
+    result: Extract<ApplyResult, { kind: 'applied' }>,
+    missing: ReadonlyMap<number, readonly string[]>,
+    durationMs: number,
+  ): void {
     const { counts, events, clock } = this.#context;
     counts.flushes++;
     counts.statements += result.statements;
@@ -70,4 +75,5 @@ export class FlushReport {
 }
 
 /** Each seq between two cuts is a mutation; what is not an entry of the generation was replaced by a later one. */
-const coalescedIn = (lane: FlushLane, flight: Flight): number => Math.max(0, flight.cutSeq - 1 - lane.storedSeq - flight.entries);
+const coalescedIn = (lane: FlushLane, flight: Flight): number =>
+  Math.max(0, flight.cutSeq - 1 - lane.storedSeq - flight.entries);

@@ -1,9 +1,9 @@
+import { type Deferred, defer } from '../core/deferred.ts';
 import type { Accepted, LaneHeader } from '../core/lane.ts';
 import { Pace } from '../core/pace.ts';
 import type { Timer } from '../ports/clock.ts';
-import type { EngineContext } from './context.ts';
-import { defer, type Deferred } from '../core/deferred.ts';
 import type { StepCounts } from './admission.ts';
+import type { EngineContext } from './context.ts';
 import { FlushLane } from './flush-lane.ts';
 import { GenerationFlush } from './generation-flush.ts';
 import { LaneLeases } from './lane-leases.ts';
@@ -43,7 +43,13 @@ export class Flusher {
   #stopped = false;
   #nextFlush: Deferred<void> | undefined;
 
-  constructor(context: EngineContext, flush: FlushSettings, watermarks: readonly Watermark[], recovery: Recovery, steps: () => StepCounts) {
+  constructor(
+    context: EngineContext,
+    flush: FlushSettings,
+    watermarks: readonly Watermark[],
+    recovery: Recovery,
+    steps: () => StepCounts,
+  ) {
     this.#context = context;
     this.#flush = flush;
     this.pace = new Pace(flush);
@@ -118,7 +124,9 @@ export class Flusher {
 
   /** The breaker lets more through; `isBack`: the store answers again, so nobody sits out his own backoff. */
   storeHasRoom(isBack: boolean): void {
-    if (isBack) for (const lane of this.#lanes) if (lane.lastError?.code === 'MILLRACE_STORE_UNAVAILABLE' && lane.state !== 'stopped') lane.retryAt = 0;
+    if (isBack)
+      for (const lane of this.#lanes)
+        if (lane.lastError?.code === 'MILLRACE_STORE_UNAVAILABLE' && lane.state !== 'stopped') lane.retryAt = 0;
     this.#run();
   }
 
@@ -164,7 +172,8 @@ export class Flusher {
       const pending = ready.reduce((sum, lane) => sum + lane.pending, 0);
       if (!this.#isFull(pending, now) && !ready.some((lane) => lane.isDue(now))) break;
       // All that is ready comes along: batches are fuller and transactions fewer.
-      const group = pending > BATCHES_PER_FLUSH * this.pace.batchSize && free > 1 ? largestShare(ready, pending / free) : ready;
+      const group =
+        pending > BATCHES_PER_FLUSH * this.pace.batchSize && free > 1 ? largestShare(ready, pending / free) : ready;
       const flushed: Promise<void> = this.#generations.flush(group).finally(() => {
         this.#active.delete(flushed);
         this.#nextFlush?.resolve();
@@ -197,7 +206,12 @@ export class Flusher {
     // keep no process alive.
     const { width, nextAtMs } = this.#context.breaker;
     if (width === 0) at = Math.max(at, nextAtMs);
-    if (at > now && at !== Number.POSITIVE_INFINITY) this.#wakeTimer = this.#context.clock.after(at - now, () => this.#run(), this.#lanes.some((lane) => lane.state === 'idle' && lane.hasWork));
+    if (at > now && at !== Number.POSITIVE_INFINITY)
+      this.#wakeTimer = this.#context.clock.after(
+        at - now,
+        () => this.#run(),
+        this.#lanes.some((lane) => lane.state === 'idle' && lane.hasWork),
+      );
   }
 }
 

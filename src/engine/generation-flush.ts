@@ -1,4 +1,4 @@
-import { isSyncLevel, type AckLevel } from '../core/acks.ts';
+import { type AckLevel, isSyncLevel } from '../core/acks.ts';
 import { backoffMs } from '../core/backoff.ts';
 import type { Fence } from '../core/lane.ts';
 import type { Pace } from '../core/pace.ts';
@@ -32,7 +32,14 @@ export class GenerationFlush {
   readonly #acknowledger: Acknowledger;
   readonly #report: FlushReport;
 
-  constructor(context: EngineContext, pace: Pace, lanes: readonly FlushLane[], watermarks: readonly Watermark[], leases: LaneLeases, letters: LetterRetry) {
+  constructor(
+    context: EngineContext,
+    pace: Pace,
+    lanes: readonly FlushLane[],
+    watermarks: readonly Watermark[],
+    leases: LaneLeases,
+    letters: LetterRetry,
+  ) {
     this.#context = context;
     this.#pace = pace;
     this.#lanes = lanes;
@@ -102,7 +109,13 @@ export class GenerationFlush {
             this.#leases.disown(lane);
             return undefined;
           case 'stopped':
-            this.#leases.stopLane(lane, new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${lane.index} does not flush: ${result.reason}.`, { cache: this.#context.settings.name, lane: lane.index }));
+            this.#leases.stopLane(
+              lane,
+              new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${lane.index} does not flush: ${result.reason}.`, {
+                cache: this.#context.settings.name,
+                lane: lane.index,
+              }),
+            );
             return undefined;
         }
       }),
@@ -110,7 +123,12 @@ export class GenerationFlush {
     const found = cuts.filter((cut) => cut !== undefined);
     const { ack } = this.#context.settings;
     // What the store is told of must not be unknown to the front after what the level survives.
-    if (isSyncLevel(ack)) await Promise.all(found.map(({ lane }) => front.sync(ack, lane.index).catch((error: unknown) => refuseUnlessReplicated(ack, error))));
+    if (isSyncLevel(ack))
+      await Promise.all(
+        found.map(({ lane }) =>
+          front.sync(ack, lane.index).catch((error: unknown) => refuseUnlessReplicated(ack, error)),
+        ),
+      );
     return found;
   }
 
@@ -136,7 +154,15 @@ export class GenerationFlush {
     const durationMs = clock.monotonic() - startedAt;
     this.#pace.flushed(result.rows, durationMs);
     this.#report.committed(cuts, result, batches.missing, durationMs);
-    await Promise.all(cuts.map((cut) => this.#acknowledger.acknowledge(cut, result.refused.filter(({ lane }) => lane === cut.lane.index), batches.missing.get(cut.lane.index))));
+    await Promise.all(
+      cuts.map((cut) =>
+        this.#acknowledger.acknowledge(
+          cut,
+          result.refused.filter(({ lane }) => lane === cut.lane.index),
+          batches.missing.get(cut.lane.index),
+        ),
+      ),
+    );
   }
 
   async #fenced(cuts: readonly Cut[], result: Extract<ApplyResult, { kind: 'fenced' }>): Promise<void> {
@@ -145,7 +171,8 @@ export class GenerationFlush {
       if (fenced === undefined) continue;
       // Applied: an earlier attempt was committed although its answer was lost. Under a later epoch it may have been
       // somebody else's, who has counted it.
-      if (fenced.verdict === 'applied' && (fenced.fence as Fence).epoch === cut.lane.epoch) await this.#acknowledgeUnanswered(cut);
+      if (fenced.verdict === 'applied' && (fenced.fence as Fence).epoch === cut.lane.epoch)
+        await this.#acknowledgeUnanswered(cut);
       else if (fenced.verdict === 'applied') await this.#acknowledgeOther(cut);
       else this.#leases.disown(cut.lane);
     }
@@ -203,7 +230,6 @@ export class GenerationFlush {
     }
     events.emit('flush-failed', { lanes: lanes.map(({ index }) => index), error: fault, attempt: failures, retryInMs });
   }
-
 }
 
 /**

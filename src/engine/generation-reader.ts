@@ -1,5 +1,5 @@
-import type { GenerationRow } from '../core/lane-flush.ts';
 import { isScores } from '../core/lane.ts';
+import type { GenerationRow } from '../core/lane-flush.ts';
 import { TOMBSTONE } from '../core/slot.ts';
 import type { Mutation } from '../ports/store.ts';
 import { eventName } from './appends.ts';
@@ -68,7 +68,11 @@ export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
     }
     // Which events are gone is taken to be the last ones; which keys or members others had nobody knows any more.
     const name = shape === 'log' ? (i: number) => eventName(lane, fromSeq + i) : () => '';
-    if (found < entries) this.missing.set(lane, Array.from({ length: entries - found }, (_, i) => name(found + i)));
+    if (found < entries)
+      this.missing.set(
+        lane,
+        Array.from({ length: entries - found }, (_, i) => name(found + i)),
+      );
   }
 
   async *#pages(generation: ReadableGeneration): AsyncGenerator<readonly GenerationRow[]> {
@@ -88,7 +92,13 @@ export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
   }
 
   #page(generation: ReadableGeneration, cursor: string) {
-    return this.#context.front.readGeneration(generation.lane, generation.epoch, generation.generation, cursor, READ_KEYS_MAX);
+    return this.#context.front.readGeneration(
+      generation.lane,
+      generation.epoch,
+      generation.generation,
+      cursor,
+      READ_KEYS_MAX,
+    );
   }
 
   #mutation(lane: number, row: GenerationRow): Mutation | undefined {

@@ -10,8 +10,15 @@ export function guardedStore(store: LaneStore, breaker: StoreBreaker, onClose: (
     checkKey: (key) => store.checkKey(key),
     checkValue: (json) => store.checkValue(json),
     load: (keys) => ask(() => store.load(keys)),
-    ...(store.loadTotals === undefined ? {} : { loadTotals: (lanes, keys) => ask(() => (store.loadTotals as NonNullable<LaneStore['loadTotals']>)(lanes, keys)) }),
-    ...(store.loadScores === undefined ? {} : { loadScores: (page) => ask(() => (store.loadScores as NonNullable<LaneStore['loadScores']>)(page)) }),
+    ...(store.loadTotals === undefined
+      ? {}
+      : {
+          loadTotals: (lanes, keys) =>
+            ask(() => (store.loadTotals as NonNullable<LaneStore['loadTotals']>)(lanes, keys)),
+        }),
+    ...(store.loadScores === undefined
+      ? {}
+      : { loadScores: (page) => ask(() => (store.loadScores as NonNullable<LaneStore['loadScores']>)(page)) }),
     commit: (mutations) => ask(() => store.commit(mutations)),
     raiseEpoch: (lane, above) => ask(() => store.raiseEpoch(lane, above)),
     moveFence: (lane, epoch, to) => ask(() => store.moveFence(lane, epoch, to)),
@@ -19,7 +26,10 @@ export function guardedStore(store: LaneStore, breaker: StoreBreaker, onClose: (
     apply(flush) {
       const batches = new WatchedSource(flush.batches);
       // A front that did not deliver says nothing about the store, however the store wraps its error.
-      return breaker.run(() => store.apply({ ...flush, batches }), (error) => (batches.failed ? 'unknown' : outcomeOf(error)));
+      return breaker.run(
+        () => store.apply({ ...flush, batches }),
+        (error) => (batches.failed ? 'unknown' : outcomeOf(error)),
+      );
     },
     retry: (lane, epoch, letters, judge) => ask(() => store.retry(lane, epoch, letters, judge)),
     deadLetters: store.deadLetters && guardedLetters(store.deadLetters, ask),
@@ -45,7 +55,9 @@ function guardedLetters(letters: DeadLetterStore, ask: <T>(call: () => Promise<T
 
 /** A store that says what is wrong with table or row has answered. An error of no known kind counts against it. */
 export function outcomeOf(error: unknown): CallOutcome {
-  return isMillraceError(error) && error.code !== 'MILLRACE_STORE_UNAVAILABLE' && error.code !== 'MILLRACE_INTERNAL' ? 'answered' : 'failed';
+  return isMillraceError(error) && error.code !== 'MILLRACE_STORE_UNAVAILABLE' && error.code !== 'MILLRACE_INTERNAL'
+    ? 'answered'
+    : 'failed';
 }
 
 /** Notes whether reading the rows of a flush failed. */

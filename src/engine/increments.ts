@@ -43,7 +43,12 @@ export class IncrementSteps implements Steps<AskedIncrement> {
     return batch.length;
   }
 
-  async send(lane: number, batch: readonly AskedIncrement[], bytes: number, { maxEntries, maxBytes }: Admitted): Promise<StepResult<AskedIncrement>> {
+  async send(
+    lane: number,
+    batch: readonly AskedIncrement[],
+    bytes: number,
+    { maxEntries, maxBytes }: Admitted,
+  ): Promise<StepResult<AskedIncrement>> {
     const { front, settings } = this.#context;
     const { at, sums, wanted } = sumsOf(batch);
     const keys = [...at.keys()];
@@ -61,7 +66,12 @@ export class IncrementSteps implements Steps<AskedIncrement> {
     });
     switch (result.kind) {
       case 'accepted':
-        return { ...result, places: wanted.includes(true) ? totalsOf(batch, at, sums, result) : batch.map(({ key }) => ({ key, seq: result.seq, told: undefined })) };
+        return {
+          ...result,
+          places: wanted.includes(true)
+            ? totalsOf(batch, at, sums, result)
+            : batch.map(({ key }) => ({ key, seq: result.seq, told: undefined })),
+        };
       case 'unsettled':
         return this.#unsettled(lane, batch, keys, result);
       default:
@@ -70,13 +80,21 @@ export class IncrementSteps implements Steps<AskedIncrement> {
   }
 
   /** Totals that are not known are filled first; what would leave the limit is refused by itself. */
-  #unsettled(lane: number, batch: readonly AskedIncrement[], keys: readonly string[], { unknown, beyond }: Extract<IncrementResult, { kind: 'unsettled' }>): StepResult<AskedIncrement> {
+  #unsettled(
+    lane: number,
+    batch: readonly AskedIncrement[],
+    keys: readonly string[],
+    { unknown, beyond }: Extract<IncrementResult, { kind: 'unsettled' }>,
+  ): StepResult<AskedIncrement> {
     const unknownKeys = new Set(unknown.map((i) => keys[i] as string));
     const beyondKeys = new Set(beyond.map((i) => keys[i] as string));
     return {
       kind: 'again',
       // The last of each key: without it the others may fit.
-      rejected: [...beyondKeys].map((key) => ({ asked: batch.findLast((asked) => asked.key === key) as AskedIncrement, error: this.#tooLarge(key) })),
+      rejected: [...beyondKeys].map((key) => ({
+        asked: batch.findLast((asked) => asked.key === key) as AskedIncrement,
+        error: this.#tooLarge(key),
+      })),
       later: batch.filter(({ key, isWanted }) => isWanted && unknownKeys.has(key)),
       ready: unknownKeys.size === 0 ? Promise.resolve() : this.#totals.fill(lane, [...unknownKeys]),
     };
@@ -84,7 +102,11 @@ export class IncrementSteps implements Steps<AskedIncrement> {
 
   #tooLarge(key: string): MillraceError {
     const { name, sumMax } = this.#context.settings;
-    return new MillraceError('MILLRACE_VALUE', `The increment of "${key}" would take it beyond ${sumMax} (in its smallest unit): nothing was added. Counters with bigint: true go up to 9.2e18.`, { cache: name, key });
+    return new MillraceError(
+      'MILLRACE_VALUE',
+      `The increment of "${key}" would take it beyond ${sumMax} (in its smallest unit): nothing was added. Counters with bigint: true go up to 9.2e18.`,
+      { cache: name, key },
+    );
   }
 }
 
@@ -115,7 +137,12 @@ function plus(a: Whole, b: Whole): Whole {
 }
 
 /** All increments of a step are in one generation, so they share its seq; each has a total of its own. */
-function totalsOf(batch: readonly AskedIncrement[], at: Sums['at'], sums: readonly Whole[], { seq, totals }: Extract<IncrementResult, { kind: 'accepted' }>): Placed['places'] {
+function totalsOf(
+  batch: readonly AskedIncrement[],
+  at: Sums['at'],
+  sums: readonly Whole[],
+  { seq, totals }: Extract<IncrementResult, { kind: 'accepted' }>,
+): Placed['places'] {
   const running = totals.map((total, i) => (total === undefined ? undefined : total - BigInt(sums[i] as Whole)));
   return batch.map(({ key, by }) => {
     const i = at.get(key) as number;

@@ -56,12 +56,17 @@ export class LaneAnswers {
 
   /** Resolves callers at positions that rise by `step`: at once, or when the front holds `last` at the level that they ask for. */
   #atLevels(callers: readonly Writer[], firstSeq: number, step: 0 | 1, last: Position): void {
-    const resolve = (caller: Writer, i: number): void => caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, last.epoch, firstSeq + i * step));
+    const resolve = (caller: Writer, i: number): void =>
+      caller.resolve(new PendingReceipt(this.#hooks, caller.key, this.#lane, last.epoch, firstSeq + i * step));
     answerAtLevels(this.#context, this.#watermark, last, callers, resolve);
   }
 
   #overtaken(key: string): MillraceError {
     const { name } = this.#context.settings;
-    return new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `The front had to be asked again for a write, and did not answer a later one of the same key in cache '${name}'; it was not written.`, { cache: name, key, lane: this.#lane });
+    return new MillraceError(
+      'MILLRACE_FRONT_UNAVAILABLE',
+      `The front had to be asked again for a write, and did not answer a later one of the same key in cache '${name}'; it was not written.`,
+      { cache: name, key, lane: this.#lane },
+    );
   }
 }

@@ -1,5 +1,5 @@
-import { isMillraceError, MillraceError } from '../errors.ts';
 import type { LaneHeader } from '../core/lane.ts';
+import { isMillraceError, MillraceError } from '../errors.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { EngineContext } from './context.ts';
 import type { FlushLane } from './flush-lane.ts';
@@ -27,7 +27,15 @@ export class LaneLeases {
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(context: EngineContext, flush: FlushSettings, lanes: readonly FlushLane[], watermarks: readonly Watermark[], recovery: Recovery, letters: LetterRetry, onWork: () => void) {
+  constructor(
+    context: EngineContext,
+    flush: FlushSettings,
+    lanes: readonly FlushLane[],
+    watermarks: readonly Watermark[],
+    recovery: Recovery,
+    letters: LetterRetry,
+    onWork: () => void,
+  ) {
     this.#context = context;
     this.#flush = flush;
     this.#lanes = lanes;
@@ -61,7 +69,9 @@ export class LaneLeases {
   async release(): Promise<void> {
     const { front, owner } = this.#context;
     // A lease that cannot be given back runs out.
-    await Promise.all(this.#lanes.filter((lane) => lane.isOurs).map((lane) => front.release(lane.index, owner).catch(() => undefined)));
+    await Promise.all(
+      this.#lanes.filter((lane) => lane.isOurs).map((lane) => front.release(lane.index, owner).catch(() => undefined)),
+    );
   }
 
   /** Makes a lane take writes again, and takes it over on the way unless a flush is under way. */
@@ -188,5 +198,9 @@ export class LaneLeases {
 /** The error as it is reported; one that Millrace does not know is no reason to give up. */
 export function faultOf(error: unknown, cache: string): MillraceError {
   if (isMillraceError(error)) return error;
-  return new MillraceError('MILLRACE_INTERNAL', 'Something failed for a reason that Millrace does not know; it will be tried again.', { cache, cause: error });
+  return new MillraceError(
+    'MILLRACE_INTERNAL',
+    'Something failed for a reason that Millrace does not know; it will be tried again.',
+    { cache, cause: error },
+  );
 }

@@ -8,9 +8,9 @@ import { Collected, type Writer } from './collected.ts';
 import type { EngineContext } from './context.ts';
 import { LaneAnswers } from './lane-answers.ts';
 import type { PendingReceipt } from './receipt.ts';
-import type { Position, Watermark } from './watermark.ts';
 import { WRITE_BYTES_MAX, WRITE_KEYS_MAX, WRITES_IN_FLIGHT_MAX } from './settings.ts';
 import type { WaitingRoom } from './waiting-room.ts';
+import type { Position, Watermark } from './watermark.ts';
 import type { WriterHooks } from './writer-hooks.ts';
 
 type Repeated = Extract<WriteResult, { kind: 'full' | 'unrecovered' }>;
@@ -39,7 +39,14 @@ export class LaneWriter {
   /** Who waits for the next answer of the front. */
   #answered: (() => void)[] = [];
 
-  constructor(context: EngineContext, lane: number, watermark: Watermark, admission: Admission, room: WaitingRoom, hooks: WriterHooks) {
+  constructor(
+    context: EngineContext,
+    lane: number,
+    watermark: Watermark,
+    admission: Admission,
+    room: WaitingRoom,
+    hooks: WriterHooks,
+  ) {
     this.#context = context;
     this.#lane = lane;
     this.#watermark = watermark;
@@ -53,12 +60,24 @@ export class LaneWriter {
    * Resolves with the write's receipt when the front has acknowledged it at `ack` (`stored` counts as `buffered`). A
    * signal that is aborted before the write was sent takes it back.
    */
-  write(key: string, slot: string, ttlMs: number | undefined, ack: AckLevel, signal?: AbortSignal): Promise<PendingReceipt> {
+  write(
+    key: string,
+    slot: string,
+    ttlMs: number | undefined,
+    ack: AckLevel,
+    signal?: AbortSignal,
+  ): Promise<PendingReceipt> {
     if (signal !== undefined) return this.#writeWithSignal(key, slot, ttlMs, ack, signal);
     return new Promise((resolve, reject) => this.ask(new Caller(key, slot, ttlMs, ack, resolve, reject)));
   }
 
-  async #writeWithSignal(key: string, slot: string, ttlMs: number | undefined, ack: AckLevel, signal: AbortSignal): Promise<PendingReceipt> {
+  async #writeWithSignal(
+    key: string,
+    slot: string,
+    ttlMs: number | undefined,
+    ack: AckLevel,
+    signal: AbortSignal,
+  ): Promise<PendingReceipt> {
     let abort = (): void => undefined;
     try {
       return await new Promise((resolve, reject) => {
@@ -104,7 +123,12 @@ export class LaneWriter {
 
   #open(bytes: number): Collected {
     let batch = this.#queue.at(-1);
-    if (batch === undefined || batch.keys.length >= this.#keysMax || batch.bytes + bytes > WRITE_BYTES_MAX || batch.closed) {
+    if (
+      batch === undefined ||
+      batch.keys.length >= this.#keysMax ||
+      batch.bytes + bytes > WRITE_BYTES_MAX ||
+      batch.closed
+    ) {
       this.#queue.push((batch = new Collected(this.#nextOrder++)));
     }
     return batch;
@@ -178,7 +202,14 @@ export class LaneWriter {
     const { maxEntries, maxBytes } = admitted;
     let result: WriteResult;
     try {
-      result = await this.#context.front.write(this.#lane, { accepted: batch.callers.length, keys, slots, ttls, maxEntries, maxBytes });
+      result = await this.#context.front.write(this.#lane, {
+        accepted: batch.callers.length,
+        keys,
+        slots,
+        ttls,
+        maxEntries,
+        maxBytes,
+      });
     } catch (error) {
       this.#leave(batch);
       this.#admission.end(admitted);
@@ -193,7 +224,13 @@ export class LaneWriter {
     if (result.kind === 'accepted') this.#accepted(batch, result);
     else if (result.kind === 'stopped') {
       this.#leave(batch);
-      this.#fail(batch, new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} takes no writes: ${result.reason}.`, { cache: this.#context.settings.name, lane: this.#lane }));
+      this.#fail(
+        batch,
+        new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} takes no writes: ${result.reason}.`, {
+          cache: this.#context.settings.name,
+          lane: this.#lane,
+        }),
+      );
       this.#goOn();
     } else await this.#repeat(batch, result, admitted.maxEntries === 0 && admitted.maxBytes === 0);
   }
@@ -232,7 +269,8 @@ export class LaneWriter {
   async #repeat(batch: Collected, result: Repeated, wasWithoutRoom: boolean): Promise<void> {
     this.#held++;
     this.#leave(batch);
-    const keys = result.kind === 'full' ? new Set(result.refused.map((i) => batch.keys[i] as string)) : new Set<string>();
+    const keys =
+      result.kind === 'full' ? new Set(result.refused.map((i) => batch.keys[i] as string)) : new Set<string>();
     batch.sent = false;
     batch.dropGone();
     const at = this.#queue.findIndex((other) => other.order > batch.order);
@@ -256,7 +294,8 @@ export class LaneWriter {
     }
     if (--this.#held > 0) return;
     // In the order of the lane, whichever was answered first.
-    for (const each of this.#queue.slice()) if (each.withoutRoom !== undefined) this.#leaveWhatHasNoRoom(each, each.withoutRoom);
+    for (const each of this.#queue.slice())
+      if (each.withoutRoom !== undefined) this.#leaveWhatHasNoRoom(each, each.withoutRoom);
     this.#pump();
   }
 
@@ -271,7 +310,12 @@ export class LaneWriter {
     } else if (settings.backpressure.onFull === 'reject') {
       counts.refused += writers.length;
       for (const writer of writers) writer.reject(this.#room.full(this.#lane, writer.key, outOfMemory, undefined));
-    } else if (settings.backpressure.onFull === 'write-through' && !batch.isThrough && !outOfMemory && this.#room.isEmpty) {
+    } else if (
+      settings.backpressure.onFull === 'write-through' &&
+      !batch.isThrough &&
+      !outOfMemory &&
+      this.#room.isEmpty
+    ) {
       // Goes again in its place, beyond the capacity.
       const through = new Collected(batch.order);
       for (const writer of writers) through.put(writer);
@@ -284,7 +328,11 @@ export class LaneWriter {
       // left without room at their next attempt would come behind them.
       const others = this.#queue.map((other) => ({ order: other.order, writers: other.extract(keys) }));
       const inOrder = [...others, { order: batch.order, writers }].toSorted((a, b) => a.order - b.order);
-      this.#room.enter(this.#lane, inOrder.flatMap((each) => each.writers), outOfMemory);
+      this.#room.enter(
+        this.#lane,
+        inOrder.flatMap((each) => each.writers),
+        outOfMemory,
+      );
     }
   }
 

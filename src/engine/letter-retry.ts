@@ -1,4 +1,4 @@
-import { judgeRefusal, type Judge } from '../core/letter.ts';
+import { type Judge, judgeRefusal } from '../core/letter.ts';
 import type { DeadLetter, DeadLetterStore } from '../ports/store.ts';
 import type { EngineContext } from './context.ts';
 import type { FlushLane } from './flush-lane.ts';
@@ -51,7 +51,10 @@ export class LetterRetry {
       const found = await letters.find([...new Set(lane.letters.unknown)]);
       lane.letters.unknown = found.filter(({ state }) => state === 'waiting').map(({ id }) => id);
       // What another epoch made of one, that epoch counted.
-      this.#settle(lane, found.filter(({ triedIn }) => triedIn === lane.epoch));
+      this.#settle(
+        lane,
+        found.filter(({ triedIn }) => triedIn === lane.epoch),
+      );
     }
     if (!(await this.#forgetStale(lane))) return false;
     const due = await letters.due(lane.index, LETTERS_MAX);

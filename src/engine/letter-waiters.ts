@@ -1,10 +1,10 @@
 import { backoffMs } from '../core/backoff.ts';
+import { type Deferred, defer } from '../core/deferred.ts';
 import type { MillraceError } from '../errors.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { DeadLetter } from '../ports/store.ts';
-import type { EngineContext } from './context.ts';
-import { defer, type Deferred } from '../core/deferred.ts';
 import { leaveAtAbort } from './abort.ts';
+import type { EngineContext } from './context.ts';
 
 const POLL_MS_MIN = 50;
 const POLL_MS_MAX = 1_000;
@@ -61,7 +61,10 @@ export class LetterWaiters {
       // The flusher reports it; here it is only asked again later.
       this.#failures++;
       const { settings, random } = this.#context;
-      this.#pollMs = Math.max(POLL_MS_MIN, backoffMs(this.#failures, settings.retry.minDelayMs, settings.retry.maxDelayMs, random.fraction()));
+      this.#pollMs = Math.max(
+        POLL_MS_MIN,
+        backoffMs(this.#failures, settings.retry.minDelayMs, settings.retry.maxDelayMs, random.fraction()),
+      );
     }
     this.#timer = this.#waiters.size === 0 || this.#closed !== undefined ? undefined : this.#pollIn(this.#pollMs);
   }

@@ -8,7 +8,7 @@ import { within } from './deadline.ts';
 import type { Flusher } from './flusher.ts';
 import { LetterWaiters } from './letter-waiters.ts';
 import type { PendingReceipt, Progress } from './receipt.ts';
-import { rejection, type Position, type Watermark } from './watermark.ts';
+import { type Position, rejection, type Watermark } from './watermark.ts';
 
 /** How often a process asks for the progress of a lane that another one flushes, while somebody waits. */
 const PROGRESS_POLL_MS = 25;
@@ -26,7 +26,13 @@ export class LaneProgress implements Progress {
   #pollTimer: Timer | undefined;
   #stopped = false;
 
-  constructor(context: EngineContext, watermarks: readonly Watermark[], flusher: Flusher | undefined, recover: (lane: number) => Promise<void>, background: Background) {
+  constructor(
+    context: EngineContext,
+    watermarks: readonly Watermark[],
+    flusher: Flusher | undefined,
+    recover: (lane: number) => Promise<void>,
+    background: Background,
+  ) {
     this.#context = context;
     this.#watermarks = watermarks;
     this.#flusher = flusher;
@@ -96,7 +102,12 @@ export class LaneProgress implements Progress {
     if (requested.kind === 'unrecovered') {
       await this.#recover(lane);
       requested = await front.requestFlush(lane);
-      if (requested.kind === 'unrecovered') throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `Lane ${lane} could not be recovered, so it is not known what is pending.`, { cache: settings.name, lane });
+      if (requested.kind === 'unrecovered')
+        throw new MillraceError(
+          'MILLRACE_FRONT_UNAVAILABLE',
+          `Lane ${lane} could not be recovered, so it is not known what is pending.`,
+          { cache: settings.name, lane },
+        );
     }
     const { header } = requested;
     const watermark = this.#watermarks[lane] as Watermark;

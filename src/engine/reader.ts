@@ -1,8 +1,8 @@
-import { isValue, NO_FILL, readSlot } from '../core/slot.ts';
+import { type Deferred, defer } from '../core/deferred.ts';
 import { laneOf } from '../core/lane-of.ts';
+import { isValue, NO_FILL, readSlot } from '../core/slot.ts';
 import { UNRECOVERED } from '../ports/front.ts';
 import type { EngineContext } from './context.ts';
-import { defer, type Deferred } from '../core/deferred.ts';
 import { FILL_TOKEN_MS, FILL_WAIT_MS, WRITE_BYTES_MAX, WRITE_KEYS_MAX } from './settings.ts';
 
 /** A load of one key under way in this process. */
@@ -51,7 +51,9 @@ export class Reader {
   async get(key: string): Promise<string | undefined> {
     const { front, settings, counts } = this.#context;
     const lane = laneOf(key, settings.lanes);
-    const raw = await (this.#refreshBelowMs === undefined ? front.read(lane, key) : this.#readAhead(lane, key, this.#refreshBelowMs));
+    const raw = await (this.#refreshBelowMs === undefined
+      ? front.read(lane, key)
+      : this.#readAhead(lane, key, this.#refreshBelowMs));
     if (!isValue(raw)) return this.#resolve(lane, key, raw);
     counts.hits++;
     return raw;
@@ -72,13 +74,21 @@ export class Reader {
         found.set(key, raw);
         return;
       }
-      others.push(this.#resolve(lanes[i] as number, key, raw).then((json) => void (json === undefined ? undefined : found.set(key, json))));
+      others.push(
+        this.#resolve(lanes[i] as number, key, raw).then(
+          (json) => void (json === undefined ? undefined : found.set(key, json)),
+        ),
+      );
     });
     if (others.length > 0) await Promise.all(others);
     return found;
   }
 
-  async #resolve(lane: number, key: string, first: string | undefined | typeof UNRECOVERED): Promise<string | undefined> {
+  async #resolve(
+    lane: number,
+    key: string,
+    first: string | undefined | typeof UNRECOVERED,
+  ): Promise<string | undefined> {
     const { front, counts, clock } = this.#context;
     let raw = first;
     let waitedMs = 0;
@@ -180,7 +190,12 @@ export class Reader {
     const granted = new Set<Load>();
     await Promise.all(
       partsOf(loads).map(async ({ lane, loads: group }) => {
-        const result = await front.beginFill(lane, group.map(({ key }) => key), token, FILL_TOKEN_MS);
+        const result = await front.beginFill(
+          lane,
+          group.map(({ key }) => key),
+          token,
+          FILL_TOKEN_MS,
+        );
         if (result.kind === 'unrecovered') {
           await this.#recover(lane);
           return;
@@ -205,7 +220,13 @@ export class Reader {
       // Also after a failure: the token must not keep others waiting.
       await Promise.all(
         partsOf(granted, found).map(({ lane, loads: group }) =>
-          front.endFill(lane, group.map(({ key }) => key), token, group.map(({ key }) => found.get(key)), settings.ttlMs),
+          front.endFill(
+            lane,
+            group.map(({ key }) => key),
+            token,
+            group.map(({ key }) => found.get(key)),
+            settings.ttlMs,
+          ),
         ),
       ).finally(() => this.#asked.delete(token));
     }
@@ -222,10 +243,20 @@ export class Reader {
     const { breaker, front } = this.#context;
     const read = await front.readWithTtl(lane, key);
     if (read === UNRECOVERED) return UNRECOVERED;
-    if (read.ttlMs !== undefined && read.ttlMs < belowMs && readSlot(read.raw).kind === 'value' && !this.#refreshing.has(key) && breaker.width > 0) {
+    if (
+      read.ttlMs !== undefined &&
+      read.ttlMs < belowMs &&
+      readSlot(read.raw).kind === 'value' &&
+      !this.#refreshing.has(key) &&
+      breaker.width > 0
+    ) {
       this.#refreshing.add(key);
       void this.#refresh(lane, key)
-        .catch((cause: unknown) => this.#context.events.emit('warning', { message: `Refreshing key "${key}" ahead of its expiry failed: ${String((cause as Error).message)}` }))
+        .catch((cause: unknown) =>
+          this.#context.events.emit('warning', {
+            message: `Refreshing key "${key}" ahead of its expiry failed: ${String((cause as Error).message)}`,
+          }),
+        )
         .finally(() => this.#refreshing.delete(key));
     }
     return read.raw;

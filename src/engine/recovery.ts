@@ -54,7 +54,8 @@ export class Recovery {
     const { settings, front, events, owner } = this.#context;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       // Processes that recover a lane at the same time refute each other: apart, one of them gets through.
-      if (attempt > 0) await this.#pause(backoffMs(attempt, PAUSE_MS_MIN, PAUSE_MS_MAX, this.#context.random.fraction()));
+      if (attempt > 0)
+        await this.#pause(backoffMs(attempt, PAUSE_MS_MIN, PAUSE_MS_MAX, this.#context.random.fraction()));
       const { header: before, current: recovered } = await front.header(lane);
       if (before === undefined) this.#watermark(lane).foundEmpty();
       if (attempt > 0 && recovered && before !== undefined) {
@@ -64,9 +65,18 @@ export class Recovery {
         return { header: before, isOurs: false };
       }
       const fence = await this.#fence(lane, before);
-      const result = await front.recover(lane, { fence, owner: settings.flush === undefined ? '' : owner, leaseMs: settings.flush?.leaseMs ?? 0, tentative: true });
+      const result = await front.recover(lane, {
+        fence,
+        owner: settings.flush === undefined ? '' : owner,
+        leaseMs: settings.flush?.leaseMs ?? 0,
+        tentative: true,
+      });
       if (result.kind === 'lanes') {
-        throw new MillraceError('MILLRACE_LANES', `Cache "${settings.name}" has ${result.lanes} lanes in the front, not ${settings.lanes}. Set lanes: ${result.lanes}, or drain the cache and use a new name.`, { cache: settings.name });
+        throw new MillraceError(
+          'MILLRACE_LANES',
+          `Cache "${settings.name}" has ${result.lanes} lanes in the front, not ${settings.lanes}. Set lanes: ${result.lanes}, or drain the cache and use a new name.`,
+          { cache: settings.name },
+        );
       }
       // Somebody raised the epoch after us and was quicker.
       if (result.kind === 'refused') continue;
@@ -74,14 +84,22 @@ export class Recovery {
       if (header === undefined) continue;
       this.#watermark(lane).observe(header);
       if (result.kind === 'stopped') {
-        const error = new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${lane} is stopped: ${result.reason}. Nothing was changed; an operator has to decide.`, { cache: settings.name, lane });
+        const error = new MillraceError(
+          'MILLRACE_LANE_STOPPED',
+          `Lane ${lane} is stopped: ${result.reason}. Nothing was changed; an operator has to decide.`,
+          { cache: settings.name, lane },
+        );
         events.emit('stopped', { lane, error });
         throw error;
       }
       events.emit('recovered', { lane, epoch: header.epoch, outcome: result.kind, dropped: result.dropped });
       return { header, isOurs: header.owner === owner };
     }
-    throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `Lane ${lane} changed hands ${ATTEMPTS_MAX} times while it was recovered; it will be tried again.`, { cache: settings.name, lane });
+    throw new MillraceError(
+      'MILLRACE_FRONT_UNAVAILABLE',
+      `Lane ${lane} changed hands ${ATTEMPTS_MAX} times while it was recovered; it will be tried again.`,
+      { cache: settings.name, lane },
+    );
   }
 
   /**
@@ -91,7 +109,12 @@ export class Recovery {
    */
   async acceptStoreRollback(lane: number): Promise<void> {
     const { front, store, storeCapabilities, settings } = this.#context;
-    if (!storeCapabilities.transactions) throw new MillraceError('MILLRACE_UNSUPPORTED', 'A store without transactions has no fence that could be moved.', { cache: settings.name });
+    if (!storeCapabilities.transactions)
+      throw new MillraceError(
+        'MILLRACE_UNSUPPORTED',
+        'A store without transactions has no fence that could be moved.',
+        { cache: settings.name },
+      );
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const { header: before } = await front.header(lane);
       if (before === undefined) break;

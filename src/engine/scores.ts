@@ -31,7 +31,12 @@ export class ScoreSteps implements Steps<AskedScore> {
     return new Set(batch.map(({ key }) => key)).size;
   }
 
-  async send(lane: number, batch: readonly AskedScore[], bytes: number, { maxEntries, maxBytes }: Admitted): Promise<StepResult<AskedScore>> {
+  async send(
+    lane: number,
+    batch: readonly AskedScore[],
+    bytes: number,
+    { maxEntries, maxBytes }: Admitted,
+  ): Promise<StepResult<AskedScore>> {
     const { front, settings } = this.#context;
     const result = await front.writeScores(lane, {
       ops: batch.map(({ op }) => op),
@@ -48,17 +53,26 @@ export class ScoreSteps implements Steps<AskedScore> {
           ...result,
           places: batch.map(({ key }, i) => {
             const outcome = result.outcomes[i];
-            return outcome === 'beyond' ? { key, seq: result.seq, told: undefined, error: this.#beyond(key) } : { key, seq: result.seq, told: outcome };
+            return outcome === 'beyond'
+              ? { key, seq: result.seq, told: undefined, error: this.#beyond(key) }
+              : { key, seq: result.seq, told: outcome };
           }),
         };
       case 'unloaded':
-        return { kind: 'wait', needing: batch.filter(({ op }) => op === 'add' || op === 'best'), ready: this.#board.ready() };
+        return {
+          kind: 'wait',
+          needing: batch.filter(({ op }) => op === 'add' || op === 'best'),
+          ready: this.#board.ready(),
+        };
       default:
         return result;
     }
   }
 
   #beyond(key: string): MillraceError {
-    return new MillraceError('MILLRACE_VALUE', `The score of "${key}" would leave ±(2^53 - 1): nothing was added.`, { cache: this.#context.settings.name, key });
+    return new MillraceError('MILLRACE_VALUE', `The score of "${key}" would leave ±(2^53 - 1): nothing was added.`, {
+      cache: this.#context.settings.name,
+      key,
+    });
   }
 }

@@ -1,7 +1,7 @@
 import { fromScaled } from '../core/decimal.ts';
+import { type Refused, scaleOf } from '../core/lane.ts';
 import type { DeltasResult } from '../core/lane-flush.ts';
-import { turned, type FlightScoresResult } from '../core/lane-scores.ts';
-import { scaleOf, type Refused } from '../core/lane.ts';
+import { type FlightScoresResult, turned } from '../core/lane-scores.ts';
 import type { Change } from '../core/score-table.ts';
 import type { Mutation } from '../ports/store.ts';
 import { eventName } from './appends.ts';
@@ -9,16 +9,29 @@ import type { EngineContext } from './context.ts';
 import { LaneTaken, type ReadableGeneration } from './readable-generation.ts';
 
 /** The deltas of a generation, in pages. */
-export function deltaPages({ front, settings }: EngineContext, { lane, epoch, generation }: ReadableGeneration, limit: number): AsyncGenerator<Mutation[]> {
+export function deltaPages(
+  { front, settings }: EngineContext,
+  { lane, epoch, generation }: ReadableGeneration,
+  limit: number,
+): AsyncGenerator<Mutation[]> {
   const scale = scaleOf(settings.shape);
   const read = (cursor: string): Promise<DeltasResult> => front.readDeltas(lane, epoch, generation, cursor, limit);
   return keyedPages(lane, read, (key, sum: bigint) => ({ lane, key, json: fromScaled(sum, scale), kind: 'delta' }));
 }
 
 /** The scores of a generation, as what they came to, in pages. */
-export function scorePages({ front, settings }: EngineContext, { lane, epoch, generation }: ReadableGeneration, limit: number): AsyncGenerator<Mutation[]> {
-  const read = (cursor: string): Promise<FlightScoresResult> => front.readFlightScores(lane, epoch, generation, cursor, limit);
-  return keyedPages(lane, read, (key, change: Change) => ({ lane, key, json: change === null ? undefined : String(turned(settings.shape, change)) }));
+export function scorePages(
+  { front, settings }: EngineContext,
+  { lane, epoch, generation }: ReadableGeneration,
+  limit: number,
+): AsyncGenerator<Mutation[]> {
+  const read = (cursor: string): Promise<FlightScoresResult> =>
+    front.readFlightScores(lane, epoch, generation, cursor, limit);
+  return keyedPages(lane, read, (key, change: Change) => ({
+    lane,
+    key,
+    json: change === null ? undefined : String(turned(settings.shape, change)),
+  }));
 }
 
 /** A page that a cursor leads to. */
@@ -28,7 +41,11 @@ interface KeyedPage<T> {
   readonly next: string;
 }
 
-async function* keyedPages<T>(lane: number, read: (cursor: string) => Promise<KeyedPage<T> | Refused>, mutationOf: (key: string, value: T) => Mutation): AsyncGenerator<Mutation[]> {
+async function* keyedPages<T>(
+  lane: number,
+  read: (cursor: string) => Promise<KeyedPage<T> | Refused>,
+  mutationOf: (key: string, value: T) => Mutation,
+): AsyncGenerator<Mutation[]> {
   // A page can bring a key again.
   const seen = new Set<string>();
   for (let cursor = ''; ; ) {
@@ -47,7 +64,11 @@ async function* keyedPages<T>(lane: number, read: (cursor: string) => Promise<Ke
 }
 
 /** The events of a generation in their order, in pages; the next is on its way while one is worked on. */
-export async function* eventPages({ front }: EngineContext, { lane, epoch, generation, fromSeq }: ReadableGeneration, limit: number): AsyncGenerator<Mutation[]> {
+export async function* eventPages(
+  { front }: EngineContext,
+  { lane, epoch, generation, fromSeq }: ReadableGeneration,
+  limit: number,
+): AsyncGenerator<Mutation[]> {
   let next = front.readLog(lane, epoch, generation, 0, limit);
   for (let from = 0; ; from += limit) {
     const page = await next;
@@ -58,7 +79,12 @@ export async function* eventPages({ front }: EngineContext, { lane, epoch, gener
       // If nobody comes back for it, its rejection is nobody's.
       next.catch(() => undefined);
     }
-    yield page.entries.map((entry, i) => ({ lane, key: eventName(lane, fromSeq + from + i), json: entry, kind: 'append' as const }));
+    yield page.entries.map((entry, i) => ({
+      lane,
+      key: eventName(lane, fromSeq + from + i),
+      json: entry,
+      kind: 'append' as const,
+    }));
     if (isLast) return;
   }
 }

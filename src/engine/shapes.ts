@@ -1,17 +1,17 @@
 import type { AckLevel } from '../core/acks.ts';
-import type { ScoreOp } from '../core/lane-scores.ts';
 import { laneOf } from '../core/lane-of.ts';
+import type { ScoreOp } from '../core/lane-scores.ts';
 import type { Admission } from './admission.ts';
 import { AppendSteps, type AskedAppend } from './appends.ts';
 import { Board } from './board.ts';
 import type { EngineContext } from './context.ts';
-import { IncrementSteps, type AskedIncrement, type Whole } from './increments.ts';
+import { type AskedIncrement, IncrementSteps, type Whole } from './increments.ts';
 import type { PendingReceipt } from './receipt.ts';
-import { ScoreSteps, type AskedScore } from './scores.ts';
+import { type AskedScore, ScoreSteps } from './scores.ts';
 import { StepWriter } from './step-writer.ts';
-import type { StepHooks } from './writer-hooks.ts';
 import { Totals } from './totals.ts';
 import type { Watermark } from './watermark.ts';
+import type { StepHooks } from './writer-hooks.ts';
 
 /** Beside its key, what a delta is estimated to take. */
 const DELTA_BYTES = 24;
@@ -24,16 +24,31 @@ export class CounterWriters {
   constructor(context: EngineContext, watermarks: readonly Watermark[], admission: Admission, hooks: StepHooks) {
     this.totals = new Totals(context, (lane) => hooks.recover(lane));
     const steps = new IncrementSteps(context, this.totals);
-    this.#lanes = watermarks.map((watermark, lane) => new StepWriter(context, lane, watermark, admission, hooks, steps));
+    this.#lanes = watermarks.map(
+      (watermark, lane) => new StepWriter(context, lane, watermark, admission, hooks, steps),
+    );
   }
 
   /**
    * Resolves with what `answer` makes of the total after this very increment, when the front has acknowledged it at `ack`
    * (`stored` counts as `buffered`).
    */
-  increment<T>(key: string, by: Whole, ack: AckLevel, answer: (total: bigint, receipt: PendingReceipt) => T): Promise<T> {
+  increment<T>(
+    key: string,
+    by: Whole,
+    ack: AckLevel,
+    answer: (total: bigint, receipt: PendingReceipt) => T,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#push({ key, by, isWanted: true, ack, bytes: key.length + DELTA_BYTES, resolve: (receipt, total) => resolve(answer(total as bigint, receipt)), reject });
+      this.#push({
+        key,
+        by,
+        isWanted: true,
+        ack,
+        bytes: key.length + DELTA_BYTES,
+        resolve: (receipt, total) => resolve(answer(total as bigint, receipt)),
+        reject,
+      });
     });
   }
 
@@ -59,13 +74,22 @@ export class LogWriters {
 
   constructor(context: EngineContext, watermarks: readonly Watermark[], admission: Admission, hooks: StepHooks) {
     const steps = new AppendSteps(context);
-    this.#lanes = watermarks.map((watermark, lane) => new StepWriter(context, lane, watermark, admission, hooks, steps));
+    this.#lanes = watermarks.map(
+      (watermark, lane) => new StepWriter(context, lane, watermark, admission, hooks, steps),
+    );
   }
 
   /** Resolves when the front has acknowledged the event at `ack` (`stored` counts as `buffered`). */
   append(lane: number, entry: string, ack: AckLevel): Promise<PendingReceipt> {
     return new Promise((resolve, reject) => {
-      (this.#lanes[lane] as StepWriter<AskedAppend>).push({ key: '', entry, ack, bytes: entry.length, resolve, reject });
+      (this.#lanes[lane] as StepWriter<AskedAppend>).push({
+        key: '',
+        entry,
+        ack,
+        bytes: entry.length,
+        resolve,
+        reject,
+      });
     });
   }
 
@@ -87,13 +111,28 @@ export class ScoreWriters {
 
   constructor(context: EngineContext, [watermark]: readonly Watermark[], admission: Admission, hooks: StepHooks) {
     this.board = new Board(context, () => hooks.recover(0));
-    this.#lane = new StepWriter(context, 0, watermark as Watermark, admission, hooks, new ScoreSteps(context, this.board));
+    this.#lane = new StepWriter(
+      context,
+      0,
+      watermark as Watermark,
+      admission,
+      hooks,
+      new ScoreSteps(context, this.board),
+    );
   }
 
   /** Resolves when the front has acknowledged the operation at `ack` (`stored` counts as `buffered`). */
   score(op: ScoreOp, member: string, weight: number, ack: AckLevel): Promise<Scored> {
     return new Promise((resolve, reject) => {
-      this.#lane.push({ key: member, op, weight, ack, bytes: member.length + DELTA_BYTES, resolve: (receipt, told) => resolve({ receipt, weight: told as number | undefined }), reject });
+      this.#lane.push({
+        key: member,
+        op,
+        weight,
+        ack,
+        bytes: member.length + DELTA_BYTES,
+        resolve: (receipt, told) => resolve({ receipt, weight: told as number | undefined }),
+        reject,
+      });
     });
   }
 

@@ -5,8 +5,8 @@ import type { EngineContext } from './context.ts';
 import { PendingReceipt } from './receipt.ts';
 import { WRITE_BYTES_MAX } from './settings.ts';
 import type { Again, Asked, Place, Placed, StepResult, Steps, Wait } from './steps.ts';
-import type { StepHooks } from './writer-hooks.ts';
 import type { Watermark } from './watermark.ts';
+import type { StepHooks } from './writer-hooks.ts';
 
 /**
  * Sends one lane's increments or appends to the front: all that wait go in one step. What is not taken in goes back to
@@ -35,7 +35,14 @@ export class StepWriter<A extends Asked> {
   #wakeUpSet = false;
   #idle: (() => void)[] = [];
 
-  constructor(context: EngineContext, lane: number, watermark: Watermark, admission: Admission, hooks: StepHooks, steps: Steps<A>) {
+  constructor(
+    context: EngineContext,
+    lane: number,
+    watermark: Watermark,
+    admission: Admission,
+    hooks: StepHooks,
+    steps: Steps<A>,
+  ) {
     this.#context = context;
     this.#lane = lane;
     this.#watermark = watermark;
@@ -47,7 +54,9 @@ export class StepWriter<A extends Asked> {
 
   push(asked: A): void {
     if ((this.#looked || this.#waits) && this.#queue.length >= this.#waitersMax) {
-      asked.reject(this.#full(asked, `${this.#queue.length} of its lane wait ${this.#waits ? 'to be sent' : 'for room'} already`));
+      asked.reject(
+        this.#full(asked, `${this.#queue.length} of its lane wait ${this.#waits ? 'to be sent' : 'for room'} already`),
+      );
       return;
     }
     this.#queue.push(asked);
@@ -73,10 +82,14 @@ export class StepWriter<A extends Asked> {
   #wakeUp(): void {
     if (this.#wakeUpSet || this.#held > 0 || this.#inFlight >= this.#steps.inFlightMax) return;
     this.#wakeUpSet = true;
-    this.#context.rounds.collect(this.#admission.isQuiet, () => this.#queue.length === 1, () => {
-      this.#wakeUpSet = false;
-      return this.#pump();
-    });
+    this.#context.rounds.collect(
+      this.#admission.isQuiet,
+      () => this.#queue.length === 1,
+      () => {
+        this.#wakeUpSet = false;
+        return this.#pump();
+      },
+    );
   }
 
   #goOn(): void {
@@ -150,7 +163,11 @@ export class StepWriter<A extends Asked> {
         await this.#wait(result);
         break;
       case 'stopped': {
-        const error = new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} takes no writes: ${result.reason}.`, { cache: this.#context.settings.name, lane: this.#lane });
+        const error = new MillraceError(
+          'MILLRACE_LANE_STOPPED',
+          `Lane ${this.#lane} takes no writes: ${result.reason}.`,
+          { cache: this.#context.settings.name, lane: this.#lane },
+        );
         for (const asked of batch) asked.reject(error);
         break;
       }

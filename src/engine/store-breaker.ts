@@ -1,9 +1,16 @@
-import { Breaker, type BreakerCall, type BreakerState, type BreakerStats, type CallOutcome, type Moment } from '../core/breaker.ts';
+import {
+  Breaker,
+  type BreakerCall,
+  type BreakerState,
+  type BreakerStats,
+  type CallOutcome,
+  type Moment,
+} from '../core/breaker.ts';
+import { type Deferred, defer } from '../core/deferred.ts';
 import { isMillraceError, MillraceError } from '../errors.ts';
 import type { BreakerEvent } from '../events.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
-import { defer, type Deferred } from '../core/deferred.ts';
 import type { RetrySettings } from './settings.ts';
 
 /** A cache that uses the store. */
@@ -83,7 +90,15 @@ export class StoreBreaker {
   get stats(): BreakerStats {
     const { state, failures } = this.#breaker;
     const retryInMs = this.width > 0 ? 0 : Math.max(0, Math.ceil(this.nextAtMs - this.#clock.monotonic()));
-    return { state, failures, retryInMs, reason: reasonOf(this.#lastFailure), attempts: this.#attempts, retries: this.#retries, refused: this.#refused };
+    return {
+      state,
+      failures,
+      retryInMs,
+      reason: reasonOf(this.#lastFailure),
+      attempts: this.#attempts,
+      retries: this.#retries,
+      refused: this.#refused,
+    };
   }
 
   /** How long the store has been held to be down; 0 when it is not. */
@@ -180,7 +195,11 @@ export class StoreBreaker {
     this.#refused++;
     const { state, reason, retryInMs } = this.stats;
     const when = state === 'half-open' ? 'an attempt is under way' : `the next attempt may be made in ${retryInMs} ms`;
-    return new StoreHeldBack('MILLRACE_STORE_UNAVAILABLE', `The store is down and was not asked; ${when}. Its last failure: ${reason}`, { cause: this.#lastFailure });
+    return new StoreHeldBack(
+      'MILLRACE_STORE_UNAVAILABLE',
+      `The store is down and was not asked; ${when}. Its last failure: ${reason}`,
+      { cause: this.#lastFailure },
+    );
   }
 
   #setBounds(): void {
@@ -190,7 +209,12 @@ export class StoreBreaker {
   }
 
   #moment(): Moment {
-    return { nowMs: this.#clock.monotonic(), fraction: this.#random.fraction(), minDelayMs: this.#minDelayMs, maxDelayMs: this.#maxDelayMs };
+    return {
+      nowMs: this.#clock.monotonic(),
+      fraction: this.#random.fraction(),
+      minDelayMs: this.#minDelayMs,
+      maxDelayMs: this.#maxDelayMs,
+    };
   }
 }
 

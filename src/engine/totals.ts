@@ -1,10 +1,10 @@
 import { toScaled } from '../core/decimal.ts';
+import { type Deferred, defer } from '../core/deferred.ts';
+import { type LaneHeader, scaleOf } from '../core/lane.ts';
 import { laneOf } from '../core/lane-of.ts';
-import { scaleOf, type LaneHeader } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
 import { UNRECOVERED } from '../ports/front.ts';
 import type { EngineContext } from './context.ts';
-import { defer, type Deferred } from '../core/deferred.ts';
 import { LOAD_KEYS_MAX } from './settings.ts';
 
 /** Loads in a row that came too late. Each means that a generation was stored meanwhile, so a few are rare. */
@@ -90,16 +90,35 @@ export class Totals {
 
   async #loadAll(loads: readonly Load[]): Promise<void> {
     const { store, counts, clock, settings } = this.#context;
-    if (store.loadTotals === undefined) throw new MillraceError('MILLRACE_INTERNAL', 'The store of counters has no totals.', { cache: settings.name });
+    if (store.loadTotals === undefined)
+      throw new MillraceError('MILLRACE_INTERNAL', 'The store of counters has no totals.', { cache: settings.name });
     let left = loads;
     for (let attempt = 0; left.length > 0; attempt++) {
-      if (attempt >= STALE_MAX) throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'The counters were flushed again and again while they were loaded; try again.', { cache: settings.name });
+      if (attempt >= STALE_MAX)
+        throw new MillraceError(
+          'MILLRACE_FRONT_UNAVAILABLE',
+          'The counters were flushed again and again while they were loaded; try again.',
+          { cache: settings.name },
+        );
       if (attempt > 2) await new Promise<void>((resolve) => clock.after(STALE_PAUSE_MS * attempt, resolve, true));
       const lanes = [...new Set(left.map(({ lane }) => lane))];
       const headers = await Promise.all(lanes.map((lane) => this.#header(lane)));
       counts.loads += left.length;
-      const { totals, generations } = await store.loadTotals(lanes, left.map(({ key }) => key));
-      const stale = await Promise.all(lanes.map((lane, i) => this.#fill(lane, left.filter((load) => load.lane === lane), totals, generations.get(lane) ?? 0, headers[i] as LaneHeader)));
+      const { totals, generations } = await store.loadTotals(
+        lanes,
+        left.map(({ key }) => key),
+      );
+      const stale = await Promise.all(
+        lanes.map((lane, i) =>
+          this.#fill(
+            lane,
+            left.filter((load) => load.lane === lane),
+            totals,
+            generations.get(lane) ?? 0,
+            headers[i] as LaneHeader,
+          ),
+        ),
+      );
       left = stale.flat();
     }
   }
@@ -113,7 +132,13 @@ export class Totals {
   }
 
   /** Returns what has to be loaded again. */
-  async #fill(lane: number, loads: readonly Load[], totals: ReadonlyMap<string, string>, generation: number, { epoch, invalidations }: LaneHeader): Promise<readonly Load[]> {
+  async #fill(
+    lane: number,
+    loads: readonly Load[],
+    totals: ReadonlyMap<string, string>,
+    generation: number,
+    { epoch, invalidations }: LaneHeader,
+  ): Promise<readonly Load[]> {
     const { front, settings } = this.#context;
     const scale = scaleOf(settings.shape);
     const good: Load[] = [];
@@ -121,13 +146,23 @@ export class Totals {
     for (const load of loads) {
       const text = totals.get(load.key) ?? '0';
       const scaled = toScaled(text, scale);
-      if (scaled === undefined || scaled > settings.sumMax || scaled < -settings.sumMax) load.done.reject(this.#unreadable(load.key));
+      if (scaled === undefined || scaled > settings.sumMax || scaled < -settings.sumMax)
+        load.done.reject(this.#unreadable(load.key));
       else {
         good.push(load);
         stored.push(scaled);
       }
     }
-    const result = await front.fillTotals(lane, { keys: good.map(({ key }) => key), stored, generation, epoch, invalidations, shape: settings.shape, limit: settings.sumMax, ttlMs: settings.ttlMs });
+    const result = await front.fillTotals(lane, {
+      keys: good.map(({ key }) => key),
+      stored,
+      generation,
+      epoch,
+      invalidations,
+      shape: settings.shape,
+      limit: settings.sumMax,
+      ttlMs: settings.ttlMs,
+    });
     switch (result.kind) {
       case 'totals':
         good.forEach((load, i) => {
@@ -140,12 +175,19 @@ export class Totals {
       case 'unrecovered':
         return good;
       case 'stopped':
-        throw new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${lane} tells no totals: ${result.reason}.`, { cache: settings.name, lane });
+        throw new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${lane} tells no totals: ${result.reason}.`, {
+          cache: settings.name,
+          lane,
+        });
     }
   }
 
   #unreadable(key: string): MillraceError {
     const { name, sumMax, shape } = this.#context.settings;
-    return new MillraceError('MILLRACE_VALUE', `The total of "${key}" is beyond ${sumMax} (in its smallest unit), or has more than ${scaleOf(shape)} decimals in the store. Use bigint: true, or a larger scale.`, { cache: name, key });
+    return new MillraceError(
+      'MILLRACE_VALUE',
+      `The total of "${key}" is beyond ${sumMax} (in its smallest unit), or has more than ${scaleOf(shape)} decimals in the store. Use bigint: true, or a larger scale.`,
+      { cache: name, key },
+    );
   }
 }

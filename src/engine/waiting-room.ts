@@ -128,10 +128,20 @@ export class WaitingRoom implements Holder<Writer> {
     const { settings, clock } = this.#context;
     const { maxWaiters, maxWaitingBytes, maxWaitMs, maxBytes } = settings.backpressure;
     if (this.#closed !== undefined) return writer.reject(this.#closed);
-    if (writer.slot.length > maxBytes) return this.#refuse(place.lane, writer, 'The value alone has more than backpressure.maxBytes');
-    if (this.#writers >= maxWaiters) return this.#refuse(place.lane, writer, `${this.#writers} writes wait for room already (backpressure.maxWaiters)`);
+    if (writer.slot.length > maxBytes)
+      return this.#refuse(place.lane, writer, 'The value alone has more than backpressure.maxBytes');
+    if (this.#writers >= maxWaiters)
+      return this.#refuse(
+        place.lane,
+        writer,
+        `${this.#writers} writes wait for room already (backpressure.maxWaiters)`,
+      );
     if (this.#bytes + writer.slot.length > maxWaitingBytes) {
-      return this.#refuse(place.lane, writer, `Writes of about ${this.#bytes} bytes wait for room already (backpressure.maxWaitingBytes)`);
+      return this.#refuse(
+        place.lane,
+        writer,
+        `Writes of about ${this.#bytes} bytes wait for room already (backpressure.maxWaitingBytes)`,
+      );
     }
     place.writers.push(writer);
     writer.holder = this;
@@ -158,7 +168,11 @@ export class WaitingRoom implements Holder<Writer> {
       this.#hooks.trouble(),
       'Nothing of the write was kept. Slow down, or raise backpressure.maxEntries or maxBytes.',
     ];
-    return new MillraceError('MILLRACE_FULL', parts.filter((part) => part !== undefined).join('. '), { cache: settings.name, key, lane });
+    return new MillraceError('MILLRACE_FULL', parts.filter((part) => part !== undefined).join('. '), {
+      cache: settings.name,
+      key,
+      lane,
+    });
   }
 
   async #serve(): Promise<void> {
@@ -216,7 +230,11 @@ export class WaitingRoom implements Holder<Writer> {
 
   #setTimer(at: number): void {
     if (this.#timer !== undefined) return;
-    this.#timer = this.#context.clock.after(Math.max(1, at - this.#context.clock.monotonic()), () => this.#expire(), true);
+    this.#timer = this.#context.clock.after(
+      Math.max(1, at - this.#context.clock.monotonic()),
+      () => this.#expire(),
+      true,
+    );
   }
 
   /** Turns away who has waited long enough. */
@@ -231,7 +249,11 @@ export class WaitingRoom implements Holder<Writer> {
         if (until > now || i < place.released) next = Math.min(next, Math.max(until, now + 10));
         else {
           this.remove(writer);
-          this.#refuse(place.lane, writer, `The write waited ${this.#context.settings.backpressure.maxWaitMs} ms for room (backpressure.maxWait)`);
+          this.#refuse(
+            place.lane,
+            writer,
+            `The write waited ${this.#context.settings.backpressure.maxWaitMs} ms for room (backpressure.maxWait)`,
+          );
         }
       }
     }

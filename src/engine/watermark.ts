@@ -1,8 +1,8 @@
-import { bytesOf, entriesOf, EPOCHS_KEPT, type LaneHeader } from '../core/lane.ts';
+import { type Deferred, defer } from '../core/deferred.ts';
+import { bytesOf, EPOCHS_KEPT, entriesOf, type LaneHeader } from '../core/lane.ts';
 import type { LetterState } from '../core/letter.ts';
 import { MillraceError } from '../errors.ts';
 import type { LossCause } from '../events.ts';
-import { defer, type Deferred } from '../core/deferred.ts';
 import { leaveAtAbort } from './abort.ts';
 
 /** Where a mutation stands in its lane: a seq alone can be issued twice, after a front lost its tail. */
@@ -89,7 +89,11 @@ export class Watermark {
    * Notes what occupies the lane, as a header or a write's answer told. Answers can be looked at in another order than
    * they were given in, and an older one would make room that is not there; a write's answer tells no `storedSeq`.
    */
-  occupied({ epoch, seq, storedSeq = -1 }: { readonly epoch: number; readonly seq: number; readonly storedSeq?: number }, entries: number, bytes: number): void {
+  occupied(
+    { epoch, seq, storedSeq = -1 }: { readonly epoch: number; readonly seq: number; readonly storedSeq?: number },
+    entries: number,
+    bytes: number,
+  ): void {
     const known = this.#occupiedAt;
     if ((epoch - known.epoch || seq - known.seq || storedSeq - known.storedSeq) < 0) return;
     this.#occupiedAt = { epoch, seq, storedSeq };
@@ -183,7 +187,12 @@ export class Watermark {
 
   /** What they are told who wait for a lane, or ask about it, that has to be let go on by an operator. */
   stoppedBy({ stopped }: LaneHeader): MillraceError | undefined {
-    return stopped === '' ? undefined : new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} does not flush: ${stopped}.`, { cache: this.#cache, lane: this.#lane });
+    return stopped === ''
+      ? undefined
+      : new MillraceError('MILLRACE_LANE_STOPPED', `Lane ${this.#lane} does not flush: ${stopped}.`, {
+          cache: this.#cache,
+          lane: this.#lane,
+        });
   }
 
   /** Acknowledged as stored, and given up since: the store lost them. */
@@ -231,8 +240,10 @@ export class Watermark {
     }
     if (position.epoch > this.#epoch || position.seq > this.#storedSeq) return false;
     const refusal = key === undefined ? undefined : this.#refusals.get(key);
-    if (refusal === undefined || position.seq < refusal.fromSeq || position.seq > refusal.toSeq) done.resolve(undefined);
-    else if (refusal.write === undefined) done.reject(this.#lost(key, 'was removed from the front by somebody else before it was stored'));
+    if (refusal === undefined || position.seq < refusal.fromSeq || position.seq > refusal.toSeq)
+      done.resolve(undefined);
+    else if (refusal.write === undefined)
+      done.reject(this.#lost(key, 'was removed from the front by somebody else before it was stored'));
     else if (refusal.write.state === 'waiting') done.resolve(refusal.write.id);
     // Of a generation that somebody else committed, letters may have been tried again since.
     else if (refusal.write.state === 'stored' || refusal.write.state === 'superseded') done.resolve(undefined);
@@ -241,7 +252,11 @@ export class Watermark {
   }
 
   #lost(key: string | undefined, how: string): MillraceError {
-    return new MillraceError('MILLRACE_LOST', `The write of ${describe(key)} ${how}. Write it again.`, { cache: this.#cache, key, lane: this.#lane });
+    return new MillraceError('MILLRACE_LOST', `The write of ${describe(key)} ${how}. Write it again.`, {
+      cache: this.#cache,
+      key,
+      lane: this.#lane,
+    });
   }
 
   /** Whether a write outlived the epochs since, as far as it is known here. */
@@ -282,5 +297,9 @@ const describe = (key: string | undefined): string => (key === undefined ? 'this
 /** What a waiter for a refused write is told. */
 export function rejection(cache: string, { key, lane, code, message, state }: Omit<RefusedWrite, 'id'>): MillraceError {
   const end = state === 'discarded' ? 'It was discarded by an operator.' : 'It is kept as a dead letter.';
-  return new MillraceError('MILLRACE_REJECTED', `The store refused key "${key}" (${code}: ${message}). ${end}`, { cache, key, lane });
+  return new MillraceError('MILLRACE_REJECTED', `The store refused key "${key}" (${code}: ${message}). ${end}`, {
+    cache,
+    key,
+    lane,
+  });
 }

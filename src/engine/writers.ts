@@ -1,4 +1,5 @@
 import type { AckLevel } from '../core/acks.ts';
+import { isScores } from '../core/lane.ts';
 import { laneOf } from '../core/lane-of.ts';
 import { TOMBSTONE } from '../core/slot.ts';
 import type { MillraceError } from '../errors.ts';
@@ -10,12 +11,11 @@ import { DirectWriter } from './direct-writer.ts';
 import type { Flusher } from './flusher.ts';
 import { LaneWriter } from './lane-writer.ts';
 import type { LaneProgress } from './progress.ts';
-import { STORED_RECEIPT, type Receipt } from './receipt.ts';
-import { isScores } from '../core/lane.ts';
+import { type Receipt, STORED_RECEIPT } from './receipt.ts';
 import { CounterWriters, LogWriters, ScoreWriters } from './shapes.ts';
-import type { StepHooks } from './writer-hooks.ts';
 import { WaitingRoom } from './waiting-room.ts';
 import type { Watermark } from './watermark.ts';
+import type { StepHooks } from './writer-hooks.ts';
 
 /** What the ways into the front need of the rest of the engine. */
 export interface WriterParts {
@@ -66,22 +66,46 @@ export class Writers {
       full: (lane, key, why) => room.full(lane, key, false, why),
     };
     this.#room = room;
-    this.#lanes = writeBehind && shape === '' ? watermarks.map((watermark, lane) => new LaneWriter(context, lane, watermark, admission, room, hooks)) : [];
+    this.#lanes =
+      writeBehind && shape === ''
+        ? watermarks.map((watermark, lane) => new LaneWriter(context, lane, watermark, admission, room, hooks))
+        : [];
     this.log = shape === 'log' ? new LogWriters(context, watermarks, admission, hooks) : undefined;
     this.scores = isScores(shape) ? new ScoreWriters(context, watermarks, admission, hooks) : undefined;
-    this.counters = shape === '' || shape === 'log' || isScores(shape) ? undefined : new CounterWriters(context, watermarks, admission, hooks);
+    this.counters =
+      shape === '' || shape === 'log' || isScores(shape)
+        ? undefined
+        : new CounterWriters(context, watermarks, admission, hooks);
     this.#direct = writeBehind ? undefined : new DirectWriter(context, recover);
   }
 
   /** Writes, and resolves as `ack` promises. `json` undefined deletes. */
-  write(key: string, json: string | undefined, ttlMs: number | undefined, ack: AckLevel, signal?: AbortSignal): Promise<Receipt> {
-    if (this.#direct !== undefined) return untilAborted(this.#direct.write(key, json, ttlMs).then(() => STORED_RECEIPT), signal, this.#context.settings.name, key);
+  write(
+    key: string,
+    json: string | undefined,
+    ttlMs: number | undefined,
+    ack: AckLevel,
+    signal?: AbortSignal,
+  ): Promise<Receipt> {
+    if (this.#direct !== undefined)
+      return untilAborted(
+        this.#direct.write(key, json, ttlMs).then(() => STORED_RECEIPT),
+        signal,
+        this.#context.settings.name,
+        key,
+      );
     const writer = this.#lanes[laneOf(key, this.#context.settings.lanes)] as LaneWriter;
     if (ack === 'stored') return this.#untilStored(writer, key, json ?? TOMBSTONE, ttlMs, signal);
     return writer.write(key, json ?? TOMBSTONE, ttlMs, ack, signal);
   }
 
-  async #untilStored(writer: LaneWriter, key: string, slot: string, ttlMs: number | undefined, signal: AbortSignal | undefined): Promise<Receipt> {
+  async #untilStored(
+    writer: LaneWriter,
+    key: string,
+    slot: string,
+    ttlMs: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Receipt> {
     await this.#progress.untilStored(await writer.write(key, slot, ttlMs, 'stored', signal), signal);
     return STORED_RECEIPT;
   }
@@ -94,7 +118,14 @@ export class Writers {
   /** Resolves when every write that was asked for has been answered by the front. */
   async idle(): Promise<void> {
     do {
-      await Promise.all([this.#direct?.idle(), this.counters?.idle(), this.log?.idle(), this.scores?.idle(), this.sent(), this.#room.idle()]);
+      await Promise.all([
+        this.#direct?.idle(),
+        this.counters?.idle(),
+        this.log?.idle(),
+        this.scores?.idle(),
+        this.sent(),
+        this.#room.idle(),
+      ]);
       // What waited for room was sent when there was, and what waited behind it after that.
     } while (!this.#room.isEmpty || this.#lanes.some((writer) => !writer.isIdle));
   }

@@ -37,7 +37,9 @@ export interface Inspection {
         readonly createdAt: Date;
       }
     | undefined;
-  readonly lanes: { readonly epoch: number; readonly generation: number; readonly owner: string; readonly stopped: string } | undefined;
+  readonly lanes:
+    | { readonly epoch: number; readonly generation: number; readonly owner: string; readonly stopped: string }
+    | undefined;
 }
 
 /** What was found out about the key, each part from its own place. */
@@ -68,18 +70,32 @@ export function describeFindings(findings: Findings): Inspection {
     attempts: findings.attempts,
     lastError: findings.lastError,
     deadLetter: letter,
-    lanes: slot.header && { epoch: slot.header.epoch, generation: slot.header.generation, owner: slot.header.owner, stopped: slot.header.stopped },
+    lanes: slot.header && {
+      epoch: slot.header.epoch,
+      generation: slot.header.generation,
+      owner: slot.header.owner,
+      stopped: slot.header.stopped,
+    },
   };
 }
 
 /** The letter, if no later write of its key is stored. */
 function lastWord(letter: DeadLetter | undefined): Inspection['deadLetter'] {
-  if (letter === undefined || letter.supersededAt !== undefined || (letter.state !== 'waiting' && letter.state !== 'dead')) return undefined;
+  if (
+    letter === undefined ||
+    letter.supersededAt !== undefined ||
+    (letter.state !== 'waiting' && letter.state !== 'dead')
+  )
+    return undefined;
   const { id, state, code, message, attempts, retryAt, createdAt } = letter;
   return { id, state, code, message, attempts, retryAt, createdAt };
 }
 
-function stateOf({ slot, inStore, writeBehind }: Findings, letter: Inspection['deadLetter'], front: Inspection['front']): Inspection['state'] {
+function stateOf(
+  { slot, inStore, writeBehind }: Findings,
+  letter: Inspection['deadLetter'],
+  front: Inspection['front'],
+): Inspection['state'] {
   if (front === 'intent') return 'writing';
   if (slot.inFlight) return 'in-flight';
   if (slot.pending) return 'pending';
@@ -89,4 +105,5 @@ function stateOf({ slot, inStore, writeBehind }: Findings, letter: Inspection['d
   return 'absent';
 }
 
-const since = (header: LaneHeader, inFlight: boolean): Date => new Date(inFlight && header.flight !== undefined ? header.flight.sinceMs : header.pendingSinceMs);
+const since = (header: LaneHeader, inFlight: boolean): Date =>
+  new Date(inFlight && header.flight !== undefined ? header.flight.sinceMs : header.pendingSinceMs);

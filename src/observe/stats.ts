@@ -1,6 +1,6 @@
 import type { BreakerStats } from '../core/breaker.ts';
+import { bytesOf, entriesOf, type LaneHeader, oldestSinceMs } from '../core/lane.ts';
 import type { LetterCounts } from '../ports/store.ts';
-import { bytesOf, entriesOf, oldestSinceMs, type LaneHeader } from '../core/lane.ts';
 
 /**
  * Counters of one process since it made the cache, and what is pending in the front, and waits in the store, for all
@@ -58,7 +58,14 @@ export interface LaneStats {
 
 type Counters = Omit<CacheStats, 'pending' | 'letters' | 'lagMs' | 'lanes' | 'breaker' | 'pace'>;
 
-export function describeStats(counts: Counters, breaker: BreakerStats, pace: PaceStats | undefined, headers: readonly (LaneHeader | undefined)[], letters: LetterCounts | undefined, nowMs: number): CacheStats {
+export function describeStats(
+  counts: Counters,
+  breaker: BreakerStats,
+  pace: PaceStats | undefined,
+  headers: readonly (LaneHeader | undefined)[],
+  letters: LetterCounts | undefined,
+  nowMs: number,
+): CacheStats {
   let entries = 0;
   let bytes = 0;
   let oldestMs = Number.POSITIVE_INFINITY;
@@ -81,5 +88,13 @@ export function describeStats(counts: Counters, breaker: BreakerStats, pace: Pac
       stopped: header.stopped,
     });
   });
-  return { ...counts, pending: { entries, bytes }, letters, lagMs: oldestMs === Number.POSITIVE_INFINITY ? 0 : Math.max(0, nowMs - oldestMs), lanes, breaker, pace: pace === undefined ? undefined : { batchSize: pace.batchSize, concurrency: pace.concurrency } };
+  return {
+    ...counts,
+    pending: { entries, bytes },
+    letters,
+    lagMs: oldestMs === Number.POSITIVE_INFINITY ? 0 : Math.max(0, nowMs - oldestMs),
+    lanes,
+    breaker,
+    pace: pace === undefined ? undefined : { batchSize: pace.batchSize, concurrency: pace.concurrency },
+  };
 }

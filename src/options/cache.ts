@@ -3,9 +3,9 @@ import type { AckLevel } from '../core/acks.ts';
 import type { Duration } from '../core/duration.ts';
 import type { Store } from '../ports/store.ts';
 import type { CustomStore } from '../stores/custom.ts';
-import { finish, readFront, readStore, type CommonOptions, type ParsedParts } from './parts.ts';
+import { type CommonOptions, finish, type ParsedParts, readFront, readStore } from './parts.ts';
 import { OptionReader } from './reader.ts';
-import { readSettings, type BackpressureOptions, type Policy } from './settings.ts';
+import { type BackpressureOptions, type Policy, readSettings } from './settings.ts';
 
 /** Options of {@link createCache}. */
 export interface CacheOptions<V> extends CommonOptions {
@@ -53,11 +53,27 @@ export function parseCacheOptions<V>(options: CacheOptions<V>): ParsedOptions<V>
   const front = readFront(read);
   const store = readStore<V>(read);
   const settings = readSettings(read, name, policy, front);
-  if (settings.refreshAhead !== undefined && settings.ttlMs === undefined) read.fault('refreshAhead needs a ttl: without one nothing expires.');
+  if (settings.refreshAhead !== undefined && settings.ttlMs === undefined)
+    read.fault('refreshAhead needs a ttl: without one nothing expires.');
   read.known([
-    'name', 'policy', 'front', 'store', 'ttl', 'flush', 'retry', 'backpressure', 'ack', 'lanes', 'schema', 'refreshAhead', 'maxValueBytes', 'clock', 'random',
+    'name',
+    'policy',
+    'front',
+    'store',
+    'ttl',
+    'flush',
+    'retry',
+    'backpressure',
+    'ack',
+    'lanes',
+    'schema',
+    'refreshAhead',
+    'maxValueBytes',
+    'clock',
+    'random',
   ]);
   const schema = options?.schema;
-  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') read.fault('schema is not a Standard Schema (it has no "~standard".validate).');
+  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function')
+    read.fault('schema is not a Standard Schema (it has no "~standard".validate).');
   return { ...finish(read, { settings, front, store }), schema };
 }

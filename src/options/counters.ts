@@ -1,9 +1,9 @@
 import type { AckLevel } from '../core/acks.ts';
-import type { Duration } from '../core/duration.ts';
 import { SCALE_MAX } from '../core/decimal.ts';
+import type { Duration } from '../core/duration.ts';
 import { SUM_MAX } from '../core/lane-deltas.ts';
 import type { Store } from '../ports/store.ts';
-import { finish, readShape, type CommonOptions, type ParsedParts } from './parts.ts';
+import { type CommonOptions, finish, type ParsedParts, readShape } from './parts.ts';
 import { OptionReader } from './reader.ts';
 import type { BackpressureOptions } from './settings.ts';
 
@@ -45,7 +45,28 @@ export function parseCountersOptions(options: CountersOptions): ParsedCounters {
   const isBigint = read.boolean('bigint');
   const scale = options?.scale === undefined ? 0 : read.integer('scale', 0, 1, SCALE_MAX);
   if (isBigint && scale > 0) read.fault('bigint and scale exclude each other: decimals are strings.');
-  read.known(['name', 'front', 'store', 'bigint', 'scale', 'ttl', 'flush', 'retry', 'backpressure', 'ack', 'lanes', 'clock', 'random']);
+  read.known([
+    'name',
+    'front',
+    'store',
+    'bigint',
+    'scale',
+    'ttl',
+    'flush',
+    'retry',
+    'backpressure',
+    'ack',
+    'lanes',
+    'clock',
+    'random',
+  ]);
   const numbers = scale > 0 ? 'decimal' : isBigint ? 'bigint' : 'number';
-  return { ...finish(read, parts, { shape: scale > 0 ? `counters.${scale}` : 'counters', sumMax: numbers === 'number' ? BigInt(Number.MAX_SAFE_INTEGER) : SUM_MAX }), numbers, scale };
+  return {
+    ...finish(read, parts, {
+      shape: scale > 0 ? `counters.${scale}` : 'counters',
+      sumMax: numbers === 'number' ? BigInt(Number.MAX_SAFE_INTEGER) : SUM_MAX,
+    }),
+    numbers,
+    scale,
+  };
 }

@@ -1,7 +1,7 @@
 import type { AckLevel } from '../core/acks.ts';
 import type { Duration } from '../core/duration.ts';
 import type { Store } from '../ports/store.ts';
-import { finish, readShape, type CommonOptions, type ParsedParts } from './parts.ts';
+import { type CommonOptions, finish, type ParsedParts, readShape } from './parts.ts';
 import { OptionReader } from './reader.ts';
 import type { BackpressureOptions } from './settings.ts';
 
@@ -47,7 +47,20 @@ export function parseLeaderboardOptions(options: LeaderboardOptions): ParsedLead
   const parts = readShape(read, 'scores', 'postgresLeaderboard({ pool, table, member, score })');
   const keep = read.oneOf('keep', ['best', 'last'] as const, 'last');
   const order = read.oneOf('order', ['desc', 'asc'] as const, 'desc');
-  read.known(['name', 'front', 'store', 'keep', 'order', 'loadWait', 'flush', 'retry', 'backpressure', 'ack', 'clock', 'random']);
+  read.known([
+    'name',
+    'front',
+    'store',
+    'keep',
+    'order',
+    'loadWait',
+    'flush',
+    'retry',
+    'backpressure',
+    'ack',
+    'clock',
+    'random',
+  ]);
   // A rank is a place among all, so all are in one lane.
   return { ...finish(read, parts, { shape: order === 'desc' ? 'scores' : 'scores.asc', lanes: 1 }), keep };
 }

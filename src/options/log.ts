@@ -1,6 +1,6 @@
 import type { AckLevel } from '../core/acks.ts';
 import type { Store } from '../ports/store.ts';
-import { finish, readShape, type CommonOptions, type ParsedParts } from './parts.ts';
+import { type CommonOptions, finish, type ParsedParts, readShape } from './parts.ts';
 import { OptionReader } from './reader.ts';
 import type { BackpressureOptions } from './settings.ts';
 
@@ -38,7 +38,21 @@ export interface ParsedLog<E> extends ParsedParts {
 export function parseLogOptions<E>(options: LogOptions<E>): ParsedLog<E> {
   const read = new OptionReader(options, 'createLog');
   const parts = readShape(read, 'log', 'postgresLog({ pool, table, value })');
-  if (options?.key !== undefined && typeof options.key !== 'function') read.fault('key must be a function of an event.');
-  read.known(['name', 'front', 'store', 'key', 'flush', 'retry', 'backpressure', 'ack', 'lanes', 'maxValueBytes', 'clock', 'random']);
+  if (options?.key !== undefined && typeof options.key !== 'function')
+    read.fault('key must be a function of an event.');
+  read.known([
+    'name',
+    'front',
+    'store',
+    'key',
+    'flush',
+    'retry',
+    'backpressure',
+    'ack',
+    'lanes',
+    'maxValueBytes',
+    'clock',
+    'random',
+  ]);
   return { ...finish(read, parts, { shape: 'log' }), key: options.key };
 }

@@ -4,10 +4,10 @@ import type { Clock } from '../ports/clock.ts';
 import type { Front } from '../ports/front.ts';
 import type { Random } from '../ports/random.ts';
 import type { Store } from '../ports/store.ts';
-import { customStore, isStore, type CustomStore } from '../stores/custom.ts';
+import { type CustomStore, customStore, isStore } from '../stores/custom.ts';
 import { systemClock, systemRandom } from '../system.ts';
 import type { OptionReader } from './reader.ts';
-import { readSettings, type FlushOptions, type RetryOptions } from './settings.ts';
+import { type FlushOptions, type RetryOptions, readSettings } from './settings.ts';
 
 /** Options of every kind of cache. */
 export interface CommonOptions {
@@ -39,12 +39,18 @@ interface ReadParts {
   readonly store: Store | undefined;
 }
 
-const HOLDS: Readonly<Record<NonNullable<Store['holds']>, string>> = { counters: 'counters', log: 'a log', scores: 'a leaderboard' };
+const HOLDS: Readonly<Record<NonNullable<Store['holds']>, string>> = {
+  counters: 'counters',
+  log: 'a log',
+  scores: 'a leaderboard',
+};
 
 export function readFront(read: OptionReader): Front | undefined {
   const front = read.value('front') as Partial<Front> | undefined;
   if (typeof front?.attach === 'function' && front.capabilities !== undefined) return front as Front;
-  read.fault("front is missing: use redisFront({ client }) from 'millrace/redis', lmdbFront({ path }) from 'millrace/lmdb' or memoryFront() from 'millrace/memory'.");
+  read.fault(
+    "front is missing: use redisFront({ client }) from 'millrace/redis', lmdbFront({ path }) from 'millrace/lmdb' or memoryFront() from 'millrace/memory'.",
+  );
   return undefined;
 }
 
@@ -52,10 +58,14 @@ export function readFront(read: OptionReader): Front | undefined {
 export function readStore<V>(read: OptionReader): Store | undefined {
   const store = read.value('store') as Store | CustomStore<V> | undefined;
   if (isStore(store)) {
-    if (store.holds !== undefined) read.fault(`the store holds ${HOLDS[store.holds]}: use postgresStore({ pool, table, key, value }).`);
+    if (store.holds !== undefined)
+      read.fault(`the store holds ${HOLDS[store.holds]}: use postgresStore({ pool, table, key, value }).`);
     return store;
   }
-  if (typeof (store as CustomStore<V> | undefined)?.loadMany === 'function' && typeof (store as CustomStore<V>).apply === 'function') {
+  if (
+    typeof (store as CustomStore<V> | undefined)?.loadMany === 'function' &&
+    typeof (store as CustomStore<V>).apply === 'function'
+  ) {
     try {
       return customStore(store as CustomStore<V>);
     } catch (error) {
@@ -65,7 +75,9 @@ export function readStore<V>(read: OptionReader): Store | undefined {
       return undefined;
     }
   }
-  read.fault("store is missing: use postgresStore({ pool, table, key, value }) from 'millrace/postgres', or an object with loadMany(keys) and apply(batch).");
+  read.fault(
+    "store is missing: use postgresStore({ pool, table, key, value }) from 'millrace/postgres', or an object with loadMany(keys) and apply(batch).",
+  );
   return undefined;
 }
 
@@ -75,7 +87,8 @@ export function readShape(read: OptionReader, holds: NonNullable<Store['holds']>
   const front = readFront(read);
   const store = readStoreOf(read, holds, example);
   const settings = readSettings(read, name, 'write-behind', front);
-  if (settings.backpressure.onFull === 'write-through') read.fault("backpressure.onFull 'write-through' is for documents: use 'wait' or 'reject'.");
+  if (settings.backpressure.onFull === 'write-through')
+    read.fault("backpressure.onFull 'write-through' is for documents: use 'wait' or 'reject'.");
   return { settings, front, store };
 }
 
@@ -84,7 +97,11 @@ function readStoreOf(read: OptionReader, holds: NonNullable<Store['holds']>, exa
   const store = read.value('store') as Store | undefined;
   if (isStore(store) && store.holds === holds) return store;
   const isCustom = typeof (store as unknown as Partial<CustomStore<unknown>> | undefined)?.loadMany === 'function';
-  read.fault(isCustom ? `a custom store has no transactions, and ${holds === 'log' ? 'events' : holds === 'scores' ? 'scores' : 'increments'} would be applied twice after a crash: use ${example} from 'millrace/postgres'.` : `store is missing: use ${example} from 'millrace/postgres'.`);
+  read.fault(
+    isCustom
+      ? `a custom store has no transactions, and ${holds === 'log' ? 'events' : holds === 'scores' ? 'scores' : 'increments'} would be applied twice after a crash: use ${example} from 'millrace/postgres'.`
+      : `store is missing: use ${example} from 'millrace/postgres'.`,
+  );
   return undefined;
 }
 

@@ -26,15 +26,20 @@ export class OptionReader {
   finish(): void {
     if (this.#faults.length === 0) return;
     const name = typeof this.#options['name'] === 'string' ? this.#options['name'] : undefined;
-    const list = this.#faults.length === 1 ? ` ${this.#faults[0]}` : `\n${this.#faults.map((fault) => `  - ${fault}`).join('\n')}`;
+    const list =
+      this.#faults.length === 1 ? ` ${this.#faults[0]}` : `\n${this.#faults.map((fault) => `  - ${fault}`).join('\n')}`;
     throw new MillraceError('MILLRACE_OPTIONS', `${this.#where}:${list}`, { cache: name });
   }
 
   known(names: readonly string[]): void {
     for (const name of Object.keys(this.#options)) {
       if (names.includes(name)) continue;
-      const near = names.find((known) => known.toLowerCase() === name.toLowerCase() || known.startsWith(name) || name.startsWith(known));
-      this.fault(`unknown option ${this.#prefix}${name}${near === undefined ? '' : `; did you mean ${this.#prefix}${near}?`} Known: ${names.join(', ')}.`);
+      const near = names.find(
+        (known) => known.toLowerCase() === name.toLowerCase() || known.startsWith(name) || name.startsWith(known),
+      );
+      this.fault(
+        `unknown option ${this.#prefix}${name}${near === undefined ? '' : `; did you mean ${this.#prefix}${near}?`} Known: ${names.join(', ')}.`,
+      );
     }
   }
 
@@ -59,7 +64,9 @@ export class OptionReader {
   oneOf<T extends string>(name: string, values: readonly T[], fallback: T): T {
     const value = this.#options[name] ?? fallback;
     if (values.includes(value as T)) return value as T;
-    this.fault(`${this.#prefix}${name} must be one of ${values.map((known) => `'${known}'`).join(', ')}, not ${show(value)}.`);
+    this.fault(
+      `${this.#prefix}${name} must be one of ${values.map((known) => `'${known}'`).join(', ')}, not ${show(value)}.`,
+    );
     return fallback;
   }
 
@@ -82,7 +89,9 @@ export class OptionReader {
     if (value === undefined) return fallbackMs;
     const ms = parseDuration(value);
     if (ms !== undefined && ms >= minMs && ms <= maxMs) return Math.max(1, Math.round(ms));
-    this.fault(`${this.#prefix}${name} must be milliseconds or a string like '250ms', '5s', '10m', '1h', '2d' (${minMs} ms at least), not ${show(value)}.`);
+    this.fault(
+      `${this.#prefix}${name} must be milliseconds or a string like '250ms', '5s', '10m', '1h', '2d' (${minMs} ms at least), not ${show(value)}.`,
+    );
     return fallbackMs;
   }
 

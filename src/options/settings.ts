@@ -77,7 +77,8 @@ export function readSettings(read: OptionReader, name: string, policy: Policy, f
 function readFlush(read: OptionReader, policy: Policy): Settings['flush'] {
   const given = read.value('flush');
   if (given === false) return undefined;
-  if (policy !== 'write-behind' && given !== undefined) read.fault(`flush has no meaning with policy '${policy}', which has nothing to flush.`);
+  if (policy !== 'write-behind' && given !== undefined)
+    read.fault(`flush has no meaning with policy '${policy}', which has nothing to flush.`);
   const flush = read.section('flush', ['maxDelay', 'batchSize', 'maxBatchSize', 'concurrency', 'lease']);
   const batchSize = flush.integer('batchSize', BATCH_SIZE, 1, BATCH_SIZE_MAX);
   // Whoever gives a size means it.
@@ -101,7 +102,14 @@ function readRetry(read: OptionReader): Settings['retry'] {
 }
 
 function readBackpressure(read: OptionReader): Settings['backpressure'] {
-  const backpressure = read.section('backpressure', ['maxEntries', 'maxBytes', 'onFull', 'maxWaiters', 'maxWaitingBytes', 'maxWait']);
+  const backpressure = read.section('backpressure', [
+    'maxEntries',
+    'maxBytes',
+    'onFull',
+    'maxWaiters',
+    'maxWaitingBytes',
+    'maxWait',
+  ]);
   return {
     maxEntries: backpressure.integer('maxEntries', 100_000, 1, Number.MAX_SAFE_INTEGER),
     maxBytes: backpressure.integer('maxBytes', 256 * 2 ** 20, 1, Number.MAX_SAFE_INTEGER),
@@ -122,7 +130,10 @@ function readAck(read: OptionReader, policy: Policy, front: Front | undefined): 
 
 /** Why a cache cannot acknowledge at this level, or undefined. */
 export function refuseAck(ack: AckLevel, policy: Policy, front: Front | undefined): string | undefined {
-  if (policy !== 'write-behind') return ack === 'stored' ? undefined : `ack '${ack}' has no meaning with policy '${policy}': its writes are always 'stored'.`;
+  if (policy !== 'write-behind')
+    return ack === 'stored'
+      ? undefined
+      : `ack '${ack}' has no meaning with policy '${policy}': its writes are always 'stored'.`;
   if (ack === 'stored' || front === undefined || front.capabilities.acks.includes(ack)) return undefined;
   return `ack '${ack}' cannot be given by the ${front.kind} front, which offers ${[...front.capabilities.acks, 'stored'].map((level) => `'${level}'`).join(', ')}.`;
 }

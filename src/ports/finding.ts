@@ -34,5 +34,17 @@ export interface Examination {
 }
 
 export const fine = (check: string, found: string): Finding => ({ severity: 'ok', check, found });
-export const warning = (check: string, found: string, means: string, change: string): Finding => ({ severity: 'warning', check, found, means, change });
-export const wrong = (check: string, found: string, means: string, change: string): Finding => ({ severity: 'error', check, found, means, change });
+export const warning = (check: string, found: string, means: string, change: string): Finding => ({
+  severity: 'warning',
+  check,
+  found,
+  means,
+  change,
+});
+export const wrong = (check: string, found: string, means: string, change: string): Finding => ({
+  severity: 'error',
+  check,
+  found,
+  means,
+  change,
+});

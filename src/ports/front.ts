@@ -1,12 +1,29 @@
 import type { AckLevel, SyncLevel } from '../core/acks.ts';
+import type { Fence, LaneHeader, Shape, Unrecovered } from '../core/lane.ts';
 import type { IncrementBatch, IncrementResult, LoadedTotals, TotalsResult } from '../core/lane-deltas.ts';
-import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, DeltasResult, EntriesResult, ReadResult } from '../core/lane-flush.ts';
+import type {
+  Acknowledgement,
+  AcknowledgeResult,
+  ClaimResult,
+  CutResult,
+  DeltasResult,
+  EntriesResult,
+  ReadResult,
+} from '../core/lane-flush.ts';
 import type { AppendBatch, AppendResult } from '../core/lane-log.ts';
-import type { BoardRefusal, FillScoresResult, FlightScoresResult, LoadedScores, ScoreBatch, ScoreQuery, ScoreResult, ScoreRows } from '../core/lane-scores.ts';
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../core/lane-recover.ts';
+import type {
+  BoardRefusal,
+  FillScoresResult,
+  FlightScoresResult,
+  LoadedScores,
+  ScoreBatch,
+  ScoreQuery,
+  ScoreResult,
+  ScoreRows,
+} from '../core/lane-scores.ts';
 import type { SlotsDone, SlotsResult } from '../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
-import type { Fence, LaneHeader, Shape, Unrecovered } from '../core/lane.ts';
 import type { Clock } from './clock.ts';
 import type { Examination, Finding } from './finding.ts';
 import type { Random } from './random.ts';
@@ -67,7 +84,10 @@ export interface LaneFront {
   /** Raw slots in the order of `keys`; `lanes[i]` is the lane of `keys[i]`. */
   readMany(lanes: readonly number[], keys: readonly string[]): Promise<(string | undefined)[] | typeof UNRECOVERED>;
   /** Raw slot with the ms it still has to live; `undefined` for one that does not expire. */
-  readWithTtl(lane: number, key: string): Promise<{ raw: string | undefined; ttlMs: number | undefined } | typeof UNRECOVERED>;
+  readWithTtl(
+    lane: number,
+    key: string,
+  ): Promise<{ raw: string | undefined; ttlMs: number | undefined } | typeof UNRECOVERED>;
 
   write(lane: number, batch: WriteBatch): Promise<WriteResult>;
   increment(lane: number, batch: IncrementBatch): Promise<IncrementResult>;
@@ -79,7 +99,13 @@ export interface LaneFront {
 
   beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): Promise<SlotsResult>;
   beginRefresh(lane: number, keys: readonly string[], token: string): Promise<SlotsResult>;
-  endFill(lane: number, keys: readonly string[], token: string, loaded: readonly (string | undefined)[], ttlMs: number | undefined): Promise<SlotsResult>;
+  endFill(
+    lane: number,
+    keys: readonly string[],
+    token: string,
+    loaded: readonly (string | undefined)[],
+    ttlMs: number | undefined,
+  ): Promise<SlotsResult>;
   beginIntent(lane: number, keys: readonly string[], token: string, intentMs: number): Promise<SlotsDone>;
   finishIntent(
     lane: number,
@@ -93,17 +119,34 @@ export interface LaneFront {
 
   claim(lane: number, owner: string, leaseMs: number): Promise<ClaimResult>;
   release(lane: number, owner: string): Promise<void>;
-  requestFlush(lane: number): Promise<{ readonly kind: 'requested'; readonly seq: number; readonly header: LaneHeader } | Unrecovered>;
+  requestFlush(
+    lane: number,
+  ): Promise<{ readonly kind: 'requested'; readonly seq: number; readonly header: LaneHeader } | Unrecovered>;
   cut(lane: number, epoch: number, digest: string): Promise<CutResult>;
   readGeneration(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<ReadResult>;
   readDeltas(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<DeltasResult>;
-  readFlightScores(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<FlightScoresResult>;
+  readFlightScores(
+    lane: number,
+    epoch: number,
+    generation: number,
+    cursor: string,
+    limit: number,
+  ): Promise<FlightScoresResult>;
   readLog(lane: number, epoch: number, generation: number, from: number, limit: number): Promise<EntriesResult>;
   acknowledge(lane: number, ack: Acknowledgement): Promise<AcknowledgeResult>;
 
   /** The lane as it is, recovered or not; `undefined` when the front does not know it. `current`: no recovery is due. */
   header(lane: number): Promise<{ readonly header: LaneHeader | undefined; readonly current: boolean }>;
-  recover(lane: number, recovery: { readonly fence: Fence; readonly owner: string; readonly leaseMs: number; readonly tentative?: boolean; readonly forget?: boolean }): Promise<RecoverResult>;
+  recover(
+    lane: number,
+    recovery: {
+      readonly fence: Fence;
+      readonly owner: string;
+      readonly leaseMs: number;
+      readonly tentative?: boolean;
+      readonly forget?: boolean;
+    },
+  ): Promise<RecoverResult>;
   confirm(lane: number, epoch: number): Promise<ConfirmResult>;
   /** Resolves when nobody can read any more what earlier recoveries made the lane forget. Takes as long as a walk over all keys. */
   swept(lane: number): Promise<void>;

@@ -116,7 +116,13 @@ export type ApplyResult =
    * Committed. `rows` were written or deleted in `statements` statements; `refused` are kept as letters; `superseded`
    * letters that waited gave way to a later write of their key.
    */
-  | { readonly kind: 'applied'; readonly rows: number; readonly statements: number; readonly refused: readonly RefusedMutation[]; readonly superseded: number }
+  | {
+      readonly kind: 'applied';
+      readonly rows: number;
+      readonly statements: number;
+      readonly refused: readonly RefusedMutation[];
+      readonly superseded: number;
+    }
   /** Nothing was committed, because these lanes' fences are not where the flush expected them. */
   | { readonly kind: 'fenced'; readonly lanes: readonly FencedLane[] };
 
@@ -127,7 +133,9 @@ export interface FencedLane {
 }
 
 /** The letters as they are after a retry; `fenced`: nothing was committed, because another epoch has the lane. */
-export type RetryResult = { readonly kind: 'retried'; readonly letters: readonly DeadLetter[] } | { readonly kind: 'fenced' };
+export type RetryResult =
+  | { readonly kind: 'retried'; readonly letters: readonly DeadLetter[] }
+  | { readonly kind: 'fenced' };
 
 /**
  * One cache's part of a store. Methods reject with a `MillraceError` whose code is the class of the fault:
@@ -228,14 +236,20 @@ export interface LetterCounts {
 }
 
 /** `revived`: it was dead. `superseded`: the store has a later write of its key, or a later letter; it was removed. */
-export type RedriveResult = { readonly kind: 'waiting'; readonly lane: number; readonly revived: boolean } | { readonly kind: 'superseded' };
+export type RedriveResult =
+  | { readonly kind: 'waiting'; readonly lane: number; readonly revived: boolean }
+  | { readonly kind: 'superseded' };
 
 /**
  * The letters of a cache. `list`, `get`, `ofKey` and `count` know those that wait or are dead. A finished one is kept
  * for `FINISHED_KEPT_MS` (`core/letter.ts`) at least, and until a generation of its lane is committed, for those who wait for it.
  */
 export interface DeadLetterStore {
-  list(page: { readonly limit: number; readonly after?: string | undefined; readonly state?: 'waiting' | 'dead' | undefined }): Promise<DeadLetter[]>;
+  list(page: {
+    readonly limit: number;
+    readonly after?: string | undefined;
+    readonly state?: 'waiting' | 'dead' | undefined;
+  }): Promise<DeadLetter[]>;
   get(id: string): Promise<DeadLetter | undefined>;
   /** The latest of the key. */
   ofKey(key: string): Promise<DeadLetter | undefined>;

@@ -2,7 +2,9 @@ import { isMillraceError, MillraceError } from '../errors.ts';
 import type { ApplyResult, Flush, LaneStore, Mutation, Store } from '../ports/store.ts';
 
 /** One key's new value, or its removal. */
-export type BatchMutation<V> = { readonly kind: 'put'; readonly key: string; readonly value: V } | { readonly kind: 'delete'; readonly key: string };
+export type BatchMutation<V> =
+  | { readonly kind: 'put'; readonly key: string; readonly value: V }
+  | { readonly kind: 'delete'; readonly key: string };
 
 /** Mutations of distinct keys, sorted by key. */
 export interface Batch<V> extends Iterable<BatchMutation<V>> {
@@ -54,14 +56,20 @@ export function customStore<V>(store: CustomStore<V>): Store {
 }
 
 function faultsOf(store: unknown): string[] {
-  if (typeof store !== 'object' || store === null) return ['postgresStore, or an object with loadMany and apply, is needed'];
+  if (typeof store !== 'object' || store === null)
+    return ['postgresStore, or an object with loadMany and apply, is needed'];
   const given = store as Readonly<Record<string, unknown>>;
   const faults: string[] = [];
-  for (const method of ['loadMany', 'apply']) if (typeof given[method] !== 'function') faults.push(`${method} is needed`);
-  for (const method of ['checkKey', 'checkValue']) if (given[method] !== undefined && typeof given[method] !== 'function') faults.push(`${method} must be a function`);
+  for (const method of ['loadMany', 'apply'])
+    if (typeof given[method] !== 'function') faults.push(`${method} is needed`);
+  for (const method of ['checkKey', 'checkValue'])
+    if (given[method] !== undefined && typeof given[method] !== 'function') faults.push(`${method} must be a function`);
   for (const [name, declared] of Object.entries(given['capabilities'] ?? {})) {
     if (name !== 'transactions' && name !== 'deadLetters') faults.push(`capabilities.${name} is unknown`);
-    else if (declared !== false && declared !== undefined) faults.push(`capabilities.${name} cannot be given by loadMany and apply: implement the port Store, or leave it out`);
+    else if (declared !== false && declared !== undefined)
+      faults.push(
+        `capabilities.${name} cannot be given by loadMany and apply: implement the port Store, or leave it out`,
+      );
   }
   return faults;
 }
@@ -105,11 +113,19 @@ class CustomLaneStore<V> implements LaneStore {
   }
 
   raiseEpoch(): Promise<never> {
-    return Promise.reject(new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no fence whose epoch could be raised', { cache: this.#cache }));
+    return Promise.reject(
+      new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no fence whose epoch could be raised', {
+        cache: this.#cache,
+      }),
+    );
   }
 
   moveFence(): Promise<never> {
-    return Promise.reject(new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no fence that could be moved', { cache: this.#cache }));
+    return Promise.reject(
+      new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no fence that could be moved', {
+        cache: this.#cache,
+      }),
+    );
   }
 
   beginEpoch(): Promise<boolean> {
@@ -129,7 +145,11 @@ class CustomLaneStore<V> implements LaneStore {
   }
 
   retry(): Promise<never> {
-    return Promise.reject(new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no letters that could be tried again', { cache: this.#cache }));
+    return Promise.reject(
+      new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no letters that could be tried again', {
+        cache: this.#cache,
+      }),
+    );
   }
 
   close(): Promise<void> {
@@ -140,14 +160,21 @@ class CustomLaneStore<V> implements LaneStore {
     try {
       return await action();
     } catch (cause) {
-      if (isMillraceError(cause) && (cause.code === 'MILLRACE_REJECTED' || cause.code === 'MILLRACE_STORE_SCHEMA')) throw cause;
+      if (isMillraceError(cause) && (cause.code === 'MILLRACE_REJECTED' || cause.code === 'MILLRACE_STORE_SCHEMA'))
+        throw cause;
       // Not with the message of the cause, which may hold values.
-      throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', `${method} of the custom store failed`, { cache: this.#cache, cause });
+      throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', `${method} of the custom store failed`, {
+        cache: this.#cache,
+        cause,
+      });
     }
   }
 }
 
 function batchOf<V>(cache: string, rows: readonly Mutation[]): Batch<V> {
-  const mutations = rows.map(({ key, json }): BatchMutation<V> => (json === undefined ? { kind: 'delete', key } : { kind: 'put', key, value: JSON.parse(json) as V }));
+  const mutations = rows.map(
+    ({ key, json }): BatchMutation<V> =>
+      json === undefined ? { kind: 'delete', key } : { kind: 'put', key, value: JSON.parse(json) as V },
+  );
   return { cache, mutations, [Symbol.iterator]: () => mutations[Symbol.iterator]() };
 }

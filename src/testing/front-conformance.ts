@@ -4,11 +4,20 @@ import { UNRECOVERED } from '../ports/front.ts';
 import { testCounters } from './front-counters.ts';
 import { testFlush } from './front-flush.ts';
 import { testLog } from './front-log.ts';
-import { testScores } from './front-scores.ts';
 import { testRecovery } from './front-recovery.ts';
 import { testRollback } from './front-rollback.ts';
+import { testScores } from './front-scores.ts';
 import { testSlots } from './front-slots.ts';
-import { attachment, batchOf, Bench, failsWith, LANES, LONG_MS, type FrontConformance, type Register } from './front-subject.ts';
+import {
+  attachment,
+  Bench,
+  batchOf,
+  type FrontConformance,
+  failsWith,
+  LANES,
+  LONG_MS,
+  type Register,
+} from './front-subject.ts';
 import { testWrites } from './front-writes.ts';
 
 export type { FrontConformance, FrontSubject } from './front-subject.ts';
@@ -48,20 +57,32 @@ export function testFront({ test, open, capabilities, acks = capabilities.acks }
   testScores(recovered);
 }
 
-function testAttaching(register: Register, recovered: Register, capabilities: FrontConformance['capabilities'], acks: readonly AckLevel[]): void {
+function testAttaching(
+  register: Register,
+  recovered: Register,
+  capabilities: FrontConformance['capabilities'],
+  acks: readonly AckLevel[],
+): void {
   register('declares what the suite was told', async ({ subject }) => {
-    assert.deepEqual({ ...subject.front.capabilities, acks: [...subject.front.capabilities.acks] }, { ...capabilities, acks: [...capabilities.acks] });
+    assert.deepEqual(
+      { ...subject.front.capabilities, acks: [...subject.front.capabilities.acks] },
+      { ...capabilities, acks: [...capabilities.acks] },
+    );
     assert.ok(capabilities.acks.includes(capabilities.defaultAck));
   });
 
   for (const level of (['fsynced', 'replicated'] as const).filter((level) => !acks.includes(level))) {
     register(`refuses ${level}, which it cannot give`, async ({ subject }) => {
-      await assert.rejects(subject.front.attach(attachment(subject, { acks: ['buffered', level] })), failsWith('MILLRACE_ACK'));
+      await assert.rejects(
+        subject.front.attach(attachment(subject, { acks: ['buffered', level] })),
+        failsWith('MILLRACE_ACK'),
+      );
     });
   }
 
   recovered('refuses another number of lanes', async ({ subject }) => {
-    for (const lanes of [1, LANES + 1]) await assert.rejects(subject.front.attach(attachment(subject, { lanes })), failsWith('MILLRACE_LANES'));
+    for (const lanes of [1, LANES + 1])
+      await assert.rejects(subject.front.attach(attachment(subject, { lanes })), failsWith('MILLRACE_LANES'));
   });
 
   recovered('keeps caches apart', async (bench) => {
@@ -99,7 +120,10 @@ function testAttaching(register: Register, recovered: Register, capabilities: Fr
     assert.deepEqual(await lanes.requestFlush(0), unrecovered);
     assert.deepEqual(await lanes.cut(0, 1, 'd'), unrecovered);
     assert.deepEqual(await lanes.readGeneration(0, 1, 1, '', 10), { kind: 'refused', epoch: 0 });
-    assert.deepEqual(await lanes.acknowledge(0, { epoch: 1, generation: 1, deadKeys: [], ttlMs: undefined, limit: 1 }), { kind: 'refused', epoch: 0 });
+    assert.deepEqual(
+      await lanes.acknowledge(0, { epoch: 1, generation: 1, deadKeys: [], ttlMs: undefined, limit: 1 }),
+      { kind: 'refused', epoch: 0 },
+    );
     await lanes.release(0, 'me');
     assert.deepEqual(await lanes.header(0), { header: undefined, current: false });
   });

@@ -1,9 +1,9 @@
 import { strict as assert } from 'node:assert';
-import { SUM_MAX, type IncrementBatch, type IncrementResult, type LoadedTotals } from '../core/lane-deltas.ts';
 import type { Flight, Shape } from '../core/lane.ts';
-import { UNRECOVERED, type LaneFront } from '../ports/front.ts';
-import { failsWith, fence, fenceOf, LONG_MS, recoveredAs, SHORT_MS, type Register } from './front-subject.ts';
-import { checksOf, type Checks, SHAPED, ShapeLane } from './shape-lane.ts';
+import { type IncrementBatch, type IncrementResult, type LoadedTotals, SUM_MAX } from '../core/lane-deltas.ts';
+import { type LaneFront, UNRECOVERED } from '../ports/front.ts';
+import { failsWith, fence, fenceOf, LONG_MS, type Register, recoveredAs, SHORT_MS } from './front-subject.ts';
+import { type Checks, checksOf, SHAPED, ShapeLane } from './shape-lane.ts';
 
 const SHAPE: Shape = 'counters';
 
@@ -35,17 +35,38 @@ class Counting extends ShapeLane {
   }
 
   /** Adds and gives the totals. */
-  async total(sums: Readonly<Record<string, bigint>>, over: Partial<IncrementBatch> = {}): Promise<readonly (bigint | undefined)[]> {
+  async total(
+    sums: Readonly<Record<string, bigint>>,
+    over: Partial<IncrementBatch> = {},
+  ): Promise<readonly (bigint | undefined)[]> {
     return (await this.add(sums, { wanted: Object.keys(sums).map(() => true), ...over })).totals;
   }
 
   /** Fills totals of what the store had at a generation, as if the lane was still as it was before the load. */
-  async tryFill(stored: Readonly<Record<string, bigint>>, generation: number, over: Partial<LoadedTotals> = {}): ReturnType<LaneFront['fillTotals']> {
+  async tryFill(
+    stored: Readonly<Record<string, bigint>>,
+    generation: number,
+    over: Partial<LoadedTotals> = {},
+  ): ReturnType<LaneFront['fillTotals']> {
     const { epoch, invalidations } = await this.header();
-    return this.lanes.fillTotals(0, { keys: Object.keys(stored), stored: Object.values(stored), generation, epoch, invalidations, shape: SHAPE, limit: SUM_MAX, ttlMs: undefined, ...over });
+    return this.lanes.fillTotals(0, {
+      keys: Object.keys(stored),
+      stored: Object.values(stored),
+      generation,
+      epoch,
+      invalidations,
+      shape: SHAPE,
+      limit: SUM_MAX,
+      ttlMs: undefined,
+      ...over,
+    });
   }
 
-  async filled(stored: Readonly<Record<string, bigint>>, generation: number, over: Partial<LoadedTotals> = {}): Promise<readonly (bigint | undefined)[]> {
+  async filled(
+    stored: Readonly<Record<string, bigint>>,
+    generation: number,
+    over: Partial<LoadedTotals> = {},
+  ): Promise<readonly (bigint | undefined)[]> {
     const result = await this.tryFill(stored, generation, over);
     assert.equal(result.kind, 'totals', result.kind);
     return (result as Extract<typeof result, { kind: 'totals' }>).totals;
@@ -53,7 +74,13 @@ class Counting extends ShapeLane {
 
   async expectSlots(slots: Readonly<Record<string, string | undefined>>): Promise<void> {
     const keys = Object.keys(slots);
-    assert.deepEqual(await this.lanes.readMany(keys.map(() => 0), keys), Object.values(slots));
+    assert.deepEqual(
+      await this.lanes.readMany(
+        keys.map(() => 0),
+        keys,
+      ),
+      Object.values(slots),
+    );
   }
 
   async ttl(key: string): Promise<number | undefined> {
@@ -88,7 +115,15 @@ export function testCounters(register: Register): void {
 
 function testIncrements(counting: Checks<Counting>): void {
   counting('increments of a key are one sum and one entry', async (counters) => {
-    assert.deepEqual(await counters.add({ a: 1n, b: -2n }), { kind: 'accepted', seq: 2, epoch: 1, pending: 2, entries: 2, bytes: 20, totals: [undefined, undefined] });
+    assert.deepEqual(await counters.add({ a: 1n, b: -2n }), {
+      kind: 'accepted',
+      seq: 2,
+      epoch: 1,
+      pending: 2,
+      entries: 2,
+      bytes: 20,
+      totals: [undefined, undefined],
+    });
     const { pendingSinceMs } = await counters.header();
     assert.ok(pendingSinceMs > 0);
     const { seq, pending, bytes } = await counters.add({ a: 5n }, { accepted: 4 });
@@ -96,23 +131,43 @@ function testIncrements(counting: Checks<Counting>): void {
     assert.equal((await counters.header()).pendingSinceMs, pendingSinceMs);
     const flight = await counters.cut();
     assert.deepEqual([flight.entries, flight.bytes, flight.cutSeq], [2, 20, 7]);
-    assert.deepEqual(await counters.deltas(flight), new Map([['a', 6n], ['b', -2n]]));
+    assert.deepEqual(
+      await counters.deltas(flight),
+      new Map([
+        ['a', 6n],
+        ['b', -2n],
+      ]),
+    );
     assert.deepEqual((await counters.header()).pendingEntries, 0);
   });
 
   counting('nothing is added while a total that is wanted is not known', async (counters) => {
     const before = await counters.header();
-    assert.deepEqual(await counters.try({ a: 1n, b: 1n, c: 1n }, { wanted: [true, false, true] }), { kind: 'unsettled', unknown: [0, 2], beyond: [] });
+    assert.deepEqual(await counters.try({ a: 1n, b: 1n, c: 1n }, { wanted: [true, false, true] }), {
+      kind: 'unsettled',
+      unknown: [0, 2],
+      beyond: [],
+    });
     assert.deepEqual(await counters.header(), before);
     assert.deepEqual(await counters.filled({ a: 10n, c: 0n }, 0), [10n, 0n]);
-    assert.deepEqual(await counters.total({ a: 1n, b: 1n, c: -1n }, { wanted: [true, false, true] }), [11n, undefined, -1n]);
+    assert.deepEqual(await counters.total({ a: 1n, b: 1n, c: -1n }, { wanted: [true, false, true] }), [
+      11n,
+      undefined,
+      -1n,
+    ]);
     await counters.expectSlots({ a: '11', b: undefined, c: '-1' });
   });
 
   counting('sums are exact to 64 bits', async (counters) => {
     await counters.filled({ large: 9_007_199_254_740_993n, negative: -9_100_000_000_000_000_001n }, 0);
-    assert.deepEqual(await counters.total({ large: 9_007_199_254_740_993n, negative: 3n }), [18_014_398_509_481_986n, -9_099_999_999_999_999_998n]);
-    assert.deepEqual(await counters.total({ large: -18_014_398_509_481_985n, negative: 1n }), [1n, -9_099_999_999_999_999_997n]);
+    assert.deepEqual(await counters.total({ large: 9_007_199_254_740_993n, negative: 3n }), [
+      18_014_398_509_481_986n,
+      -9_099_999_999_999_999_998n,
+    ]);
+    assert.deepEqual(await counters.total({ large: -18_014_398_509_481_985n, negative: 1n }), [
+      1n,
+      -9_099_999_999_999_999_997n,
+    ]);
     await counters.add({ only: 9_007_199_254_740_991n });
     await counters.add({ only: 2n });
     assert.deepEqual(await counters.filled({ only: 9_007_199_254_740_994n }, 0), [18_014_398_509_481_987n]);
@@ -120,19 +175,41 @@ function testIncrements(counting: Checks<Counting>): void {
     for (const sum of [same, same, same, -2n, 2n ** 61n + 1n]) await counters.add({ one: sum, other: sum });
     const flight = await counters.cut();
     const sum = 3n * same - 1n + 2n ** 61n;
-    assert.deepEqual(await counters.deltas(flight), new Map([['large', -9_007_199_254_740_992n], ['negative', 4n], ['only', 9_007_199_254_740_993n], ['one', sum], ['other', sum]]));
+    assert.deepEqual(
+      await counters.deltas(flight),
+      new Map([
+        ['large', -9_007_199_254_740_992n],
+        ['negative', 4n],
+        ['only', 9_007_199_254_740_993n],
+        ['one', sum],
+        ['other', sum],
+      ]),
+    );
   });
 
-  counting('an increment that leaves the limit is refused, with all of its batch, before anything is added', async (counters) => {
-    await counters.filled({ total: 99n }, 0);
-    await counters.add({ delta: 60n });
-    const before = await counters.header();
-    assert.deepEqual(await counters.try({ total: 2n, delta: 41n, other: 1n, wanted: 1n }, { limit: 100n, wanted: [false, false, false, true] }), { kind: 'unsettled', unknown: [3], beyond: [0, 1] });
-    assert.deepEqual(await counters.try({ total: SUM_MAX, delta: -SUM_MAX - 10_000n, other: SUM_MAX }), { kind: 'unsettled', unknown: [], beyond: [1] });
-    assert.deepEqual(await counters.header(), before);
-    await counters.add({ total: 1n, delta: 40n, other: -100n }, { limit: 100n });
-    await counters.expectSlots({ total: '100' });
-  });
+  counting(
+    'an increment that leaves the limit is refused, with all of its batch, before anything is added',
+    async (counters) => {
+      await counters.filled({ total: 99n }, 0);
+      await counters.add({ delta: 60n });
+      const before = await counters.header();
+      assert.deepEqual(
+        await counters.try(
+          { total: 2n, delta: 41n, other: 1n, wanted: 1n },
+          { limit: 100n, wanted: [false, false, false, true] },
+        ),
+        { kind: 'unsettled', unknown: [3], beyond: [0, 1] },
+      );
+      assert.deepEqual(await counters.try({ total: SUM_MAX, delta: -SUM_MAX - 10_000n, other: SUM_MAX }), {
+        kind: 'unsettled',
+        unknown: [],
+        beyond: [1],
+      });
+      assert.deepEqual(await counters.header(), before);
+      await counters.add({ total: 1n, delta: 40n, other: -100n }, { limit: 100n });
+      await counters.expectSlots({ total: '100' });
+    },
+  );
 
   counting('no new key gets in when there are enough', async (counters) => {
     const limit = { maxEntries: 2 };
@@ -148,10 +225,29 @@ function testIncrements(counting: Checks<Counting>): void {
     const stopped = { kind: 'stopped', reason: 'it holds counters, not counters with 2 decimals' };
     assert.deepEqual(await counters.try({ a: 1n }, { shape: 'counters.2' }), stopped);
     assert.deepEqual(await counters.tryFill({ a: 0n }, 0, { shape: 'counters.2' }), stopped);
-    assert.deepEqual(await counters.lanes.append(0, { entries: ['1'], bytes: 1, shape: 'log', maxEntries: 9, maxBytes: 9 }), { kind: 'stopped', reason: 'it holds counters, not a log' });
+    assert.deepEqual(
+      await counters.lanes.append(0, { entries: ['1'], bytes: 1, shape: 'log', maxEntries: 9, maxBytes: 9 }),
+      { kind: 'stopped', reason: 'it holds counters, not a log' },
+    );
     await assert.rejects(counters.bench.attach({ cache: SHAPED }), failsWith('MILLRACE_OPTIONS'));
     await assert.rejects(counters.bench.attach({ cache: SHAPED, shape: 'counters.2' }), failsWith('MILLRACE_OPTIONS'));
-    assert.equal((await counters.bench.lanes.increment(0, { accepted: 1, keys: ['a'], sums: [1n], wanted: [false], shape: SHAPE, limit: SUM_MAX, mayExpire: false, bytes: 1, maxEntries: 9, maxBytes: 99 })).kind, 'stopped');
+    assert.equal(
+      (
+        await counters.bench.lanes.increment(0, {
+          accepted: 1,
+          keys: ['a'],
+          sums: [1n],
+          wanted: [false],
+          shape: SHAPE,
+          limit: SUM_MAX,
+          mayExpire: false,
+          bytes: 1,
+          maxEntries: 9,
+          maxBytes: 99,
+        })
+      ).kind,
+      'stopped',
+    );
   });
 
   counting('a batch may have 5,000 keys', async (counters) => {
@@ -159,9 +255,15 @@ function testIncrements(counting: Checks<Counting>): void {
     const sums = Object.fromEntries(keys.map((key, i) => [key, BigInt(i)]));
     const none = Object.fromEntries(keys.map((key) => [key, 0n]));
     assert.equal((await counters.filled(none, 0)).length, 5_000);
-    assert.deepEqual(await counters.total(sums), keys.map((_, i) => BigInt(i)));
+    assert.deepEqual(
+      await counters.total(sums),
+      keys.map((_, i) => BigInt(i)),
+    );
     const flight = await counters.cut();
-    assert.deepEqual(await counters.total(sums, { mayExpire: false }), keys.map((_, i) => BigInt(2 * i)));
+    assert.deepEqual(
+      await counters.total(sums, { mayExpire: false }),
+      keys.map((_, i) => BigInt(2 * i)),
+    );
     const found = await counters.deltas(flight, 700);
     assert.equal(found.size, 5_000);
     for (const [i, key] of keys.entries()) assert.equal(found.get(key), BigInt(i));
@@ -180,9 +282,17 @@ function testTotals(counting: Checks<Counting>): void {
     assert.deepEqual(await counters.filled({ a: 101n }, flight.generation), [111n], 'after the commit');
     await counters.lanes.invalidate(0, ['a']);
     await counters.acknowledge(flight.generation);
-    assert.deepEqual(await counters.tryFill({ a: 100n }, flight.generation - 1), { kind: 'stale' }, 'the flight is gone, and not in what was loaded');
+    assert.deepEqual(
+      await counters.tryFill({ a: 100n }, flight.generation - 1),
+      { kind: 'stale' },
+      'the flight is gone, and not in what was loaded',
+    );
     assert.deepEqual(await counters.filled({ a: 101n }, flight.generation), [111n], 'after the acknowledgement');
-    assert.deepEqual(await counters.tryFill({ a: 101n }, flight.generation + 1), { kind: 'stale' }, 'a store that is ahead');
+    assert.deepEqual(
+      await counters.tryFill({ a: 101n }, flight.generation + 1),
+      { kind: 'stale' },
+      'a store that is ahead',
+    );
   });
 
   counting('what the store has is loaded anew once the flight is known to be stored', async (counters) => {
@@ -198,21 +308,29 @@ function testTotals(counting: Checks<Counting>): void {
     assert.deepEqual(await counters.lanes.invalidate(0, ['another']), { kind: 'done' });
     assert.deepEqual(await counters.tryFill({ a: 1n }, 0, { invalidations }), { kind: 'stale' });
     assert.deepEqual(await counters.filled({ a: 1n }, 0, { invalidations: invalidations + 1 }), [1n]);
-    recoveredAs('current', await counters.lanes.recover(0, { fence: fence({ epoch: 2 }), owner: 'me', leaseMs: LONG_MS }));
+    recoveredAs(
+      'current',
+      await counters.lanes.recover(0, { fence: fence({ epoch: 2 }), owner: 'me', leaseMs: LONG_MS }),
+    );
     assert.deepEqual(await counters.tryFill({ b: 1n }, 0, { epoch: 1 }), { kind: 'stale' });
     assert.deepEqual(await counters.filled({ b: 1n }, 0, { epoch: 2 }), [1n]);
   });
 
-  counting('a load from before a generation does not bring back what was refused of it, while that is still being acknowledged', async (counters) => {
-    await counters.add({ bad: 1n, good: 1n });
-    const flight = await counters.cut();
-    const { invalidations } = await counters.header();
-    const acknowledgement = { epoch: 1, generation: flight.generation, deadKeys: ['bad'], ttlMs: undefined };
-    assert.equal((await counters.lanes.acknowledge(0, { ...acknowledgement, limit: 0 })).kind, 'more');
-    assert.deepEqual(await counters.tryFill({ bad: 5n }, flight.generation - 1, { invalidations }), { kind: 'stale' });
-    assert.equal((await counters.lanes.acknowledge(0, { ...acknowledgement, deadKeys: [], limit: 10 })).kind, 'done');
-    assert.deepEqual(await counters.filled({ bad: 5n, good: 6n }, flight.generation), [5n, 6n]);
-  });
+  counting(
+    'a load from before a generation does not bring back what was refused of it, while that is still being acknowledged',
+    async (counters) => {
+      await counters.add({ bad: 1n, good: 1n });
+      const flight = await counters.cut();
+      const { invalidations } = await counters.header();
+      const acknowledgement = { epoch: 1, generation: flight.generation, deadKeys: ['bad'], ttlMs: undefined };
+      assert.equal((await counters.lanes.acknowledge(0, { ...acknowledgement, limit: 0 })).kind, 'more');
+      assert.deepEqual(await counters.tryFill({ bad: 5n }, flight.generation - 1, { invalidations }), {
+        kind: 'stale',
+      });
+      assert.equal((await counters.lanes.acknowledge(0, { ...acknowledgement, deadKeys: [], limit: 10 })).kind, 'done');
+      assert.deepEqual(await counters.filled({ bad: 5n, good: 6n }, flight.generation), [5n, 6n]);
+    },
+  );
 
   counting('a total that is known stays as it is', async (counters) => {
     assert.deepEqual(await counters.filled({ a: 5n }, 0), [5n]);
@@ -222,7 +340,11 @@ function testTotals(counting: Checks<Counting>): void {
 
   counting('a total beyond the limit is not kept', async (counters) => {
     await counters.add({ a: 60n, b: -60n });
-    assert.deepEqual(await counters.filled({ a: 41n, b: -41n, c: 100n }, 0, { limit: 100n }), [undefined, undefined, 100n]);
+    assert.deepEqual(await counters.filled({ a: 41n, b: -41n, c: 100n }, 0, { limit: 100n }), [
+      undefined,
+      undefined,
+      100n,
+    ]);
     assert.deepEqual(await counters.filled({ a: SUM_MAX + 10_000n, b: -SUM_MAX - 10_000n }, 0), [undefined, undefined]);
     await counters.expectSlots({ a: undefined, b: undefined, c: '100' });
   });
@@ -248,12 +370,34 @@ function testDeltas(counting: Checks<Counting>): void {
     const flight = await counters.cut('one');
     await counters.add({ a: 10n, c: 10n });
     assert.deepEqual(await counters.lanes.cut(0, 1, 'another'), { kind: 'cut', flight });
-    assert.deepEqual(await counters.deltas(flight, 1), new Map([['a', 1n], ['b', 1n]]));
-    assert.deepEqual(await counters.deltas(flight), new Map([['a', 1n], ['b', 1n]]), 'and once more, as after a crash');
+    assert.deepEqual(
+      await counters.deltas(flight, 1),
+      new Map([
+        ['a', 1n],
+        ['b', 1n],
+      ]),
+    );
+    assert.deepEqual(
+      await counters.deltas(flight),
+      new Map([
+        ['a', 1n],
+        ['b', 1n],
+      ]),
+      'and once more, as after a crash',
+    );
     await counters.acknowledge(flight.generation);
     assert.deepEqual(await counters.lanes.readDeltas(0, 1, flight.generation, '', 10), { kind: 'refused', epoch: 1 });
-    assert.deepEqual(await counters.deltas(await counters.cut('two')), new Map([['a', 10n], ['c', 10n]]));
-    assert.deepEqual(await counters.lanes.readDeltas(0, 2, flight.generation + 1, '', 10), { kind: 'refused', epoch: 1 });
+    assert.deepEqual(
+      await counters.deltas(await counters.cut('two')),
+      new Map([
+        ['a', 10n],
+        ['c', 10n],
+      ]),
+    );
+    assert.deepEqual(await counters.lanes.readDeltas(0, 2, flight.generation + 1, '', 10), {
+      kind: 'refused',
+      epoch: 1,
+    });
   });
 
   counting('a total is forgotten when the store refused what is in it', async (counters) => {
@@ -272,7 +416,14 @@ function testDeltas(counting: Checks<Counting>): void {
     await counters.cut();
     await counters.add({ a: 2n });
     const { seq } = await counters.header();
-    const recovered = recoveredAs('behind', await counters.lanes.recover(0, { fence: fence({ epoch: 2, generation: 4, seq: seq + 3, digest: 'later' }), owner: 'me', leaseMs: LONG_MS }));
+    const recovered = recoveredAs(
+      'behind',
+      await counters.lanes.recover(0, {
+        fence: fence({ epoch: 2, generation: 4, seq: seq + 3, digest: 'later' }),
+        owner: 'me',
+        leaseMs: LONG_MS,
+      }),
+    );
     assert.equal(recovered.dropped, 2);
     assert.equal(recovered.header.shape, SHAPE);
     await counters.expectSlots({ a: undefined });
@@ -285,7 +436,10 @@ function testDeltas(counting: Checks<Counting>): void {
     await counters.add({ a: 1n });
     const flight = await counters.cut();
     await counters.add({ a: 10n });
-    recoveredAs('current', await counters.lanes.recover(0, { fence: fence({ epoch: 1 }), owner: 'me', leaseMs: LONG_MS }));
+    recoveredAs(
+      'current',
+      await counters.lanes.recover(0, { fence: fence({ epoch: 1 }), owner: 'me', leaseMs: LONG_MS }),
+    );
     assert.deepEqual(await counters.deltas(flight), new Map([['a', 1n]]));
     assert.deepEqual(await counters.total({ a: 0n }), [111n]);
   });

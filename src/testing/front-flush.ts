@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { LONG_MS, SHORT_MS, type Register } from './front-subject.ts';
+import { LONG_MS, type Register, SHORT_MS } from './front-subject.ts';
 
 /** How a generation is cut, read and acknowledged while writes go on. */
 export function testFlush(recovered: Register): void {
@@ -16,11 +16,28 @@ function testCut(recovered: Register): void {
     const { seq } = await bench.write({ a: '1', b: '~', c: '333' });
     const { pendingSinceMs } = await bench.header();
     const flight = await bench.cut('one');
-    assert.deepEqual(flight, { generation: 1, cutSeq: seq + 1, digest: 'one', entries: 3, bytes: 5, tombstones: 1, sinceMs: pendingSinceMs, state: 'cut' });
+    assert.deepEqual(flight, {
+      generation: 1,
+      cutSeq: seq + 1,
+      digest: 'one',
+      entries: 3,
+      bytes: 5,
+      tombstones: 1,
+      sinceMs: pendingSinceMs,
+      state: 'cut',
+    });
     const header = await bench.header();
     assert.deepEqual(header.flight, flight);
     assert.deepEqual(
-      [header.seq, header.generation, header.storedSeq, header.pendingEntries, header.pendingBytes, header.pendingTombstones, header.pendingSinceMs],
+      [
+        header.seq,
+        header.generation,
+        header.storedSeq,
+        header.pendingEntries,
+        header.pendingBytes,
+        header.pendingTombstones,
+        header.pendingSinceMs,
+      ],
       [seq + 1, 1, 0, 0, 0, 0, 0],
     );
   });
@@ -63,7 +80,8 @@ function testReading(recovered: Register): void {
     await bench.write({ a: '2', b: '2', c: '~', new: '2' });
     await bench.write({ a: '3', b: '~' });
     await bench.expectGeneration(flight, { a: '1', b: '~', c: '1', d: '1' });
-    for (const [key, raw] of Object.entries({ a: '3', b: '~', c: '~', d: '1', new: '2' })) await bench.expectSlot(key, raw);
+    for (const [key, raw] of Object.entries({ a: '3', b: '~', c: '~', d: '1', new: '2' }))
+      await bench.expectSlot(key, raw);
     await bench.acknowledgeAll(flight.generation);
     await bench.expectGeneration(await bench.cut(), { a: '3', b: '~', c: '~', new: '2' });
   });
@@ -82,27 +100,30 @@ function testReading(recovered: Register): void {
     await bench.expectGeneration(flight, rows);
   });
 
-  recovered('a generation of long values is complete though they are written while a page of it is read', async (bench) => {
-    // Two megabytes, which is more than one step should read.
-    const rows = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`k${i}`, `"${String(i).repeat(25_000)}"`]));
-    await bench.write(rows);
-    const flight = await bench.cut();
-    const found = new Map<string, string | undefined>();
-    for (let cursor = '', at = 0; at === 0 || cursor !== ''; at++) {
-      const [page] = await Promise.all([
-        bench.lanes.readGeneration(0, 1, flight.generation, cursor, 500),
-        bench.write({ [`k${at % 40}`]: '"later"', [`k${(at + 20) % 40}`]: '"later"', [`k${39 - (at % 40)}`]: '~' }),
-      ]);
-      assert.equal(page.kind, 'rows');
-      if (page.kind !== 'rows') return;
-      for (const { key, raw } of page.rows) {
-        assert.ok(raw === rows[key], `${key} is as it was cut`);
-        found.set(key, raw);
+  recovered(
+    'a generation of long values is complete though they are written while a page of it is read',
+    async (bench) => {
+      // Two megabytes, which is more than one step should read.
+      const rows = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`k${i}`, `"${String(i).repeat(25_000)}"`]));
+      await bench.write(rows);
+      const flight = await bench.cut();
+      const found = new Map<string, string | undefined>();
+      for (let cursor = '', at = 0; at === 0 || cursor !== ''; at++) {
+        const [page] = await Promise.all([
+          bench.lanes.readGeneration(0, 1, flight.generation, cursor, 500),
+          bench.write({ [`k${at % 40}`]: '"later"', [`k${(at + 20) % 40}`]: '"later"', [`k${39 - (at % 40)}`]: '~' }),
+        ]);
+        assert.equal(page.kind, 'rows');
+        if (page.kind !== 'rows') return;
+        for (const { key, raw } of page.rows) {
+          assert.ok(raw === rows[key], `${key} is as it was cut`);
+          found.set(key, raw);
+        }
+        cursor = page.next;
       }
-      cursor = page.next;
-    }
-    assert.equal(found.size, 40);
-  });
+      assert.equal(found.size, 40);
+    },
+  );
 
   recovered('a generation is read in pages', async (bench) => {
     const rows = Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [`k${i}`, String(i)]));
@@ -119,7 +140,10 @@ function testReading(recovered: Register): void {
     await bench.write({ a: '1' });
     const flight = await bench.cut();
     assert.deepEqual(await bench.lanes.readGeneration(0, 2, flight.generation, '', 10), { kind: 'refused', epoch: 1 });
-    assert.deepEqual(await bench.lanes.readGeneration(0, 1, flight.generation + 1, '', 10), { kind: 'refused', epoch: 1 });
+    assert.deepEqual(await bench.lanes.readGeneration(0, 1, flight.generation + 1, '', 10), {
+      kind: 'refused',
+      epoch: 1,
+    });
     await bench.acknowledgeAll(flight.generation);
     assert.deepEqual(await bench.lanes.readGeneration(0, 1, flight.generation, '', 10), { kind: 'refused', epoch: 1 });
   });
@@ -130,7 +154,10 @@ function testAcknowledging(recovered: Register): void {
     await bench.write({ a: '1', b: '~' });
     const flight = await bench.cut();
     const header = await bench.acknowledgeAll(flight.generation);
-    assert.deepEqual([header.flight, header.storedSeq, header.generation, header.seq], [undefined, flight.cutSeq, 1, flight.cutSeq]);
+    assert.deepEqual(
+      [header.flight, header.storedSeq, header.generation, header.seq],
+      [undefined, flight.cutSeq, 1, flight.cutSeq],
+    );
     await bench.expectSlot('a', '1');
     await bench.expectSlot('b', undefined);
     await bench.expectTtl('a', undefined);
@@ -151,10 +178,17 @@ function testAcknowledging(recovered: Register): void {
     await bench.write(Object.fromEntries(Array.from({ length: 25 }, (_, i) => [`k${i}`, '1'])));
     const flight = await bench.cut();
     let steps = 1;
-    for (let result = await bench.acknowledge(flight.generation, { limit: 10, ttlMs: LONG_MS }); result.kind !== 'done'; steps++) {
+    for (
+      let result = await bench.acknowledge(flight.generation, { limit: 10, ttlMs: LONG_MS });
+      result.kind !== 'done';
+      steps++
+    ) {
       assert.equal(result.kind, 'more');
       assert.ok('header' in result);
-      assert.deepEqual([result.header.storedSeq, result.header.flight], [flight.cutSeq, { ...flight, state: 'stored' }]);
+      assert.deepEqual(
+        [result.header.storedSeq, result.header.flight],
+        [flight.cutSeq, { ...flight, state: 'stored' }],
+      );
       assert.deepEqual(await bench.cut('no other yet'), { ...flight, state: 'stored' });
       result = await bench.acknowledge(flight.generation, { limit: 10, ttlMs: LONG_MS });
     }
@@ -190,23 +224,26 @@ function testAcknowledging(recovered: Register): void {
 }
 
 function testRefusedInParts(recovered: Register): void {
-  recovered('what the store refused is forgotten in parts, and the generation is not stored before the last of them', async (bench) => {
-    await bench.write({ a: '1', b: '1', c: '1', good: '1' });
-    const flight = await bench.cut();
-    for (const key of ['a', 'b']) {
-      const part = await bench.acknowledge(flight.generation, { deadKeys: [key], limit: 0 });
-      assert.equal(part.kind === 'more' && part.header.storedSeq, 0);
-      assert.equal(part.kind === 'more' && part.header.flight?.state, 'cut');
-      await bench.expectSlot(key, undefined);
-    }
-    await bench.write({ a: '2' });
-    const header = await bench.acknowledgeAll(flight.generation, { deadKeys: ['c'] });
-    assert.equal(header.storedSeq, flight.cutSeq);
-    await bench.expectSlot('a', '2');
-    await bench.expectSlot('c', undefined);
-    await bench.expectSlot('good', '1');
-    await bench.expectGeneration(await bench.cut(), { a: '2' });
-  });
+  recovered(
+    'what the store refused is forgotten in parts, and the generation is not stored before the last of them',
+    async (bench) => {
+      await bench.write({ a: '1', b: '1', c: '1', good: '1' });
+      const flight = await bench.cut();
+      for (const key of ['a', 'b']) {
+        const part = await bench.acknowledge(flight.generation, { deadKeys: [key], limit: 0 });
+        assert.equal(part.kind === 'more' && part.header.storedSeq, 0);
+        assert.equal(part.kind === 'more' && part.header.flight?.state, 'cut');
+        await bench.expectSlot(key, undefined);
+      }
+      await bench.write({ a: '2' });
+      const header = await bench.acknowledgeAll(flight.generation, { deadKeys: ['c'] });
+      assert.equal(header.storedSeq, flight.cutSeq);
+      await bench.expectSlot('a', '2');
+      await bench.expectSlot('c', undefined);
+      await bench.expectSlot('good', '1');
+      await bench.expectGeneration(await bench.cut(), { a: '2' });
+    },
+  );
 }
 
 function testExpiry(recovered: Register): void {
@@ -249,10 +286,14 @@ function testExpiry(recovered: Register): void {
     await bench.writeFor(SHORT_MS, { frozen: '2', pending: '2' });
     await bench.passTime();
     await bench.expectSlot('clean', undefined);
-    for (const [key, raw] of Object.entries({ written: '2', pending: '2', inFlight: '1', frozen: '2' })) await bench.expectSlot(key, raw);
+    for (const [key, raw] of Object.entries({ written: '2', pending: '2', inFlight: '1', frozen: '2' }))
+      await bench.expectSlot(key, raw);
     await bench.expectGeneration(flight, { written: '2', pending: '1', inFlight: '1', frozen: '1' });
     await bench.acknowledgeAll(flight.generation);
-    await bench.eventually('the clean ones expire', async () => (await bench.lanes.readMany([0, 0], ['written', 'inFlight']))?.toString() === ',');
+    await bench.eventually(
+      'the clean ones expire',
+      async () => (await bench.lanes.readMany([0, 0], ['written', 'inFlight']))?.toString() === ',',
+    );
     for (const [key, raw] of Object.entries({ pending: '2', frozen: '2' })) await bench.expectSlot(key, raw);
   });
 
@@ -261,7 +302,11 @@ function testExpiry(recovered: Register): void {
     await bench.write(Object.fromEntries(keys.map((key) => [key, '"old"'])));
     const flight = await bench.cut();
     const written = new Set<string>();
-    for (let at = 0; (await bench.acknowledge(flight.generation, { limit: 3, ttlMs: SHORT_MS })).kind === 'more'; at++) {
+    for (
+      let at = 0;
+      (await bench.acknowledge(flight.generation, { limit: 3, ttlMs: SHORT_MS })).kind === 'more';
+      at++
+    ) {
       for (const key of [`k${at}`, `k${29 - at}`]) {
         await bench.write({ [key]: '"new"' });
         written.add(key);

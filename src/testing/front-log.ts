@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
-import type { AppendBatch, AppendResult } from '../core/lane-log.ts';
 import type { Flight, Shape } from '../core/lane.ts';
-import { failsWith, fence, LONG_MS, recoveredAs, type Register } from './front-subject.ts';
+import type { AppendBatch, AppendResult } from '../core/lane-log.ts';
+import { failsWith, fence, LONG_MS, type Register, recoveredAs } from './front-subject.ts';
 import { checksOf, SHAPED, ShapeLane } from './shape-lane.ts';
 
 const SHAPE: Shape = 'log';
@@ -29,7 +29,14 @@ export function testLog(register: Register): void {
   const logging = checksOf(register, SHAPE, (bench, lanes) => new Logging(bench, lanes));
 
   logging('each append is an entry with a seq of its own', async (log) => {
-    assert.deepEqual(await log.append(['1', '1', '{}']), { kind: 'accepted', seq: 3, epoch: 1, pending: 3, entries: 3, bytes: 4 });
+    assert.deepEqual(await log.append(['1', '1', '{}']), {
+      kind: 'accepted',
+      seq: 3,
+      epoch: 1,
+      pending: 3,
+      entries: 3,
+      bytes: 4,
+    });
     const { pendingSinceMs } = await log.header();
     assert.ok(pendingSinceMs > 0);
     assert.deepEqual(await log.append(['1']), { kind: 'accepted', seq: 4, epoch: 1, pending: 4, entries: 4, bytes: 5 });
@@ -42,11 +49,16 @@ export function testLog(register: Register): void {
   logging('a generation has the entries of its cut, in their order and in pages', async (log) => {
     const entries = Array.from({ length: 5_000 }, (_, i) => `"entry ${i}"`);
     await log.append(entries.slice(0, 2_000));
-    await Promise.all(Array.from({ length: 30 }, (_, i) => log.append(entries.slice(2_000 + 100 * i, 2_100 + 100 * i))));
+    await Promise.all(
+      Array.from({ length: 30 }, (_, i) => log.append(entries.slice(2_000 + 100 * i, 2_100 + 100 * i))),
+    );
     const flight = await log.cut();
     await log.append(['"later"']);
     assert.deepEqual(await log.entries(flight, 700), entries);
-    assert.deepEqual(await log.lanes.readLog(0, 1, flight.generation, 4_999, 2), { kind: 'entries', entries: ['"entry 4999"'] });
+    assert.deepEqual(await log.lanes.readLog(0, 1, flight.generation, 4_999, 2), {
+      kind: 'entries',
+      entries: ['"entry 4999"'],
+    });
     assert.deepEqual(await log.lanes.readLog(0, 1, flight.generation, 5_000, 2), { kind: 'entries', entries: [] });
     const header = await log.acknowledge(flight.generation);
     assert.deepEqual([header.pendingEntries, header.flight, header.storedSeq], [1, undefined, 5_001]);
@@ -62,7 +74,10 @@ export function testLog(register: Register): void {
     const flight = await log.cut();
     for (const limit of [7, 40, 500]) {
       const found = await log.entries(flight, limit);
-      assert.ok(found.length === entries.length && found.every((entry, i) => entry === entries[i]), `in pages of ${limit}`);
+      assert.ok(
+        found.length === entries.length && found.every((entry, i) => entry === entries[i]),
+        `in pages of ${limit}`,
+      );
     }
   });
 
@@ -84,7 +99,10 @@ export function testLog(register: Register): void {
   });
 
   logging('another shape is refused', async (log) => {
-    assert.deepEqual((await log.append(['1'], { shape: '' })), { kind: 'stopped', reason: 'it holds a log, not documents' });
+    assert.deepEqual(await log.append(['1'], { shape: '' }), {
+      kind: 'stopped',
+      reason: 'it holds a log, not documents',
+    });
     await assert.rejects(log.bench.attach({ cache: SHAPED }), failsWith('MILLRACE_OPTIONS'));
   });
 
@@ -93,9 +111,23 @@ export function testLog(register: Register): void {
     await log.cut();
     await log.append(['2', '3']);
     const { seq } = await log.header();
-    const recovered = recoveredAs('behind', await log.lanes.recover(0, { fence: fence({ epoch: 2, generation: 4, seq: seq + 3, digest: 'later' }), owner: 'me', leaseMs: LONG_MS }));
+    const recovered = recoveredAs(
+      'behind',
+      await log.lanes.recover(0, {
+        fence: fence({ epoch: 2, generation: 4, seq: seq + 3, digest: 'later' }),
+        owner: 'me',
+        leaseMs: LONG_MS,
+      }),
+    );
     assert.equal(recovered.dropped, 3);
-    assert.deepEqual(await log.append(['4']), { kind: 'accepted', seq: seq + 4, epoch: 2, pending: 1, entries: 1, bytes: 1 });
+    assert.deepEqual(await log.append(['4']), {
+      kind: 'accepted',
+      seq: seq + 4,
+      epoch: 2,
+      pending: 1,
+      entries: 1,
+      bytes: 1,
+    });
     assert.deepEqual(await log.lanes.readLog(0, 2, 4, 0, 10), { kind: 'refused', epoch: 2 });
   });
 

@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert';
-import { EPOCHS_KEPT, isUnconfirmed, type Fence } from '../core/lane.ts';
+import { EPOCHS_KEPT, type Fence, isUnconfirmed } from '../core/lane.ts';
 import type { RecoverResult } from '../core/lane-recover.ts';
 import { UNRECOVERED } from '../ports/front.ts';
-import { batchOf, fence, fenceOf, LONG_MS, recoveredAs, type Bench, type Register } from './front-subject.ts';
+import { type Bench, batchOf, fence, fenceOf, LONG_MS, type Register, recoveredAs } from './front-subject.ts';
 
 /** How a lane is brought in line with the store's fence, or with nothing. */
 export function testRecovery(register: Register, recovered: Register): void {
@@ -20,8 +20,22 @@ function testFirst(register: Register): void {
     const { runId, incarnation, leaseUntilMs, ...rest } = header;
     assert.ok(runId !== '' && incarnation !== '' && leaseUntilMs > 0);
     assert.deepEqual(rest, {
-      lanes: 2, shape: '', epoch: 3, epochs: [{ epoch: 3, seq: 0 }], seq: 0, generation: 0, storedSeq: 0, pendingEntries: 0, pendingBytes: 0,
-      pendingTombstones: 0, pendingSinceMs: 0, flight: undefined, owner: 'me', invalidations: 0, flushSeq: 0, stopped: '',
+      lanes: 2,
+      shape: '',
+      epoch: 3,
+      epochs: [{ epoch: 3, seq: 0 }],
+      seq: 0,
+      generation: 0,
+      storedSeq: 0,
+      pendingEntries: 0,
+      pendingBytes: 0,
+      pendingTombstones: 0,
+      pendingSinceMs: 0,
+      flight: undefined,
+      owner: 'me',
+      invalidations: 0,
+      flushSeq: 0,
+      stopped: '',
     });
     assert.deepEqual(await bench.lanes.header(0), { header, current: true });
     assert.deepEqual(await bench.lanes.header(1), { header: undefined, current: false });
@@ -36,7 +50,10 @@ function testFirst(register: Register): void {
   register('a number of lanes that came first is kept', async (bench) => {
     const other = await bench.attach({ lanes: 5 });
     await bench.recover();
-    assert.deepEqual(await other.recover(0, { fence: fence({ epoch: 2 }), owner: '', leaseMs: 0 }), { kind: 'lanes', lanes: 2 });
+    assert.deepEqual(await other.recover(0, { fence: fence({ epoch: 2 }), owner: '', leaseMs: 0 }), {
+      kind: 'lanes',
+      lanes: 2,
+    });
     assert.deepEqual(await other.adopt(0), { kind: 'lanes', lanes: 2 });
     assert.equal((await bench.header()).epoch, 1);
   });
@@ -61,7 +78,11 @@ function testKept(recovered: Register): void {
     const { leaseUntilMs, ...after } = await bench.header();
     assert.ok(leaseUntilMs > 0);
     assert.deepEqual({ ...after, leaseUntilMs: 0 }, { ...before, epoch: 5, owner: 'you', leaseUntilMs: 0 });
-    for (const stale of [await bench.lanes.cut(0, 1, 'd'), await bench.acknowledge(flight.generation), await bench.lanes.readGeneration(0, 1, flight.generation, '', 10)]) {
+    for (const stale of [
+      await bench.lanes.cut(0, 1, 'd'),
+      await bench.acknowledge(flight.generation),
+      await bench.lanes.readGeneration(0, 1, flight.generation, '', 10),
+    ]) {
       assert.deepEqual(stale, { kind: 'refused', epoch: 5 });
     }
     assert.deepEqual(await bench.cut('third', 5), flight);
@@ -102,31 +123,54 @@ function testKept(recovered: Register): void {
   });
 
   recovered('the last epochs are remembered, with where they began', async (bench) => {
-    for (let epoch = 2; epoch <= EPOCHS_KEPT + 10; epoch++) await bench.recover({ epoch, generation: epoch, seq: 10 * epoch });
+    for (let epoch = 2; epoch <= EPOCHS_KEPT + 10; epoch++)
+      await bench.recover({ epoch, generation: epoch, seq: 10 * epoch });
     const { epochs } = await bench.header();
-    assert.deepEqual(epochs, Array.from({ length: EPOCHS_KEPT }, (_, i) => ({ epoch: i + 11, seq: 10 * (i + 11) })));
+    assert.deepEqual(
+      epochs,
+      Array.from({ length: EPOCHS_KEPT }, (_, i) => ({ epoch: i + 11, seq: 10 * (i + 11) })),
+    );
   });
 
   recovered('epochs that the store remembers are merged with those of the front', async (bench) => {
-    await bench.recover({ epoch: 9, generation: 4, seq: 40, epochs: [{ epoch: 4, seq: 11 }, { epoch: 1, seq: 0 }] });
-    assert.deepEqual((await bench.header()).epochs, [{ epoch: 1, seq: 0 }, { epoch: 4, seq: 11 }, { epoch: 9, seq: 40 }]);
+    await bench.recover({
+      epoch: 9,
+      generation: 4,
+      seq: 40,
+      epochs: [
+        { epoch: 4, seq: 11 },
+        { epoch: 1, seq: 0 },
+      ],
+    });
+    assert.deepEqual((await bench.header()).epochs, [
+      { epoch: 1, seq: 0 },
+      { epoch: 4, seq: 11 },
+      { epoch: 9, seq: 40 },
+    ]);
   });
 }
 
 /** The fence that a recovery brings may be old: a lane that cannot tell waits for the store's word. */
 function testTentative(register: Register, recovered: Register): void {
-  const tentative = (bench: Bench, over: Partial<Fence>): Promise<RecoverResult> => bench.lanes.recover(0, { fence: fence(over), owner: 'me', leaseMs: LONG_MS, tentative: true });
+  const tentative = (bench: Bench, over: Partial<Fence>): Promise<RecoverResult> =>
+    bench.lanes.recover(0, { fence: fence(over), owner: 'me', leaseMs: LONG_MS, tentative: true });
 
   register('a tentative recovery opens the lane when it is confirmed', async (bench) => {
     recoveredAs('behind', await tentative(bench, { epoch: 3, generation: 1, seq: 5 }));
-    assert.deepEqual([isUnconfirmed((await bench.header()).runId), (await bench.lanes.header(0)).current], [true, false]);
+    assert.deepEqual(
+      [isUnconfirmed((await bench.header()).runId), (await bench.lanes.header(0)).current],
+      [true, false],
+    );
     assert.equal((await bench.lanes.write(0, batchOf([['a', '1']]))).kind, 'unrecovered');
     assert.equal((await bench.lanes.claim(0, 'me', LONG_MS)).kind, 'unrecovered');
     assert.equal(await bench.lanes.read(0, 'a'), UNRECOVERED);
     assert.deepEqual(await bench.lanes.confirm(0, 2), { kind: 'refused', epoch: 3 });
     const confirmed = await bench.lanes.confirm(0, 3);
     assert.equal(confirmed.kind, 'confirmed');
-    assert.deepEqual(await bench.lanes.header(0), { header: (confirmed as Extract<typeof confirmed, { kind: 'confirmed' }>).header, current: true });
+    assert.deepEqual(await bench.lanes.header(0), {
+      header: (confirmed as Extract<typeof confirmed, { kind: 'confirmed' }>).header,
+      current: true,
+    });
     assert.equal((await bench.lanes.write(0, batchOf([['a', '1']]))).kind, 'accepted');
     await bench.expectSlot('a', '1');
   });
@@ -148,7 +192,11 @@ function testTentative(register: Register, recovered: Register): void {
 }
 
 function testStopped(recovered: Register): void {
-  const expectStopped = async (bench: Bench, over: Partial<Fence> & Pick<Fence, 'epoch'>, reason: RegExp): Promise<void> => {
+  const expectStopped = async (
+    bench: Bench,
+    over: Partial<Fence> & Pick<Fence, 'epoch'>,
+    reason: RegExp,
+  ): Promise<void> => {
     const before = await bench.header();
     const result = await bench.recover(over);
     assert.equal(result.kind, 'stopped', JSON.stringify(result));
@@ -158,7 +206,10 @@ function testStopped(recovered: Register): void {
     assert.deepEqual(await bench.lanes.write(0, batchOf([['new', '1']])), stopped);
     assert.deepEqual(await bench.lanes.cut(0, over.epoch, 'd'), stopped);
     const after = await bench.header();
-    assert.deepEqual([after.seq, after.flight, after.storedSeq, after.pendingEntries], [before.seq, before.flight, before.storedSeq, before.pendingEntries]);
+    assert.deepEqual(
+      [after.seq, after.flight, after.storedSeq, after.pendingEntries],
+      [before.seq, before.flight, before.storedSeq, before.pendingEntries],
+    );
     await bench.expectSlot('a', '2');
     await bench.expectSlot('new', undefined);
   };
@@ -180,12 +231,20 @@ function testStopped(recovered: Register): void {
 
   recovered('a stored generation that ends elsewhere stops the lane', async (bench) => {
     const { first } = await busy(bench);
-    await expectStopped(bench, { ...fenceOf(first, 2), seq: first.cutSeq - 1 }, /generation 1 ends at seq 1 .* but at 2/);
+    await expectStopped(
+      bench,
+      { ...fenceOf(first, 2), seq: first.cutSeq - 1 },
+      /generation 1 ends at seq 1 .* but at 2/,
+    );
   });
 
   recovered('a generation that the front never cut stops the lane', async (bench) => {
     const { flight } = await busy(bench);
-    await expectStopped(bench, { epoch: 2, generation: flight.generation + 1, seq: flight.cutSeq }, /generation 3, which the front at generation 2 never cut/);
+    await expectStopped(
+      bench,
+      { epoch: 2, generation: flight.generation + 1, seq: flight.cutSeq },
+      /generation 3, which the front at generation 2 never cut/,
+    );
   });
 }
 
@@ -197,18 +256,44 @@ function testBehind(register: Register, recovered: Register): void {
     await bench.cut();
     await bench.write({ a: '2', c: '~' });
     const before = await bench.header();
-    const { header, dropped } = recoveredAs('behind', await bench.recover({ epoch: 4, generation: 9, seq: 100, digest: 'x' }));
+    const { header, dropped } = recoveredAs(
+      'behind',
+      await bench.recover({ epoch: 4, generation: 9, seq: 100, digest: 'x' }),
+    );
     assert.equal(dropped, 4);
     assert.notEqual(header.incarnation, before.incarnation);
     assert.deepEqual(
-      [header.seq, header.storedSeq, header.generation, header.flight, header.pendingEntries, header.pendingBytes, header.pendingTombstones, header.epoch],
+      [
+        header.seq,
+        header.storedSeq,
+        header.generation,
+        header.flight,
+        header.pendingEntries,
+        header.pendingBytes,
+        header.pendingTombstones,
+        header.epoch,
+      ],
       [100, 100, 9, undefined, 0, 0, 0, 4],
     );
-    assert.deepEqual(header.epochs, [{ epoch: 1, seq: 0 }, { epoch: 4, seq: 100 }]);
+    assert.deepEqual(header.epochs, [
+      { epoch: 1, seq: 0 },
+      { epoch: 4, seq: 100 },
+    ]);
     for (const key of ['clean', 'a', 'b', 'c']) await bench.expectSlot(key, undefined);
     assert.deepEqual(await bench.lanes.cut(0, 4, 'd'), { kind: 'empty', storedSeq: 100, seq: 100 });
-    assert.equal((await bench.recover({ epoch: 4, generation: 9, seq: 100, digest: 'x' })).kind, 'current', 'repeating it does no harm');
-    assert.deepEqual(await bench.write({ a: '"new"' }), { kind: 'accepted', seq: 101, epoch: 4, pending: 1, entries: 1, bytes: 5 });
+    assert.equal(
+      (await bench.recover({ epoch: 4, generation: 9, seq: 100, digest: 'x' })).kind,
+      'current',
+      'repeating it does no harm',
+    );
+    assert.deepEqual(await bench.write({ a: '"new"' }), {
+      kind: 'accepted',
+      seq: 101,
+      epoch: 4,
+      pending: 1,
+      entries: 1,
+      bytes: 5,
+    });
     const flight = await bench.cut('ten', 4);
     assert.deepEqual([flight.generation, flight.cutSeq, flight.entries], [10, 102, 1]);
     const page = await bench.lanes.readGeneration(0, 4, 10, '', 10);
@@ -218,8 +303,14 @@ function testBehind(register: Register, recovered: Register): void {
   });
 
   register('a front that was emptied is behind', async (bench) => {
-    const { header, dropped } = recoveredAs('behind', await bench.recover({ epoch: 4, generation: 9, seq: 100, digest: 'x' }));
-    assert.deepEqual([dropped, header.seq, header.generation, header.storedSeq, header.epochs], [0, 100, 9, 100, [{ epoch: 4, seq: 100 }]]);
+    const { header, dropped } = recoveredAs(
+      'behind',
+      await bench.recover({ epoch: 4, generation: 9, seq: 100, digest: 'x' }),
+    );
+    assert.deepEqual(
+      [dropped, header.seq, header.generation, header.storedSeq, header.epochs],
+      [0, 100, 9, 100, [{ epoch: 4, seq: 100 }]],
+    );
   });
 
   recovered('another process learns of a new incarnation by itself', async (bench) => {
@@ -230,7 +321,14 @@ function testBehind(register: Register, recovered: Register): void {
     // At once where a read sees the lane's state; where it does not, when the old slots are removed.
     await bench.eventually('the old value is a miss', async () => (await other.read(0, 'k')) === undefined);
     assert.deepEqual(await other.readMany([0, 1], ['k', 'k']), [undefined, undefined]);
-    assert.deepEqual(await other.write(0, batchOf([['k', '"new"']])), { kind: 'accepted', seq: 51, epoch: 2, pending: 1, entries: 1, bytes: 5 });
+    assert.deepEqual(await other.write(0, batchOf([['k', '"new"']])), {
+      kind: 'accepted',
+      seq: 51,
+      epoch: 2,
+      pending: 1,
+      entries: 1,
+      bytes: 5,
+    });
     await bench.expectSlot('k', '"new"');
     assert.equal((await other.header(0)).current, true);
     assert.deepEqual(await other.beginFill(0, ['k'], 't', LONG_MS), { kind: 'slots', slots: ['"new"'] });

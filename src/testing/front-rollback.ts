@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { RecoverResult } from '../core/lane-recover.ts';
 import type { LaneFront } from '../ports/front.ts';
-import { batchOf, fence, fenceOf, LONG_MS, recoveredAs, type Register } from './front-subject.ts';
+import { batchOf, fence, fenceOf, LONG_MS, type Register, recoveredAs } from './front-subject.ts';
 
 /** What a front forgets when the store was restored to an earlier state. */
 export function testRollback(recovered: Register): void {
@@ -16,17 +16,26 @@ export function testRollback(recovered: Register): void {
     const first = await bench.settle(LONG_MS);
     await bench.lanes.beginFill(0, ['filled', 'filling'], 't', LONG_MS);
     await bench.lanes.endFill(0, ['filled'], 't', ['"gone"'], LONG_MS);
-    await bench.writeFor(LONG_MS, { a: '1', b: '1', 'é': '"long"' });
+    await bench.writeFor(LONG_MS, { a: '1', b: '1', é: '"long"' });
     await bench.write({ deleted: '~' });
     const flight = await bench.cut('second');
     await bench.writeFor(LONG_MS, { a: '2', c: '2' });
     const before = await bench.header();
     assert.equal((await forget(bench.lanes, { epoch: 2, generation: 0, seq: 0 })).kind, 'stopped');
     const stopped = await bench.header();
-    assert.deepEqual({ ...stopped, incarnation: '', epoch: 1, stopped: '', leaseUntilMs: 0 }, { ...before, incarnation: '', leaseUntilMs: 0 });
+    assert.deepEqual(
+      { ...stopped, incarnation: '', epoch: 1, stopped: '', leaseUntilMs: 0 },
+      { ...before, incarnation: '', leaseUntilMs: 0 },
+    );
     assert.notEqual(stopped.incarnation, before.incarnation);
     for (const key of ['clean', 'filled', 'filling']) await bench.expectSlot(key, undefined);
-    for (const [key, raw] of [['a', '2'], ['b', '1'], ['c', '2'], ['é', '"long"'], ['deleted', '~']] as const) {
+    for (const [key, raw] of [
+      ['a', '2'],
+      ['b', '1'],
+      ['c', '2'],
+      ['é', '"long"'],
+      ['deleted', '~'],
+    ] as const) {
       await bench.expectSlot(key, raw);
       await bench.expectTtl(key, undefined);
     }
@@ -45,7 +54,7 @@ export function testRollback(recovered: Register): void {
       cursor = next;
       if (cursor === '') break;
     }
-    assert.deepEqual(rows, { a: '1', b: '1', 'é': '"long"', deleted: '~' });
+    assert.deepEqual(rows, { a: '1', b: '1', é: '"long"', deleted: '~' });
     await bench.acknowledgeAll(flight.generation, { epoch: 3 });
     await bench.expectTtl('b', LONG_MS);
     await bench.expectTtl('a', undefined);
@@ -91,10 +100,31 @@ export function testRollback(recovered: Register): void {
     const lanes = await bench.attach({ cache: 'counted', shape: 'counters' });
     recoveredAs('created', await lanes.recover(0, { fence: fence(), owner: 'me', leaseMs: LONG_MS }));
     const add = async (key: string, sum: bigint): Promise<void> => {
-      const added = await lanes.increment(0, { accepted: 1, keys: [key], sums: [sum], wanted: [false], shape: 'counters', limit: 1_000n, mayExpire: true, bytes: 1, maxEntries: 10, maxBytes: 100 });
+      const added = await lanes.increment(0, {
+        accepted: 1,
+        keys: [key],
+        sums: [sum],
+        wanted: [false],
+        shape: 'counters',
+        limit: 1_000n,
+        mayExpire: true,
+        bytes: 1,
+        maxEntries: 10,
+        maxBytes: 100,
+      });
       assert.equal(added.kind, 'accepted');
     };
-    const fill = (generation: number, epoch: number): ReturnType<LaneFront['fillTotals']> => lanes.fillTotals(0, { keys: ['a', 'b'], stored: [100n, 200n], generation, epoch, invalidations: 0, shape: 'counters', limit: 1_000n, ttlMs: undefined });
+    const fill = (generation: number, epoch: number): ReturnType<LaneFront['fillTotals']> =>
+      lanes.fillTotals(0, {
+        keys: ['a', 'b'],
+        stored: [100n, 200n],
+        generation,
+        epoch,
+        invalidations: 0,
+        shape: 'counters',
+        limit: 1_000n,
+        ttlMs: undefined,
+      });
     await add('a', 1n);
     const cut = await lanes.cut(0, 1, 'first');
     assert.ok(cut.kind === 'cut');
@@ -119,26 +149,70 @@ export function testRollback(recovered: Register): void {
     const lanes = await bench.attach({ cache: 'scored', shape: 'scores' });
     recoveredAs('created', await lanes.recover(0, { fence: fence(), owner: 'me', leaseMs: LONG_MS }));
     const set = async (...rows: readonly (readonly [member: string, weight: number])[]): Promise<void> => {
-      const written = await lanes.writeScores(0, { ops: rows.map(() => 'set'), members: rows.map(([member]) => member), weights: rows.map(([, weight]) => weight), shape: 'scores', bytes: 10, maxEntries: 10, maxBytes: 100 });
+      const written = await lanes.writeScores(0, {
+        ops: rows.map(() => 'set'),
+        members: rows.map(([member]) => member),
+        weights: rows.map(([, weight]) => weight),
+        shape: 'scores',
+        bytes: 10,
+        maxEntries: 10,
+        maxBytes: 100,
+      });
       assert.equal(written.kind, 'accepted');
     };
-    const fill = (generation: number, epoch: number): ReturnType<LaneFront['fillScores']> => lanes.fillScores(0, { generation, epoch, shape: 'scores', page: { from: '', next: undefined, rows: [['a', 50], ['b', 60], ['d', 70]] } });
+    const fill = (generation: number, epoch: number): ReturnType<LaneFront['fillScores']> =>
+      lanes.fillScores(0, {
+        generation,
+        epoch,
+        shape: 'scores',
+        page: {
+          from: '',
+          next: undefined,
+          rows: [
+            ['a', 50],
+            ['b', 60],
+            ['d', 70],
+          ],
+        },
+      });
     assert.equal((await fill(0, 1)).kind, 'filled');
     await set(['a', 1], ['clean', 9]);
     const cut = await lanes.cut(0, 1, 'first');
     assert.ok(cut.kind === 'cut');
     await lanes.acknowledge(0, { epoch: 1, generation: 1, deadKeys: ['clean'], ttlMs: undefined, limit: 10 });
     await set(['b', 2]);
-    await lanes.writeScores(0, { ops: ['remove'], members: ['d'], weights: [0], shape: 'scores', bytes: 10, maxEntries: 10, maxBytes: 100 });
+    await lanes.writeScores(0, {
+      ops: ['remove'],
+      members: ['d'],
+      weights: [0],
+      shape: 'scores',
+      bytes: 10,
+      maxEntries: 10,
+      maxBytes: 100,
+    });
     await lanes.cut(0, 1, 'second');
     await set(['c', 3]);
     assert.equal((await forget(lanes, { epoch: 2 })).kind, 'stopped');
     const top = { kind: 'range', from: 0, count: 10 } as const;
-    assert.deepEqual(await lanes.readScores(0, 'scores', top), { kind: 'unloaded', epoch: 2, complete: false, cursor: '', doubts: [] });
+    assert.deepEqual(await lanes.readScores(0, 'scores', top), {
+      kind: 'unloaded',
+      epoch: 2,
+      complete: false,
+      cursor: '',
+      doubts: [],
+    });
     assert.equal((await fill(0, 2)).kind, 'stopped', 'the fence is not there yet');
     recoveredAs('current', await lanes.recover(0, { fence: fenceOf(cut.flight, 3), owner: 'me', leaseMs: LONG_MS }));
     assert.deepEqual(await fill(1, 1), { kind: 'stale' }, 'from before the restore');
     assert.deepEqual(await fill(1, 3), { kind: 'filled', epoch: 3, complete: true, cursor: '', doubts: [] });
-    assert.deepEqual(await lanes.readScores(0, 'scores', top), { kind: 'rows', first: 0, rows: [['b', 2], ['c', 3], ['a', 50]] });
+    assert.deepEqual(await lanes.readScores(0, 'scores', top), {
+      kind: 'rows',
+      first: 0,
+      rows: [
+        ['b', 2],
+        ['c', 3],
+        ['a', 50],
+      ],
+    });
   });
 }

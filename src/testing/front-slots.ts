@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { LONG_MS, type Bench, type Register } from './front-subject.ts';
+import { type Bench, LONG_MS, type Register } from './front-subject.ts';
 
 const slots = (...raws: (string | undefined)[]) => ({ kind: 'slots', slots: raws });
 const DONE = { kind: 'done' };
@@ -21,7 +21,10 @@ function testFills(recovered: Register): void {
   recovered('one reader fills an empty slot', async ({ lanes }) => {
     assert.deepEqual(await lanes.beginFill(0, ['a', 'b'], 'mine', LONG_MS), slots(undefined, undefined));
     assert.deepEqual(await lanes.beginFill(0, ['a', 'c'], 'other', LONG_MS), slots('?mine', undefined));
-    assert.deepEqual(await lanes.endFill(0, ['a', 'b', 'c'], 'mine', ['1', undefined, '3'], LONG_MS), slots(undefined, undefined, '?other'));
+    assert.deepEqual(
+      await lanes.endFill(0, ['a', 'b', 'c'], 'mine', ['1', undefined, '3'], LONG_MS),
+      slots(undefined, undefined, '?other'),
+    );
     assert.deepEqual(await lanes.readMany([0, 0, 0], ['a', 'b', 'c']), ['1', undefined, '?other']);
     assert.deepEqual(await lanes.beginFill(0, ['a'], 'late', LONG_MS), slots('1'));
   });
@@ -55,7 +58,10 @@ function testFills(recovered: Register): void {
     assert.deepEqual(await bench.lanes.endFill(0, ['a'], 'dead', ['1'], LONG_MS), slots('?next'));
     assert.deepEqual(await bench.lanes.endFill(0, ['a'], 'next', ['2'], 20), slots(undefined));
     await bench.eventually('the value expires', async () => (await bench.lanes.read(0, 'a')) === undefined);
-    assert.deepEqual(await bench.lanes.inspect(0, 'a').then(({ raw, ttlMs }) => ({ raw, ttlMs })), { raw: undefined, ttlMs: undefined });
+    assert.deepEqual(await bench.lanes.inspect(0, 'a').then(({ raw, ttlMs }) => ({ raw, ttlMs })), {
+      raw: undefined,
+      ttlMs: undefined,
+    });
   });
 
   recovered('an invalidation empties slots and ends fills', async (bench) => {
@@ -117,7 +123,10 @@ function testIntents(recovered: Register): void {
     assert.deepEqual(await bench.lanes.readMany([0, 0, 0], ['a', 'b', 'c']), ['!w', '!w', '!w']);
     assert.deepEqual(await bench.lanes.beginFill(0, ['a'], 'g', LONG_MS), slots('!w'));
     assert.deepEqual(await bench.lanes.endFill(0, ['b'], 'f', ['"old"'], LONG_MS), slots('!w'));
-    assert.deepEqual(await bench.lanes.finishIntent(0, ['a', 'b', 'c'], 'w', ['"new"', undefined, '3'], [LONG_MS, LONG_MS, undefined]), DONE);
+    assert.deepEqual(
+      await bench.lanes.finishIntent(0, ['a', 'b', 'c'], 'w', ['"new"', undefined, '3'], [LONG_MS, LONG_MS, undefined]),
+      DONE,
+    );
     assert.deepEqual(await bench.lanes.readMany([0, 0, 0], ['a', 'b', 'c']), ['"new"', undefined, '3']);
     await bench.expectTtl('a', LONG_MS);
     await bench.expectTtl('c', undefined);
@@ -125,7 +134,10 @@ function testIntents(recovered: Register): void {
   });
 
   recovered('of writers that met, the last leaves the slot empty', async (bench) => {
-    for (const [first, second] of [['x', 'y'], ['y', 'x']] as const) {
+    for (const [first, second] of [
+      ['x', 'y'],
+      ['y', 'x'],
+    ] as const) {
       await bench.lanes.beginIntent(0, ['a'], 'x', LONG_MS);
       await bench.lanes.beginIntent(0, ['a'], 'y', LONG_MS);
       await bench.expectSlot('a', '!!x,y');

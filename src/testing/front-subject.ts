@@ -1,11 +1,11 @@
 import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
 import type { AckLevel } from '../core/acks.ts';
-import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
 import type { Accepted, Fence, Flight, LaneHeader } from '../core/lane.ts';
 import type { RecoverResult } from '../core/lane-recover.ts';
+import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
 import type { Clock } from '../ports/clock.ts';
-import { UNRECOVERED, type Attachment, type Front, type FrontCapabilities, type LaneFront } from '../ports/front.ts';
+import { type Attachment, type Front, type FrontCapabilities, type LaneFront, UNRECOVERED } from '../ports/front.ts';
 import { systemClock } from '../system.ts';
 
 /** An empty front for one test, and what the suite has to know about it. */
@@ -43,12 +43,25 @@ const EVENTUALLY_MS_MAX = 10_000;
 export const fence = (over: Partial<Fence> = {}): Fence => ({ epoch: 1, generation: 0, seq: 0, digest: '', ...over });
 
 /** The fence that the store has when it has committed the flight. */
-export const fenceOf = (flight: Flight, epoch = 1): Fence => ({ epoch, generation: flight.generation, seq: flight.cutSeq, digest: flight.digest });
+export const fenceOf = (flight: Flight, epoch = 1): Fence => ({
+  epoch,
+  generation: flight.generation,
+  seq: flight.cutSeq,
+  digest: flight.digest,
+});
 
 export function batchOf(rows: Iterable<readonly [string, string]>, over: Partial<WriteBatch> = {}): WriteBatch {
   const entries = [...rows];
   const slots = entries.map(([, slot]) => slot);
-  return { accepted: entries.length, keys: entries.map(([key]) => key), slots, ttls: undefined, maxEntries: 1_000_000, maxBytes: 2 ** 30, ...over };
+  return {
+    accepted: entries.length,
+    keys: entries.map(([key]) => key),
+    slots,
+    ttls: undefined,
+    maxEntries: 1_000_000,
+    maxBytes: 2 ** 30,
+    ...over,
+  };
 }
 
 /** A subject with a cache attached, and short words for what the tests do with lane 0. */
@@ -103,7 +116,10 @@ export class Bench {
     return (result as Extract<typeof result, { kind: 'cut' }>).flight;
   }
 
-  acknowledge(generation: number, over: { ttlMs?: number; deadKeys?: readonly string[]; limit?: number; epoch?: number } = {}): ReturnType<LaneFront['acknowledge']> {
+  acknowledge(
+    generation: number,
+    over: { ttlMs?: number; deadKeys?: readonly string[]; limit?: number; epoch?: number } = {},
+  ): ReturnType<LaneFront['acknowledge']> {
     const { ttlMs, deadKeys = [], limit = 1_000, epoch = 1 } = over;
     return this.lanes.acknowledge(0, { epoch, generation, deadKeys, ttlMs, limit });
   }
@@ -126,7 +142,11 @@ export class Bench {
   }
 
   /** The generation in flight, read in pages of `limit`; a key that comes twice has the same value. */
-  async generation(flight: Flight, limit = 100, between: () => Promise<unknown> = async () => undefined): Promise<Map<string, string | undefined>> {
+  async generation(
+    flight: Flight,
+    limit = 100,
+    between: () => Promise<unknown> = async () => undefined,
+  ): Promise<Map<string, string | undefined>> {
     const rows = new Map<string, string | undefined>();
     let cursor = '';
     do {
@@ -163,7 +183,11 @@ export class Bench {
   async expectTtl(key: string, ttlMs: number | undefined): Promise<void> {
     const found = await this.ttl(key);
     if (ttlMs === undefined) assert.equal(found, undefined, `${key} never expires`);
-    else assert.ok(found !== undefined && found <= ttlMs && found > ttlMs - 60_000, `${key} expires in ${found} ms, not in ${ttlMs}`);
+    else
+      assert.ok(
+        found !== undefined && found <= ttlMs && found > ttlMs - 60_000,
+        `${key} expires in ${found} ms, not in ${ttlMs}`,
+      );
   }
 
   /** Waits until `check` gives true, on whichever clock expiries go by. */
@@ -184,14 +208,18 @@ export class Bench {
   }
 }
 
-const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : a > b ? 1 : 0);
+const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
+  a < b ? -1 : a > b ? 1 : 0;
 
 export function accepted(result: WriteResult): Accepted {
   assert.equal(result.kind, 'accepted', JSON.stringify(result));
   return result as Accepted;
 }
 
-export function recoveredAs(kind: 'created' | 'current' | 'behind', result: RecoverResult): Extract<RecoverResult, { header: LaneHeader }> {
+export function recoveredAs(
+  kind: 'created' | 'current' | 'behind',
+  result: RecoverResult,
+): Extract<RecoverResult, { header: LaneHeader }> {
   assert.equal(result.kind, kind, JSON.stringify(result));
   return result as Extract<RecoverResult, { header: LaneHeader }>;
 }

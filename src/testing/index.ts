@@ -1,5 +1,5 @@
-export { MemoryStore, type CommittedBatch, type MemoryStoreHooks } from './memory-store.ts';
+export { type FrontConformance, type FrontSubject, testFront } from './front-conformance.ts';
+export { type CommittedBatch, MemoryStore, type MemoryStoreHooks } from './memory-store.ts';
+export { type StoreConformance, type StoreSubject, testStore } from './store-conformance.ts';
+export { type ShapeStoreConformance, type ShapeStoreSubject, testShapeStore } from './store-shapes.ts';
 export { VirtualClock } from './virtual-clock.ts';
-export { testFront, type FrontConformance, type FrontSubject } from './front-conformance.ts';
-export { testStore, type StoreConformance, type StoreSubject } from './store-conformance.ts';
-export { testShapeStore, type ShapeStoreConformance, type ShapeStoreSubject } from './store-shapes.ts';

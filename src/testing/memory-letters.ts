@@ -1,5 +1,12 @@
 import { FINISHED_KEPT_MS, type Judge, type Verdict } from '../core/letter.ts';
-import type { DeadLetter, DeadLetterStore, DueLetters, LaneGeneration, Mutation, RedriveResult } from '../ports/store.ts';
+import type {
+  DeadLetter,
+  DeadLetterStore,
+  DueLetters,
+  LaneGeneration,
+  Mutation,
+  RedriveResult,
+} from '../ports/store.ts';
 
 interface Kept extends DeadLetter {
   readonly finishedAtMs?: number;
@@ -29,12 +36,34 @@ export class MemoryLetters {
   }
 
   /** Keeps a row that was refused with its generation; returns the id of its letter. */
-  insert({ lane, key, json, kind: shaped }: Mutation, { generation, fromSeq, cutSeq }: LaneGeneration, code: string, verdict: Verdict): string {
+  insert(
+    { lane, key, json, kind: shaped }: Mutation,
+    { generation, fromSeq, cutSeq }: LaneGeneration,
+    code: string,
+    verdict: Verdict,
+  ): string {
     const id = `${(this.#lastId += 1)}`;
     const kind = shaped ?? (json === undefined ? 'delete' : 'put');
     const createdAt = new Date(this.#nowMs());
     const outcome = this.#outcomeOf(verdict);
-    this.#letters.set(id, { id, cache: this.#cache, lane, key, kind, json, code, message: 'refused', generation, fromSeq, cutSeq, createdAt, tries: 0, triedIn: undefined, supersededAt: undefined, ...outcome });
+    this.#letters.set(id, {
+      id,
+      cache: this.#cache,
+      lane,
+      key,
+      kind,
+      json,
+      code,
+      message: 'refused',
+      generation,
+      fromSeq,
+      cutSeq,
+      createdAt,
+      tries: 0,
+      triedIn: undefined,
+      supersededAt: undefined,
+      ...outcome,
+    });
     return id;
   }
 
@@ -53,43 +82,76 @@ export class MemoryLetters {
   /** Removes what is finished for long enough. */
   sweep(lane: number): void {
     for (const { id, lane: of, finishedAtMs } of this.#letters.values()) {
-      if (of === lane && finishedAtMs !== undefined && finishedAtMs < this.#nowMs() - FINISHED_KEPT_MS) this.#letters.delete(id);
+      if (of === lane && finishedAtMs !== undefined && finishedAtMs < this.#nowMs() - FINISHED_KEPT_MS)
+        this.#letters.delete(id);
     }
   }
 
   /** `epoch` tries letters that still wait again; `write` stores a row, or gives the code with which it is refused. */
-  retry(epoch: number, letters: readonly DeadLetter[], judge: Judge, write: (row: Mutation) => string | undefined): DeadLetter[] {
+  retry(
+    epoch: number,
+    letters: readonly DeadLetter[],
+    judge: Judge,
+    write: (row: Mutation) => string | undefined,
+  ): DeadLetter[] {
     return letters.flatMap(({ id, lane, key, kind, json, tries }) => {
       const before = this.#letters.get(id);
       if (before?.state !== 'waiting' || before.tries !== tries) return [];
       const letter = { ...before, tries: tries + 1, triedIn: epoch };
-      const code = write({ lane, key, json: kind === 'delete' ? undefined : json, ...((kind === 'delta' || kind === 'append') && { kind }) });
-      const after = code === undefined ? this.#finished(letter, 'stored') : { ...letter, code, ...this.#outcomeOf(judge({ code, attempts: letter.attempts })) };
+      const code = write({
+        lane,
+        key,
+        json: kind === 'delete' ? undefined : json,
+        ...((kind === 'delta' || kind === 'append') && { kind }),
+      });
+      const after =
+        code === undefined
+          ? this.#finished(letter, 'stored')
+          : { ...letter, code, ...this.#outcomeOf(judge({ code, attempts: letter.attempts })) };
       this.#letters.set(id, after);
       return [after];
     });
   }
 
   readonly store: DeadLetterStore = {
-    list: ({ limit, after = '0', state }) => Promise.resolve(this.#open().filter((letter) => Number(letter.id) > Number(after) && (state ?? letter.state) === letter.state).slice(0, limit)),
+    list: ({ limit, after = '0', state }) =>
+      Promise.resolve(
+        this.#open()
+          .filter((letter) => Number(letter.id) > Number(after) && (state ?? letter.state) === letter.state)
+          .slice(0, limit),
+      ),
     get: (id) => Promise.resolve(this.#open().find((letter) => letter.id === id)),
     ofKey: (key) => Promise.resolve(this.#open().findLast((letter) => letter.key === key)),
     count: () => {
       const dead = this.#open().filter(({ state }) => state === 'dead');
       const superseded = dead.filter(({ supersededAt }) => supersededAt !== undefined).length;
-      return Promise.resolve({ waiting: this.#open().length - dead.length, dead: dead.length - superseded, superseded });
+      return Promise.resolve({
+        waiting: this.#open().length - dead.length,
+        dead: dead.length - superseded,
+        superseded,
+      });
     },
     find: (ids) => Promise.resolve(this.all.filter(({ id }) => ids.includes(id))),
-    ofWrite: (key, seq) => Promise.resolve(this.all.find((letter) => letter.key === key && letter.fromSeq <= seq && seq <= letter.cutSeq)),
-    ofGeneration: (lane, generation) => Promise.resolve(this.all.filter((letter) => letter.lane === lane && letter.generation === generation)),
+    ofWrite: (key, seq) =>
+      Promise.resolve(this.all.find((letter) => letter.key === key && letter.fromSeq <= seq && seq <= letter.cutSeq)),
+    ofGeneration: (lane, generation) =>
+      Promise.resolve(this.all.filter((letter) => letter.lane === lane && letter.generation === generation)),
     due: (lane, limit) => Promise.resolve(this.#due(lane, limit)),
-    storedKeys: (lane) => Promise.resolve([...new Set(this.all.filter((letter) => letter.lane === lane && letter.state === 'stored').map(({ key }) => key))]),
+    storedKeys: (lane) =>
+      Promise.resolve([
+        ...new Set(
+          this.all.filter((letter) => letter.lane === lane && letter.state === 'stored').map(({ key }) => key),
+        ),
+      ]),
     redrive: (id) => Promise.resolve(this.#redrive(id)),
     discard: (id) => Promise.resolve(this.#discard(id)),
   };
 
   #open(): (DeadLetter & { readonly state: 'waiting' | 'dead' })[] {
-    return this.all.filter((letter): letter is DeadLetter & { readonly state: 'waiting' | 'dead' } => letter.state === 'waiting' || letter.state === 'dead');
+    return this.all.filter(
+      (letter): letter is DeadLetter & { readonly state: 'waiting' | 'dead' } =>
+        letter.state === 'waiting' || letter.state === 'dead',
+    );
   }
 
   #due(lane: number, limit: number): DueLetters {
@@ -127,6 +189,10 @@ export class MemoryLetters {
 
   #outcomeOf(verdict: Verdict): Pick<DeadLetter, 'state' | 'attempts' | 'retryAt'> {
     const { state, attempts } = verdict;
-    return { state, attempts, retryAt: verdict.state === 'waiting' ? new Date(this.#nowMs() + verdict.retryInMs) : undefined };
+    return {
+      state,
+      attempts,
+      retryAt: verdict.state === 'waiting' ? new Date(this.#nowMs() + verdict.retryInMs) : undefined,
+    };
   }
 }

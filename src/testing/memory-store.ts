@@ -1,11 +1,25 @@
-import { judgeFence } from '../core/fence.ts';
 import { fromScaled, toScaled } from '../core/decimal.ts';
-import { NO_FENCE } from '../core/lane-recover.ts';
+import { judgeFence } from '../core/fence.ts';
 import type { EpochStart, Fence } from '../core/lane.ts';
-import { lettersInTheWay, type Judge } from '../core/letter.ts';
+import { NO_FENCE } from '../core/lane-recover.ts';
+import { type Judge, lettersInTheWay } from '../core/letter.ts';
 import { MillraceError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { ApplyResult, DeadLetter, FencedLane, Flush, LaneGeneration, LaneStore, Mutation, RefusedMutation, RetryResult, ScoresPage, Store, StoredScores, StoredTotals } from '../ports/store.ts';
+import type {
+  ApplyResult,
+  DeadLetter,
+  FencedLane,
+  Flush,
+  LaneGeneration,
+  LaneStore,
+  Mutation,
+  RefusedMutation,
+  RetryResult,
+  ScoresPage,
+  Store,
+  StoredScores,
+  StoredTotals,
+} from '../ports/store.ts';
 import { MemoryLetters } from './memory-letters.ts';
 
 /** Where a test can make the store slow, make it fail, or look on. A hook that throws is a fault of the server. */
@@ -54,7 +68,15 @@ export class MemoryStore implements Store {
     if (holds !== undefined) this.holds = holds;
   }
 
-  async attach({ cache, clock, writeBehind = true }: { readonly cache: string; readonly clock: Clock; readonly writeBehind?: boolean }): Promise<LaneStore> {
+  async attach({
+    cache,
+    clock,
+    writeBehind = true,
+  }: {
+    readonly cache: string;
+    readonly clock: Clock;
+    readonly writeBehind?: boolean;
+  }): Promise<LaneStore> {
     const letters = this.#letters.get(cache) ?? new MemoryLetters(cache, () => clock.now());
     this.#letters.set(cache, letters);
     const fault = writeBehind ? undefined : lettersInTheWay(await letters.store.count());
@@ -63,14 +85,17 @@ export class MemoryStore implements Store {
       checkKey: () => undefined,
       checkValue: () => undefined,
       load: (keys) => this.#load(keys),
-      ...(this.holds === 'counters' && { loadTotals: (lanes: readonly number[], keys: readonly string[]) => this.#loadTotals(cache, lanes, keys) }),
+      ...(this.holds === 'counters' && {
+        loadTotals: (lanes: readonly number[], keys: readonly string[]) => this.#loadTotals(cache, lanes, keys),
+      }),
       ...(this.holds === 'scores' && { loadScores: (page: ScoresPage) => this.#loadScores(cache, page) }),
       commit: (mutations) => this.#commitDirectly(letters, mutations),
       raiseEpoch: (lane, above = 0) => Promise.resolve(this.#raise(cache, lane, above)),
       moveFence: (lane, epoch, to) => Promise.resolve(this.#move(cache, lane, epoch, to)),
       beginEpoch: (lane, epoch, epochs) => Promise.resolve(this.#begin(cache, lane, epoch, epochs)),
       apply: (flush) => this.#apply(cache, letters, flush),
-      retry: (lane, epoch, due, judge) => this.#retry(letters, () => this.fences.get(`${cache}:${lane}`), epoch, due, judge),
+      retry: (lane, epoch, due, judge) =>
+        this.#retry(letters, () => this.fences.get(`${cache}:${lane}`), epoch, due, judge),
       deadLetters: letters.store,
       close: () => Promise.resolve(),
     };
@@ -103,7 +128,10 @@ export class MemoryStore implements Store {
 
   async #loadTotals(cache: string, lanes: readonly number[], keys: readonly string[]): Promise<StoredTotals> {
     await this.hooks.beforeLoad?.(keys);
-    const found = { totals: this.#found(keys), generations: new Map(lanes.map((lane) => [lane, this.#generation(cache, lane)])) };
+    const found = {
+      totals: this.#found(keys),
+      generations: new Map(lanes.map((lane) => [lane, this.#generation(cache, lane)])),
+    };
     await this.hooks.afterLoad?.(keys);
     return found;
   }
@@ -115,7 +143,9 @@ export class MemoryStore implements Store {
     let scores: ReadonlyMap<string, string> = this.#found(named);
     let next: string | undefined;
     if (!('members' in page)) {
-      const members = [...this.rows.keys()].filter((member) => page.after === '' || member > page.after).toSorted((a, b) => (a < b ? -1 : 1));
+      const members = [...this.rows.keys()]
+        .filter((member) => page.after === '' || member > page.after)
+        .toSorted((a, b) => (a < b ? -1 : 1));
       const taken = members.slice(0, page.limit);
       scores = this.#found(taken);
       if (members.length > taken.length) next = taken.at(-1);
@@ -128,7 +158,8 @@ export class MemoryStore implements Store {
     await this.hooks.beforeApply?.();
     for (const row of mutations) {
       const code = this.hooks.refuse?.(row);
-      if (code !== undefined) throw new MillraceError('MILLRACE_REJECTED', `the row was refused (${code})`, { key: row.key });
+      if (code !== undefined)
+        throw new MillraceError('MILLRACE_REJECTED', `the row was refused (${code})`, { key: row.key });
     }
     await this.hooks.beforeCommit?.();
     letters.supersede(new Set(mutations.map(({ key }) => key)));
@@ -172,12 +203,23 @@ export class MemoryStore implements Store {
     }
     await this.hooks.beforeCommit?.();
     // From here on nothing waits: fence, rows and letters are one atomic step.
-    const fenced = flush.lanes.map((generation) => this.#judge(cache, generation)).filter((verdict) => verdict !== undefined);
+    const fenced = flush.lanes
+      .map((generation) => this.#judge(cache, generation))
+      .filter((verdict) => verdict !== undefined);
     if (fenced.length > 0) return { kind: 'fenced', lanes: fenced };
     const lanes = new Map(flush.lanes.map((generation) => [generation.lane, generation]));
-    for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences.set(`${cache}:${lane}`, { ...this.fences.get(`${cache}:${lane}`), epoch, generation, seq: cutSeq, digest });
+    for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes)
+      this.fences.set(`${cache}:${lane}`, {
+        ...this.fences.get(`${cache}:${lane}`),
+        epoch,
+        generation,
+        seq: cutSeq,
+        digest,
+      });
     for (const rows of batches) this.#write(rows);
-    const mayHaveLetters = [...batches.flat(), ...bad.map(({ row }) => row)].filter(({ lane, kind }) => kind === undefined && lanes.get(lane)?.letters === true);
+    const mayHaveLetters = [...batches.flat(), ...bad.map(({ row }) => row)].filter(
+      ({ lane, kind }) => kind === undefined && lanes.get(lane)?.letters === true,
+    );
     const superseded = letters.supersede(new Set(mayHaveLetters.map(({ key }) => key)));
     for (const { lane, letters: lettered } of flush.lanes) if (lettered) letters.sweep(lane);
     const refused = bad.map(({ row, code }): RefusedMutation => {
@@ -187,10 +229,22 @@ export class MemoryStore implements Store {
     });
     await this.hooks.afterCommit?.();
     const written = batches.filter((rows) => rows.length > 0);
-    return { kind: 'applied', rows: written.reduce((sum, rows) => sum + rows.length, 0), statements: written.length, refused, superseded };
+    return {
+      kind: 'applied',
+      rows: written.reduce((sum, rows) => sum + rows.length, 0),
+      statements: written.length,
+      refused,
+      superseded,
+    };
   }
 
-  async #retry(letters: MemoryLetters, fence: () => Fence | undefined, epoch: number, due: readonly DeadLetter[], judge: Judge): Promise<RetryResult> {
+  async #retry(
+    letters: MemoryLetters,
+    fence: () => Fence | undefined,
+    epoch: number,
+    due: readonly DeadLetter[],
+    judge: Judge,
+  ): Promise<RetryResult> {
     await this.hooks.beforeApply?.();
     await this.hooks.beforeCommit?.();
     if (fence()?.epoch !== epoch) return { kind: 'fenced' };

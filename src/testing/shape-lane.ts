@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { Flight, LaneHeader, Shape } from '../core/lane.ts';
 import type { LaneFront } from '../ports/front.ts';
-import { fence, LONG_MS, recoveredAs, type Bench, type Register } from './front-subject.ts';
+import { type Bench, fence, LONG_MS, type Register, recoveredAs } from './front-subject.ts';
 
 /** The name of the cache that {@link checksOf} attaches. */
 export const SHAPED = 'shaped';
@@ -40,7 +40,11 @@ export class ShapeLane {
 /** Registers checks of a cache of this shape, each with a lane of its own that takes writes. */
 export type Checks<L extends ShapeLane> = (name: string, check: (lane: L) => Promise<void>) => void;
 
-export function checksOf<L extends ShapeLane>(register: Register, shape: Shape, laneOf: (bench: Bench, lanes: LaneFront) => L): Checks<L> {
+export function checksOf<L extends ShapeLane>(
+  register: Register,
+  shape: Shape,
+  laneOf: (bench: Bench, lanes: LaneFront) => L,
+): Checks<L> {
   return (name, check) =>
     register(name, async (bench) => {
       const lanes = await bench.attach({ cache: SHAPED, shape });

@@ -1,6 +1,15 @@
 import { strict as assert } from 'node:assert';
 import { testLanes } from './store-lanes.ts';
-import { attach, Bench, cut, failsWith, flushOf, LANES, type Register, type StoreConformance } from './store-subject.ts';
+import {
+  attach,
+  Bench,
+  cut,
+  failsWith,
+  flushOf,
+  LANES,
+  type Register,
+  type StoreConformance,
+} from './store-subject.ts';
 
 export type { StoreConformance, StoreSubject } from './store-subject.ts';
 
@@ -86,7 +95,12 @@ function testRows(register: Register, capabilities: StoreConformance['capabiliti
   register('a flush deletes and puts, in as many statements as its batches need', async (bench) => {
     if (capabilities.transactions) await bench.lanes.raiseEpoch(0);
     await bench.lanes.commit([bench.put('gone', '1')]);
-    const result = await bench.apply({}, [bench.put('a', '1'), bench.put('b', '1')], [bench.put('c', '1')], [bench.remove('gone')]);
+    const result = await bench.apply(
+      {},
+      [bench.put('a', '1'), bench.put('b', '1')],
+      [bench.put('c', '1')],
+      [bench.remove('gone')],
+    );
     assert.deepEqual(result, { kind: 'applied', rows: 4, statements: 3, refused: [], superseded: 0 });
     for (const key of ['a', 'b', 'c']) await bench.expectText(key, '1');
     await bench.expectText('gone', undefined);
@@ -104,7 +118,20 @@ function testRows(register: Register, capabilities: StoreConformance['capabiliti
   });
 
   register('texts survive as they are', async (bench) => {
-    for (const text of ["it's", '"', '\\', '\\u0000', '\n\r\t', '\u0001\u001F', '👍🏽', '\u2028', '<script>', '${x}', "'); drop table t; --", '']) {
+    for (const text of [
+      "it's",
+      '"',
+      '\\',
+      '\\u0000',
+      '\n\r\t',
+      '\u0001\u001F',
+      '👍🏽',
+      '\u2028',
+      '<script>',
+      '${x}',
+      "'); drop table t; --",
+      '',
+    ]) {
       assert.equal(bench.lanes.checkValue(bench.subject.value(text)), undefined);
       await bench.lanes.commit([bench.put('text', text)]);
       await bench.expectText('text', text);
@@ -114,7 +141,13 @@ function testRows(register: Register, capabilities: StoreConformance['capabiliti
   register('10,000 rows go in and come out', async (bench) => {
     if (capabilities.transactions) await bench.lanes.raiseEpoch(0);
     const keys = Array.from({ length: 10_000 }, (_, at) => `key-${`${at}`.padStart(5, '0')}`);
-    const result = await bench.apply({}, ...cut(keys.map((key, at) => bench.put(key, `${at}`)), 500));
+    const result = await bench.apply(
+      {},
+      ...cut(
+        keys.map((key, at) => bench.put(key, `${at}`)),
+        500,
+      ),
+    );
     assert.deepEqual(result, { kind: 'applied', rows: 10_000, statements: 20, refused: [], superseded: 0 });
     const found = await bench.lanes.load(keys);
     assert.equal(found.size, 10_000);
@@ -139,7 +172,20 @@ function testRows(register: Register, capabilities: StoreConformance['capabiliti
 function testValues(register: Register): void {
   register('any JSON is a value, null among them', async (bench) => {
     if (!bench.subject.anyJson) return;
-    const values = ['null', 'true', '0', '-1.5e-7', '""', '"text"', '[]', '[[1,null],{}]', '{}', '{"__proto__":{"polluted":1},"constructor":{"prototype":2}}', '{"":0,"a b":[{"c":null}]}', '9007199254740991'];
+    const values = [
+      'null',
+      'true',
+      '0',
+      '-1.5e-7',
+      '""',
+      '"text"',
+      '[]',
+      '[[1,null],{}]',
+      '{}',
+      '{"__proto__":{"polluted":1},"constructor":{"prototype":2}}',
+      '{"":0,"a b":[{"c":null}]}',
+      '9007199254740991',
+    ];
     await bench.lanes.commit(values.map((json, at) => ({ lane: 0, key: `value-${at}`, json })));
     for (const [at, json] of values.entries()) {
       const found = (await bench.lanes.load([`value-${at}`])).get(`value-${at}`);
@@ -156,7 +202,10 @@ function testValues(register: Register): void {
     const bad = { lane: 0, key: 'bad', json: badValue };
     await assert.rejects(bench.lanes.commit([bench.put('good', '1'), bad]), failsWith('MILLRACE_REJECTED'));
     await bench.expectText('good', undefined);
-    await assert.rejects(bench.lanes.commit([bad]), (error) => failsWith('MILLRACE_REJECTED')(error) && (error as { key?: unknown }).key === 'bad');
+    await assert.rejects(
+      bench.lanes.commit([bad]),
+      (error) => failsWith('MILLRACE_REJECTED')(error) && (error as { key?: unknown }).key === 'bad',
+    );
   });
 
   register('a cache attaches as often as it likes', async (bench) => {

@@ -1,7 +1,15 @@
 import { strict as assert } from 'node:assert';
 import type { Mutation } from '../ports/store.ts';
 import { testLetters } from './store-letters.ts';
-import { attach, failsWith, flushOf, LANES, type Bench, type Register, type StoreConformance } from './store-subject.ts';
+import {
+  attach,
+  type Bench,
+  failsWith,
+  flushOf,
+  LANES,
+  type Register,
+  type StoreConformance,
+} from './store-subject.ts';
 
 /** Fences, and what is committed with them. */
 export function testLanes(register: Register, capabilities: StoreConformance['capabilities']): void {
@@ -13,7 +21,11 @@ export function testLanes(register: Register, capabilities: StoreConformance['ca
 
 const NOTHING = { kind: 'applied', rows: 0, statements: 0, refused: [], superseded: 0 };
 
-async function expectFence(bench: Bench, lane: number, expected: { generation: number; seq: number; digest: string }): Promise<void> {
+async function expectFence(
+  bench: Bench,
+  lane: number,
+  expected: { generation: number; seq: number; digest: string },
+): Promise<void> {
   const { epoch: _, ...fence } = await bench.lanes.raiseEpoch(lane);
   assert.deepEqual(fence, expected);
 }
@@ -21,7 +33,10 @@ async function expectFence(bench: Bench, lane: number, expected: { generation: n
 async function expectVerdict(bench: Bench, generation: Parameters<Bench['apply']>[0], verdict: string): Promise<void> {
   const result = await bench.apply(generation, [bench.put('k', 'must not be stored')]);
   assert.ok(result.kind === 'fenced', `${result.kind} is not fenced`);
-  assert.deepEqual(result.lanes.map(({ lane, verdict }) => ({ lane, verdict })), [{ lane: generation.lane ?? 0, verdict }]);
+  assert.deepEqual(
+    result.lanes.map(({ lane, verdict }) => ({ lane, verdict })),
+    [{ lane: generation.lane ?? 0, verdict }],
+  );
 }
 
 function testFences(register: Register): void {
@@ -99,7 +114,9 @@ function testFences(register: Register): void {
     const rows = [bench.put('a', '1', 0), bench.put('b', '1', 1), bench.put('c', '1', 2)];
     const fenced = await bench.lanes.apply(flushOf([{ lane: 2 }, { lane: 0 }, { lane: 1 }], [rows]));
     assert.ok(fenced.kind === 'fenced');
-    assert.deepEqual(fenced.lanes, [{ lane: 1, verdict: 'superseded', fence: { epoch: 2, generation: 0, seq: 0, digest: '' } }]);
+    assert.deepEqual(fenced.lanes, [
+      { lane: 1, verdict: 'superseded', fence: { epoch: 2, generation: 0, seq: 0, digest: '' } },
+    ]);
     assert.equal((await bench.lanes.load(['a', 'b', 'c'])).size, 0);
     const applied = await bench.lanes.apply(flushOf([{ lane: 2 }, { lane: 0 }, { lane: 1, epoch: 2 }], [rows]));
     assert.deepEqual(applied, { kind: 'applied', rows: 3, statements: 1, refused: [], superseded: 0 });

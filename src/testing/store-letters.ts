@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import type { MillraceError } from '../errors.ts';
 import type { DeadLetter, DeadLetterStore, LaneStore, Mutation } from '../ports/store.ts';
 import { systemClock } from '../system.ts';
-import { attach, cut, flushOf, judgeOnce, judgeTwice, LANES, type Bench, type Register } from './store-subject.ts';
+import { attach, type Bench, cut, flushOf, judgeOnce, judgeTwice, LANES, type Register } from './store-subject.ts';
 
 /** A bench whose store refuses a value that it knows of. */
 interface LetterBench extends Bench {
@@ -32,7 +32,9 @@ const badRow = ({ bad }: LetterBench, key: string, lane = 0): Mutation => ({ lan
 
 /** Applies generation `generation` of lane 0 with a refused row of each key, which waits. */
 async function refuse(bench: LetterBench, keys: readonly string[], generation = 1): Promise<DeadLetter[]> {
-  const result = await bench.lanes.apply(flushOf([{ generation, letters: true }], [keys.map((key) => badRow(bench, key))], judgeTwice));
+  const result = await bench.lanes.apply(
+    flushOf([{ generation, letters: true }], [keys.map((key) => badRow(bench, key))], judgeTwice),
+  );
   assert.ok(result.kind === 'applied');
   return bench.letters.find(result.refused.map(({ id }) => id));
 }
@@ -50,7 +52,10 @@ function testRefusals(register: RegisterLetters): void {
       const result = await bench.lanes.apply(flushOf([{ lane: 2 }], cut(rows, 100)));
       assert.ok(result.kind === 'applied');
       assert.equal(result.rows, 999);
-      assert.deepEqual(result.refused.map(({ lane, key, state }) => ({ lane, key, state })), [{ lane: 2, key, state: 'dead' }]);
+      assert.deepEqual(
+        result.refused.map(({ lane, key, state }) => ({ lane, key, state })),
+        [{ lane: 2, key, state: 'dead' }],
+      );
       const found = await bench.lanes.load(rows.map(({ key }) => key));
       assert.equal(found.size, 999);
       assert.ok(!found.has(key));
@@ -59,7 +64,24 @@ function testRefusals(register: RegisterLetters): void {
       const { createdAt, json, ...rest } = letter;
       const [refused] = result.refused;
       assert.deepEqual(JSON.parse(json as string), JSON.parse(bench.bad));
-      assert.deepEqual(rest, { id: refused?.id, cache: 'conformance', lane: 2, key, kind: 'put', state: 'dead', attempts: 1, tries: 0, triedIn: undefined, retryAt: undefined, supersededAt: undefined, generation: 1, fromSeq: 1, cutSeq: 10, code: refused?.code, message: refused?.message });
+      assert.deepEqual(rest, {
+        id: refused?.id,
+        cache: 'conformance',
+        lane: 2,
+        key,
+        kind: 'put',
+        state: 'dead',
+        attempts: 1,
+        tries: 0,
+        triedIn: undefined,
+        retryAt: undefined,
+        supersededAt: undefined,
+        generation: 1,
+        fromSeq: 1,
+        cutSeq: 10,
+        code: refused?.code,
+        message: refused?.message,
+      });
       assert.ok(Math.abs(createdAt.getTime() - Date.now()) < 60_000);
     });
   }
@@ -67,11 +89,16 @@ function testRefusals(register: RegisterLetters): void {
   register('several bad rows, and a batch of nothing else', async (bench) => {
     await bench.lanes.raiseEpoch(0);
     const bad = new Set([1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 25, 30]);
-    const rows = Array.from({ length: 31 }, (_, at) => (bad.has(at) ? badRow(bench, `k${at}`) : bench.put(`k${at}`, `${at}`)));
+    const rows = Array.from({ length: 31 }, (_, at) =>
+      bad.has(at) ? badRow(bench, `k${at}`) : bench.put(`k${at}`, `${at}`),
+    );
     const result = await bench.apply({}, ...cut(rows, 10));
     assert.ok(result.kind === 'applied');
     assert.equal(result.rows, 31 - bad.size);
-    assert.deepEqual(result.refused.map(({ key }) => key), [...bad].map((at) => `k${at}`));
+    assert.deepEqual(
+      result.refused.map(({ key }) => key),
+      [...bad].map((at) => `k${at}`),
+    );
     for (const [at, { key }] of rows.entries()) await bench.expectText(key, bad.has(at) ? undefined : `${at}`);
     assert.deepEqual(await bench.letters.count(), { waiting: 0, dead: bad.size, superseded: 0 });
   });
@@ -91,11 +118,17 @@ function testReading(register: RegisterLetters): void {
     assert.equal(await letters.get('1'), undefined);
     assert.equal(await letters.ofKey('k0'), undefined);
     await bench.lanes.raiseEpoch(0);
-    await bench.apply({ generation: 1 }, Array.from({ length: 5 }, (_, at) => badRow(bench, `k${at}`)));
+    await bench.apply(
+      { generation: 1 },
+      Array.from({ length: 5 }, (_, at) => badRow(bench, `k${at}`)),
+    );
     await bench.lanes.apply(flushOf([{ generation: 2 }], [[badRow(bench, 'k9')]], judgeTwice));
     const first = await letters.list({ limit: 4 });
     const all = [...first, ...(await letters.list({ limit: 4, after: first.at(-1)?.id }))];
-    assert.deepEqual(all.map(({ key, state }) => `${key} ${state}`), ['k0 dead', 'k1 dead', 'k2 dead', 'k3 dead', 'k4 dead', 'k9 waiting']);
+    assert.deepEqual(
+      all.map(({ key, state }) => `${key} ${state}`),
+      ['k0 dead', 'k1 dead', 'k2 dead', 'k3 dead', 'k4 dead', 'k9 waiting'],
+    );
     assert.equal(new Set(all.map(({ id }) => id)).size, 6);
     assert.deepEqual(await letters.list({ limit: 10, state: 'waiting' }), all.slice(5));
     assert.deepEqual(await letters.list({ limit: 10, state: 'dead' }), all.slice(0, 5));
@@ -103,7 +136,10 @@ function testReading(register: RegisterLetters): void {
     assert.deepEqual(await letters.get(all[5]?.id as string), all[5]);
     assert.deepEqual(await letters.ofKey('k9'), all[5]);
     assert.equal(await letters.get('no such id'), undefined);
-    assert.deepEqual(await letters.find([all[1]?.id as string, all[5]?.id as string, '999999999', 'no such id']), [all[1], all[5]]);
+    assert.deepEqual(await letters.find([all[1]?.id as string, all[5]?.id as string, '999999999', 'no such id']), [
+      all[1],
+      all[5],
+    ]);
     assert.deepEqual(await letters.ofGeneration(0, 2), [all[5]]);
     assert.deepEqual(await letters.ofGeneration(1, 2), []);
     assert.equal(await letters.ofWrite('k1', 11), undefined, 'no generation of it has this seq');
@@ -116,8 +152,20 @@ function testReading(register: RegisterLetters): void {
     const id = letter?.id as string;
     const others = (await attach(bench.subject.store, LANES, 'another')).deadLetters as DeadLetterStore;
     assert.deepEqual(await others.count(), { waiting: 0, dead: 0, superseded: 0 });
-    assert.deepEqual([await others.list({ limit: 9 }), await others.find([id]), await others.ofGeneration(0, 1)], [[], [], []]);
-    assert.deepEqual([await others.get(id), await others.ofKey('k'), await others.ofWrite('k', 5), await others.redrive(id), await others.discard(id)], Array.from({ length: 5 }));
+    assert.deepEqual(
+      [await others.list({ limit: 9 }), await others.find([id]), await others.ofGeneration(0, 1)],
+      [[], [], []],
+    );
+    assert.deepEqual(
+      [
+        await others.get(id),
+        await others.ofKey('k'),
+        await others.ofWrite('k', 5),
+        await others.redrive(id),
+        await others.discard(id),
+      ],
+      Array.from({ length: 5 }),
+    );
     assert.deepEqual(await others.due(0, 9), { letters: [], nextInMs: undefined, any: false });
     assert.deepEqual(await statesOf(bench, [letter as DeadLetter]), ['waiting']);
   });
@@ -125,8 +173,19 @@ function testReading(register: RegisterLetters): void {
   register('a cache with letters is not opened without write-behind', async (bench) => {
     await bench.lanes.raiseEpoch(0);
     const [letter] = await refuse(bench, ['k']);
-    const open = (): Promise<LaneStore> => bench.subject.store.attach({ cache: letter?.cache as string, lanes: LANES, clock: systemClock, writeBehind: false, onWarning: () => undefined });
-    await assert.rejects(open(), (error: MillraceError) => error.code === 'MILLRACE_OPTIONS' && /has 1 waiting and 0 dead letters/.test(error.message));
+    const open = (): Promise<LaneStore> =>
+      bench.subject.store.attach({
+        cache: letter?.cache as string,
+        lanes: LANES,
+        clock: systemClock,
+        writeBehind: false,
+        onWarning: () => undefined,
+      });
+    await assert.rejects(
+      open(),
+      (error: MillraceError) =>
+        error.code === 'MILLRACE_OPTIONS' && /has 1 waiting and 0 dead letters/.test(error.message),
+    );
     await bench.letters.discard(letter?.id as string);
     await (await open()).close();
   });
@@ -134,7 +193,9 @@ function testReading(register: RegisterLetters): void {
   register('letters are due in their lane when their time has come', async (bench) => {
     await bench.lanes.raiseEpoch(0);
     assert.deepEqual(await bench.letters.due(0, 9), { letters: [], nextInMs: undefined, any: false });
-    await bench.lanes.apply(flushOf([{}], [[badRow(bench, 'later')]], () => ({ state: 'waiting', attempts: 1, retryInMs: 3_600_000 })));
+    await bench.lanes.apply(
+      flushOf([{}], [[badRow(bench, 'later')]], () => ({ state: 'waiting', attempts: 1, retryInMs: 3_600_000 })),
+    );
     const later = await bench.letters.due(0, 9);
     assert.ok(later.any && later.letters.length === 0 && (later.nextInMs ?? 0) > 3_500_000);
     const due = await refuse(bench, ['a', 'b', 'c'], 2);
@@ -150,15 +211,31 @@ function testRetries(register: RegisterLetters): void {
   register('a retry is refused until the attempts are used up', async (bench) => {
     await bench.lanes.raiseEpoch(0);
     const letters = await refuse(bench, ['a', 'b']);
-    assert.deepEqual(letters.map(({ state, attempts }) => ({ state, attempts })), Array.from({ length: 2 }, () => ({ state: 'waiting', attempts: 1 })));
-    const again = await bench.lanes.retry(0, 1, letters, ({ attempts = 0 }) => ({ state: 'waiting', attempts: attempts + 1, retryInMs: 60_000 }));
+    assert.deepEqual(
+      letters.map(({ state, attempts }) => ({ state, attempts })),
+      Array.from({ length: 2 }, () => ({ state: 'waiting', attempts: 1 })),
+    );
+    const again = await bench.lanes.retry(0, 1, letters, ({ attempts = 0 }) => ({
+      state: 'waiting',
+      attempts: attempts + 1,
+      retryInMs: 60_000,
+    }));
     assert.ok(again.kind === 'retried');
-    assert.deepEqual(again.letters.map(({ state, attempts }) => ({ state, attempts })), Array.from({ length: 2 }, () => ({ state: 'waiting', attempts: 2 })));
+    assert.deepEqual(
+      again.letters.map(({ state, attempts }) => ({ state, attempts })),
+      Array.from({ length: 2 }, () => ({ state: 'waiting', attempts: 2 })),
+    );
     assert.ok(again.letters.every(({ retryAt }) => retryAt !== undefined));
     const last = await bench.lanes.retry(0, 1, again.letters, judgeOnce);
     assert.ok(last.kind === 'retried');
-    assert.deepEqual(last.letters.map(({ state, attempts, retryAt }) => ({ state, attempts, retryAt })), Array.from({ length: 2 }, () => ({ state: 'dead', attempts: 3, retryAt: undefined })));
-    assert.deepEqual(await bench.letters.find(letters.map(({ id }) => id)), last.letters.toSorted((a, b) => Number(a.id) - Number(b.id)));
+    assert.deepEqual(
+      last.letters.map(({ state, attempts, retryAt }) => ({ state, attempts, retryAt })),
+      Array.from({ length: 2 }, () => ({ state: 'dead', attempts: 3, retryAt: undefined })),
+    );
+    assert.deepEqual(
+      await bench.letters.find(letters.map(({ id }) => id)),
+      last.letters.toSorted((a, b) => Number(a.id) - Number(b.id)),
+    );
     assert.deepEqual(JSON.parse(last.letters[0]?.json as string), JSON.parse(bench.bad), 'the value is kept');
     await bench.expectText('a', undefined);
   });
@@ -168,7 +245,14 @@ function testRetries(register: RegisterLetters): void {
     await bench.lanes.commit([bench.put('gone', '1')]);
     await refuse(bench, ['bad', 'good', 'gone']);
     const letters = await bench.letters.list({ limit: 9 });
-    const mended = letters.map((letter): DeadLetter => (letter.key === 'bad' ? letter : letter.key === 'gone' ? { ...letter, kind: 'delete', json: undefined } : { ...letter, json: bench.subject.value('mended') }));
+    const mended = letters.map(
+      (letter): DeadLetter =>
+        letter.key === 'bad'
+          ? letter
+          : letter.key === 'gone'
+            ? { ...letter, kind: 'delete', json: undefined }
+            : { ...letter, json: bench.subject.value('mended') },
+    );
     const result = await bench.lanes.retry(0, 1, mended, judgeTwice);
     assert.ok(result.kind === 'retried');
     await bench.expectText('good', 'mended');
@@ -176,7 +260,12 @@ function testRetries(register: RegisterLetters): void {
     await bench.expectText('bad', undefined);
     assert.deepEqual(await statesOf(bench, letters), ['dead', 'stored', 'stored']);
     assert.deepEqual((await bench.letters.storedKeys(0)).toSorted(), ['gone', 'good']);
-    assert.ok((await bench.letters.find(letters.map(({ id }) => id))).every(({ state, json }) => state === 'dead' || json === undefined), 'a finished letter has no value');
+    assert.ok(
+      (await bench.letters.find(letters.map(({ id }) => id))).every(
+        ({ state, json }) => state === 'dead' || json === undefined,
+      ),
+      'a finished letter has no value',
+    );
     assert.deepEqual(await bench.letters.count(), { waiting: 0, dead: 1, superseded: 0 });
     const { epoch, generation } = await bench.lanes.raiseEpoch(0);
     assert.deepEqual({ epoch, generation }, { epoch: 2, generation: 1 });
@@ -229,16 +318,27 @@ function testSuperseding(register: RegisterLetters): void {
     const waiting = await refuse(bench, ['a', 'b', 'c', 'other']);
     await bench.lanes.apply(flushOf([{ generation: 2, letters: true }], [[badRow(bench, 'd')]]));
     const dead = await bench.letters.ofKey('d');
-    const result = await bench.apply({ generation: 3, letters: true }, [bench.put('a', 'newer'), bench.remove('b')], [badRow(bench, 'c'), bench.put('d', 'newer')]);
+    const result = await bench.apply(
+      { generation: 3, letters: true },
+      [bench.put('a', 'newer'), bench.remove('b')],
+      [badRow(bench, 'c'), bench.put('d', 'newer')],
+    );
     assert.ok(result.kind === 'applied');
     assert.equal(result.superseded, 3);
-    assert.deepEqual((await bench.letters.find(waiting.map(({ id }) => id))).map(({ key, state }) => `${key} ${state}`).toSorted(), ['a superseded', 'b superseded', 'c superseded', 'other waiting']);
+    assert.deepEqual(
+      (await bench.letters.find(waiting.map(({ id }) => id))).map(({ key, state }) => `${key} ${state}`).toSorted(),
+      ['a superseded', 'b superseded', 'c superseded', 'other waiting'],
+    );
     const after = await bench.letters.get(dead?.id as string);
     assert.equal(after?.state, 'dead');
     assert.ok(after.supersededAt !== undefined);
     assert.deepEqual(await bench.letters.count(), { waiting: 1, dead: 1, superseded: 1 });
     assert.deepEqual(await bench.letters.ofKey('a'), undefined);
-    assert.equal((await bench.letters.ofKey('c'))?.generation, 3, 'the letter of the later write is not superseded by itself');
+    assert.equal(
+      (await bench.letters.ofKey('c'))?.generation,
+      3,
+      'the letter of the later write is not superseded by itself',
+    );
   });
 
   register('a commit outside the lanes supersedes as well', async (bench) => {
@@ -260,7 +360,10 @@ function testOperators(register: RegisterLetters): void {
     assert.deepEqual((await bench.letters.due(0, 9)).letters, []);
     assert.deepEqual(await bench.letters.redrive(k), { kind: 'waiting', lane: 0, revived: true });
     assert.deepEqual(await bench.letters.redrive(k), { kind: 'waiting', lane: 0, revived: false });
-    assert.deepEqual((await bench.letters.due(0, 9)).letters.map(({ id, attempts }) => ({ id, attempts })), [{ id: k, attempts: 0 }]);
+    assert.deepEqual(
+      (await bench.letters.due(0, 9)).letters.map(({ id, attempts }) => ({ id, attempts })),
+      [{ id: k, attempts: 0 }],
+    );
     assert.equal(await bench.letters.redrive('999999999'), undefined);
     assert.equal(await bench.letters.redrive('no such id'), undefined);
   });
@@ -273,7 +376,10 @@ function testOperators(register: RegisterLetters): void {
     assert.deepEqual(await bench.letters.redrive(id), { kind: 'superseded' });
     assert.equal(await bench.letters.get(id), undefined);
     // Its write was dead, which whoever waits for it has to hear.
-    assert.deepEqual((await bench.letters.find([id])).map(({ state, json }) => ({ state, json })), [{ state: 'discarded', json: undefined }]);
+    assert.deepEqual(
+      (await bench.letters.find([id])).map(({ state, json }) => ({ state, json })),
+      [{ state: 'discarded', json: undefined }],
+    );
     await bench.expectText('k', 'newer');
   });
 
@@ -282,7 +388,10 @@ function testOperators(register: RegisterLetters): void {
     for (let round = 1; round <= 20; round++) {
       await bench.apply({ generation: round * 2 - 1, letters: true }, [badRow(bench, 'k')]);
       const { id } = (await bench.letters.ofKey('k')) as DeadLetter;
-      const [, redriven] = await Promise.all([bench.apply({ generation: round * 2, letters: true }, [bench.put('k', `${round}`)]), bench.letters.redrive(id)]);
+      const [, redriven] = await Promise.all([
+        bench.apply({ generation: round * 2, letters: true }, [bench.put('k', `${round}`)]),
+        bench.letters.redrive(id),
+      ]);
       assert.ok(redriven !== undefined);
       const [letter] = await bench.letters.find([id]);
       assert.ok(letter?.state === 'discarded' || letter?.state === 'superseded', `it is ${letter?.state}`);
@@ -298,7 +407,10 @@ function testOperators(register: RegisterLetters): void {
     assert.equal(await bench.letters.discard(id), undefined);
     assert.equal(await bench.letters.redrive(id), undefined);
     assert.equal(await bench.letters.get(id), undefined);
-    assert.deepEqual((await bench.letters.find([id])).map(({ state, json }) => ({ state, json })), [{ state: 'discarded', json: undefined }]);
+    assert.deepEqual(
+      (await bench.letters.find([id])).map(({ state, json }) => ({ state, json })),
+      [{ state: 'discarded', json: undefined }],
+    );
     assert.deepEqual(await bench.letters.count(), { waiting: 0, dead: 0, superseded: 0 });
     assert.equal(await bench.letters.discard('no such id'), undefined);
   });

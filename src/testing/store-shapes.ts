@@ -21,14 +21,37 @@ type Apply = (generation: number, ...batches: Mutation[][]) => Promise<string>;
 
 /** Registers the tests that every store of counters, logs and leaderboards passes, besides those of {@link testStore} about fences and letters. */
 export function testShapeStore({ test, open }: ShapeStoreConformance): void {
-  const register = (holds: 'counters' | 'log' | 'scores', name: string, check: (lanes: LaneStore, apply: Apply, subject: ShapeStoreSubject) => Promise<void>): void =>
+  const register = (
+    holds: 'counters' | 'log' | 'scores',
+    name: string,
+    check: (lanes: LaneStore, apply: Apply, subject: ShapeStoreSubject) => Promise<void>,
+  ): void =>
     test(`${holds}: ${name}`, async () => {
       const subject = await open(holds);
       try {
         assert.equal(subject.store.holds, holds);
-        const lanes = await subject.store.attach({ cache: CACHE, lanes: 1, shape: holds, clock: systemClock, writeBehind: true, onWarning: () => undefined });
+        const lanes = await subject.store.attach({
+          cache: CACHE,
+          lanes: 1,
+          shape: holds,
+          clock: systemClock,
+          writeBehind: true,
+          onWarning: () => undefined,
+        });
         await lanes.raiseEpoch(0);
-        await check(lanes, async (generation, ...batches) => (await lanes.apply(flushOf([{ generation, fromSeq: generation, cutSeq: generation, digest: `digest ${generation}` }], batches))).kind, subject);
+        await check(
+          lanes,
+          async (generation, ...batches) =>
+            (
+              await lanes.apply(
+                flushOf(
+                  [{ generation, fromSeq: generation, cutSeq: generation, digest: `digest ${generation}` }],
+                  batches,
+                ),
+              )
+            ).kind,
+          subject,
+        );
         await lanes.close();
       } finally {
         await subject.close();
@@ -50,18 +73,32 @@ export function testShapeStore({ test, open }: ShapeStoreConformance): void {
   });
 
   register('log', 'events are appended in their order, once', async (_lanes, apply, { events }) => {
-    const event = (n: number): Mutation => ({ lane: 0, key: `#0:${n}`, json: JSON.stringify([n, { n }]), kind: 'append' });
+    const event = (n: number): Mutation => ({
+      lane: 0,
+      key: `#0:${n}`,
+      json: JSON.stringify([n, { n }]),
+      kind: 'append',
+    });
     assert.equal(await apply(1, [event(9), event(10)], [event(11)]), 'applied');
     assert.equal(await apply(1, [event(9), event(10), event(11)]), 'fenced');
     assert.equal(await apply(2, [event(12)]), 'applied');
-    assert.deepEqual(await events?.(), [9, 10, 11, 12].map((n) => ({ n })));
+    assert.deepEqual(
+      await events?.(),
+      [9, 10, 11, 12].map((n) => ({ n })),
+    );
   });
 
   register('scores', 'rows come page by page, with the generation that they are of', async (lanes, apply) => {
     const load = async (page: ScoresPage): Promise<StoredScores> => (await lanes.loadScores?.(page)) as StoredScores;
     const score = (key: string, json?: string): Mutation => ({ lane: 0, key, json });
     assert.deepEqual(await load({ after: '', limit: 2 }), { scores: new Map(), generation: 0, next: undefined });
-    assert.equal(await apply(1, ['a', 'b', 'c', 'd', 'e'].map((member, at) => score(member, `${at}`))), 'applied');
+    assert.equal(
+      await apply(
+        1,
+        ['a', 'b', 'c', 'd', 'e'].map((member, at) => score(member, `${at}`)),
+      ),
+      'applied',
+    );
     assert.equal(await apply(2, [score('b')], [score('e', '-1.5')]), 'applied');
     assert.equal(await apply(1, [score('c', '99')]), 'fenced');
     const found = new Map<string, string>();
@@ -76,6 +113,10 @@ export function testShapeStore({ test, open }: ShapeStoreConformance): void {
       after = next;
     }
     assert.deepEqual(Object.fromEntries(found), { a: '0', c: '2', d: '3', e: '-1.5' });
-    assert.deepEqual(await load({ members: ['b', 'e', 'none'] }), { scores: new Map([['e', '-1.5']]), generation: 2, next: undefined });
+    assert.deepEqual(await load({ members: ['b', 'e', 'none'] }), {
+      scores: new Map([['e', '-1.5']]),
+      generation: 2,
+      next: undefined,
+    });
   });
 }

@@ -58,7 +58,11 @@ export class Bench {
 
   async expectJson(key: string, json: string | undefined): Promise<void> {
     const found = (await this.lanes.load([key])).get(key);
-    assert.deepEqual(found === undefined ? undefined : JSON.parse(found), json === undefined ? undefined : JSON.parse(json), `value of ${JSON.stringify(key)}`);
+    assert.deepEqual(
+      found === undefined ? undefined : JSON.parse(found),
+      json === undefined ? undefined : JSON.parse(json),
+      `value of ${JSON.stringify(key)}`,
+    );
   }
 
   /** Applies one generation of lane 0 in the given batches. */
@@ -72,13 +76,29 @@ export function attach(store: Store, lanes: number, cache = CACHE): Promise<Lane
 }
 
 /** Two attempts, without a wait between them. */
-export const judgeTwice: Judge = ({ attempts = 0 }) => (attempts + 1 < 2 ? { state: 'waiting', attempts: attempts + 1, retryInMs: 0 } : { state: 'dead', attempts: attempts + 1 });
+export const judgeTwice: Judge = ({ attempts = 0 }) =>
+  attempts + 1 < 2
+    ? { state: 'waiting', attempts: attempts + 1, retryInMs: 0 }
+    : { state: 'dead', attempts: attempts + 1 };
 /** One attempt. */
 export const judgeOnce: Judge = ({ attempts = 0 }) => ({ state: 'dead', attempts: attempts + 1 });
 
-export function flushOf(lanes: readonly Partial<LaneGeneration>[], batches: Iterable<readonly Mutation[]> | AsyncIterable<readonly Mutation[]>, judge: Judge = judgeOnce): Flush {
+export function flushOf(
+  lanes: readonly Partial<LaneGeneration>[],
+  batches: Iterable<readonly Mutation[]> | AsyncIterable<readonly Mutation[]>,
+  judge: Judge = judgeOnce,
+): Flush {
   return {
-    lanes: lanes.map((lane) => ({ lane: 0, epoch: 1, generation: 1, fromSeq: 1, cutSeq: 10, digest: 'a', letters: false, ...lane })),
+    lanes: lanes.map((lane) => ({
+      lane: 0,
+      epoch: 1,
+      generation: 1,
+      fromSeq: 1,
+      cutSeq: 10,
+      digest: 'a',
+      letters: false,
+      ...lane,
+    })),
     judge,
     batches: (async function* () {
       yield* batches;

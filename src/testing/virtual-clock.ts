@@ -75,7 +75,8 @@ export class VirtualClock implements Clock {
     await settle();
     while (!outcome.settled) {
       const next = this.#next();
-      if (next === undefined || next.at > untilMs) throw new Error(`nothing settled the promise within ${limitMs} ms of virtual time`);
+      if (next === undefined || next.at > untilMs)
+        throw new Error(`nothing settled the promise within ${limitMs} ms of virtual time`);
       await this.advance(next.at - this.#nowMs);
     }
     return work;
@@ -83,7 +84,8 @@ export class VirtualClock implements Clock {
 
   #next(): Task | undefined {
     let next: Task | undefined;
-    for (const task of this.#tasks) if (next === undefined || task.at < next.at || (task.at === next.at && task.order < next.order)) next = task;
+    for (const task of this.#tasks)
+      if (next === undefined || task.at < next.at || (task.at === next.at && task.order < next.order)) next = task;
     return next;
   }
 }

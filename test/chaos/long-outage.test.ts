@@ -11,7 +11,12 @@ const DEFAULT_MAX_DELAY_MS = 30_000;
 interface Report {
   readonly heaps: number[];
   readonly timers: number[];
-  readonly during: { readonly attempts: number; readonly events: Record<string, number>; readonly refusedReads: number; readonly stats: { readonly pending: { readonly entries: number }; readonly lost: number } };
+  readonly during: {
+    readonly attempts: number;
+    readonly events: Record<string, number>;
+    readonly refusedReads: number;
+    readonly stats: { readonly pending: { readonly entries: number }; readonly lost: number };
+  };
   readonly drainedInMs: number;
   readonly wrong: string[];
   readonly versionsMax: number;
@@ -21,9 +26,19 @@ interface Report {
 }
 
 test(`a store that is down for ${HOURS} hours of a virtual clock costs no memory, and everything is stored when it is back`, async () => {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', '--import', './scripts/run-ts.mjs', 'test/chaos/long-outage.ts', String(HOURS)]);
-  const { heaps, timers, during, drainedInMs, wrong, versionsMax, report, events, tasksLeft } = JSON.parse(stdout) as Report;
-  console.info(`heap after each hour: ${heaps.map((bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`).join(', ')}; ${during.attempts} attempts; drained ${drainedInMs} ms after it was back`);
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    '--expose-gc',
+    '--import',
+    './scripts/run-ts.mjs',
+    'test/chaos/long-outage.ts',
+    String(HOURS),
+  ]);
+  const { heaps, timers, during, drainedInMs, wrong, versionsMax, report, events, tasksLeft } = JSON.parse(
+    stdout,
+  ) as Report;
+  console.info(
+    `heap after each hour: ${heaps.map((bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`).join(', ')}; ${during.attempts} attempts; drained ${drainedInMs} ms after it was back`,
+  );
   expect(Math.max(...heaps) - (heaps[0] as number)).toBeLessThan(GROWTH_BYTES_MAX);
   expect(Math.max(...timers)).toBeLessThanOrEqual(8);
 

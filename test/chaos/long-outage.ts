@@ -4,8 +4,9 @@
  *
  * Run with --expose-gc. Arguments: hours.
  */
-import { createCache, MillraceError, type Receipt } from '../../src/index.ts';
+
 import { memoryFront } from '../../src/fronts/memory/index.ts';
+import { createCache, MillraceError, type Receipt } from '../../src/index.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { Prng } from '../sim/prng.ts';
@@ -27,7 +28,10 @@ const calls = { count: 0 };
 let down = false;
 const ask = (): void => {
   calls.count++;
-  if (down) throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'the server is away', { cause: new Error('connect ECONNREFUSED') });
+  if (down)
+    throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'the server is away', {
+      cause: new Error('connect ECONNREFUSED'),
+    });
 };
 const store = new MemoryStore({ beforeApply: ask, beforeLoad: ask });
 const cache = createCache<{ n: number; pad: string }>({
@@ -63,9 +67,11 @@ async function round(): Promise<void> {
 }
 
 async function fill(): Promise<void> {
-  for (let k = 0; k < FIXED_KEYS; k++) await clock.until(cache.set(`fixed${k}`, { n: ++written, pad: '' }).then(() => expected.set(`fixed${k}`, written)));
+  for (let k = 0; k < FIXED_KEYS; k++)
+    await clock.until(cache.set(`fixed${k}`, { n: ++written, pad: '' }).then(() => expected.set(`fixed${k}`, written)));
   // Distinct keys up to capacity.
-  for (let k = 0; k < NEW_KEYS; k++) await clock.until(cache.set(`new${k}`, { n: k, pad: '' }).then(() => expected.set(`new${k}`, k)));
+  for (let k = 0; k < NEW_KEYS; k++)
+    await clock.until(cache.set(`new${k}`, { n: k, pad: '' }).then(() => expected.set(`new${k}`, k)));
   for (let k = 0; k < WAITERS; k++) {
     const receipt = await clock.until(cache.set(`fixed${k}`, { n: ++written, pad: '' }));
     expected.set(`fixed${k}`, written);
@@ -101,7 +107,21 @@ const upAtMs = clock.monotonic();
 await clock.until(Promise.all(waiting));
 await clock.until(cache.flush());
 const drainedInMs = clock.monotonic() - upAtMs;
-const wrong = [...expected].filter(([key, n]) => (JSON.parse(store.rows.get(key) ?? 'null') as { n: number } | null)?.n !== n).map(([key]) => key);
+const wrong = [...expected]
+  .filter(([key, n]) => (JSON.parse(store.rows.get(key) ?? 'null') as { n: number } | null)?.n !== n)
+  .map(([key]) => key);
 const versions = [...store.versions.values()].map(({ length }) => length);
 const report = await clock.until(cache.close());
-process.stdout.write(JSON.stringify({ heaps, timers, during, drainedInMs, wrong, versionsMax: Math.max(...versions), report, events, tasksLeft: clock.tasks }));
+process.stdout.write(
+  JSON.stringify({
+    heaps,
+    timers,
+    during,
+    drainedInMs,
+    wrong,
+    versionsMax: Math.max(...versions),
+    report,
+    events,
+    tasksLeft: clock.tasks,
+  }),
+);

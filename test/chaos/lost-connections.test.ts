@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { Pool } from 'pg';
 import { expect, test } from 'vitest';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
@@ -17,7 +17,13 @@ test('a process whose pool nobody listens to outlives its server', async () => {
   await using postgres = await startPostgres();
   const pool = new Pool({ connectionString: postgres.url });
   await pool.query('create table documents (k text primary key, v jsonb not null)');
-  const cache = createCache<number>({ name: 'c', front: memoryFront(), store: postgresStore({ pool, table: 'documents', key: 'k', value: 'v' }), flush: { maxDelay: 10 }, retry: { minDelay: 10, maxDelay: 100 } });
+  const cache = createCache<number>({
+    name: 'c',
+    front: memoryFront(),
+    store: postgresStore({ pool, table: 'documents', key: 'k', value: 'v' }),
+    flush: { maxDelay: 10 },
+    retry: { minDelay: 10, maxDelay: 100 },
+  });
   // Several connections, which are idle when the server dies.
   await Promise.all(Array.from({ length: 8 }, (_, i) => cache.get(`k${i}`)));
   await cache.set('a', 1).then((receipt) => receipt.stored());
@@ -39,20 +45,36 @@ test('a connection that is ended in the moment in which it is made is a failed s
     return Buffer.concat([head, Buffer.from(body)]);
   };
   // Authenticated, ready, and ended by a server whose postmaster was killed: one packet.
-  const packet = Buffer.concat([message('R', Buffer.alloc(4)), message('Z', 'I'), message('E', 'SFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0')]);
-  const server = createServer((socket) => socket.on('error', () => undefined).once('data', () => socket.end(packet))).listen(0, '127.0.0.1');
+  const packet = Buffer.concat([
+    message('R', Buffer.alloc(4)),
+    message('Z', 'I'),
+    message('E', 'SFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0'),
+  ]);
+  const server = createServer((socket) =>
+    socket.on('error', () => undefined).once('data', () => socket.end(packet)),
+  ).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const pool = new Pool({ host: '127.0.0.1', port: (server.address() as AddressInfo).port, user: 'u', database: 'd', password: '' });
+  const pool = new Pool({
+    host: '127.0.0.1',
+    port: (server.address() as AddressInfo).port,
+    user: 'u',
+    database: 'd',
+    password: '',
+  });
   const database = new PoolDatabase(pool, systemClock, { prepare: true, silenceMs: 5_000 });
   await expect(database.run({ text: 'select 1', values: [] })).rejects.toThrow(DriverError);
-  await expect(database.transaction('select 1', () => expect.fail('there is no connection'))).rejects.toThrow(DriverError);
+  await expect(database.transaction('select 1', () => expect.fail('there is no connection'))).rejects.toThrow(
+    DriverError,
+  );
   await pool.end();
   server.close();
 });
 
 test('a pool has one listener of ours, however many caches use it and however often it is wrapped', async () => {
   const pool = new Pool();
-  for (let i = 0; i < 12; i++) for (const of of [pool, new Proxy(pool, {})]) void new PoolDatabase(of, systemClock, { prepare: true, silenceMs: 5_000 });
+  for (let i = 0; i < 12; i++)
+    for (const of of [pool, new Proxy(pool, {})])
+      void new PoolDatabase(of, systemClock, { prepare: true, silenceMs: 5_000 });
   expect([pool.listenerCount('error'), pool.listenerCount('connect')]).toEqual([1, 1]);
   await pool.end();
 });

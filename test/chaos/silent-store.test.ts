@@ -1,7 +1,7 @@
 import { Pool, type PoolClient } from 'pg';
 import { expect, test } from 'vitest';
-import { createCache, isMillraceError, type CacheEvents } from '../../src/index.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
+import { type CacheEvents, createCache, isMillraceError } from '../../src/index.ts';
 import { postgresUrl } from '../servers/index.ts';
 import { AuditedTable } from '../support/audited-table.ts';
 import { eventually } from '../support/gate.ts';
@@ -85,7 +85,10 @@ test('a server that accepts connections and answers nothing is given up in bound
   proxy.stall();
   const before = load.total;
   // A read of what the front does not have ends too, with the reason.
-  const read = cache.get('cold').then(() => 'answered', (error: unknown) => (isMillraceError(error) ? error.code : String(error)));
+  const read = cache.get('cold').then(
+    () => 'answered',
+    (error: unknown) => (isMillraceError(error) ? error.code : String(error)),
+  );
   await eventually('the flush is given up', () => failures.length > 0, SILENCE_MS + SLACK_MS);
   expect(await read).toBe('MILLRACE_STORE_UNAVAILABLE');
   expect(performance.now() - stalledAtMs).toBeLessThan(SILENCE_MS + SLACK_MS);

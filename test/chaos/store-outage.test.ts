@@ -3,8 +3,8 @@ import { createClient } from 'redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attemptsMax } from '../../src/core/breaker.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
-import { createCache, isMillraceError, type Cache } from '../../src/index.ts';
-import { redisUrl, startPostgres, type Server } from '../servers/index.ts';
+import { type Cache, createCache, isMillraceError } from '../../src/index.ts';
+import { redisUrl, type Server, startPostgres } from '../servers/index.ts';
 import { AuditedTable } from '../support/audited-table.ts';
 import { eventually } from '../support/gate.ts';
 
@@ -86,7 +86,10 @@ class Worker {
   async #write(): Promise<void> {
     for (let n = 1; !this.#stop; n++) {
       const key = `w${this.#name}-${n % KEYS_PER_WORKER}`;
-      await this.cache.set(key, n).then(() => this.acked.set(key, n), (error: unknown) => this.refusals.add(isMillraceError(error) ? error.code : String(error)));
+      await this.cache.set(key, n).then(
+        () => this.acked.set(key, n),
+        (error: unknown) => this.refusals.add(isMillraceError(error) ? error.code : String(error)),
+      );
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
@@ -134,7 +137,9 @@ test('an outage under load: attempts within the budget, no stampede when it ends
     await eventually('a worker has seen it', () => leaver.states.includes('open'));
     // Its lanes can be taken by nobody before the store is back.
     await leaver.close();
-    const seen = await Promise.all(workers.slice(1).map(async ({ acked }) => [...acked.values()].reduce((sum, n) => sum + n, 0)));
+    const seen = await Promise.all(
+      workers.slice(1).map(async ({ acked }) => [...acked.values()].reduce((sum, n) => sum + n, 0)),
+    );
     await new Promise((resolve) => setTimeout(resolve, OUTAGE_MS));
     const upAtMs = performance.now();
 
@@ -155,7 +160,11 @@ test('an outage under load: attempts within the budget, no stampede when it ends
 
     await postgres.restart();
     const beforeRampMs = performance.now();
-    await eventually('all have found it back', () => workers.slice(1).every(({ states }) => states.includes('ramp')), 20_000);
+    await eventually(
+      'all have found it back',
+      () => workers.slice(1).every(({ states }) => states.includes('ramp')),
+      20_000,
+    );
     await Promise.all(workers.map((worker) => worker.stop()));
     await Promise.all(workers.slice(1).map(({ cache }) => cache.flush()));
 
@@ -163,7 +172,10 @@ test('an outage under load: attempts within the budget, no stampede when it ends
     const ramps = workers.slice(1).map(({ pool }) => {
       const backAtMs = pool.successesAtMs.find((atMs) => atMs >= downAtMs + OUTAGE_MS / 2) as number;
       const after = pool.checkouts.filter(({ atMs }) => atMs >= backAtMs && atMs < backAtMs + 4 * STEP_MS_MIN);
-      return { backAtMs, tooMany: after.filter(({ atMs, out }) => out > 2 ** Math.floor((atMs - backAtMs) / STEP_MS_MIN)) };
+      return {
+        backAtMs,
+        tooMany: after.filter(({ atMs, out }) => out > 2 ** Math.floor((atMs - backAtMs) / STEP_MS_MIN)),
+      };
     });
     expect(ramps.map(({ tooMany }) => tooMany)).toEqual(ramps.map(() => []));
     // Each found out at a moment of its own.
@@ -172,18 +184,24 @@ test('an outage under load: attempts within the budget, no stampede when it ends
 
     const stored = await table.stored();
     const wrong: string[] = [];
-    for (const { acked } of workers) for (const [key, n] of acked) if (stored[key] !== n) wrong.push(`${key}: stored ${String(stored[key])}, acknowledged ${n}`);
+    for (const { acked } of workers)
+      for (const [key, n] of acked)
+        if (stored[key] !== n) wrong.push(`${key}: stored ${String(stored[key])}, acknowledged ${n}`);
     expect(wrong).toEqual([]);
     // Each version of a row is newer than the one before: none went back, none was stored twice.
-    expect(await table.query(`
+    expect(
+      await table.query(`
       select id, doc, before from (select id, doc::bigint as doc, lag(doc::bigint) over (partition by id order by at) as before from {{schema}}.versions) as versions
-      where doc <= before`)).toEqual([]);
+      where doc <= before`),
+    ).toEqual([]);
     for (const worker of workers.slice(1)) {
       expect(worker.states.slice(0, 2)).toEqual(['open', 'ramp']);
       expect((await worker.cache.stats()).pending.entries).toBe(0);
       expect((await worker.cache.stats()).lost).toBe(0);
     }
-    console.info(`attempts of each process in ${Math.round((upAtMs - downAtMs) / 100) / 10} s: ${attempts.map(({ begun }) => begun).join(', ')} (at most ${Math.max(...attempts.map(({ max }) => max))}); reads refused: ${workers.map(({ refusedReads }) => refusedReads).join(', ')}`);
+    console.info(
+      `attempts of each process in ${Math.round((upAtMs - downAtMs) / 100) / 10} s: ${attempts.map(({ begun }) => begun).join(', ')} (at most ${Math.max(...attempts.map(({ max }) => max))}); reads refused: ${workers.map(({ refusedReads }) => refusedReads).join(', ')}`,
+    );
   } finally {
     await Promise.all(workers.slice(1).map((worker) => worker.close()));
   }

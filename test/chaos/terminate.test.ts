@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createCache, type CloseReport } from '../../src/index.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
+import { type CloseReport, createCache } from '../../src/index.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
 import { postgresUrl, redisUrl } from '../servers/index.ts';
 
@@ -26,7 +26,16 @@ afterAll(async () => {
 
 function start(schema: string, drainMs: number) {
   const ledger = join(folder, schema);
-  const args = ['--import', './scripts/run-ts.mjs', 'test/chaos/terminated.ts', redisUrl(), postgresUrl(), schema, ledger, String(drainMs)];
+  const args = [
+    '--import',
+    './scripts/run-ts.mjs',
+    'test/chaos/terminated.ts',
+    redisUrl(),
+    postgresUrl(),
+    schema,
+    ledger,
+    String(drainMs),
+  ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += String(chunk)));
@@ -40,10 +49,13 @@ function start(schema: string, drainMs: number) {
 }
 
 async function createTable(schema: string): Promise<void> {
-  await pool.query(`drop schema if exists ${schema} cascade; create schema ${schema}; create table ${schema}.told (id text primary key, doc jsonb not null)`);
+  await pool.query(
+    `drop schema if exists ${schema} cascade; create schema ${schema}; create table ${schema}.told (id text primary key, doc jsonb not null)`,
+  );
 }
 
-const storedIn = async (schema: string): Promise<Set<string>> => new Set((await pool.query<{ id: string }>(`select id from ${schema}.told`)).rows.map(({ id }) => id));
+const storedIn = async (schema: string): Promise<Set<string>> =>
+  new Set((await pool.query<{ id: string }>(`select id from ${schema}.told`)).rows.map(({ id }) => id));
 
 test('SIGTERM under load drains everything that was acknowledged, and the process ends by the signal', async () => {
   await createTable('told_all');
@@ -114,7 +126,9 @@ test('a worker that waits takes over as soon as the one that is told to end has 
     // The lease of the first would have lasted a minute; the figure that counts is printed.
     expect(performance.now() - endedAt).toBeLessThan(30_000);
   }
-  console.info(`what the first worker left was stored by the second ${Math.round(performance.now() - endedAt)} ms after its end`);
+  console.info(
+    `what the first worker left was stored by the second ${Math.round(performance.now() - endedAt)} ms after its end`,
+  );
   heir.child.kill('SIGTERM');
   expect(await heir.ended).toEqual([null, 'SIGTERM']);
 }, 90_000);

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { commandsIn, documents, headingsOf, linksIn, pathsIn, snippetsOf, type Snippet } from './documents.ts';
-import { Workshop } from './workshop.ts';
+import { commandsIn, documents, headingsOf, linksIn, pathsIn, type Snippet, snippetsOf } from './documents.ts';
 import { root } from './package.ts';
+import { Workshop } from './workshop.ts';
 
 /**
  * Holds the prose to the code. A block that begins with ```ts and imports something is a program, any other is a
@@ -53,7 +53,10 @@ describe.each(examples)('the example %s', (file, args) => {
   });
 
   test('verifies on servers', async () => {
-    const [redis, postgres] = [process.env['MILLRACE_TEST_REDIS_URL'], process.env['MILLRACE_TEST_POSTGRES_URL']] as [string, string];
+    const [redis, postgres] = [process.env['MILLRACE_TEST_REDIS_URL'], process.env['MILLRACE_TEST_POSTGRES_URL']] as [
+      string,
+      string,
+    ];
     expect(await Workshop.example(file, ...args, '--redis', redis, '--postgres', postgres)).toMatch(/^verified: /m);
   });
 });
@@ -80,7 +83,9 @@ describe.each(documents.map((document) => [relative(root, document.file), docume
 });
 
 test('commands exist, with the options that are given', async () => {
-  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>;
+  };
   const faults: string[] = [];
   const helps = new Map<string, string>();
   for (const { file, words } of documents.flatMap(commandsIn)) {
@@ -96,7 +101,8 @@ test('commands exist, with the options that are given', async () => {
     const help = helps.get(name) as string;
     if (!help.startsWith(`Usage: millrace ${name}`.trimEnd())) faults.push(`${file}: millrace ${name}`);
     for (const option of words.filter((word) => word.startsWith('--'))) {
-      if (!help.includes(`${option.split('=')[0]} `) && option !== '--help') faults.push(`${file}: millrace ${name} ${option}`);
+      if (!help.includes(`${option.split('=')[0]} `) && option !== '--help')
+        faults.push(`${file}: millrace ${name} ${option}`);
     }
   }
   expect(faults).toEqual([]);
@@ -104,7 +110,8 @@ test('commands exist, with the options that are given', async () => {
 
 describe('docs/operations.md', () => {
   const text = readFileSync(join(root, 'docs/operations.md'), 'utf8');
-  const rows = (heading: string) => [...section(text, heading).matchAll(/^\| `([\w-]+)` \|/gm)].map((match) => match[1] as string);
+  const rows = (heading: string) =>
+    [...section(text, heading).matchAll(/^\| `([\w-]+)` \|/gm)].map((match) => match[1] as string);
 
   test('explains every error code', () => {
     const source = readFileSync(join(root, 'src/errors.ts'), 'utf8');
@@ -114,7 +121,8 @@ describe('docs/operations.md', () => {
   });
 
   test('explains every event', () => {
-    const source = /interface CacheEvents \{(.*?)^\}/ms.exec(readFileSync(join(root, 'src/events.ts'), 'utf8'))?.[1] ?? '';
+    const source =
+      /interface CacheEvents \{(.*?)^\}/ms.exec(readFileSync(join(root, 'src/events.ts'), 'utf8'))?.[1] ?? '';
     const events = [...source.matchAll(/^ {2}'?([a-z-]+)'?: /gm)].map((match) => match[1] as string);
     expect(events.length).toBeGreaterThan(5);
     expect(rows('Events').sort()).toEqual(events.sort());
@@ -123,9 +131,13 @@ describe('docs/operations.md', () => {
 
 describe('docs/options.md', () => {
   const text = readFileSync(join(root, 'docs/options.md'), 'utf8');
-  const listed = (heading: string) => [...section(text, heading).matchAll(/^\| (`[^|]+`) \|/gm)].flatMap((match) => [...(match[1] as string).matchAll(/`([\w.]+)`/g)].map((name) => name[1] as string)).sort();
+  const listed = (heading: string) =>
+    [...section(text, heading).matchAll(/^\| (`[^|]+`) \|/gm)]
+      .flatMap((match) => [...(match[1] as string).matchAll(/`([\w.]+)`/g)].map((name) => name[1] as string))
+      .sort();
   const source = (file: string) => readFileSync(join(root, file), 'utf8');
-  const quoted = (list: string | undefined) => [...(list ?? '').matchAll(/'(\w+)'/g)].map((match) => match[1] as string).sort();
+  const quoted = (list: string | undefined) =>
+    [...(list ?? '').matchAll(/'(\w+)'/g)].map((match) => match[1] as string).sort();
 
   test('has every option of a cache', () => {
     const known = quoted(/read\.known\(\[(.*?)\]\)/s.exec(source('src/options/cache.ts'))?.[1]);
@@ -136,11 +148,20 @@ describe('docs/options.md', () => {
   test('has every option of flushing', () => {
     const sections = [...source('src/options/settings.ts').matchAll(/section\('(\w+)', \[(.*?)\]\)/g)];
     expect(sections.length).toBe(3);
-    expect(listed('flush')).toEqual(sections.flatMap((match) => quoted(match[2]).map((name) => `${match[1]}.${name}`)).sort());
+    expect(listed('flush')).toEqual(
+      sections.flatMap((match) => quoted(match[2]).map((name) => `${match[1]}.${name}`)).sort(),
+    );
   });
 
   test('has every option of the fronts and the store', () => {
-    const members = (file: string, name: string) => [...(new RegExp(`interface ${name} \\{(.*?)^\\}`, 'ms').exec(source(file))?.[1] ?? '').matchAll(/^ {2}readonly (\w+)/gm)].map((match) => match[1] as string).sort();
+    const members = (file: string, name: string) =>
+      [
+        ...(new RegExp(`interface ${name} \\{(.*?)^\\}`, 'ms').exec(source(file))?.[1] ?? '').matchAll(
+          /^ {2}readonly (\w+)/gm,
+        ),
+      ]
+        .map((match) => match[1] as string)
+        .sort();
     expect(listed('redisFront')).toEqual(members('src/fronts/redis/index.ts', 'RedisFrontOptions'));
     expect(listed('lmdbFront')).toEqual(members('src/fronts/lmdb/index.ts', 'LmdbFrontOptions'));
     expect(listed('One write')).toEqual(members('src/options/cache.ts', 'WriteOptions'));
@@ -149,13 +170,20 @@ describe('docs/options.md', () => {
   test('has every option of counters, logs, leaderboards and stores on a table', () => {
     const known = (file: string, list: RegExp) => quoted(list.exec(source(file))?.[1]);
     const common = known('src/stores/postgres/options.ts', /COMMON = \[(.*?)\]/s);
-    const own = (file: string, name: string) => known(file, new RegExp(`TableOptionReader\\('${name}', options, \\[(.*?)\\]`, 's'));
-    expect(listed('postgresStore')).toEqual([...common, ...own('src/stores/postgres/options.ts', 'postgresStore')].sort());
+    const own = (file: string, name: string) =>
+      known(file, new RegExp(`TableOptionReader\\('${name}', options, \\[(.*?)\\]`, 's'));
+    expect(listed('postgresStore')).toEqual(
+      [...common, ...own('src/stores/postgres/options.ts', 'postgresStore')].sort(),
+    );
     expect(listed('postgresCounters')).toEqual(own('src/stores/postgres/counters.ts', 'postgresCounters'));
     expect(listed('postgresLeaderboard')).toEqual(own('src/stores/postgres/leaderboard.ts', 'postgresLeaderboard'));
     expect(listed('postgresLog')).toEqual(own('src/stores/postgres/log.ts', 'postgresLog'));
     const cache = known('src/options/cache.ts', /read\.known\(\[(.*?)\]\)/s);
-    for (const [heading, file] of [['createCounters', 'src/options/counters.ts'], ['createLog', 'src/options/log.ts'], ['createLeaderboard', 'src/options/leaderboard.ts']] as const) {
+    for (const [heading, file] of [
+      ['createCounters', 'src/options/counters.ts'],
+      ['createLog', 'src/options/log.ts'],
+      ['createLeaderboard', 'src/options/leaderboard.ts'],
+    ] as const) {
       const options = known(file, /read\.known\(\[(.*?)\]\)/s);
       expect(listed(heading)).toEqual(options.filter((option) => !cache.includes(option) || option === 'store'));
     }
@@ -167,28 +195,45 @@ describe('figures of the comparison', () => {
     readonly measured: number;
     readonly met: boolean;
   }
-  const { cases } = JSON.parse(readFileSync(join(root, 'bench/results/full.json'), 'utf8')) as { cases: { lines: string[]; verdicts: Verdict[] }[] };
+  const { cases } = JSON.parse(readFileSync(join(root, 'bench/results/full.json'), 'utf8')) as {
+    cases: { lines: string[]; verdicts: Verdict[] }[];
+  };
   const rowsAfter = (file: string, text: string) => {
     const lines = readFileSync(join(root, file), 'utf8').split(text)[1]!.split('\n');
     const from = lines.findIndex((line) => line.startsWith('|--')) + 1;
-    return lines.slice(from, lines.findIndex((line, i) => i > from && !line.startsWith('|')));
+    return lines.slice(
+      from,
+      lines.findIndex((line, i) => i > from && !line.startsWith('|')),
+    );
   };
 
   test('are those of the published run in the README', () => {
     const printed = cases.flatMap(({ lines }) => lines).join('\n');
-    const quoted = rowsAfter('README.md', 'Beside what a team would use instead').flatMap((row) => row.match(/\d{1,3}(,\d{3})+|\d+(?= µs)|[\d.]+ %/g) ?? []);
+    const quoted = rowsAfter('README.md', 'Beside what a team would use instead').flatMap(
+      (row) => row.match(/\d{1,3}(,\d{3})+|\d+(?= µs)|[\d.]+ %/g) ?? [],
+    );
     expect(quoted.length).toBeGreaterThan(14);
-    expect(quoted.filter((figure) => !new RegExp(`(?<![\\d,.])${figure.replace('.', '\\.')}(?![\\d,])`).test(printed))).toEqual([]);
+    expect(
+      quoted.filter((figure) => !new RegExp(`(?<![\\d,.])${figure.replace('.', '\\.')}(?![\\d,])`).test(printed)),
+    ).toEqual([]);
   });
 
   test('are those of the published run in docs/performance.md, and so is what is met', () => {
     const verdicts = cases.flatMap((one) => one.verdicts);
-    const rows = rowsAfter('docs/performance.md', '## Where it stands').map((row) => row.split('|').slice(1, -1).map((cell) => cell.trim()));
+    const rows = rowsAfter('docs/performance.md', '## Where it stands').map((row) =>
+      row
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
     const told = rows.map(([, measured = '', , met = '']) => {
       const figure = measured === 'none' ? '0' : (/[\d,.]+/.exec(measured)?.[0] ?? '').replaceAll(',', '');
       return { figure, met: !met.includes('not met') };
     });
-    const published = verdicts.map(({ measured, met }, i) => ({ figure: measured.toFixed(told[i]?.figure.split('.')[1]?.length ?? 0), met }));
+    const published = verdicts.map(({ measured, met }, i) => ({
+      figure: measured.toFixed(told[i]?.figure.split('.')[1]?.length ?? 0),
+      met,
+    }));
     expect(told).toEqual(published);
   });
 });
@@ -196,7 +241,10 @@ describe('figures of the comparison', () => {
 test('no code is mentioned that does not exist', () => {
   const source = readFileSync(join(root, 'src/errors.ts'), 'utf8');
   const unknown = documents.flatMap(({ file, text }) =>
-    [...text.matchAll(/MILLRACE_[A-Z_]+/g)].map(([code]) => code).filter((code) => !code.startsWith('MILLRACE_TEST_') && !source.includes(`'${code}'`)).map((code) => `${file}: ${code}`),
+    [...text.matchAll(/MILLRACE_[A-Z_]+/g)]
+      .map(([code]) => code)
+      .filter((code) => !code.startsWith('MILLRACE_TEST_') && !source.includes(`'${code}'`))
+      .map((code) => `${file}: ${code}`),
   );
   expect(unknown).toEqual([]);
 });

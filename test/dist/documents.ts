@@ -20,7 +20,9 @@ export interface Snippet {
 }
 
 const pages = ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'SECURITY.md'].map((name) => join(root, name));
-const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'));
+const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+  name.endsWith('.md'),
+);
 
 export const documents: readonly Document[] = [...pages, ...docs.map((name) => join(root, 'docs', name))]
   .sort()
@@ -45,7 +47,16 @@ export function snippetsOf(document: Document): Snippet[] {
   return blocks.flatMap(({ info, line, code }, at) => {
     if (!/^ts( run)?$/.test(info)) return [];
     const next = blocks[at + 1];
-    return [{ file: document.file, line, code, isProgram: /^import /m.test(code), runs: info === 'ts run', output: next?.info === 'text output' ? next.code : undefined }];
+    return [
+      {
+        file: document.file,
+        line,
+        code,
+        isProgram: /^import /m.test(code),
+        runs: info === 'ts run',
+        output: next?.info === 'text output' ? next.code : undefined,
+      },
+    ];
   });
 }
 
@@ -53,7 +64,9 @@ const withoutBlocks = (text: string): string => text.replaceAll(/^```[^\n]*\n.*?
 
 /** Targets of links within the repository. */
 export function linksIn({ text }: Document): string[] {
-  return [...withoutBlocks(text).matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1] as string).filter((link) => !/^[a-z]+:/.test(link));
+  return [...withoutBlocks(text).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map((match) => match[1] as string)
+    .filter((link) => !/^[a-z]+:/.test(link));
 }
 
 /** Anchors as the usual renderers make them from headings. */
@@ -68,12 +81,16 @@ export function headingsOf(text: string): string[] {
 
 /** Files and folders of the repository that are named in backquotes; a name with a wildcard or a gap is a pattern. */
 export function pathsIn({ text }: Document): string[] {
-  return [...withoutBlocks(text).matchAll(/`((?:src|test|bench|docs|examples|scripts|docker)\/[\w./-]*)`/g)].map((match) => match[1] as string);
+  return [...withoutBlocks(text).matchAll(/`((?:src|test|bench|docs|examples|scripts|docker)\/[\w./-]*)`/g)].map(
+    (match) => match[1] as string,
+  );
 }
 
 /** `millrace …` and `npm …` in backquotes, and in lines of shell blocks. */
 export function commandsIn(document: Document): { file: string; words: string[] }[] {
-  const inline = [...withoutBlocks(document.text).matchAll(/`((?:npx )?(?:millrace|npm) [^`]+)`/g)].map((match) => match[1] as string);
+  const inline = [...withoutBlocks(document.text).matchAll(/`((?:npx )?(?:millrace|npm) [^`]+)`/g)].map(
+    (match) => match[1] as string,
+  );
   const lines = blocksOf(document)
     .filter(({ info }) => info === 'sh')
     .flatMap(({ code }) => code.split('\n').flatMap((line) => line.replace(/\s#.*$/, '').split(/&&|\|/)));

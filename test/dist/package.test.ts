@@ -1,9 +1,17 @@
-import { join } from 'node:path';
 import { writeFile } from 'node:fs/promises';
-import { formatMessage } from 'publint/utils';
+import { join } from 'node:path';
 import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { drivers, entryPoints, linkDrivers, manifest, packAndInstall, typesProblems, type Installed } from './package.ts';
+import {
+  drivers,
+  entryPoints,
+  type Installed,
+  linkDrivers,
+  manifest,
+  packAndInstall,
+  typesProblems,
+} from './package.ts';
 
 const importMsMax = 100;
 const importTries = 5;
@@ -18,11 +26,15 @@ afterAll(() => installed?.remove());
 
 describe('without any driver installed', () => {
   test.each(['mjs', 'cjs'] as const)('`millrace` loads (%s)', async (kind) => {
-    expect(await installed.run(`${load('millrace', kind)} console.log(typeof all.createCache);`, kind)).toBe('function');
+    expect(await installed.run(`${load('millrace', kind)} console.log(typeof all.createCache);`, kind)).toBe(
+      'function',
+    );
   });
 
   test('`millrace/memory` loads', async () => {
-    expect(await installed.run(`${load('millrace/memory', 'mjs')} console.log(Object.keys(all).length > 0);`, 'mjs')).toBe('true');
+    expect(
+      await installed.run(`${load('millrace/memory', 'mjs')} console.log(Object.keys(all).length > 0);`, 'mjs'),
+    ).toBe('true');
   });
 
   test('the command line answers', async () => {
@@ -72,7 +84,11 @@ describe('with every driver installed', () => {
 
 describe('the tarball', () => {
   test('has nothing that publint objects to', async () => {
-    const { messages, pkg } = await publint({ pkgDir: join(installed.folder, 'node_modules/millrace'), pack: false, strict: true });
+    const { messages, pkg } = await publint({
+      pkgDir: join(installed.folder, 'node_modules/millrace'),
+      pack: false,
+      strict: true,
+    });
     expect(messages.map((message) => formatMessage(message, pkg, { color: false }))).toEqual([]);
   });
 

@@ -55,7 +55,11 @@ export class Workshop {
     if (!existsSync(join(root, 'dist/index.mjs'))) throw new Error('nothing to try: run `npm run build` first');
     const workshop = new Workshop(await mkdtemp(join(tmpdir(), 'millrace-docs-')));
     await workshop.#install();
-    for (const kind of ['programs', 'fragments'] as const) await workshop.#write(kind, snippets.filter(({ isProgram }) => isProgram === (kind === 'programs')));
+    for (const kind of ['programs', 'fragments'] as const)
+      await workshop.#write(
+        kind,
+        snippets.filter(({ isProgram }) => isProgram === (kind === 'programs')),
+      );
     await writeFile(join(workshop.#folder, 'fragments/prelude.d.ts'), PRELUDE);
     return workshop;
   }
@@ -78,9 +82,16 @@ export class Workshop {
   async #write(kind: 'programs' | 'fragments', snippets: readonly Snippet[]): Promise<void> {
     const folder = join(this.#folder, kind);
     await mkdir(folder);
-    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...COMPILER_OPTIONS, outDir: 'built' }, include: ['*.ts'] }));
+    await writeFile(
+      join(folder, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions: { ...COMPILER_OPTIONS, outDir: 'built' }, include: ['*.ts'] }),
+    );
     // Lines are counted as in the document, so that a fault is found there.
-    for (const snippet of snippets) await writeFile(join(folder, `${nameOf(snippet)}.ts`), `${'\n'.repeat(snippet.line - 1)}${snippet.code}\nexport {};\n`);
+    for (const snippet of snippets)
+      await writeFile(
+        join(folder, `${nameOf(snippet)}.ts`),
+        `${'\n'.repeat(snippet.line - 1)}${snippet.code}\nexport {};\n`,
+      );
   }
 
   /** What the compiler says against the snippets; programs are built on the way. */
@@ -88,7 +99,9 @@ export class Workshop {
     const compiler = join(root, 'node_modules/typescript/bin/tsc');
     const said = await Promise.all(
       ['programs', 'fragments'].map((kind) =>
-        execute(process.execPath, [compiler, '-p', kind, ...(kind === 'fragments' ? ['--noEmit'] : [])], { cwd: this.#folder }).then(
+        execute(process.execPath, [compiler, '-p', kind, ...(kind === 'fragments' ? ['--noEmit'] : [])], {
+          cwd: this.#folder,
+        }).then(
           () => '',
           (error: { stdout: string }) => error.stdout,
         ),
@@ -111,14 +124,20 @@ export class Workshop {
   /** Runs a worked example from source and gives what it printed. */
   static async example(file: string, ...args: string[]): Promise<string> {
     const before = await readdir(root);
-    const { stdout } = await execute(process.execPath, ['--import', './scripts/run-ts.mjs', `examples/${file}`, ...args], { cwd: root });
+    const { stdout } = await execute(
+      process.execPath,
+      ['--import', './scripts/run-ts.mjs', `examples/${file}`, ...args],
+      { cwd: root },
+    );
     const left = (await readdir(root)).filter((name) => !before.includes(name));
     if (left.length > 0) throw new Error(`the example left ${left.join(', ')} behind`);
     return stdout;
   }
 
   static async help(command: readonly string[]): Promise<string> {
-    const { stdout } = await execute(process.execPath, [join(root, 'dist/cli/main.mjs'), ...command, '--help']).catch(() => ({ stdout: '' }));
+    const { stdout } = await execute(process.execPath, [join(root, 'dist/cli/main.mjs'), ...command, '--help']).catch(
+      () => ({ stdout: '' }),
+    );
     return stdout;
   }
 }

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort, postgresUrl, redisUrl } from '../servers/index.ts';
-import { startMillrace, type Ended, type Started } from './cli-process.ts';
+import { type Ended, type Started, startMillrace } from './cli-process.ts';
 
 interface Document {
   ok: boolean;
@@ -68,7 +68,9 @@ describe('without a server', () => {
     expect(stdout).toContain('LMDB');
     expect(stdout).toContain('never syncs');
     for (const policy of ['write-through', 'write-behind', 'cache-aside']) {
-      const lines = stdout.split('\n').filter((line) => new RegExp(`^ +\\d+  ${policy}:\\d\\d +[\\d.]+ ms$`).test(line));
+      const lines = stdout
+        .split('\n')
+        .filter((line) => new RegExp(`^ +\\d+  ${policy}:\\d\\d +[\\d.]+ ms$`).test(line));
       expect(lines).toHaveLength(20);
     }
     expect(stdout).toMatch(/flush {2}\d+ rows? in \d+ statements? in [\d.]+ m?s/);
@@ -100,7 +102,17 @@ describe('without a server', () => {
       front: { kind: 'lmdb' },
       store: { kind: 'pglite' },
       options: { writes: 20, inFlight: 1 },
-      verification: { ok: true, expected: 60, records: 60, recordsEqual: 60, entries: 60, entriesEqual: 60, recordsInTable: 60, faultCount: 0, faults: [] },
+      verification: {
+        ok: true,
+        expected: 60,
+        records: 60,
+        recordsEqual: 60,
+        entries: 60,
+        entriesEqual: 60,
+        recordsInTable: 60,
+        faultCount: 0,
+        faults: [],
+      },
     });
   });
 
@@ -129,7 +141,14 @@ describe('without a server', () => {
 describe('on real servers', () => {
   test('thousands of writes are verified, and nothing is left behind', async () => {
     const before = await leftovers();
-    const { document, ended } = await demoDocument('--redis', redisUrl(), '--postgres', postgresUrl(), '--writes', '3000');
+    const { document, ended } = await demoDocument(
+      '--redis',
+      redisUrl(),
+      '--postgres',
+      postgresUrl(),
+      '--writes',
+      '3000',
+    );
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(document).toMatchObject({
       front: { kind: expect.stringMatching(/redis|valkey/) as unknown },
@@ -159,14 +178,24 @@ describe('on real servers', () => {
       CREATE EVENT TRIGGER add_trigger ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.add_trigger();
     `);
     const args = ['--redis', redisUrl(), '--postgres', database.url, '--flush-delay', '100ms'];
-    const [{ code, stdout }, { document, ended }] = await Promise.all([millrace('demo', ...args), demoDocument(...args)]);
+    const [{ code, stdout }, { document, ended }] = await Promise.all([
+      millrace('demo', ...args),
+      demoDocument(...args),
+    ]);
     expect(stdout).toContain('NOT verified');
-    expect(stdout).toContain('write-behind: 20 of 20 records in the store, 19 equal; 20 of 20 entries in the front, 20 equal');
+    expect(stdout).toContain(
+      'write-behind: 20 of 20 records in the store, 19 equal; 20 of 20 entries in the front, 20 equal',
+    );
     expect(stdout).toContain('write-behind:07: different in the store at visits');
     expect(code).toBe(1);
     expect(ended.code).toBe(1);
-    expect(document).toMatchObject({ ok: false, verification: { ok: false, recordsEqual: 59, entriesEqual: 60, faultCount: 1 } });
-    expect(document.verification.faults).toMatchObject([{ key: 'write-behind:07', where: 'store', problem: 'different', path: 'visits' }]);
+    expect(document).toMatchObject({
+      ok: false,
+      verification: { ok: false, recordsEqual: 59, entriesEqual: 60, faultCount: 1 },
+    });
+    expect(document.verification.faults).toMatchObject([
+      { key: 'write-behind:07', where: 'store', problem: 'different', path: 'visits' },
+    ]);
     expect(document.verification.faults[0]!.inspection).toBeDefined();
     const { rows } = await database.client.query(`SELECT nspname FROM pg_namespace WHERE nspname LIKE 'millrace%'`);
     expect(rows).toEqual([]);
@@ -174,7 +203,18 @@ describe('on real servers', () => {
 
   test('--keep leaves the records and the entries where they can be looked at', async () => {
     await using database = await ownDatabase();
-    const { code, stdout } = await millrace('demo', '--redis', redisUrl(), '--postgres', database.url, '--writes', '3', '--flush-delay', '10ms', '--keep');
+    const { code, stdout } = await millrace(
+      'demo',
+      '--redis',
+      redisUrl(),
+      '--postgres',
+      database.url,
+      '--writes',
+      '3',
+      '--flush-delay',
+      '10ms',
+      '--keep',
+    );
     expect(code).toBe(0);
     const schema = /the schema (\w+) is kept/.exec(stdout)?.[1];
     const { rows } = await database.client.query(`SELECT count(*)::int AS count FROM ${schema}.user_sessions`);
@@ -188,7 +228,11 @@ describe('what cannot be done is said in a sentence', () => {
   test.each(['redis', 'postgres'])('an unreachable --%s', async (server) => {
     const port = await freePort();
     const { code, stderr, ms } = await millrace('demo', `--${server}`, `${server}://someone:secret@127.0.0.1:${port}`);
-    expect(stderr).toMatch(new RegExp(`^error: the \\w+ server at 127\\.0\\.0\\.1:${port} cannot be reached: .*\\(MILLRACE_\\w+_UNAVAILABLE\\)\n$`));
+    expect(stderr).toMatch(
+      new RegExp(
+        `^error: the \\w+ server at 127\\.0\\.0\\.1:${port} cannot be reached: .*\\(MILLRACE_\\w+_UNAVAILABLE\\)\n$`,
+      ),
+    );
     expect(stderr).not.toMatch(/secret|someone|\n +at /);
     expect(code).toBe(1);
     expect(ms).toBeLessThan(4_000);
@@ -207,7 +251,12 @@ describe('what cannot be done is said in a sentence', () => {
   });
 
   test('with --verbose it says where, still without credentials', async () => {
-    const { stderr } = await millrace('demo', '--verbose', '--redis', `redis://someone:secret@127.0.0.1:${await freePort()}`);
+    const { stderr } = await millrace(
+      'demo',
+      '--verbose',
+      '--redis',
+      `redis://someone:secret@127.0.0.1:${await freePort()}`,
+    );
     expect(stderr).toMatch(/\n +at /);
     expect(stderr).not.toContain('secret');
   });
@@ -239,18 +288,30 @@ describe('what cannot be done is said in a sentence', () => {
 
   test('--help tells the options, an example and the exit codes', async () => {
     const { code, stdout } = await millrace('demo', '--help');
-    for (const part of ['--writes', '--redis', '--postgres', '--store-latency', '--flush-delay', '--json', '--keep', '--no-color', 'Exit code', 'millrace demo --json']) {
+    for (const part of [
+      '--writes',
+      '--redis',
+      '--postgres',
+      '--store-latency',
+      '--flush-delay',
+      '--json',
+      '--keep',
+      '--no-color',
+      'Exit code',
+      'millrace demo --json',
+    ]) {
       expect(stdout).toContain(part);
     }
     expect(code).toBe(0);
   });
 });
 
-
 /** What runs of the demo have left on the shared servers. */
 async function leftovers(): Promise<unknown> {
   await using database = await connected(postgresUrl());
-  const { rows } = await database.client.query(`SELECT nspname FROM pg_namespace WHERE nspname LIKE 'millrace_demo%' ORDER BY 1`);
+  const { rows } = await database.client.query(
+    `SELECT nspname FROM pg_namespace WHERE nspname LIKE 'millrace_demo%' ORDER BY 1`,
+  );
   return { schemas: rows, keys: await keysLike('*demo-*') };
 }
 

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { Client, Pool } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createCache, createLeaderboard, type Cache } from '../../src/index.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
+import { type Cache, createCache, createLeaderboard } from '../../src/index.ts';
 import { postgresLeaderboard, postgresStore } from '../../src/stores/postgres/index.ts';
 import { postgresUrl, redisUrl } from '../servers/index.ts';
-import { root, startMillrace, type Ended } from './cli-process.ts';
+import { type Ended, root, startMillrace } from './cli-process.ts';
 
 interface Cart {
   items: number;
@@ -45,7 +45,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'millrace-operations-'));
   await mkdir(join(folder, 'node_modules'));
   await symlink(root, join(folder, 'node_modules/millrace'));
-  for (const driver of ['pg', 'redis']) await symlink(join(root, 'node_modules', driver), join(folder, 'node_modules', driver));
+  for (const driver of ['pg', 'redis'])
+    await symlink(join(root, 'node_modules', driver), join(folder, 'node_modules', driver));
   await writeFile(join(folder, 'millrace.config.ts'), config);
   admin = new Client({ connectionString: postgresUrl() });
   await admin.connect();
@@ -53,7 +54,9 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   await admin.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE; CREATE SCHEMA ${schema}`);
-  await admin.query(`CREATE TABLE ${schema}.carts (id text PRIMARY KEY, cart jsonb NOT NULL CONSTRAINT few CHECK ((cart->>'items')::int < 100))`);
+  await admin.query(
+    `CREATE TABLE ${schema}.carts (id text PRIMARY KEY, cart jsonb NOT NULL CONSTRAINT few CHECK ((cart->>'items')::int < 100))`,
+  );
   await removeKeys();
 });
 
@@ -95,7 +98,8 @@ async function stored(): Promise<Record<string, Cart>> {
 
 async function removeKeys(): Promise<void> {
   const client = await createClient({ url: redisUrl() }).connect();
-  for await (const keys of client.scanIterator({ MATCH: `*${name}*`, COUNT: 1_000 })) if (keys.length > 0) await client.unlink(keys);
+  for await (const keys of client.scanIterator({ MATCH: `*${name}*`, COUNT: 1_000 }))
+    if (keys.length > 0) await client.unlink(keys);
   client.destroy();
 }
 
@@ -115,12 +119,19 @@ describe('the doctor', () => {
     expect(json).toMatchObject({ code: 1, stderr: '' });
     const [cache] = (JSON.parse(json.stdout) as { caches: [{ name: string; ok: boolean; findings: object[] }] }).caches;
     expect(cache).toMatchObject({ name, ok: false });
-    expect(cache.findings[0]).toMatchObject({ severity: 'error', check: 'postgres.table', found: expect.stringMatching(/add unique/) });
+    expect(cache.findings[0]).toMatchObject({
+      severity: 'error',
+      check: 'postgres.table',
+      found: expect.stringMatching(/add unique/),
+    });
     expect((await millrace('doctor', 'nobody')).code).toBe(2);
   });
 
   test('never repeats a password', async () => {
-    const away = { REDIS_URL: `redis://user:${secret}@127.0.0.1:1`, POSTGRES_URL: `postgres://user:${secret}@127.0.0.1:1/db` };
+    const away = {
+      REDIS_URL: `redis://user:${secret}@127.0.0.1:1`,
+      POSTGRES_URL: `postgres://user:${secret}@127.0.0.1:1/db`,
+    };
     const { code, stdout, stderr } = await startMillrace(['doctor'], { cwd: folder, env: { ...env, ...away } }).ended;
     expect(code).toBe(1);
     expect(stdout).toMatch(/MILLRACE_FRONT_UNAVAILABLE/);
@@ -131,15 +142,29 @@ describe('the doctor', () => {
 
 describe('what is pending', () => {
   test('is counted by status, found by inspect and stored by flush', async () => {
-    await withApplication((carts) => carts.setMany([['a', { items: 1 }], ['b', { items: 2 }]]));
+    await withApplication((carts) =>
+      carts.setMany([
+        ['a', { items: 1 }],
+        ['b', { items: 2 }],
+      ]),
+    );
 
     const inspected = await millrace('inspect', name, 'a', '--json');
     expect(inspected).toMatchObject({ code: 0, stderr: '' });
-    expect(JSON.parse(inspected.stdout)).toMatchObject({ cache: name, key: 'a', state: 'pending', front: 'value', inStore: false });
+    expect(JSON.parse(inspected.stdout)).toMatchObject({
+      cache: name,
+      key: 'a',
+      state: 'pending',
+      front: 'value',
+      inStore: false,
+    });
 
     const status = await millrace('status', '--json');
     expect(status).toMatchObject({ code: 0, stderr: '' });
-    expect(JSON.parse(status.stdout)).toMatchObject({ ok: true, caches: [{ name, ok: true, deadLetters: 0, stats: { pending: { entries: 2 } } }] });
+    expect(JSON.parse(status.stdout)).toMatchObject({
+      ok: true,
+      caches: [{ name, ok: true, deadLetters: 0, stats: { pending: { entries: 2 } } }],
+    });
     expect(await stored(), 'looking stores nothing').toEqual({});
 
     const flushed = await millrace('flush', name, '--json');
@@ -148,7 +173,11 @@ describe('what is pending', () => {
     expect(await stored()).toEqual({ a: { items: 1 }, b: { items: 2 } });
 
     expect((await millrace('inspect', name, 'a')).stdout).toMatch(/^a in .*: stored, the store has it\n/);
-    expect(await millrace('inspect', name, 'nobody')).toMatchObject({ code: 1, stderr: '', stdout: expect.stringContaining('absent') as unknown });
+    expect(await millrace('inspect', name, 'nobody')).toMatchObject({
+      code: 1,
+      stderr: '',
+      stdout: expect.stringContaining('absent') as unknown,
+    });
     expect((await millrace('status')).stdout).toMatch(new RegExp(`^cache +pending .*\n${name} +0 .* ok\n$`));
   });
 
@@ -170,9 +199,16 @@ describe('a store that was restored', () => {
     await withApplication((carts) => carts.set('a', { items: 1 }));
     expect(await millrace('flush')).toMatchObject({ code: 0 });
     await admin.query(`CREATE TABLE ${schema}.saved AS TABLE ${schema}.millrace_fence`);
-    await withApplication((carts) => carts.setMany([['a', { items: 2 }], ['b', { items: 2 }]]));
+    await withApplication((carts) =>
+      carts.setMany([
+        ['a', { items: 2 }],
+        ['b', { items: 2 }],
+      ]),
+    );
     expect(await millrace('flush')).toMatchObject({ code: 0 });
-    await admin.query(`TRUNCATE ${schema}.millrace_fence; INSERT INTO ${schema}.millrace_fence TABLE ${schema}.saved; UPDATE ${schema}.carts SET cart = '{"items": 1}' WHERE id = 'a'; DELETE FROM ${schema}.carts WHERE id = 'b'`);
+    await admin.query(
+      `TRUNCATE ${schema}.millrace_fence; INSERT INTO ${schema}.millrace_fence TABLE ${schema}.saved; UPDATE ${schema}.carts SET cart = '{"items": 1}' WHERE id = 'a'; DELETE FROM ${schema}.carts WHERE id = 'b'`,
+    );
     const stopped = await millrace('flush', '--json');
     expect(stopped.code).toBe(1);
     expect(stopped.stdout + stopped.stderr).toMatch(/the store lost generation/);
@@ -189,7 +225,12 @@ describe('dead letters', () => {
   let flushed: Ended;
 
   beforeEach(async () => {
-    await withApplication((carts) => carts.setMany([['bad', written], ['good', { items: 1 }]]));
+    await withApplication((carts) =>
+      carts.setMany([
+        ['bad', written],
+        ['good', { items: 1 }],
+      ]),
+    );
     flushed = await millrace('flush', '--json');
   });
 
@@ -201,14 +242,27 @@ describe('dead letters', () => {
   test('are listed and shown, with the value only when it is asked for', async () => {
     const listed = await millrace('dead', 'list', name);
     expect(listed).toMatchObject({ code: 0, stderr: '' });
-    expect(listed.stdout).toMatch(/^id +key +write +code +state +attempts +next attempt .*\n\d+ +bad +put +23514 +(waiting|dead) +[1-3] /);
+    expect(listed.stdout).toMatch(
+      /^id +key +write +code +state +attempts +next attempt .*\n\d+ +bad +put +23514 +(waiting|dead) +[1-3] /,
+    );
     const id = /^(\d+) /m.exec(listed.stdout)![1]!;
     const shown = await millrace('dead', 'show', name, id);
-    const all = [listed.stdout, shown.stdout, (await millrace('dead', 'list', name, '--json')).stdout, (await millrace('inspect', name, 'bad')).stdout];
+    const all = [
+      listed.stdout,
+      shown.stdout,
+      (await millrace('dead', 'list', name, '--json')).stdout,
+      (await millrace('inspect', name, 'bad')).stdout,
+    ];
     for (const text of all) expect(text).not.toContain(secret);
     expect((await millrace('dead', 'show', name, id, '--value')).stdout).toContain(JSON.stringify(written));
-    expect(JSON.parse((await millrace('dead', 'show', name, id, '--value', '--json')).stdout)).toMatchObject({ key: 'bad', value: written });
-    expect(await millrace('inspect', name, 'bad')).toMatchObject({ code: 1, stdout: expect.stringMatching(/: (waiting|dead), [^]*dead letter .*23514/) as unknown });
+    expect(JSON.parse((await millrace('dead', 'show', name, id, '--value', '--json')).stdout)).toMatchObject({
+      key: 'bad',
+      value: written,
+    });
+    expect(await millrace('inspect', name, 'bad')).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/: (waiting|dead), [^]*dead letter .*23514/) as unknown,
+    });
   });
 
   test('are redriven once the cause is put right', async () => {
@@ -216,13 +270,18 @@ describe('dead letters', () => {
     expect(early.code, 'it is refused again').toBe(1);
     await admin.query(`ALTER TABLE ${schema}.carts DROP CONSTRAINT few`);
     const redriven = await millrace('dead', 'redrive', name, '--all');
-    expect(redriven).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+: stored\n1 dead letter of 1 done\n$/) as unknown });
+    expect(redriven).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^\d+: stored\n1 dead letter of 1 done\n$/) as unknown,
+    });
     expect(await stored()).toEqual({ bad: written, good: { items: 1 } });
     expect((await millrace('dead', 'list', name)).stdout).toContain('has no dead letters');
   });
 
   test('are discarded by id', async () => {
-    const { deadLetters } = JSON.parse((await millrace('dead', 'list', name, '--json')).stdout) as { deadLetters: { id: string }[] };
+    const { deadLetters } = JSON.parse((await millrace('dead', 'list', name, '--json')).stdout) as {
+      deadLetters: { id: string }[];
+    };
     const id = deadLetters[0]!.id;
     expect(await millrace('dead', 'discard', name, id)).toMatchObject({ code: 0, stderr: '' });
     expect(await millrace('dead', 'discard', name, id)).toMatchObject({ code: 1 });
@@ -247,7 +306,11 @@ describe('what is wrong with the command or the configuration is said', () => {
   });
 
   test.each([
-    ['throws.mjs', `throw new Error('no login redis://me:${secret}@host');`, /cannot be loaded: no login redis:\/\/\*\*\*@host/],
+    [
+      'throws.mjs',
+      `throw new Error('no login redis://me:${secret}@host');`,
+      /cannot be loaded: no login redis:\/\/\*\*\*@host/,
+    ],
     ['empty.mjs', 'export default { caches: [] };', /must export defineConfig/],
     ['none.mjs', 'export const caches = [];', /must export defineConfig/],
     ['syntax.ts', 'export default {', /cannot be loaded/],
@@ -268,8 +331,14 @@ describe('what is wrong with the command or the configuration is said', () => {
   });
 
   test('a server that is down', async () => {
-    const { code, stdout } = await startMillrace(['status', '--json'], { cwd: folder, env: { ...env, REDIS_URL: 'redis://127.0.0.1:1' } }).ended;
-    expect(JSON.parse(stdout)).toMatchObject({ ok: false, caches: [{ name, ok: false, error: { code: 'MILLRACE_FRONT_UNAVAILABLE' } }] });
+    const { code, stdout } = await startMillrace(['status', '--json'], {
+      cwd: folder,
+      env: { ...env, REDIS_URL: 'redis://127.0.0.1:1' },
+    }).ended;
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      caches: [{ name, ok: false, error: { code: 'MILLRACE_FRONT_UNAVAILABLE' } }],
+    });
     expect(code).toBe(1);
   });
 });
@@ -292,7 +361,9 @@ describe('counters, logs and leaderboards', () => {
 
   beforeEach(async () => {
     await writeFile(join(folder, 'shapes.config.ts'), shapes);
-    await admin.query(`CREATE TABLE ${schema}.views (key text PRIMARY KEY, count bigint); CREATE TABLE ${schema}.events (doc jsonb); CREATE TABLE ${schema}.scores (member text, score bigint)`);
+    await admin.query(
+      `CREATE TABLE ${schema}.views (key text PRIMARY KEY, count bigint); CREATE TABLE ${schema}.events (doc jsonb); CREATE TABLE ${schema}.scores (member text, score bigint)`,
+    );
   });
 
   const shaped = (...args: string[]): Promise<Ended> => millrace(...args, '--config', 'shapes.config.ts');
@@ -302,19 +373,29 @@ describe('counters, logs and leaderboards', () => {
     expect(refused.stdout).toMatch(/add unique \("member"\)/);
     expect(refused.code).toBe(1);
     await admin.query(`ALTER TABLE ${schema}.scores ADD UNIQUE (member)`);
-    const examined = JSON.parse((await shaped('doctor', '--json')).stdout) as { caches: { name: string; findings: { check: string; severity: string }[] }[] };
-    for (const { findings } of examined.caches) expect(findings.find(({ check }) => check === 'postgres.table')?.severity).toBe('ok');
+    const examined = JSON.parse((await shaped('doctor', '--json')).stdout) as {
+      caches: { name: string; findings: { check: string; severity: string }[] }[];
+    };
+    for (const { findings } of examined.caches)
+      expect(findings.find(({ check }) => check === 'postgres.table')?.severity).toBe('ok');
     expect(examined.caches.length).toBe(3);
 
     const client = createClient({ url: redisUrl() });
     const pool = new Pool({ connectionString: postgresUrl() });
-    const board = createLeaderboard({ name: `${name}-board`, front: redisFront({ client }), store: postgresLeaderboard({ pool, table: `${schema}.scores`, member: 'member', score: 'score' }), flush: false });
+    const board = createLeaderboard({
+      name: `${name}-board`,
+      front: redisFront({ client }),
+      store: postgresLeaderboard({ pool, table: `${schema}.scores`, member: 'member', score: 'score' }),
+      flush: false,
+    });
     await board.add('ann', 7);
     await board.close();
     await pool.end();
     expect((await shaped('inspect', `${name}-board`, 'ann')).stdout).toMatch(/ann in .*-board: pending/);
     expect((await shaped('flush')).code).toBe(0);
-    expect((await admin.query(`SELECT member, score::int FROM ${schema}.scores`)).rows).toEqual([{ member: 'ann', score: 7 }]);
+    expect((await admin.query(`SELECT member, score::int FROM ${schema}.scores`)).rows).toEqual([
+      { member: 'ann', score: 7 },
+    ]);
     expect((await shaped('inspect', `${name}-board`, 'ann')).stdout).toMatch(/ann in .*-board: stored/);
     const status = JSON.parse((await shaped('status', '--json')).stdout) as { caches: { name: string }[] };
     expect(status.caches.map((cache) => cache.name)).toEqual([`${name}-views`, `${name}-events`, `${name}-board`]);

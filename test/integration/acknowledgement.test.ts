@@ -1,13 +1,13 @@
 import { createClient } from 'redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createCache, isMillraceError, type Cache, type CacheEvents, type Receipt } from '../../src/index.ts';
-import { redisFront, type RedisFrontOptions } from '../../src/fronts/redis/index.ts';
+import { type RedisFrontOptions, redisFront } from '../../src/fronts/redis/index.ts';
+import { type Cache, type CacheEvents, createCache, isMillraceError, type Receipt } from '../../src/index.ts';
 import { redisUrl, startRedis } from '../servers/index.ts';
 import { AuditedTable, CONSTRAINT, watched } from '../support/audited-table.ts';
 import { FreezableClock } from '../support/freezable-clock.ts';
 import { uniquePrefix } from '../support/fronts.ts';
 import { eventually, Gate } from '../support/gate.ts';
-import { frontKinds, NEVER, sharedKinds, Stage } from '../support/stage.ts';
+import { frontKinds, NEVER, Stage, sharedKinds } from '../support/stage.ts';
 
 interface Doc {
   readonly n?: number;
@@ -49,11 +49,17 @@ describe.each(frontKinds)('on the %s front', (kind) => {
   test('a receipt is stored after the commit and not before, or when a later write of its key is', async () => {
     await using stage = await Stage.on(kind);
     const gate = new Gate();
-    const cache = await stage.open<Doc>({ store: watched(table.store(), { beforeApply: () => gate.pass() }), flush: NEVER });
+    const cache = await stage.open<Doc>({
+      store: watched(table.store(), { beforeApply: () => gate.pass() }),
+      flush: NEVER,
+    });
     const first = await cache.set('k', { n: 1 });
     const second = await cache.set('k', { n: 2 });
     const settled: string[] = [];
-    const stored = Promise.all([first.stored().then(() => settled.push('first')), second.stored().then(() => settled.push('second'))]);
+    const stored = Promise.all([
+      first.stored().then(() => settled.push('first')),
+      second.stored().then(() => settled.push('second')),
+    ]);
     const flushed = cache.flush();
     await gate.arrived;
     expect(settled).toEqual([]);
@@ -72,12 +78,23 @@ describe.each(frontKinds)('on the %s front', (kind) => {
     await cache.set('b', { n: 1 });
     await cache.flush();
 
-    const receipts: Receipt[] = await Promise.all([cache.set('a', { n: 2 }), cache.set('b', { bad: true }), cache.set('c', { n: 2 })]);
+    const receipts: Receipt[] = await Promise.all([
+      cache.set('a', { n: 2 }),
+      cache.set('b', { bad: true }),
+      cache.set('c', { n: 2 }),
+    ]);
     await cache.flush();
-    expect(await Promise.all(receipts.map((receipt) => codeOf(receipt.stored())))).toEqual(['resolved', 'MILLRACE_REJECTED', 'resolved']);
+    expect(await Promise.all(receipts.map((receipt) => codeOf(receipt.stored())))).toEqual([
+      'resolved',
+      'MILLRACE_REJECTED',
+      'resolved',
+    ]);
     expect(await codeOf(cache.set('d', { bad: true }, { ack: 'stored' }))).toBe('MILLRACE_REJECTED');
     expect(await table.stored()).toEqual({ a: { n: 2 }, b: { n: 1 }, c: { n: 2 } });
-    expect(dead.map(({ key, code }) => ({ key, code }))).toEqual([{ key: 'b', code: '23514' }, { key: 'd', code: '23514' }]);
+    expect(dead.map(({ key, code }) => ({ key, code }))).toEqual([
+      { key: 'b', code: '23514' },
+      { key: 'd', code: '23514' },
+    ]);
     expect(dead[0]?.message).toContain(CONSTRAINT);
 
     // Readers are told what the store holds, not what it refused.
@@ -126,7 +143,8 @@ describe.each(frontKinds)('on the %s front', (kind) => {
     const cache = await stage.open<Doc>({ store: table.store(), flush: NEVER, ttl: '1h' });
     await cache.set('default', { n: 1 });
     await cache.set('own', { n: 1 }, { ttl: '5m' });
-    const ttls = async (): Promise<(number | undefined)[]> => Promise.all(['default', 'own'].map(async (key) => (await cache.inspect(key)).frontTtlMs));
+    const ttls = async (): Promise<(number | undefined)[]> =>
+      Promise.all(['default', 'own'].map(async (key) => (await cache.inspect(key)).frontTtlMs));
     expect(await ttls()).toEqual([undefined, undefined]);
     await cache.flush();
     const [byDefault, own] = (await ttls()) as [number, number];
@@ -147,12 +165,18 @@ test('Redis itself says that dirty entries do not expire, and clean ones do', as
   const client = createClient({ url: redisUrl() });
   await client.connect();
   await using stage = await Stage.on('redis');
-  const cache = await stage.open<Doc>({ front: redisFront({ client, prefix }), store: table.store(), flush: NEVER, ttl: '1h' });
+  const cache = await stage.open<Doc>({
+    front: redisFront({ client, prefix }),
+    store: table.store(),
+    flush: NEVER,
+    ttl: '1h',
+  });
   await cache.set('default', { n: 1 });
   await cache.set('own', { n: 1 }, { ttl: '5m' });
   const keys = await client.keys(`{${prefix}*`);
   const slotOf = (key: string): string => keys.find((name) => name.endsWith(`:${key}`)) ?? 'not found';
-  const ttls = (): Promise<number[]> => Promise.all(['default', 'own'].map(async (key) => Number(await client.pTTL(slotOf(key)))));
+  const ttls = (): Promise<number[]> =>
+    Promise.all(['default', 'own'].map(async (key) => Number(await client.pTTL(slotOf(key)))));
   expect(await client.get(slotOf('own'))).toBe('{"n":1}');
   expect(await ttls()).toEqual([-1, -1]);
   await cache.flush();
@@ -175,26 +199,36 @@ describe("'fsynced'", () => {
 
   test('is refused by the memory front when the cache is made, and for a single write', async () => {
     await using stage = await Stage.on('memory');
-    expect(() => stage.create({ store: table.store(), ack: 'fsynced' })).toThrow(/ack 'fsynced' cannot be given by the memory front, which offers 'buffered', 'stored'/);
+    expect(() => stage.create({ store: table.store(), ack: 'fsynced' })).toThrow(
+      /ack 'fsynced' cannot be given by the memory front, which offers 'buffered', 'stored'/,
+    );
     const cache = await stage.open<Doc>({ store: table.store(), flush: NEVER });
     expect(await codeOf(cache.set('k', { n: 1 }, { ack: 'fsynced' }))).toBe('MILLRACE_ACK');
     expect(await cache.get('k')).toBeUndefined();
   });
 
-  test.each(['redis', 'ioredis'] as const)('is refused at start by a %s front whose server keeps no append-only file', async (kind) => {
-    await using stage = await Stage.on(kind);
-    const cache = stage.create<Doc>({ store: table.store(), ack: 'fsynced' });
-    const error = await cache.ready().catch((error: unknown) => error);
-    expect(error).toMatchObject({ code: 'MILLRACE_ACK', message: expect.stringContaining('appendonly') as string });
-    expect(await codeOf(cache.set('k', { n: 1 }))).toBe('MILLRACE_ACK');
-    expect(await table.stored()).toEqual({});
-  });
+  test.each(['redis', 'ioredis'] as const)(
+    'is refused at start by a %s front whose server keeps no append-only file',
+    async (kind) => {
+      await using stage = await Stage.on(kind);
+      const cache = stage.create<Doc>({ store: table.store(), ack: 'fsynced' });
+      const error = await cache.ready().catch((error: unknown) => error);
+      expect(error).toMatchObject({ code: 'MILLRACE_ACK', message: expect.stringContaining('appendonly') as string });
+      expect(await codeOf(cache.set('k', { n: 1 }))).toBe('MILLRACE_ACK');
+      expect(await table.stored()).toEqual({});
+    },
+  );
 
   test('survives a sudden end of a Redis that syncs its append-only file always', async () => {
     await using redis = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
     await using stage = await Stage.on('memory');
     const client = createClient({ url: redis.url });
-    const cache = await stage.open<Doc>({ front: redisFront({ client }), store: table.store(), flush: NEVER, ack: 'fsynced' });
+    const cache = await stage.open<Doc>({
+      front: redisFront({ client }),
+      store: table.store(),
+      flush: NEVER,
+      ack: 'fsynced',
+    });
     const losses: unknown[] = [];
     cache.on('loss', (event) => losses.push(event));
     const receipts = await Promise.all(Array.from({ length: 50 }, (_, n) => cache.set(`k${n}`, { n })));
@@ -219,15 +253,25 @@ describe.each(sharedKinds)('two workers on one %s', (kind) => {
     await using stage = await Stage.on(kind);
     const gate = new Gate();
     const clock = new FreezableClock();
-    const sleeper = await stage.open<Doc>({ store: watched(table.store(), { beforeApply: () => gate.pass() }), flush: NEVER, clock });
+    const sleeper = await stage.open<Doc>({
+      store: watched(table.store(), { beforeApply: () => gate.pass() }),
+      flush: NEVER,
+      clock,
+    });
     await sleeper.set('k', { n: 1 });
     await sleeper.set('only', { n: 1 });
-    const flushed = sleeper.flush().then(() => 'flushed', () => 'failed');
+    const flushed = sleeper.flush().then(
+      () => 'flushed',
+      () => 'failed',
+    );
     await gate.arrived;
     clock.freeze();
     const heir = await stage.open<Doc>({ store: table.store(), flush: { maxDelay: 1, lease: '300ms' } });
     await heir.set('k', { n: 2 });
-    await eventually('the heir has taken over', async () => JSON.stringify(await table.stored()) === JSON.stringify({ k: { n: 2 }, only: { n: 1 } }));
+    await eventually(
+      'the heir has taken over',
+      async () => JSON.stringify(await table.stored()) === JSON.stringify({ k: { n: 2 }, only: { n: 1 } }),
+    );
     clock.thaw();
     gate.open();
     expect(await flushed).toBe('flushed');
@@ -258,7 +302,10 @@ describe.each(sharedKinds)('two workers on one %s', (kind) => {
       }
     };
     const writing = Promise.all(counters.map((_, k) => write(k, (turn) => caches[turn % 2] as Cache<Doc>)));
-    const epochs = async (): Promise<number> => (await table.query("select sum(epoch) as n from {{schema}}.millrace_fence where cache = 'c'")).map(({ n }) => Number(n))[0] ?? 0;
+    const epochs = async (): Promise<number> =>
+      (await table.query("select sum(epoch) as n from {{schema}}.millrace_fence where cache = 'c'")).map(({ n }) =>
+        Number(n),
+      )[0] ?? 0;
     // A busy machine can have lanes change hands by themselves: whoever is frozen in vain did not have them any more.
     const changed = async (before: number): Promise<boolean> => {
       for (let look = 0; look < 100; look++) {
@@ -273,7 +320,10 @@ describe.each(sharedKinds)('two workers on one %s', (kind) => {
       clock.freeze();
       if (await changed(before)) changes++;
       clock.thaw();
-      await eventually('both flush again', async () => (await codeOf((caches[turn % 2] as Cache<Doc>).flush())) === 'resolved');
+      await eventually(
+        'both flush again',
+        async () => (await codeOf((caches[turn % 2] as Cache<Doc>).flush())) === 'resolved',
+      );
     }
     state.done = true;
     await writing;
@@ -308,5 +358,10 @@ test('a pending value that somebody removes from Redis is counted and named, and
 });
 
 function stageless(client: RedisFrontOptions['client']): Cache<Doc> {
-  return createCache<Doc>({ name: 'c', front: redisFront({ client, prefix: uniquePrefix() }), store: table.store(), flush: { maxDelay: '1h' } });
+  return createCache<Doc>({
+    name: 'c',
+    front: redisFront({ client, prefix: uniquePrefix() }),
+    store: table.store(),
+    flush: { maxDelay: '1h' },
+  });
 }

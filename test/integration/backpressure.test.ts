@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { laneOf } from '../../src/core/lane-of.ts';
-import { isMillraceError, MillraceError, type BackpressureOptions, type Cache } from '../../src/index.ts';
+import { type BackpressureOptions, type Cache, isMillraceError, MillraceError } from '../../src/index.ts';
 import { AuditedTable, watched } from '../support/audited-table.ts';
 import { eventually, Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';
-import { frontKinds, NEVER, Stage, type FrontKind } from '../support/stage.ts';
+import { type FrontKind, frontKinds, NEVER, Stage } from '../support/stage.ts';
 
 let table: AuditedTable;
 beforeAll(async () => {
@@ -15,8 +15,17 @@ beforeEach(() => table.reset());
 afterAll(() => table[Symbol.asyncDispose]());
 
 /** A cache whose two entries are taken, in front of a store that takes nothing before the gate opens. */
-async function full<V>(stage: Stage, backpressure: BackpressureOptions, gate: Gate, values: readonly [V, V]): Promise<Cache<V>> {
-  const cache = await stage.open<V>({ store: watched(table.store(), { beforeApply: () => gate.pass() }), flush: NEVER, backpressure: { maxEntries: 2, ...backpressure } });
+async function full<V>(
+  stage: Stage,
+  backpressure: BackpressureOptions,
+  gate: Gate,
+  values: readonly [V, V],
+): Promise<Cache<V>> {
+  const cache = await stage.open<V>({
+    store: watched(table.store(), { beforeApply: () => gate.pass() }),
+    flush: NEVER,
+    backpressure: { maxEntries: 2, ...backpressure },
+  });
   await cache.set('p', values[0]);
   await cache.set('q', values[1]);
   return cache;
@@ -29,7 +38,9 @@ describe.each(frontKinds)('a full buffer on the %s front', (kind: FrontKind) => 
     const cache = await full<number>(stage, { maxWaiters: 3 }, gate, [1, 1]);
     const waiting = ['a', 'b', 'c'].map((key, n) => cache.set(key, n));
     await gate.arrived;
-    expect(await outcome(cache.set('d', 9))).toMatch(/^MILLRACE_FULL The buffer is full: 2 of 2 entries .* 3 writes wait for room already \(backpressure\.maxWaiters\)/);
+    expect(await outcome(cache.set('d', 9))).toMatch(
+      /^MILLRACE_FULL The buffer is full: 2 of 2 entries .* 3 writes wait for room already \(backpressure\.maxWaiters\)/,
+    );
     // Neither reads nor what is dirty are held up.
     expect(await cache.get('p')).toBe(1);
     expect(await cache.get('a')).toBeUndefined();
@@ -47,7 +58,8 @@ describe.each(frontKinds)('a full buffer on the %s front', (kind: FrontKind) => 
     const startedAt = performance.now();
     const [first, second] = await Promise.all([outcome(cache.set('a', 1)), outcome(cache.set('a', 2))]);
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(59);
-    for (const said of [first, second]) expect(said).toMatch(/^MILLRACE_FULL .* waited 60 ms for room \(backpressure\.maxWait\)/);
+    for (const said of [first, second])
+      expect(said).toMatch(/^MILLRACE_FULL .* waited 60 ms for room \(backpressure\.maxWait\)/);
     gate.open();
     await cache.flush();
     expect(await table.stored()).toEqual({ p: 1, q: 1 });
@@ -60,11 +72,17 @@ describe.each(frontKinds)('a full buffer on the %s front', (kind: FrontKind) => 
     const gate = new Gate();
     const cache = await full<number>(stage, { onFull: 'write-through' }, gate, [1, 1]);
     const answered: string[] = [];
-    const writes = [['a', 1], ['a', 2], ['b', 1]] as const;
-    const asked = writes.map(([key, n]) => cache.set(key, n).then((receipt) => {
-      answered.push(`${key} ${n}`);
-      return receipt.stored();
-    }));
+    const writes = [
+      ['a', 1],
+      ['a', 2],
+      ['b', 1],
+    ] as const;
+    const asked = writes.map(([key, n]) =>
+      cache.set(key, n).then((receipt) => {
+        answered.push(`${key} ${n}`);
+        return receipt.stored();
+      }),
+    );
     await gate.arrived;
     expect(answered).toEqual([]);
     await eventually('readers see it', async () => (await cache.get('a')) === 2);
@@ -96,12 +114,17 @@ describe.each(frontKinds)('a full buffer on the %s front', (kind: FrontKind) => 
     const gate = new Gate();
     const cache = await full<number>(stage, {}, gate, [1, 1]);
     const [one, two] = [new AbortController(), new AbortController()];
-    const writes = [cache.set('a', 1), cache.set('a', 2, { signal: one.signal }), cache.set('b', 1, { signal: two.signal })];
+    const writes = [
+      cache.set('a', 1),
+      cache.set('a', 2, { signal: one.signal }),
+      cache.set('b', 1, { signal: two.signal }),
+    ];
     const outcomes = writes.map(outcome);
     await gate.arrived;
     one.abort();
     two.abort();
-    for (const said of await Promise.all(outcomes.slice(1))) expect(said).toMatch(/^MILLRACE_ABORTED .*nothing of it was written/);
+    for (const said of await Promise.all(outcomes.slice(1)))
+      expect(said).toMatch(/^MILLRACE_ABORTED .*nothing of it was written/);
     gate.open();
     expect(await outcomes[0]).toBe('written');
     await cache.flush();
@@ -111,7 +134,13 @@ describe.each(frontKinds)('a full buffer on the %s front', (kind: FrontKind) => 
   test('takes updates that need no room, lets those that do wait, and never swaps two writes of a key', async () => {
     await using stage = await Stage.on(kind);
     const gate = new Gate();
-    const cache = await stage.open<string>({ name: 'one', store: watched(table.store(), { beforeApply: () => gate.pass() }), lanes: 1, flush: NEVER, backpressure: { maxBytes: 20 } });
+    const cache = await stage.open<string>({
+      name: 'one',
+      store: watched(table.store(), { beforeApply: () => gate.pass() }),
+      lanes: 1,
+      flush: NEVER,
+      backpressure: { maxBytes: 20 },
+    });
     await cache.set('p', '12345678'); // 10 bytes with its quotation marks
     await cache.set('q', '12345678');
     await cache.pause();
@@ -134,7 +163,11 @@ describe.each(frontKinds)('a full buffer on the %s front', (kind: FrontKind) => 
   test('says since when the store fails, and refuses at once what can never fit', async () => {
     await using stage = await Stage.on(kind);
     const cache = await stage.open<string>({
-      store: watched(table.store(), { beforeApply: () => { throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'down'); } }),
+      store: watched(table.store(), {
+        beforeApply: () => {
+          throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'down');
+        },
+      }),
       flush: { maxDelay: 1 },
       retry: { minDelay: 5, maxDelay: 10 },
       backpressure: { maxEntries: 1, maxBytes: 50, maxWait: '200ms' },
@@ -142,15 +175,29 @@ describe.each(frontKinds)('a full buffer on the %s front', (kind: FrontKind) => 
     const failed = new Promise((resolve) => cache.on('flush-failed', resolve));
     await cache.set('p', '1');
     await failed;
-    expect(await outcome(cache.set('a', '1'))).toMatch(/MILLRACE_FULL .*Flushes have failed for \d+ ms, the last with MILLRACE_STORE_UNAVAILABLE/);
+    expect(await outcome(cache.set('a', '1'))).toMatch(
+      /MILLRACE_FULL .*Flushes have failed for \d+ ms, the last with MILLRACE_STORE_UNAVAILABLE/,
+    );
     expect(await outcome(cache.set('a', 'x'.repeat(50)))).toMatch(/MILLRACE_FULL .*more than backpressure\.maxBytes/);
     await cache.close({ timeout: 0 });
   });
 
   test('setMany writes what fits, and rejects because of what does not', async () => {
     await using stage = await Stage.on(kind);
-    const cache = await stage.open<number>({ store: table.store(), flush: NEVER, backpressure: { maxEntries: 2, onFull: 'reject' } });
-    expect(await outcome(cache.setMany([['a', 1], ['b', 2], ['c', 3]]))).toMatch(/^MILLRACE_FULL/);
+    const cache = await stage.open<number>({
+      store: table.store(),
+      flush: NEVER,
+      backpressure: { maxEntries: 2, onFull: 'reject' },
+    });
+    expect(
+      await outcome(
+        cache.setMany([
+          ['a', 1],
+          ['b', 2],
+          ['c', 3],
+        ]),
+      ),
+    ).toMatch(/^MILLRACE_FULL/);
     expect(Object.fromEntries(await cache.getMany(['a', 'b', 'c']))).toEqual({ a: 1, b: 2 });
   });
 
@@ -160,7 +207,9 @@ describe.each(frontKinds)('a full buffer on the %s front', (kind: FrontKind) => 
     const cache = await full<string>(stage, { maxWaitingBytes: 100 }, gate, ['1', '1']);
     const waiting = cache.set('a', 'x'.repeat(60));
     await gate.arrived;
-    expect(await outcome(cache.set('b', 'x'.repeat(60)))).toMatch(/^MILLRACE_FULL .*about 62 bytes wait for room already \(backpressure\.maxWaitingBytes\)/);
+    expect(await outcome(cache.set('b', 'x'.repeat(60)))).toMatch(
+      /^MILLRACE_FULL .*about 62 bytes wait for room already \(backpressure\.maxWaitingBytes\)/,
+    );
     gate.open();
     await waiting;
   });
@@ -171,7 +220,15 @@ test('any mixture of writes, aborts and flushes keeps order and limits', async (
   let round = 0;
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), size: fc.nat(12), abortAfter: fc.option(fc.nat(3), { freq: 4 }), pause: fc.nat(3) }), { minLength: 1, maxLength: 40 }),
+      fc.array(
+        fc.record({
+          key: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
+          size: fc.nat(12),
+          abortAfter: fc.option(fc.nat(3), { freq: 4 }),
+          pause: fc.nat(3),
+        }),
+        { minLength: 1, maxLength: 40 },
+      ),
       fc.record({ maxEntries: fc.integer({ min: 1, max: 4 }), maxBytes: fc.integer({ min: 40, max: 90 }) }),
       fc.integer({ min: 1, max: 3 }),
       async (writes, limits, lanes) => {
@@ -184,7 +241,9 @@ test('any mixture of writes, aborts and flushes keeps order and limits', async (
           store: {
             loadMany: async () => new Map(),
             async apply(batch) {
-              for (const mutation of batch) if (mutation.kind === 'put') history.set(mutation.key, [...(history.get(mutation.key) ?? []), mutation.value.n]);
+              for (const mutation of batch)
+                if (mutation.kind === 'put')
+                  history.set(mutation.key, [...(history.get(mutation.key) ?? []), mutation.value.n]);
             },
           },
         });
@@ -216,7 +275,11 @@ test('any mixture of writes, aborts and flushes keeps order and limits', async (
         for (const [key, stored] of history) {
           expect(stored, `the values of ${key} reach the store in order`).toEqual(stored.toSorted((a, b) => a - b));
           const possible = written.filter((write) => write.key === key);
-          for (const n of stored) expect(possible.map((write) => write.n), 'what was taken back is not written').toContain(n);
+          for (const n of stored)
+            expect(
+              possible.map((write) => write.n),
+              'what was taken back is not written',
+            ).toContain(n);
         }
         for (const key of new Set(written.filter(({ sure }) => sure).map((write) => write.key))) {
           const last = Math.max(...written.filter((write) => write.key === key && write.sure).map(({ n }) => n));
@@ -231,12 +294,18 @@ test('any mixture of writes, aborts and flushes keeps order and limits', async (
 test('waiting writes of many keys come through, first come, first served', async () => {
   await using stage = await Stage.on('redis');
   const maxEntries = 100;
-  const cache = await stage.open<number>({ store: table.store(), flush: { maxDelay: 5, batchSize: 50 }, backpressure: { maxEntries } });
+  const cache = await stage.open<number>({
+    store: table.store(),
+    flush: { maxDelay: 5, batchSize: 50 },
+    backpressure: { maxEntries },
+  });
   const order: number[] = [];
-  await Promise.all(Array.from({ length: 2_200 }, async (_, n) => {
-    await cache.set(`k${n}`, n);
-    order.push(n);
-  }));
+  await Promise.all(
+    Array.from({ length: 2_200 }, async (_, n) => {
+      await cache.set(`k${n}`, n);
+      order.push(n);
+    }),
+  );
   await eventually('all are stored', async () => (await cache.stats()).pending.entries === 0);
   expect(await table.count()).toBe(2_200);
   for (let lane = 0; lane < 4; lane++) {
@@ -244,6 +313,9 @@ test('waiting writes of many keys come through, first come, first served', async
     const asked = ofLane.toSorted((a, b) => a - b);
     // Two steps of a lane are under way at once: where the first finds no room and the second does, the second goes first.
     const overtaken = ofLane.map((n, at) => at - asked.indexOf(n));
-    expect(Math.max(...overtaken), 'how many writes of other keys went before one that was asked for earlier').toBeLessThanOrEqual(maxEntries);
+    expect(
+      Math.max(...overtaken),
+      'how many writes of other keys went before one that was asked for earlier',
+    ).toBeLessThanOrEqual(maxEntries);
   }
 });

@@ -3,12 +3,19 @@ import { Redis } from 'ioredis';
 import { Pool } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createCache, isMillraceError, type Cache, type CacheOptions, type MillraceError, type MillraceErrorCode } from '../../src/index.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
+import {
+  type Cache,
+  type CacheOptions,
+  createCache,
+  isMillraceError,
+  type MillraceError,
+  type MillraceErrorCode,
+} from '../../src/index.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
-import { postgresUrl, startRedis, type Server } from '../servers/index.ts';
+import { postgresUrl, type Server, startRedis } from '../servers/index.ts';
 import { AuditedTable } from '../support/audited-table.ts';
 import { eventually, Gate } from '../support/gate.ts';
 import { frontKinds, NEVER, Stage } from '../support/stage.ts';
@@ -26,7 +33,11 @@ beforeEach(() => table.reset());
 afterAll(() => table[Symbol.asyncDispose]());
 
 /** Expects `work` to be refused; every part of `says` is in the message. */
-async function expectRefusal(work: () => unknown, code: MillraceErrorCode, ...says: (string | RegExp)[]): Promise<MillraceError> {
+async function expectRefusal(
+  work: () => unknown,
+  code: MillraceErrorCode,
+  ...says: (string | RegExp)[]
+): Promise<MillraceError> {
   const startedAt = performance.now();
   let error: unknown;
   try {
@@ -45,12 +56,24 @@ async function expectRefusal(work: () => unknown, code: MillraceErrorCode, ...sa
 
 const valid = (): CacheOptions<unknown> => ({ name: 'c', front: memoryFront(), store: new MemoryStore() });
 /** As JavaScript would pass it, which no type stops. */
-const untyped = (options: Record<string, unknown>): CacheOptions<unknown> => ({ ...valid(), ...options }) as CacheOptions<unknown>;
+const untyped = (options: Record<string, unknown>): CacheOptions<unknown> =>
+  ({ ...valid(), ...options }) as CacheOptions<unknown>;
 
 describe('options', () => {
   test('all faults are listed together, with what is allowed', async () => {
     const error = await expectRefusal(
-      () => createCache(untyped({ name: 'no spaces', polcy: 'write-through', lanes: 0, ttl: '5 minutes', flush: { maxDelay: -1, size: 3 }, retry: { attempts: 1.5 }, backpressure: { onFull: 'explode' } })),
+      () =>
+        createCache(
+          untyped({
+            name: 'no spaces',
+            polcy: 'write-through',
+            lanes: 0,
+            ttl: '5 minutes',
+            flush: { maxDelay: -1, size: 3 },
+            retry: { attempts: 1.5 },
+            backpressure: { onFull: 'explode' },
+          }),
+        ),
       'MILLRACE_OPTIONS',
       /name must be 1 to 64 characters/,
       /unknown option polcy.*Known: name, policy/,
@@ -70,19 +93,31 @@ describe('options', () => {
     ['a missing store', { store: {} }, /store is missing: use postgresStore/],
     ['a client in place of a front', { front: createClient() }, /front is missing/],
     ['refreshAhead without ttl', { refreshAhead: 0.5 }, /refreshAhead needs a ttl/],
-    ['flush options of a policy that has nothing to flush', { policy: 'cache-aside', flush: { maxDelay: 1 } }, /flush has no meaning with policy 'cache-aside'/],
+    [
+      'flush options of a policy that has nothing to flush',
+      { policy: 'cache-aside', flush: { maxDelay: 1 } },
+      /flush has no meaning with policy 'cache-aside'/,
+    ],
     ['a level that the policy does not know', { policy: 'write-through', ack: 'buffered' }, /always 'stored'/],
     ['a level that the front does not have', { ack: 'replicated' }, /memory front, which offers 'buffered', 'stored'/],
     ['something that is no schema', { schema: { parse: () => 1 } }, /not a Standard Schema/],
     ['a delay that is shorter than none', { retry: { minDelay: '1s', maxDelay: '10ms' } }, /retry\.minDelay is longer/],
-    ['a store that claims more than it can', { store: { loadMany() {}, apply() {}, capabilities: { transactions: true } } }, /transactions/],
+    [
+      'a store that claims more than it can',
+      { store: { loadMany() {}, apply() {}, capabilities: { transactions: true } } },
+      /transactions/,
+    ],
   ])('%s', async (_, options, says) => {
     const error = await expectRefusal(() => createCache(untyped(options)), 'MILLRACE_OPTIONS', says);
     expect(error.cache).toBe('c');
   });
 
   test.each([undefined, null, 'sessions'])('%s in place of options', async (options) => {
-    const error = await expectRefusal(() => createCache(options as unknown as CacheOptions<unknown>), 'MILLRACE_OPTIONS', /must be an object/);
+    const error = await expectRefusal(
+      () => createCache(options as unknown as CacheOptions<unknown>),
+      'MILLRACE_OPTIONS',
+      /must be an object/,
+    );
     expect(error.cache).toBeUndefined();
   });
 
@@ -90,8 +125,16 @@ describe('options', () => {
     await using stage = await Stage.on('memory');
     const cache = await stage.open({ store: table.store(), flush: NEVER });
     await expectRefusal(() => cache.set('k', 1, { ttl: -1 }), 'MILLRACE_OPTIONS', /ttl must be a positive duration/);
-    await expectRefusal(() => cache.set('k', 1, { ttl: 'soon' as '1s' }), 'MILLRACE_OPTIONS', /ttl must be a positive duration/);
-    await expectRefusal(() => cache.set('k', 1, { ack: 'maybe' as 'stored' }), 'MILLRACE_ACK', /offers 'buffered', 'stored'/);
+    await expectRefusal(
+      () => cache.set('k', 1, { ttl: 'soon' as '1s' }),
+      'MILLRACE_OPTIONS',
+      /ttl must be a positive duration/,
+    );
+    await expectRefusal(
+      () => cache.set('k', 1, { ack: 'maybe' as 'stored' }),
+      'MILLRACE_ACK',
+      /offers 'buffered', 'stored'/,
+    );
     expect(await cache.get('k')).toBeUndefined();
   });
 });
@@ -121,8 +164,19 @@ describe.each(frontKinds)('keys and values on the %s front', (kind) => {
     await cache.set('k', 'before');
     await expectRefusal(() => cache.set('k', value), 'MILLRACE_VALUE', says, /key "k"/);
     // With one of many, none of them is written.
-    await expectRefusal(() => cache.setMany([['other', 1], ['k', value]]), 'MILLRACE_VALUE', says);
-    await expectRefusal(() => cache.getOrLoad('loaded', () => (value === undefined ? Number.NaN : value)), 'MILLRACE_VALUE');
+    await expectRefusal(
+      () =>
+        cache.setMany([
+          ['other', 1],
+          ['k', value],
+        ]),
+      'MILLRACE_VALUE',
+      says,
+    );
+    await expectRefusal(
+      () => cache.getOrLoad('loaded', () => (value === undefined ? Number.NaN : value)),
+      'MILLRACE_VALUE',
+    );
     await cache.flush();
     expect(Object.fromEntries(await cache.getMany(['k', 'other', 'loaded']))).toEqual({ k: 'before' });
     expect(await table.stored()).toEqual({ k: 'before' });
@@ -149,7 +203,15 @@ describe.each(frontKinds)('keys and values on the %s front', (kind) => {
       await expectRefusal(() => cache.delete(bad), 'MILLRACE_KEY', says);
       await expectRefusal(() => cache.inspect(bad), 'MILLRACE_KEY', says);
       await expectRefusal(() => cache.getMany(['fine', bad]), 'MILLRACE_KEY', says);
-      await expectRefusal(() => cache.setMany([['fine', 1], [bad, 1]]), 'MILLRACE_KEY', says);
+      await expectRefusal(
+        () =>
+          cache.setMany([
+            ['fine', 1],
+            [bad, 1],
+          ]),
+        'MILLRACE_KEY',
+        says,
+      );
       await expectRefusal(() => cache.deleteMany(['fine', bad]), 'MILLRACE_KEY', says);
     }
     expect((await cache.stats()).accepted).toBe(0);
@@ -162,7 +224,9 @@ describe.each(frontKinds)('keys and values on the %s front', (kind) => {
   test('names that are special to JavaScript survive as keys and inside values', async () => {
     await using stage = await Stage.on(kind);
     const cache = await stage.open<unknown>({ store: table.store(), flush: NEVER, ttl: 1 });
-    const value: unknown = JSON.parse('{"__proto__": {"polluted": true}, "constructor": {"prototype": 1}, "toString": 2}');
+    const value: unknown = JSON.parse(
+      '{"__proto__": {"polluted": true}, "constructor": {"prototype": 1}, "toString": 2}',
+    );
     // As pairs: comparing objects looks at prototypes too.
     const pairs = (object: unknown): string => JSON.stringify(Object.entries(object as object).toSorted());
     const keys = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'prototype'];
@@ -199,8 +263,19 @@ describe.each(frontKinds)('keys and values on the %s front', (kind) => {
       },
     };
     const cache = await stage.open<{ n: number }>({ store: table.store(), flush: NEVER, schema });
-    await expectRefusal(() => cache.set('k', { n: 1.5 }), 'MILLRACE_VALUE', /schema refuses the value of key "k": n: not a whole number/);
-    await expectRefusal(() => cache.setMany([['a', { n: 1 }], ['k', { n: 1.5 }]]), 'MILLRACE_VALUE');
+    await expectRefusal(
+      () => cache.set('k', { n: 1.5 }),
+      'MILLRACE_VALUE',
+      /schema refuses the value of key "k": n: not a whole number/,
+    );
+    await expectRefusal(
+      () =>
+        cache.setMany([
+          ['a', { n: 1 }],
+          ['k', { n: 1.5 }],
+        ]),
+      'MILLRACE_VALUE',
+    );
     expect((await cache.stats()).accepted).toBe(0);
     await cache.set('k', { n: '2' } as unknown as { n: number });
     expect(await cache.get('k')).toEqual({ n: 2 });
@@ -215,7 +290,11 @@ describe.each(frontKinds)('keys and values on the %s front', (kind) => {
     // While it waits for the store: the write is in the front and will be stored.
     await cache.pause();
     const controller = new AbortController();
-    const waiting = expectRefusal(() => cache.set('k', 2, { ack: 'stored', signal: controller.signal }), 'MILLRACE_ABORTED', /may still happen/);
+    const waiting = expectRefusal(
+      () => cache.set('k', 2, { ack: 'stored', signal: controller.signal }),
+      'MILLRACE_ABORTED',
+      /may still happen/,
+    );
     const flushing = expectRefusal(() => cache.flush({ signal: controller.signal }), 'MILLRACE_ABORTED');
     await eventually('the front has the write', async () => (await cache.stats()).accepted === 1);
     controller.abort();
@@ -231,8 +310,16 @@ describe.each(frontKinds)('keys and values on the %s front', (kind) => {
     const cache = await stage.open<number>({ store: table.store(), flush: NEVER, lanes: 4, name: `lanes-${kind}` });
     await cache.set('k', 1);
     // The store's table knows it, and so does the front's side, whose store is empty.
-    await expectRefusal(() => stage.open({ store: table.store(), lanes: 8, name: `lanes-${kind}` }), 'MILLRACE_LANES', /4 lanes in the store/);
-    await expectRefusal(() => stage.open({ store: new MemoryStore(), lanes: 2, name: `lanes-${kind}` }), 'MILLRACE_LANES', /4 lanes/);
+    await expectRefusal(
+      () => stage.open({ store: table.store(), lanes: 8, name: `lanes-${kind}` }),
+      'MILLRACE_LANES',
+      /4 lanes in the store/,
+    );
+    await expectRefusal(
+      () => stage.open({ store: new MemoryStore(), lanes: 2, name: `lanes-${kind}` }),
+      'MILLRACE_LANES',
+      /4 lanes/,
+    );
     expect(await cache.get('k')).toBe(1);
     await cache.flush();
     expect(await table.stored()).toEqual({ k: 1 });
@@ -245,7 +332,11 @@ describe.each(frontKinds)('keys and values on the %s front', (kind) => {
     await behind.set('k', 1);
     expect((await behind.close({ timeout: 1 })).remaining).toBe(1);
     for (const policy of ['write-through', 'cache-aside'] as const) {
-      await expectRefusal(() => stage.open({ front, store: table.store(), policy }), 'MILLRACE_OPTIONS', /1 pending writes from a write-behind policy. Drain it with policy: 'write-behind'/);
+      await expectRefusal(
+        () => stage.open({ front, store: table.store(), policy }),
+        'MILLRACE_OPTIONS',
+        /1 pending writes from a write-behind policy. Drain it with policy: 'write-behind'/,
+      );
     }
     const drain = await stage.open<number>({ front, store: table.store(), flush: NEVER });
     await drain.flush();
@@ -336,7 +427,11 @@ describe('servers', () => {
     url.pathname = '/nowhere';
     url.password = SECRET;
     const pool = new Pool({ connectionString: url.href });
-    const error = await expectRefusal(() => stage.open({ store: postgresStore({ pool, table: 'docs', key: 'id', value: 'doc' }) }), 'MILLRACE_STORE_SCHEMA', /database does not exist/);
+    const error = await expectRefusal(
+      () => stage.open({ store: postgresStore({ pool, table: 'docs', key: 'id', value: 'doc' }) }),
+      'MILLRACE_STORE_SCHEMA',
+      /database does not exist/,
+    );
     expect(plain(error)).not.toContain(SECRET);
     await pool.end();
   });
@@ -345,7 +440,11 @@ describe('servers', () => {
     await using stage = await Stage.on('memory');
     const url = `redis://user:${SECRET}@127.0.0.1:1`;
     const client = driver === 'ioredis' ? new Redis(url, { lazyConnect: true }) : createClient({ url });
-    const error = await expectRefusal(() => stage.open({ front: redisFront({ client }), store: table.store() }), 'MILLRACE_FRONT_UNAVAILABLE', /Redis/);
+    const error = await expectRefusal(
+      () => stage.open({ front: redisFront({ client }), store: table.store() }),
+      'MILLRACE_FRONT_UNAVAILABLE',
+      /Redis/,
+    );
     expect(plain(error)).not.toContain(SECRET);
   });
 
@@ -361,7 +460,12 @@ describe('servers', () => {
     test('that may evict what is not stored is refused for write-behind, and for write-behind only', async () => {
       await using stage = await Stage.on('memory');
       const front = redisFront({ client });
-      await expectRefusal(() => stage.open({ front, store: table.store() }), 'MILLRACE_FRONT_SETTINGS', /maxmemory-policy allkeys-lru/, /set maxmemory-policy to noeviction or volatile-lru/);
+      await expectRefusal(
+        () => stage.open({ front, store: table.store() }),
+        'MILLRACE_FRONT_SETTINGS',
+        /maxmemory-policy allkeys-lru/,
+        /set maxmemory-policy to noeviction or volatile-lru/,
+      );
       const through = await stage.open<number>({ front, store: table.store(), policy: 'write-through' });
       await through.set('k', 1);
       expect(await through.get('k')).toBe(1);

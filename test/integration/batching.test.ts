@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Cache, FlushEvent } from '../../src/index.ts';
 import { MillraceError } from '../../src/errors.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
+import type { Cache, FlushEvent } from '../../src/index.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { AuditedTable } from '../support/audited-table.ts';
@@ -47,9 +47,14 @@ describe.each(frontKinds)('batches from the %s front, as PostgreSQL sees them', 
       // The hundredth alone sets it off: nobody asks for a flush and nothing is due.
       expect(flushes).toHaveLength(round);
       await cache.set(`k${round}-99`, 99);
-      await eventually('the full batch is stored', async () => flushes.length === round + 1 && (await cache.stats()).pending.entries === 0);
+      await eventually(
+        'the full batch is stored',
+        async () => flushes.length === round + 1 && (await cache.stats()).pending.entries === 0,
+      );
     }
-    expect(flushes.map(({ rows, statements }) => ({ rows, statements }))).toEqual(Array.from({ length: 10 }, () => ({ rows: 100, statements: 1 })));
+    expect(flushes.map(({ rows, statements }) => ({ rows, statements }))).toEqual(
+      Array.from({ length: 10 }, () => ({ rows: 100, statements: 1 })),
+    );
     expect(await table.statements()).toEqual(Array.from({ length: 10 }, () => 'INSERT'));
     expect(await table.count()).toBe(1_000);
   });
@@ -134,9 +139,16 @@ describe('when a flush begins', () => {
     const commits: { at: number; keys: string[] }[] = [];
     const store = new MemoryStore();
     store.hooks.beforeCommit = () => void commits.push({ at: clock.monotonic(), keys: [] });
-    store.hooks.afterCommit = () => void commits.at(-1)?.keys.push(...(store.batches.at(-1)?.rows.map(({ key }) => key) ?? []));
+    store.hooks.afterCommit = () =>
+      void commits.at(-1)?.keys.push(...(store.batches.at(-1)?.rows.map(({ key }) => key) ?? []));
     const stage = await Stage.on('memory');
-    const cache = stage.create<number>({ front: memoryFront(), store, clock, lanes, flush: { maxDelay: MAX_DELAY_MS, batchSize } });
+    const cache = stage.create<number>({
+      front: memoryFront(),
+      store,
+      clock,
+      lanes,
+      flush: { maxDelay: MAX_DELAY_MS, batchSize },
+    });
     await clock.until(cache.ready());
     const startedAt = clock.monotonic();
     return { clock, store, cache, commits, elapsed: () => clock.monotonic() - startedAt, startedAt };

@@ -18,8 +18,15 @@ describe.each(frontKinds)('closing a full cache on the %s front', (kind) => {
   test('drains those who wait for room, and takes nobody new', async () => {
     await using stage = await Stage.on(kind);
     const gate = new Gate();
-    const cache = await stage.open<number>({ store: watched(table.store(), { beforeApply: () => gate.pass() }), flush: NEVER, backpressure: { maxEntries: 2 } });
-    await cache.setMany([['p', 1], ['q', 1]]);
+    const cache = await stage.open<number>({
+      store: watched(table.store(), { beforeApply: () => gate.pass() }),
+      flush: NEVER,
+      backpressure: { maxEntries: 2 },
+    });
+    await cache.setMany([
+      ['p', 1],
+      ['q', 1],
+    ]);
     const waiting = [cache.set('a', 1), cache.set('b', 1)];
     await gate.arrived;
     const closing = cache.close({ timeout: '10s' });
@@ -34,8 +41,16 @@ describe.each(frontKinds)('closing a full cache on the %s front', (kind) => {
     await using stage = await Stage.on(kind);
     const gate = new Gate();
     const front = stage.place.front();
-    const cache = await stage.open<number>({ front, store: watched(table.store(), { beforeApply: () => gate.pass() }), flush: { maxDelay: '1h', lease: '1m' }, backpressure: { maxEntries: 2 } });
-    await cache.setMany([['p', 1], ['q', 1]]);
+    const cache = await stage.open<number>({
+      front,
+      store: watched(table.store(), { beforeApply: () => gate.pass() }),
+      flush: { maxDelay: '1h', lease: '1m' },
+      backpressure: { maxEntries: 2 },
+    });
+    await cache.setMany([
+      ['p', 1],
+      ['q', 1],
+    ]);
     const waiting = outcome(cache.set('a', 1));
     await gate.arrived;
     expect(await cache.close({ timeout: 100 })).toEqual({ stored: 0, remaining: 2, dead: 0 });
@@ -51,7 +66,8 @@ describe.each(frontKinds)('closing a full cache on the %s front', (kind) => {
     await using stage = await Stage.on(kind);
     const cache = await stage.open<number>({ store: table.store(), flush: NEVER });
     await cache.set('a', 1);
-    for (const timeout of ['soon', -1, Number.NaN]) expect(await outcome(cache.close({ timeout: timeout as never }))).toMatch(/^MILLRACE_OPTIONS .*not closed/);
+    for (const timeout of ['soon', -1, Number.NaN])
+      expect(await outcome(cache.close({ timeout: timeout as never }))).toMatch(/^MILLRACE_OPTIONS .*not closed/);
     await cache.set('b', 2);
     const reports: unknown[] = [];
     cache.on('closed', (report) => reports.push(report));
@@ -101,7 +117,11 @@ test('a front that is gone does not hold it up, and what remains is what was las
     store: watched(table.store(), { beforeApply: () => gate.pass() }),
     flush: NEVER,
   });
-  await cache.setMany([['a', 1], ['b', 2], ['c', 3]]);
+  await cache.setMany([
+    ['a', 1],
+    ['b', 2],
+    ['c', 3],
+  ]);
   process.kill(redis.pid, 'SIGSTOP');
   const startedAt = performance.now();
   const report = await cache.close({ timeout: 200 });
@@ -116,8 +136,13 @@ test('a front that dies with the process says what is going to be lost', async (
   const cache = await stage.open<number>({ store: table.store(), flush: NEVER });
   const warnings: string[] = [];
   cache.on('warning', ({ message }) => warnings.push(message));
-  await cache.setMany([['a', 1], ['b', 2]]);
+  await cache.setMany([
+    ['a', 1],
+    ['b', 2],
+  ]);
   await cache.pause();
   expect(await cache.close()).toEqual({ stored: 0, remaining: 2, dead: 0 });
-  expect(warnings).toEqual([expect.stringMatching(/^2 entries of cache "c" remain in a front that dies with this process/)]);
+  expect(warnings).toEqual([
+    expect.stringMatching(/^2 entries of cache "c" remain in a front that dies with this process/),
+  ]);
 });

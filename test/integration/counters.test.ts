@@ -1,8 +1,8 @@
 import { PGlite } from '@electric-sql/pglite';
 import { describe, expect, test } from 'vitest';
-import { createCounters, type Counters } from '../../src/index.ts';
-import type { CountersOptions } from '../../src/options/counters.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
+import { type Counters, createCounters } from '../../src/index.ts';
+import type { CountersOptions } from '../../src/options/counters.ts';
 import type { Front } from '../../src/ports/front.ts';
 import { postgresCounters } from '../../src/stores/postgres/index.ts';
 import { eventually } from '../support/gate.ts';
@@ -13,13 +13,26 @@ const NEVER = { maxDelay: '1h', lease: '300ms' } as const;
 
 const tables = shapeTables('counts', 'key text primary key, count bigint');
 
-const storeOf = (name: string) => postgresCounters({ pool: tables.schema.pool, table: name, key: 'key', count: 'count' });
-const rowsOf = async (name: string): Promise<Record<string, string>> => Object.fromEntries((await tables.schema.rows(`select key, count::text from ${name} order by key`)).map(({ key, count }) => [key, count])) as Record<string, string>;
+const storeOf = (name: string) =>
+  postgresCounters({ pool: tables.schema.pool, table: name, key: 'key', count: 'count' });
+const rowsOf = async (name: string): Promise<Record<string, string>> =>
+  Object.fromEntries(
+    (await tables.schema.rows(`select key, count::text from ${name} order by key`)).map(({ key, count }) => [
+      key,
+      count,
+    ]),
+  ) as Record<string, string>;
 
 describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('counters on the %s front', (kind) => {
-  async function on<T>(run: (name: string, open: (options?: Partial<CountersOptions>) => Promise<Counters<number>>) => Promise<T>): Promise<T> {
+  async function on<T>(
+    run: (name: string, open: (options?: Partial<CountersOptions>) => Promise<Counters<number>>) => Promise<T>,
+  ): Promise<T> {
     const name = await tables.table();
-    const create = (front: Front, options: Partial<CountersOptions>) => createCounters({ name, front, store: storeOf(name), flush: NEVER, ...options } as CountersOptions & { bigint?: false; scale?: undefined });
+    const create = (front: Front, options: Partial<CountersOptions>) =>
+      createCounters({ name, front, store: storeOf(name), flush: NEVER, ...options } as CountersOptions & {
+        bigint?: false;
+        scale?: undefined;
+      });
     return withFronts(kind, create, (open) =>
       run(name, async (options) => {
         const counters = open(options);
@@ -38,7 +51,13 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('counters on the 
       expect(await rowsOf(name)).toEqual({ hot: '5' });
       await counters.flush();
       expect(await rowsOf(name)).toEqual({ hot: '10005' });
-      expect(await counters.stats()).toMatchObject({ accepted: 10_000, stored: 1, coalesced: 9_999, statements: 1, pending: { entries: 0 } });
+      expect(await counters.stats()).toMatchObject({
+        accepted: 10_000,
+        stored: 1,
+        coalesced: 9_999,
+        statements: 1,
+        pending: { entries: 0 },
+      });
     }));
 
   test('two processes see each other, also while a flush is in flight', () =>
@@ -65,7 +84,13 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('counters on the 
         blocker.release(true);
       }
       await receipt.stored();
-      expect(await two.getMany(['a', 'b', 'none'])).toEqual(new Map([['a', 112], ['b', 7], ['none', 0]]));
+      expect(await two.getMany(['a', 'b', 'none'])).toEqual(
+        new Map([
+          ['a', 112],
+          ['b', 7],
+          ['none', 0],
+        ]),
+      );
       await one.flush();
       expect(await rowsOf(name)).toEqual({ a: '112', b: '7' });
     }));
@@ -128,10 +153,14 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('counters on the 
       await counters.add('bad', 45);
       await counters.flush();
       const letters = await counters.deadLetters.list();
-      expect(letters.map(({ key, kind, value, code }) => ({ key, kind, value, code }))).toEqual([{ key: 'bad', kind: 'delta', value: 50, code: '23514' }, { key: 'bad', kind: 'delta', value: 46, code: '23514' }]);
+      expect(letters.map(({ key, kind, value, code }) => ({ key, kind, value, code }))).toEqual([
+        { key: 'bad', kind: 'delta', value: 50, code: '23514' },
+        { key: 'bad', kind: 'delta', value: 46, code: '23514' },
+      ]);
       await tables.schema.pool.query(`alter table ${name} drop constraint small`);
       // The earlier one too: a later increment does not replace it.
-      for (const { id } of letters) expect(await counters.deadLetters.redrive(id)).toMatchObject({ outcome: 'redriven' });
+      for (const { id } of letters)
+        expect(await counters.deadLetters.redrive(id)).toMatchObject({ outcome: 'redriven' });
       expect(await counters.get('bad')).toBe(156);
       expect(await rowsOf(name)).toEqual({ bad: '156', good: '2' });
     }));
@@ -140,7 +169,13 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('counters on the 
 describe('numbers', () => {
   const open = async (columns: string, options: Partial<CountersOptions>) => {
     const name = await tables.table(columns);
-    const counters = createCounters({ name, front: memoryFront(), store: storeOf(name), flush: NEVER, ...options } as CountersOptions & { bigint: true });
+    const counters = createCounters({
+      name,
+      front: memoryFront(),
+      store: storeOf(name),
+      flush: NEVER,
+      ...options,
+    } as CountersOptions & { bigint: true });
     return { name, counters: counters as unknown as Counters<number | bigint | string> };
   };
 
@@ -148,7 +183,9 @@ describe('numbers', () => {
     const { name, counters } = await open('key text primary key, count bigint', { bigint: true });
     expect(await counters.increment('a', 9_007_199_254_740_993n)).toBe(9_007_199_254_740_993n);
     expect(await counters.increment('a', '9007199254740993')).toBe(18_014_398_509_481_986n);
-    expect(await errorOf(counters.increment('a', 9_200_000_000_000_000_000n))).toMatchObject({ code: 'MILLRACE_VALUE' });
+    expect(await errorOf(counters.increment('a', 9_200_000_000_000_000_000n))).toMatchObject({
+      code: 'MILLRACE_VALUE',
+    });
     expect(await counters.get('a')).toBe(18_014_398_509_481_986n);
     await counters.close();
     expect(await rowsOf(name)).toEqual({ a: '18014398509481986' });
@@ -184,13 +221,30 @@ describe('numbers', () => {
 describe('tables', () => {
   const refusal = async (columns: string, options: Partial<CountersOptions> = {}) => {
     const name = await tables.table(columns);
-    await using counters = createCounters({ name, front: memoryFront(), store: storeOf(name), ...options } as CountersOptions & { bigint: true });
+    await using counters = createCounters({
+      name,
+      front: memoryFront(),
+      store: storeOf(name),
+      ...options,
+    } as CountersOptions & { bigint: true });
     return errorOf(counters.ready());
   };
 
   test('without a unique key are refused with the statement that mends it', async () => {
     const name = await tables.table('id serial, page_url text, view_count bigint, updated_at timestamptz');
-    const open = () => createCounters({ name, front: memoryFront(), store: postgresCounters({ pool: tables.schema.pool, table: name, key: 'page_url', count: 'view_count', touch: 'updated_at' }), flush: NEVER });
+    const open = () =>
+      createCounters({
+        name,
+        front: memoryFront(),
+        store: postgresCounters({
+          pool: tables.schema.pool,
+          table: name,
+          key: 'page_url',
+          count: 'view_count',
+          touch: 'updated_at',
+        }),
+        flush: NEVER,
+      });
     const error = await errorOf(open().ready());
     expect(error.code).toBe('MILLRACE_STORE_SCHEMA');
     const [fix] = /alter table .*/.exec(error.message) ?? [''];
@@ -200,7 +254,9 @@ describe('tables', () => {
     await views.flush();
     await views.increment('/home', 2);
     await views.flush();
-    expect(await tables.schema.rows(`select id, page_url, view_count::int, updated_at is not null as touched from ${name}`)).toEqual([{ id: 1, page_url: '/home', view_count: 3, touched: true }]);
+    expect(
+      await tables.schema.rows(`select id, page_url, view_count::int, updated_at is not null as touched from ${name}`),
+    ).toEqual([{ id: 1, page_url: '/home', view_count: 3, touched: true }]);
     // A row that is there takes no value from the sequence: a serial column would be used up in days.
     await views.increment('/other');
     await views.flush();
@@ -210,7 +266,9 @@ describe('tables', () => {
   test('with a count that would be rounded, or is none, are refused', async () => {
     expect((await refusal('key text primary key, count double precision')).message).toContain('type bigint');
     expect((await refusal('key text primary key, count bigint', { scale: 2 })).message).toContain('type numeric');
-    expect((await refusal('key text primary key, count numeric(10, 1)', { scale: 2 })).message).toContain('would round');
+    expect((await refusal('key text primary key, count numeric(10, 1)', { scale: 2 })).message).toContain(
+      'would round',
+    );
     expect((await refusal('key text primary key, counter bigint')).message).toContain('does not exist');
   });
 
@@ -227,7 +285,12 @@ describe('tables', () => {
   test('in PGlite work as well', async () => {
     const pool = new PGlite();
     await pool.exec('create table counts (key text primary key, count bigint)');
-    await using counters = createCounters({ name: 'c', front: memoryFront(), store: postgresCounters({ pool, table: 'counts', key: 'key', count: 'count' }), flush: NEVER });
+    await using counters = createCounters({
+      name: 'c',
+      front: memoryFront(),
+      store: postgresCounters({ pool, table: 'counts', key: 'key', count: 'count' }),
+      flush: NEVER,
+    });
     expect(await Promise.all([counters.increment('a'), counters.increment('a', 4)])).toEqual([1, 5]);
     await counters.flush();
     expect((await pool.query('select * from counts')).rows).toEqual([{ key: 'a', count: 5 }]);
@@ -242,10 +305,21 @@ test('what could count twice, or counts something else, is refused', async () =>
   const options = { name, front, flush: NEVER } as const;
   const custom = { loadMany: () => new Map(), apply: () => undefined };
   expect(() => createCounters({ ...options, store: custom as never })).toThrow(/no transactions/);
-  expect(() => createCounters({ ...options, store: storeOf(name), bigint: true, scale: 2, unknown: 1 } as never)).toThrow(/unknown option[^]*|exclude each other/);
+  expect(() =>
+    createCounters({ ...options, store: storeOf(name), bigint: true, scale: 2, unknown: 1 } as never),
+  ).toThrow(/unknown option[^]*|exclude each other/);
   await using counters = createCounters({ ...options, store: storeOf(name) });
   await counters.add('a');
   // The same name with decimals: what is pending would be a hundredth of what it was.
-  const decimals = createCounters({ ...options, scale: 2, store: postgresCounters({ pool: tables.schema.pool, table: await tables.table('key text primary key, count numeric'), key: 'key', count: 'count' }) });
+  const decimals = createCounters({
+    ...options,
+    scale: 2,
+    store: postgresCounters({
+      pool: tables.schema.pool,
+      table: await tables.table('key text primary key, count numeric'),
+      key: 'key',
+      count: 'count',
+    }),
+  });
   expect(await errorOf(decimals.ready())).toMatchObject({ code: 'MILLRACE_OPTIONS' });
 });

@@ -1,15 +1,15 @@
-import { Pool } from 'pg';
-import { PGlite } from '@electric-sql/pglite';
 import { rm } from 'node:fs/promises';
+import { PGlite } from '@electric-sql/pglite';
+import { Pool } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createCache, type Finding } from '../../src/index.ts';
 import { lmdbFront } from '../../src/fronts/lmdb/index.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
-import { redisFront, type RedisFrontOptions } from '../../src/fronts/redis/index.ts';
+import { type RedisFrontOptions, redisFront } from '../../src/fronts/redis/index.ts';
+import { createCache, type Finding } from '../../src/index.ts';
 import type { CacheOptions } from '../../src/options/cache.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
-import { startPostgres, startRedis, type Server } from '../servers/index.ts';
+import { type Server, startPostgres, startRedis } from '../servers/index.ts';
 import { eventually } from '../support/gate.ts';
 import { command, connected } from './redis-fixture.ts';
 
@@ -28,17 +28,30 @@ beforeAll(async () => {
   await connected(redis.url, 1);
 });
 beforeEach(async () => {
-  await admin.query(`drop schema if exists ${schema} cascade; create schema ${schema}; create table ${schema}.docs (id text primary key, doc jsonb not null)`);
+  await admin.query(
+    `drop schema if exists ${schema} cascade; create schema ${schema}; create table ${schema}.docs (id text primary key, doc jsonb not null)`,
+  );
 });
 afterAll(async () => {
   await admin.end();
   await Promise.all([redis, replica, postgres].map((server) => server[Symbol.asyncDispose]()));
 });
 
-type Part = Partial<CacheOptions<unknown>> & { readonly redis?: Partial<RedisFrontOptions>; readonly pool?: Pool; readonly table?: string; readonly at?: string };
+type Part = Partial<CacheOptions<unknown>> & {
+  readonly redis?: Partial<RedisFrontOptions>;
+  readonly pool?: Pool;
+  readonly table?: string;
+  readonly at?: string;
+};
 
 /** Examines a cache of its own; no server that it asks keeps a connection of it. */
-async function examine({ redis: own, pool = admin, table = `${schema}.docs`, at = redis.url, ...options }: Part = {}): Promise<Finding[]> {
+async function examine({
+  redis: own,
+  pool = admin,
+  table = `${schema}.docs`,
+  at = redis.url,
+  ...options
+}: Part = {}): Promise<Finding[]> {
   await using cache = createCache({
     name: 'doctor',
     front: redisFront({ client: createClient({ url: at }), ...own }),
@@ -54,7 +67,11 @@ async function finding(check: string, part: Part = {}): Promise<Finding | undefi
 }
 
 /** Sets what is examined, and puts it back. */
-async function during<T>(set: () => Promise<unknown>, unset: () => Promise<unknown>, work: () => Promise<T>): Promise<T> {
+async function during<T>(
+  set: () => Promise<unknown>,
+  unset: () => Promise<unknown>,
+  work: () => Promise<T>,
+): Promise<T> {
   await set();
   try {
     return await work();
@@ -76,7 +93,13 @@ test('nothing is wrong with servers that are set up well, and every finding says
 describe('in Redis it sees', () => {
   test.each<[string, Finding['severity'], string[], string[], Partial<CacheOptions<unknown>>]>([
     ['redis.maxmemory-policy', 'error', ['maxmemory-policy', 'allkeys-lru'], ['maxmemory-policy', 'noeviction'], {}],
-    ['redis.maxmemory-policy', 'ok', ['maxmemory-policy', 'allkeys-lru'], ['maxmemory-policy', 'noeviction'], { policy: 'write-through' }],
+    [
+      'redis.maxmemory-policy',
+      'ok',
+      ['maxmemory-policy', 'allkeys-lru'],
+      ['maxmemory-policy', 'noeviction'],
+      { policy: 'write-through' },
+    ],
     ['redis.maxmemory', 'warning', ['maxmemory', '3mb'], ['maxmemory', '0'], {}],
     ['redis.maxmemory', 'warning', ['maxmemory', '100mb'], ['maxmemory', '0'], {}],
     ['redis.maxmemory', 'warning', ['maxmemory', '1gb'], ['maxmemory', '0'], { ttl: undefined as never }],
@@ -87,14 +110,21 @@ describe('in Redis it sees', () => {
     ['redis.level', 'error', ['appendonly', 'no'], ['appendonly', 'yes'], { ack: 'fsynced' }],
     ['redis.min-replicas-to-write', 'error', ['min-replicas-to-write', '3'], ['min-replicas-to-write', '0'], {}],
   ])('%s: %s with %j', async (check, severity, set, unset, options) => {
-    const found = await during(() => config(redis.url, ...set), () => config(redis.url, ...unset), () => finding(check, options));
+    const found = await during(
+      () => config(redis.url, ...set),
+      () => config(redis.url, ...unset),
+      () => finding(check, options),
+    );
     expect(found).toMatchObject({ check, severity });
     expect([found?.means, found?.change].every((text) => (text === undefined) === (severity === 'ok'))).toBe(true);
   });
 
   test('that it is a replica, and too few of them', async () => {
     expect(await finding('redis.role', { at: replica.url })).toMatchObject({ severity: 'error' });
-    expect(await finding('redis.level', { ack: 'replicated', redis: { replicas: 2 } })).toMatchObject({ severity: 'error', found: expect.stringMatching(/1 of 2/) });
+    expect(await finding('redis.level', { ack: 'replicated', redis: { replicas: 2 } })).toMatchObject({
+      severity: 'error',
+      found: expect.stringMatching(/1 of 2/),
+    });
     expect(await finding('redis.replica-0')).toMatchObject({ severity: 'ok' });
   });
 
@@ -105,7 +135,9 @@ describe('in Redis it sees', () => {
     // Nothing can be made where the folder was removed.
     await rm(server.dir, { recursive: true });
     await command(server.url, 'BGSAVE').catch(() => undefined);
-    await eventually('the snapshot has failed', async () => String(await command(server.url, 'INFO', 'persistence')).includes('rdb_last_bgsave_status:err'));
+    await eventually('the snapshot has failed', async () =>
+      String(await command(server.url, 'INFO', 'persistence')).includes('rdb_last_bgsave_status:err'),
+    );
     expect(await finding('redis.snapshot', { at: server.url })).toMatchObject({ severity: 'error' });
     // It would not end of its own accord without a snapshot.
     await server.kill9();
@@ -115,25 +147,41 @@ describe('in Redis it sees', () => {
   test('what its user may not do', async () => {
     await command(redis.url, 'ACL', 'SETUSER', 'narrow', 'on', '>s3cret', '~*', '+@all', '-config', '-evalsha');
     const findings = await examine({ at: redis.url.replace('redis://', 'redis://narrow:s3cret@') });
-    expect(findings.find(({ check }) => check === 'redis.permissions')).toMatchObject({ severity: 'error', found: expect.stringMatching(/NOPERM/) });
+    expect(findings.find(({ check }) => check === 'redis.permissions')).toMatchObject({
+      severity: 'error',
+      found: expect.stringMatching(/NOPERM/),
+    });
     expect(findings.find(({ check }) => check === 'redis.config')).toMatchObject({ severity: 'warning' });
     expect(JSON.stringify(findings)).not.toContain('s3cret');
   });
 
   test('that nobody answers, without saying with which password it asked', async () => {
     const findings = await examine({ at: 'redis://user:s3cret@127.0.0.1:1' });
-    expect(findings[0]).toMatchObject({ severity: 'error', check: 'front', found: expect.stringMatching(/MILLRACE_FRONT_UNAVAILABLE/) });
+    expect(findings[0]).toMatchObject({
+      severity: 'error',
+      check: 'front',
+      found: expect.stringMatching(/MILLRACE_FRONT_UNAVAILABLE/),
+    });
     expect(JSON.stringify(findings)).not.toContain('s3cret');
     // The rest is examined all the same.
     expect(findings.find(({ check }) => check === 'postgres.version')).toMatchObject({ severity: 'ok' });
   });
 
   test('that the cache is there with another number of lanes', async () => {
-    const cache = createCache({ name: 'doctor', front: redisFront({ client: createClient({ url: redis.url }), prefix: 'lanes:' }), store: postgresStore({ pool: admin, table: `${schema}.docs`, key: 'id', value: 'doc' }), lanes: 2 });
+    const cache = createCache({
+      name: 'doctor',
+      front: redisFront({ client: createClient({ url: redis.url }), prefix: 'lanes:' }),
+      store: postgresStore({ pool: admin, table: `${schema}.docs`, key: 'id', value: 'doc' }),
+      lanes: 2,
+    });
     await cache.ready();
     await cache.close();
     const findings = await examine({ redis: { prefix: 'lanes:' }, lanes: 3 });
-    for (const check of ['redis.lanes', 'postgres.lanes']) expect(findings.find((each) => each.check === check)).toMatchObject({ severity: 'error', found: expect.stringMatching(/2/) });
+    for (const check of ['redis.lanes', 'postgres.lanes'])
+      expect(findings.find((each) => each.check === check)).toMatchObject({
+        severity: 'error',
+        found: expect.stringMatching(/2/),
+      });
   });
 });
 
@@ -150,18 +198,28 @@ describe('in PostgreSQL it sees', () => {
       await admin.query(sql);
       await admin.query('select pg_reload_conf()');
     };
-    const found = await during(() => alter(`alter system set ${setting} = ${value}`), () => alter(`alter system reset ${setting}`), async () => {
-      await expect.poll(() => finding(check), { timeout: 10_000 }).toMatchObject({ check, severity });
-      return finding(check);
-    });
+    const found = await during(
+      () => alter(`alter system set ${setting} = ${value}`),
+      () => alter(`alter system reset ${setting}`),
+      async () => {
+        await expect.poll(() => finding(check), { timeout: 10_000 }).toMatchObject({ check, severity });
+        return finding(check);
+      },
+    );
     expect(found).toMatchObject({ means: expect.stringMatching(/./), change: expect.stringMatching(/./) });
     await expect.poll(async () => (await finding(check))?.severity ?? 'ok', { timeout: 10_000 }).toBe('ok');
   });
 
   test('table, key and types that do not fit', async () => {
     await admin.query(`alter table ${schema}.docs drop constraint docs_pkey, alter doc type text`);
-    expect(await finding('postgres.table')).toMatchObject({ severity: 'error', found: expect.stringMatching(/unique(.|\n)*jsonb/) });
-    expect(await finding('postgres.table', { table: 'nowhere' })).toMatchObject({ severity: 'error', found: expect.stringMatching(/does not exist/) });
+    expect(await finding('postgres.table')).toMatchObject({
+      severity: 'error',
+      found: expect.stringMatching(/unique(.|\n)*jsonb/),
+    });
+    expect(await finding('postgres.table', { table: 'nowhere' })).toMatchObject({
+      severity: 'error',
+      found: expect.stringMatching(/does not exist/),
+    });
   });
 
   test('triggers, rules, deferrable constraints, row security and tables that a crash empties', async () => {
@@ -172,22 +230,44 @@ describe('in PostgreSQL it sees', () => {
       create rule quiet as on delete to ${schema}.docs do instead nothing;
       alter table ${schema}.docs add column other int, add constraint later unique (other) deferrable initially deferred`);
     const findings = await examine();
-    expect(findings.filter(({ check }) => check === 'postgres.triggers')).toMatchObject([{ severity: 'warning', found: expect.stringMatching(/changes/) }, { severity: 'ok', found: expect.stringMatching(/tells/) }]);
+    expect(findings.filter(({ check }) => check === 'postgres.triggers')).toMatchObject([
+      { severity: 'warning', found: expect.stringMatching(/changes/) },
+      { severity: 'ok', found: expect.stringMatching(/tells/) },
+    ]);
     expect(findings.find(({ check }) => check === 'postgres.rules')).toMatchObject({ severity: 'warning' });
-    expect(findings.find(({ check }) => check === 'postgres.constraints')).toMatchObject({ severity: 'ok', found: expect.stringMatching(/later/) });
+    expect(findings.find(({ check }) => check === 'postgres.constraints')).toMatchObject({
+      severity: 'ok',
+      found: expect.stringMatching(/later/),
+    });
     await admin.query(`alter table ${schema}.docs set unlogged`);
     expect(await finding('postgres.unlogged')).toMatchObject({ severity: 'error' });
   });
 
   test('permissions, and connections that the login does not get', async () => {
-    await admin.query(`drop role if exists narrow; create role narrow login password 's3cret' connection limit 3; grant usage on schema ${schema} to narrow; grant select on ${schema}.docs to narrow`);
-    const pool = new Pool({ connectionString: postgres.url.replace('postgres:', 'narrow:').replace('narrow://postgres', 'postgres://narrow:s3cret'), max: 10 });
+    await admin.query(
+      `drop role if exists narrow; create role narrow login password 's3cret' connection limit 3; grant usage on schema ${schema} to narrow; grant select on ${schema}.docs to narrow`,
+    );
+    const pool = new Pool({
+      connectionString: postgres.url
+        .replace('postgres:', 'narrow:')
+        .replace('narrow://postgres', 'postgres://narrow:s3cret'),
+      max: 10,
+    });
     try {
       const findings = await examine({ pool });
-      expect(findings.find(({ check }) => check === 'postgres.table')).toMatchObject({ severity: 'error', found: expect.stringMatching(/grant insert, update, delete/) });
-      expect(findings.find(({ check }) => check === 'postgres.connections')).toMatchObject({ severity: 'warning', found: expect.stringMatching(/3 for this role/) });
+      expect(findings.find(({ check }) => check === 'postgres.table')).toMatchObject({
+        severity: 'error',
+        found: expect.stringMatching(/grant insert, update, delete/),
+      });
+      expect(findings.find(({ check }) => check === 'postgres.connections')).toMatchObject({
+        severity: 'warning',
+        found: expect.stringMatching(/3 for this role/),
+      });
       await admin.query(`grant insert, update, delete on ${schema}.docs to narrow`);
-      expect((await examine({ pool })).find(({ check }) => check === 'postgres.own-tables' )).toMatchObject({ severity: 'error', change: expect.stringMatching(/create table/) });
+      expect((await examine({ pool })).find(({ check }) => check === 'postgres.own-tables')).toMatchObject({
+        severity: 'error',
+        change: expect.stringMatching(/create table/),
+      });
       expect(JSON.stringify(findings)).not.toContain('s3cret');
     } finally {
       await pool.end();
@@ -195,7 +275,10 @@ describe('in PostgreSQL it sees', () => {
     }
     const small = new Pool({ connectionString: postgres.url, max: 2 });
     try {
-      expect(await finding('postgres.connections', { pool: small })).toMatchObject({ severity: 'warning', change: expect.stringMatching(/above 2/) });
+      expect(await finding('postgres.connections', { pool: small })).toMatchObject({
+        severity: 'warning',
+        change: expect.stringMatching(/above 2/),
+      });
     } finally {
       await small.end();
     }
@@ -212,18 +295,38 @@ describe('in PostgreSQL it sees', () => {
   test('PGlite, which never syncs', async () => {
     const pglite = await PGlite.create();
     await pglite.exec('create table docs (id text primary key, doc jsonb not null)');
-    const findings = await examine({ front: memoryFront(), store: postgresStore({ pool: pglite, table: 'docs', key: 'id', value: 'doc' }) });
+    const findings = await examine({
+      front: memoryFront(),
+      store: postgresStore({ pool: pglite, table: 'docs', key: 'id', value: 'doc' }),
+    });
     await pglite.close();
-    expect(findings.filter(({ severity }) => severity !== 'ok').map(({ check }) => check).toSorted()).toEqual(['cache.front', 'postgres.fsync']);
+    expect(
+      findings
+        .filter(({ severity }) => severity !== 'ok')
+        .map(({ check }) => check)
+        .toSorted(),
+    ).toEqual(['cache.front', 'postgres.fsync']);
   }, 60_000);
 });
 
 test('with LMDB and a store of one’s own it says what these do not promise', async () => {
   const store = { loadMany: async () => [], apply: async () => undefined };
   const findings = await examine({ front: lmdbFront({ path: `/tmp/millrace-doctor-${process.pid}/nowhere` }), store });
-  expect(findings.filter(({ check }) => check === 'cache.store' || check === 'cache.dead-letters')).toMatchObject([{ severity: 'warning' }, { severity: 'warning' }]);
-  expect(findings.find(({ check }) => check === 'lmdb.folder')).toMatchObject({ severity: 'ok', found: expect.stringMatching(/not made yet/) });
-  expect(await finding('lmdb.disk', { front: lmdbFront({ path: '/tmp' }), store, backpressure: { maxBytes: Number.MAX_SAFE_INTEGER } })).toMatchObject({ severity: 'warning' });
+  expect(findings.filter(({ check }) => check === 'cache.store' || check === 'cache.dead-letters')).toMatchObject([
+    { severity: 'warning' },
+    { severity: 'warning' },
+  ]);
+  expect(findings.find(({ check }) => check === 'lmdb.folder')).toMatchObject({
+    severity: 'ok',
+    found: expect.stringMatching(/not made yet/),
+  });
+  expect(
+    await finding('lmdb.disk', {
+      front: lmdbFront({ path: '/tmp' }),
+      store,
+      backpressure: { maxBytes: Number.MAX_SAFE_INTEGER },
+    }),
+  ).toMatchObject({ severity: 'warning' });
   const inMemory = await finding('lmdb.file-system', { front: lmdbFront({ path: '/dev/shm' }), store });
   expect(inMemory?.severity).toBe(process.platform === 'linux' ? 'warning' : undefined);
 });

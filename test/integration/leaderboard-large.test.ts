@@ -25,7 +25,9 @@ async function tableOf(members: number): Promise<string> {
   const [found] = await schema.rows(`select to_regclass('${table}') as name`);
   if (found?.['name'] === null) {
     await schema.pool.query(`create table ${table} (member text primary key, score double precision)`);
-    await schema.pool.query(`insert into ${table} select 'member ' || i, (i::bigint * 7919) % ${members / 4} from generate_series(1, ${members}) i`);
+    await schema.pool.query(
+      `insert into ${table} select 'member ' || i, (i::bigint * 7919) % ${members / 4} from generate_series(1, ${members}) i`,
+    );
   }
   return table;
 }
@@ -39,24 +41,38 @@ test.each([
   ['redis', 1_000_000],
   ['memory', 1_000_000],
   ['lmdb', 200_000],
-] as const)('an empty %s front loads a leaderboard of %i members, while scores come in, and ranks them as SQL does', async (kind, members) => {
-  await using place = await frontPlaces[kind]();
-  const table = await tableOf(members);
-  const store = postgresLeaderboard({ pool: schema.pool, table, member: 'member', score: 'score' });
-  await using board = createLeaderboard({ name: kind, front: place.front(), store, flush: { maxDelay: 50 }, loadWait: '150s' });
-  await board.ready();
+] as const)(
+  'an empty %s front loads a leaderboard of %i members, while scores come in, and ranks them as SQL does',
+  async (kind, members) => {
+    await using place = await frontPlaces[kind]();
+    const table = await tableOf(members);
+    const store = postgresLeaderboard({ pool: schema.pool, table, member: 'member', score: 'score' });
+    await using board = createLeaderboard({
+      name: kind,
+      front: place.front(),
+      store,
+      flush: { maxDelay: 50 },
+      loadWait: '150s',
+    });
+    await board.ready();
 
-  const loading = board.top(1);
-  const changes = Promise.all([board.set('new', members), board.remove('member 1'), ...Array.from({ length: 500 }, (_, i) => board.add(`member ${2 + i * 101}`, 0.5))]);
-  await Promise.all([loading, changes]);
-  await board.flush();
+    const loading = board.top(1);
+    const changes = Promise.all([
+      board.set('new', members),
+      board.remove('member 1'),
+      ...Array.from({ length: 500 }, (_, i) => board.add(`member ${2 + i * 101}`, 0.5)),
+    ]);
+    await Promise.all([loading, changes]);
+    await board.flush();
 
-  const rows = await ranked(table);
-  expect(await board.top(1_000)).toEqual(rows.slice(0, 1_000));
-  const middles = rows.filter(({ rank }) => rank > 1_000 && rank % STRIDE === SIDE);
-  expect(middles.length).toBeGreaterThan(members / STRIDE / 2);
-  expect(await Promise.all(middles.map(({ member }) => board.rank(member)))).toEqual(middles.map(({ rank }) => rank));
-  const around = await Promise.all(middles.map(({ member }) => board.around(member, SIDE)));
-  expect(around).toEqual(middles.map((middle) => rows.filter(({ rank }) => Math.abs(rank - middle.rank) <= SIDE)));
-  expect(await board.rank('member 1')).toBeUndefined();
-}, 180_000);
+    const rows = await ranked(table);
+    expect(await board.top(1_000)).toEqual(rows.slice(0, 1_000));
+    const middles = rows.filter(({ rank }) => rank > 1_000 && rank % STRIDE === SIDE);
+    expect(middles.length).toBeGreaterThan(members / STRIDE / 2);
+    expect(await Promise.all(middles.map(({ member }) => board.rank(member)))).toEqual(middles.map(({ rank }) => rank));
+    const around = await Promise.all(middles.map(({ member }) => board.around(member, SIDE)));
+    expect(around).toEqual(middles.map((middle) => rows.filter(({ rank }) => Math.abs(rank - middle.rank) <= SIDE)));
+    expect(await board.rank('member 1')).toBeUndefined();
+  },
+  180_000,
+);

@@ -17,17 +17,29 @@ const NEVER = { maxDelay: '1h', lease: '300ms' } as const;
 
 const tables = shapeTables('scores', 'member text primary key, score double precision');
 
-const storeOf = (name: string) => postgresLeaderboard({ pool: tables.schema.pool, table: name, member: 'member', score: 'score' });
+const storeOf = (name: string) =>
+  postgresLeaderboard({ pool: tables.schema.pool, table: name, member: 'member', score: 'score' });
 const rowsOf = async (name: string): Promise<Record<string, number>> =>
-  Object.fromEntries((await tables.schema.rows(`select member::text, score::float8 from ${name} order by member`)).map(({ member, score }) => [member, score])) as Record<string, number>;
+  Object.fromEntries(
+    (await tables.schema.rows(`select member::text, score::float8 from ${name} order by member`)).map(
+      ({ member, score }) => [member, score],
+    ),
+  ) as Record<string, number>;
 const insert = (name: string, rows: Readonly<Record<string, number>>): Promise<unknown> =>
-  tables.schema.pool.query(`insert into ${name} select * from unnest($1::text[], $2::float8[])`, [Object.keys(rows), Object.values(rows)]);
-const ranked = (...members: readonly (readonly [string, number])[]) => members.map(([member, score], i) => ({ member, score, rank: i + 1 }));
+  tables.schema.pool.query(`insert into ${name} select * from unnest($1::text[], $2::float8[])`, [
+    Object.keys(rows),
+    Object.values(rows),
+  ]);
+const ranked = (...members: readonly (readonly [string, number])[]) =>
+  members.map(([member, score], i) => ({ member, score, rank: i + 1 }));
 
 describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a leaderboard on the %s front', (kind) => {
-  async function on<T>(run: (name: string, open: (options?: Partial<LeaderboardOptions>) => Promise<Leaderboard>) => Promise<T>): Promise<T> {
+  async function on<T>(
+    run: (name: string, open: (options?: Partial<LeaderboardOptions>) => Promise<Leaderboard>) => Promise<T>,
+  ): Promise<T> {
     const name = await tables.table();
-    const create = (front: Front, options: Partial<LeaderboardOptions>) => createLeaderboard({ name, front, store: storeOf(name), flush: NEVER, ...options });
+    const create = (front: Front, options: Partial<LeaderboardOptions>) =>
+      createLeaderboard({ name, front, store: storeOf(name), flush: NEVER, ...options });
     return withFronts(kind, create, (open) =>
       run(name, async (options) => {
         const board = open(options);
@@ -48,8 +60,15 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a leaderboard on
       await board.remove('gone');
       expect(await board.top(10)).toEqual(ranked(['ann', 42.5], ['bob', 40], ['zoe', 40], ['old', 5]));
       expect(await board.top(2)).toEqual(ranked(['ann', 42.5], ['bob', 40]));
-      expect([await board.rank('zoe'), await board.rank('gone'), await board.score('zoe'), await board.score('gone')]).toEqual([3, undefined, 40, undefined]);
-      expect(await board.around('zoe', 1)).toEqual(ranked(['ann', 42.5], ['bob', 40], ['zoe', 40], ['old', 5]).slice(1));
+      expect([
+        await board.rank('zoe'),
+        await board.rank('gone'),
+        await board.score('zoe'),
+        await board.score('gone'),
+      ]).toEqual([3, undefined, 40, undefined]);
+      expect(await board.around('zoe', 1)).toEqual(
+        ranked(['ann', 42.5], ['bob', 40], ['zoe', 40], ['old', 5]).slice(1),
+      );
       expect(await board.around('gone', 1)).toEqual([]);
       expect(await rowsOf(name)).toEqual({ old: 5, zoe: 40 });
       await board.flush();
@@ -68,7 +87,13 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a leaderboard on
       await board.flush();
       await receipts[0]?.stored();
       expect(await rowsOf(name)).toEqual({ hot: 10_005 });
-      expect(await board.stats()).toMatchObject({ accepted: 10_000, stored: 1, coalesced: 9_999, statements: 1, pending: { entries: 0 } });
+      expect(await board.stats()).toMatchObject({
+        accepted: 10_000,
+        stored: 1,
+        coalesced: 9_999,
+        statements: 1,
+        pending: { entries: 0 },
+      });
     }));
 
   test('keeps the best, whichever it is, and writes nothing for less', () =>
@@ -177,7 +202,13 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a leaderboard on
 describe('a board that is gone from the front', () => {
   const prefix = uniquePrefix();
   const open = (name: string, options: Partial<LeaderboardOptions> = {}) =>
-    createLeaderboard({ name, front: redisFront({ client: createClient({ url: redisUrl() }), prefix }), store: storeOf(name), flush: NEVER, ...options });
+    createLeaderboard({
+      name,
+      front: redisFront({ client: createClient({ url: redisUrl() }), prefix }),
+      store: storeOf(name),
+      flush: NEVER,
+      ...options,
+    });
 
   /** What FLUSHALL does to the leaderboard, or only its sorted set. */
   async function forget(name: string, only?: 'board'): Promise<void> {
@@ -226,21 +257,41 @@ describe('a board that is gone from the front', () => {
 
 test('a large board is loaded by two processes at once, while both write to it', async () => {
   const name = await tables.table();
-  await tables.schema.pool.query(`insert into ${name} select 'm' || i, (i * 7919) % 20000 from generate_series(1, 30000) i`);
+  await tables.schema.pool.query(
+    `insert into ${name} select 'm' || i, (i * 7919) % 20000 from generate_series(1, 30000) i`,
+  );
   const prefix = uniquePrefix();
-  const open = () => createLeaderboard({ name, front: redisFront({ client: createClient({ url: redisUrl() }), prefix }), store: storeOf(name), flush: { maxDelay: 20, lease: '300ms' } });
+  const open = () =>
+    createLeaderboard({
+      name,
+      front: redisFront({ client: createClient({ url: redisUrl() }), prefix }),
+      store: storeOf(name),
+      flush: { maxDelay: 20, lease: '300ms' },
+    });
   await using one = open();
   await using two = open();
   await Promise.all([one.ready(), two.ready()]);
-  const writes = [one, two].flatMap((board, process) => Array.from({ length: 300 }, (_, i) => (i % 3 === 0 ? board.remove(`m${100 * i + process + 1}`) : board.add(`m${100 * i + process + 1}`, 50_000))));
+  const writes = [one, two].flatMap((board, process) =>
+    Array.from({ length: 300 }, (_, i) =>
+      i % 3 === 0 ? board.remove(`m${100 * i + process + 1}`) : board.add(`m${100 * i + process + 1}`, 50_000),
+    ),
+  );
   await Promise.all([one.top(1), two.rank('m2'), ...writes]);
   await Promise.all([one.flush(), two.flush()]);
-  const rows = await tables.schema.rows(`select member, score, (row_number() over (order by score desc, member collate "C"))::int as rank from ${name}`);
+  const rows = await tables.schema.rows(
+    `select member, score, (row_number() over (order by score desc, member collate "C"))::int as rank from ${name}`,
+  );
   expect(rows.length).toBe(29_800);
   const ranks = new Map(rows.map(({ member, rank }) => [member as string, rank]));
-  expect(await two.top(10_000)).toEqual(rows.filter(({ rank }) => (rank as number) <= 10_000).toSorted((a, b) => (a['rank'] as number) - (b['rank'] as number)));
+  expect(await two.top(10_000)).toEqual(
+    rows
+      .filter(({ rank }) => (rank as number) <= 10_000)
+      .toSorted((a, b) => (a['rank'] as number) - (b['rank'] as number)),
+  );
   const members = Array.from({ length: 300 }, (_, i) => `m${1 + i * 97}`);
-  expect(await Promise.all(members.map((member) => one.rank(member)))).toEqual(members.map((member) => ranks.get(member)));
+  expect(await Promise.all(members.map((member) => one.rank(member)))).toEqual(
+    members.map((member) => ranks.get(member)),
+  );
 }, 120_000);
 
 test('what depends on a board that cannot be loaded says so, and what does not depend on it goes on', async () => {
@@ -257,7 +308,9 @@ test('what depends on a board that cannot be loaded says so, and what does not d
     expect(await errorOf(board.top(1))).toMatchObject({ code: 'MILLRACE_TIMEOUT' });
     expect(await adding).toMatchObject({ code: 'MILLRACE_TIMEOUT' });
     await setting;
-    expect(await errorOf(board.rank('b', { signal: AbortSignal.timeout(1) }))).toMatchObject({ code: 'MILLRACE_ABORTED' });
+    expect(await errorOf(board.rank('b', { signal: AbortSignal.timeout(1) }))).toMatchObject({
+      code: 'MILLRACE_ABORTED',
+    });
     await blocker.query('rollback');
   } finally {
     blocker.release(true);
@@ -281,7 +334,8 @@ describe('scores', () => {
     expect(beyond).toMatchObject({ reason: { code: 'MILLRACE_VALUE' } });
     expect(fine).toMatchObject({ value: { score: Number.MAX_SAFE_INTEGER - 1 } });
     expect(await errorOf(board.set('', 1))).toMatchObject({ code: 'MILLRACE_KEY' });
-    for (const n of [0, -1, 1.5, 10_001, Number.NaN]) expect(await errorOf(board.top(n))).toMatchObject({ code: 'MILLRACE_OPTIONS' });
+    for (const n of [0, -1, 1.5, 10_001, Number.NaN])
+      expect(await errorOf(board.top(n))).toMatchObject({ code: 'MILLRACE_OPTIONS' });
     expect((await board.set('zero', -0)).score).toBe(0);
   });
 
@@ -325,13 +379,25 @@ describe('tables', () => {
   });
 
   test('with scores that would be rounded, or are none, are refused', async () => {
-    for (const type of ['real', 'numeric(10, 2)', 'text']) expect((await refusal(`member text primary key, score ${type}`)).message).toContain('type double precision');
+    for (const type of ['real', 'numeric(10, 2)', 'text'])
+      expect((await refusal(`member text primary key, score ${type}`)).message).toContain('type double precision');
     expect((await refusal('member text primary key, points bigint')).message).toContain('does not exist');
   });
 
   test('with whole scores and other members take what fits', async () => {
     const name = await tables.table('id serial, member integer unique, score integer, updated_at timestamptz');
-    await using board = createLeaderboard({ name, front: memoryFront(), store: postgresLeaderboard({ pool: tables.schema.pool, table: name, member: 'member', score: 'score', touch: 'updated_at' }), flush: NEVER });
+    await using board = createLeaderboard({
+      name,
+      front: memoryFront(),
+      store: postgresLeaderboard({
+        pool: tables.schema.pool,
+        table: name,
+        member: 'member',
+        score: 'score',
+        touch: 'updated_at',
+      }),
+      flush: NEVER,
+    });
     await board.set('7', 3);
     await board.add('12', 1);
     expect(await errorOf(board.set('7', 0.5))).toMatchObject({ code: 'MILLRACE_VALUE' });
@@ -340,7 +406,9 @@ describe('tables', () => {
     await board.flush();
     await board.add('7', 1);
     await board.flush();
-    expect(await tables.schema.rows(`select id, member, score, updated_at is not null as touched from ${name} order by id`)).toEqual([
+    expect(
+      await tables.schema.rows(`select id, member, score, updated_at is not null as touched from ${name} order by id`),
+    ).toEqual([
       { id: 1, member: 12, score: 1, touched: true },
       { id: 2, member: 7, score: 4, touched: true },
     ]);
@@ -348,12 +416,22 @@ describe('tables', () => {
 
   test('in PGlite work as well', async () => {
     const pool = new PGlite();
-    await pool.exec("create table scores (member text primary key, score bigint); insert into scores values ('old', 3)");
-    await using board = createLeaderboard({ name: 's', front: memoryFront(), store: postgresLeaderboard({ pool, table: 'scores', member: 'member', score: 'score' }), flush: NEVER });
+    await pool.exec(
+      "create table scores (member text primary key, score bigint); insert into scores values ('old', 3)",
+    );
+    await using board = createLeaderboard({
+      name: 's',
+      front: memoryFront(),
+      store: postgresLeaderboard({ pool, table: 'scores', member: 'member', score: 'score' }),
+      flush: NEVER,
+    });
     await Promise.all([board.add('a', 1), board.add('old', 4)]);
     expect(await board.top(2)).toEqual(ranked(['old', 7], ['a', 1]));
     await board.flush();
-    expect((await pool.query('select * from scores order by member')).rows).toEqual([{ member: 'a', score: 1 }, { member: 'old', score: 7 }]);
+    expect((await pool.query('select * from scores order by member')).rows).toEqual([
+      { member: 'a', score: 1 },
+      { member: 'old', score: 7 },
+    ]);
     await board.close();
     await pool.close();
   }, 30_000);
@@ -363,9 +441,15 @@ test('what could be applied twice, or is something else, is refused', async () =
   const name = await tables.table();
   const front = memoryFront();
   const options = { name, front, flush: NEVER } as const;
-  expect(() => createLeaderboard({ ...options, store: { loadMany: () => new Map(), apply: () => undefined } as never })).toThrow(/no transactions/);
-  expect(() => createLeaderboard({ ...options, store: storeOf(name), keep: 'first', lanes: 2 } as never)).toThrow(/keep must be one of[^]*unknown option lanes/);
+  expect(() =>
+    createLeaderboard({ ...options, store: { loadMany: () => new Map(), apply: () => undefined } as never }),
+  ).toThrow(/no transactions/);
+  expect(() => createLeaderboard({ ...options, store: storeOf(name), keep: 'first', lanes: 2 } as never)).toThrow(
+    /keep must be one of[^]*unknown option lanes/,
+  );
   await using board = createLeaderboard({ ...options, store: storeOf(name) });
   await board.set('a', 1);
-  expect(await errorOf(createLeaderboard({ ...options, order: 'asc', store: storeOf(name) }).ready())).toMatchObject({ code: 'MILLRACE_OPTIONS' });
+  expect(await errorOf(createLeaderboard({ ...options, order: 'asc', store: storeOf(name) }).ready())).toMatchObject({
+    code: 'MILLRACE_OPTIONS',
+  });
 });

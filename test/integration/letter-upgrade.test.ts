@@ -24,17 +24,24 @@ test('a table of the first version is given its new columns, and its letters are
   const options = { pool: schema.pool, table: 't', key: 'k', value: 'v' };
   const [store] = await Promise.all([attach(postgresStore(options)), attach(postgresStore(options))]);
   const letters = await store.deadLetters!.list({ limit: 9 });
-  expect(letters).toMatchObject([{ key: 'old', state: 'dead', json: '1', attempts: 4, retryAt: undefined, supersededAt: undefined }]);
+  expect(letters).toMatchObject([
+    { key: 'old', state: 'dead', json: '1', attempts: 4, retryAt: undefined, supersededAt: undefined },
+  ]);
   await store.raiseEpoch(0);
   expect(await store.deadLetters!.redrive(letters[0]!.id)).toEqual({ kind: 'waiting', lane: 0, revived: true });
-  expect(await store.retry(0, 1, (await store.deadLetters!.due(0, 9)).letters, judge)).toMatchObject({ kind: 'retried', letters: [{ state: 'stored' }] });
+  expect(await store.retry(0, 1, (await store.deadLetters!.due(0, 9)).letters, judge)).toMatchObject({
+    kind: 'retried',
+    letters: [{ state: 'stored' }],
+  });
   expect(await schema.rows('select k, v from t')).toEqual([{ k: 'old', v: 1 }]);
 });
 
 test('a login that may not add them is told what to run, and with it all is well', async () => {
   await using schema = await withFirstVersion();
   const role = `${schema.name}_user`;
-  await schema.pool.query(`create role ${role} login password 'p'; grant usage on schema ${schema.name} to ${role}; grant select, insert, update, delete on all tables in schema ${schema.name} to ${role}`);
+  await schema.pool.query(
+    `create role ${role} login password 'p'; grant usage on schema ${schema.name} to ${role}; grant select, insert, update, delete on all tables in schema ${schema.name} to ${role}`,
+  );
   const url = new URL(postgresUrl());
   url.username = role;
   url.password = 'p';
@@ -43,7 +50,9 @@ test('a login that may not add them is told what to run, and with it all is well
     // The fence is not what is missing here.
     await schema.pool.query('alter table millrace_dead_letter rename to kept');
     await attach(postgresStore({ pool: schema.pool, table: 't', key: 'k', value: 'v' }));
-    await schema.pool.query(`drop table millrace_dead_letter; alter table kept rename to millrace_dead_letter; grant select, insert, update on millrace_fence to ${role}`);
+    await schema.pool.query(
+      `drop table millrace_dead_letter; alter table kept rename to millrace_dead_letter; grant select, insert, update on millrace_fence to ${role}`,
+    );
     const store = postgresStore({ pool, table: 't', key: 'k', value: 'v' });
     const error = await errorOf(attach(store));
     expect(error.code).toBe('MILLRACE_STORE_SCHEMA');
@@ -51,7 +60,10 @@ test('a login that may not add them is told what to run, and with it all is well
     await schema.pool.query(error.message.slice(error.message.indexOf('\n'), error.message.lastIndexOf(';') + 1));
     const attached = await attach(store);
     await attached.raiseEpoch(0);
-    expect(await attached.apply({ lanes: [generation(1)], judge, batches: batches([put('a', 1)]) })).toMatchObject({ kind: 'applied', rows: 1 });
+    expect(await attached.apply({ lanes: [generation(1)], judge, batches: batches([put('a', 1)]) })).toMatchObject({
+      kind: 'applied',
+      rows: 1,
+    });
     await schema.pool.query(`revoke update on millrace_dead_letter from ${role}`);
     expect((await errorOf(attach(store))).message).toContain('grant select, insert, update, delete');
   } finally {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { isMillraceError, type Cache } from '../../src/index.ts';
+import { type Cache, isMillraceError } from '../../src/index.ts';
 import { AuditedTable, CONSTRAINT } from '../support/audited-table.ts';
 import { FreezableClock } from '../support/freezable-clock.ts';
 import { NEVER, Stage } from '../support/stage.ts';
@@ -11,7 +11,10 @@ interface Doc {
 }
 
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
-  promise.then(() => 'resolved', (error: unknown) => (isMillraceError(error) ? error.code : String(error)));
+  promise.then(
+    () => 'resolved',
+    (error: unknown) => (isMillraceError(error) ? error.code : String(error)),
+  );
 
 const SLOW = { attempts: 3, minDelay: '1m', maxDelay: '1m' } as const;
 const QUICK = { attempts: 3, minDelay: 20, maxDelay: 50 } as const;
@@ -35,9 +38,12 @@ const mend = (): Promise<unknown> => table.query(`alter table {{schema}}.docs dr
 /** At a quiet moment nothing that was accepted is unaccounted for. */
 async function expectBalance(...caches: Cache<Doc>[]): Promise<void> {
   const stats = await Promise.all(caches.map((cache) => cache.stats()));
-  const sum = (of: 'accepted' | 'coalesced' | 'stored' | 'dead'): number => stats.reduce((total, counters) => total + counters[of], 0);
+  const sum = (of: 'accepted' | 'coalesced' | 'stored' | 'dead'): number =>
+    stats.reduce((total, counters) => total + counters[of], 0);
   const [{ pending, letters } = { pending: { entries: 0 }, letters: undefined }] = stats;
-  expect({ accounted: sum('coalesced') + sum('stored') + sum('dead') + pending.entries + (letters?.waiting ?? Number.NaN) }).toEqual({ accounted: sum('accepted') });
+  expect({
+    accounted: sum('coalesced') + sum('stored') + sum('dead') + pending.entries + (letters?.waiting ?? Number.NaN),
+  }).toEqual({ accounted: sum('accepted') });
 }
 
 describe('a refused row', () => {
@@ -47,7 +53,11 @@ describe('a refused row', () => {
     const receipt = await cache.set('k', { bad: true });
     await Promise.all([cache.set('good', { n: 1 }), cache.flush()]);
     const stored = codeOf(receipt.stored());
-    expect(await cache.inspect('k')).toMatchObject({ state: 'waiting', inStore: false, deadLetter: { state: 'waiting', code: '23514', retryAt: expect.any(Date) as Date } });
+    expect(await cache.inspect('k')).toMatchObject({
+      state: 'waiting',
+      inStore: false,
+      deadLetter: { state: 'waiting', code: '23514', retryAt: expect.any(Date) as Date },
+    });
     expect((await cache.stats()).letters).toEqual({ waiting: 1, dead: 0, superseded: 0 });
     await mend();
     expect(await stored).toBe('resolved');
@@ -67,7 +77,9 @@ describe('a refused row', () => {
     await cache.flush();
     expect(dead).toEqual([]);
     expect(await codeOf(receipt.stored())).toBe('MILLRACE_REJECTED');
-    expect(await cache.deadLetters.list({ state: 'dead' })).toMatchObject([{ key: 'k', state: 'dead', attempts: 3, retryAt: undefined, value: { bad: true } }]);
+    expect(await cache.deadLetters.list({ state: 'dead' })).toMatchObject([
+      { key: 'k', state: 'dead', attempts: 3, retryAt: undefined, value: { bad: true } },
+    ]);
     expect(dead).toEqual(['k']);
     expect(await codeOf(receipt.stored())).toBe('MILLRACE_REJECTED');
     await expectBalance(cache);
@@ -142,12 +154,21 @@ describe('a refused row', () => {
 describe('a foreign key', () => {
   test('waits for the row that it refers to, which is in another lane, and no attempt is used up', async () => {
     await using stage = await Stage.on('memory');
-    await table.query(`alter table {{schema}}.docs add parent text generated always as (doc ->> 'parent') stored references {{schema}}.docs`);
+    await table.query(
+      `alter table {{schema}}.docs add parent text generated always as (doc ->> 'parent') stored references {{schema}}.docs`,
+    );
     try {
-      const cache = await stage.open<Doc>({ store: table.store(), flush: { maxDelay: '2s' }, retry: { attempts: 20, minDelay: 10, maxDelay: 50 } });
+      const cache = await stage.open<Doc>({
+        store: table.store(),
+        flush: { maxDelay: '2s' },
+        retry: { attempts: 20, minDelay: 10, maxDelay: 50 },
+      });
       const child = await cache.set('child', { parent: 'parent' }, { ack: 'buffered' });
       await cache.flush();
-      expect(await cache.inspect('child')).toMatchObject({ state: 'waiting', deadLetter: { code: '23503', attempts: 0 } });
+      expect(await cache.inspect('child')).toMatchObject({
+        state: 'waiting',
+        deadLetter: { code: '23503', attempts: 0 },
+      });
       await cache.set('parent', { n: 1 });
       await cache.flush();
       await child.stored();
@@ -166,13 +187,28 @@ describe('several workers', () => {
   test('a letter outlives the worker that wrote it, and the next one goes on; the first cannot', async () => {
     await using stage = await Stage.on('redis');
     const clock = new FreezableClock();
-    const first = await stage.open<Doc>({ store: table.store(), flush: { maxDelay: '1h', lease: '300ms' }, retry: PATIENT, lanes: 1, clock });
-    const second = await stage.open<Doc>({ store: table.store(), flush: { maxDelay: '1h', lease: '300ms' }, retry: PATIENT, lanes: 1 });
+    const first = await stage.open<Doc>({
+      store: table.store(),
+      flush: { maxDelay: '1h', lease: '300ms' },
+      retry: PATIENT,
+      lanes: 1,
+      clock,
+    });
+    const second = await stage.open<Doc>({
+      store: table.store(),
+      flush: { maxDelay: '1h', lease: '300ms' },
+      retry: PATIENT,
+      lanes: 1,
+    });
     const receipt = await first.set('k', { bad: true });
     await first.flush();
     clock.freeze();
     const [letter] = await second.deadLetters.list();
-    await vi.waitFor(async () => expect((await second.deadLetters.get(letter?.id ?? ''))?.attempts).toBeGreaterThan((letter?.attempts ?? 0) + 2), { timeout: 15_000 });
+    await vi.waitFor(
+      async () =>
+        expect((await second.deadLetters.get(letter?.id ?? ''))?.attempts).toBeGreaterThan((letter?.attempts ?? 0) + 2),
+      { timeout: 15_000 },
+    );
     await mend();
     await vi.waitFor(async () => expect(await table.stored()).toEqual({ k: { bad: true } }), { timeout: 15_000 });
     await second.set('k', { n: 2 });
@@ -188,7 +224,10 @@ describe('several workers', () => {
     const writer = await stage.open<Doc>({ store: table.store(), flush: false });
     const worker = await stage.open<Doc>({ store: table.store(), flush: { maxDelay: 20 }, retry: QUICK });
     const receipts = await Promise.all([writer.set('dead', { bad: true }), writer.set('good', { n: 1 })]);
-    expect(await Promise.all(receipts.map((receipt) => codeOf(receipt.stored())))).toEqual(['MILLRACE_REJECTED', 'resolved']);
+    expect(await Promise.all(receipts.map((receipt) => codeOf(receipt.stored())))).toEqual([
+      'MILLRACE_REJECTED',
+      'resolved',
+    ]);
     await mend();
     const [letter] = await writer.deadLetters.list();
     expect((await writer.deadLetters.redrive(letter?.id ?? '', { timeout: '15s' })).outcome).toBe('redriven');
@@ -210,7 +249,9 @@ describe('a redrive', () => {
     expect(await cache.deadLetters.redrive(letter?.id ?? '')).toEqual({ outcome: 'superseded' });
     await cache.flush();
     expect(await table.versions('k')).toEqual(newer === 'refused' ? [] : [{ n: 2 }]);
-    expect(await cache.deadLetters.list()).toMatchObject(newer === 'refused' ? [{ key: 'k', state: 'dead', value: { n: 2, bad: true } }] : []);
+    expect(await cache.deadLetters.list()).toMatchObject(
+      newer === 'refused' ? [{ key: 'k', state: 'dead', value: { n: 2, bad: true } }] : [],
+    );
     await expectBalance(cache);
   });
 
@@ -224,7 +265,9 @@ describe('a redrive', () => {
     const [letter] = await writer.deadLetters.list();
     const done = await writer.deadLetters.redrive(letter?.id ?? '', { timeout: 200 });
     expect(done.outcome).toBe('scheduled');
-    expect(await codeOf(writer.deadLetters.redrive(letter?.id ?? '', { signal: AbortSignal.timeout(100) }))).toBe('MILLRACE_ABORTED');
+    expect(await codeOf(writer.deadLetters.redrive(letter?.id ?? '', { signal: AbortSignal.timeout(100) }))).toBe(
+      'MILLRACE_ABORTED',
+    );
     await stage.open<Doc>({ store: table.store(), flush: { maxDelay: 20 } });
     if (done.outcome === 'scheduled') await done.receipt.stored();
     expect(await table.stored()).toEqual({ k: { bad: true } });

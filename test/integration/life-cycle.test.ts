@@ -1,15 +1,15 @@
 import { createClient } from 'redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { isMillraceError, type CacheEvents, type CustomStore, type Receipt } from '../../src/index.ts';
-import { redisFront } from '../../src/fronts/redis/index.ts';
-import type { Front } from '../../src/ports/front.ts';
 import { MillraceError } from '../../src/errors.ts';
-import { startPostgres, startRedis, type Server } from '../servers/index.ts';
+import { redisFront } from '../../src/fronts/redis/index.ts';
+import { type CacheEvents, type CustomStore, isMillraceError, type Receipt } from '../../src/index.ts';
+import type { Front } from '../../src/ports/front.ts';
+import { type Server, startPostgres, startRedis } from '../servers/index.ts';
 import { AuditedTable, watched } from '../support/audited-table.ts';
 import { frontPlaces } from '../support/fronts.ts';
 import { eventually, Gate } from '../support/gate.ts';
 import { Load } from '../support/load.ts';
-import { frontKinds, NEVER, sharedKinds, Stage } from '../support/stage.ts';
+import { frontKinds, NEVER, Stage, sharedKinds } from '../support/stage.ts';
 
 let table: AuditedTable;
 beforeAll(async () => {
@@ -58,7 +58,10 @@ describe.each(frontKinds)('closing on the %s front', (kind) => {
     });
     down = true;
     const receipt = await cache.set('a', 1);
-    await cache.setMany([['b', 2], ['c', 3]]);
+    await cache.setMany([
+      ['b', 2],
+      ['c', 3],
+    ]);
     const startedAt = performance.now();
     const report = await cache.close({ timeout: 200 });
     const tookMs = performance.now() - startedAt;
@@ -75,7 +78,10 @@ describe.each(frontKinds)('closing on the %s front', (kind) => {
   test('a store that hangs does not hold up the deadline', async () => {
     await using stage = await Stage.on(kind);
     const gate = new Gate();
-    const cache = await stage.open<number>({ store: watched(table.store(), { beforeApply: () => gate.pass() }), flush: NEVER });
+    const cache = await stage.open<number>({
+      store: watched(table.store(), { beforeApply: () => gate.pass() }),
+      flush: NEVER,
+    });
     await cache.set('a', 1);
     const startedAt = performance.now();
     const report = await cache.close({ timeout: 100 });
@@ -100,10 +106,20 @@ describe.each(frontKinds)('closing on the %s front', (kind) => {
 describe.each(frontKinds)('backpressure on the %s front', (kind) => {
   test("onFull 'reject': a full buffer takes updates of what is pending, and no new keys", async () => {
     await using stage = await Stage.on(kind);
-    const cache = await stage.open<number>({ store: table.store(), flush: NEVER, backpressure: { maxEntries: 10, onFull: 'reject' } });
+    const cache = await stage.open<number>({
+      store: table.store(),
+      flush: NEVER,
+      backpressure: { maxEntries: 10, onFull: 'reject' },
+    });
     for (let n = 0; n < 10; n++) await cache.set(`k${n}`, n);
     const error = await cache.set('one too many', 1).catch((error: unknown) => error);
-    expect(error).toMatchObject({ code: 'MILLRACE_FULL', key: 'one too many', message: expect.stringMatching(/10 of 10 entries and about .* are pending.*Nothing of the write was kept.*raise backpressure\.maxEntries/) as string });
+    expect(error).toMatchObject({
+      code: 'MILLRACE_FULL',
+      key: 'one too many',
+      message: expect.stringMatching(
+        /10 of 10 entries and about .* are pending.*Nothing of the write was kept.*raise backpressure\.maxEntries/,
+      ) as string,
+    });
     expect(await codeOf(cache.set('ack', 1, { ack: 'stored' }))).toBe('MILLRACE_FULL');
     await cache.set('k3', 33);
     await cache.delete('k4');
@@ -120,12 +136,18 @@ describe.each(frontKinds)('backpressure on the %s front', (kind) => {
   test("onFull 'wait': writers go on when a flush has made room, and never is more pending than allowed", async () => {
     await using stage = await Stage.on(kind);
     const gate = new Gate();
-    const cache = await stage.open<number>({ store: watched(table.store(), { beforeApply: () => gate.pass() }), flush: NEVER, backpressure: { maxEntries: 10 } });
+    const cache = await stage.open<number>({
+      store: watched(table.store(), { beforeApply: () => gate.pass() }),
+      flush: NEVER,
+      backpressure: { maxEntries: 10 },
+    });
     const done: number[] = [];
-    const writing = Promise.all(Array.from({ length: 50 }, async (_, n) => {
-      await cache.set(`k${n}`, n);
-      done.push(n);
-    }));
+    const writing = Promise.all(
+      Array.from({ length: 50 }, async (_, n) => {
+        await cache.set(`k${n}`, n);
+        done.push(n);
+      }),
+    );
     await gate.arrived;
     const { pending, refused } = await cache.stats();
     expect(pending.entries).toBeLessThanOrEqual(10);
@@ -149,7 +171,11 @@ describe.each(frontKinds)('backpressure on the %s front', (kind) => {
 
   test('bytes count as well', async () => {
     await using stage = await Stage.on(kind);
-    const cache = await stage.open<string>({ store: table.store(), flush: NEVER, backpressure: { maxBytes: 1_000, onFull: 'reject' } });
+    const cache = await stage.open<string>({
+      store: table.store(),
+      flush: NEVER,
+      backpressure: { maxBytes: 1_000, onFull: 'reject' },
+    });
     await cache.set('a', 'x'.repeat(600));
     expect(await codeOf(cache.set('b', 'x'.repeat(600)))).toBe('MILLRACE_FULL');
     await cache.flush();
@@ -165,7 +191,8 @@ describe.each(frontKinds)('a store of the user on the %s front', (kind) => {
     const batches: string[] = [];
     let faults = 2;
     const store: CustomStore<number> = {
-      loadMany: async (keys) => new Map(keys.filter((key) => rows.has(key)).map((key) => [key, rows.get(key) as number])),
+      loadMany: async (keys) =>
+        new Map(keys.filter((key) => rows.has(key)).map((key) => [key, rows.get(key) as number])),
       async apply(batch) {
         if (faults-- > 0) throw new Error('not today');
         batches.push([...batch].map(({ kind, key }) => `${kind} ${key}`).join(', '));
@@ -179,14 +206,21 @@ describe.each(frontKinds)('a store of the user on the %s front', (kind) => {
     const failures: CacheEvents['flush-failed'][] = [];
     cache.on('flush-failed', (event) => failures.push(event));
     expect(await cache.get('there')).toBe(0);
-    await cache.setMany([['a', 1], ['b', 2], ['there', 3]]);
+    await cache.setMany([
+      ['a', 1],
+      ['b', 2],
+      ['there', 3],
+    ]);
     await cache.delete('b');
     const receipt = await cache.set('c', 4);
     await cache.flush();
     await receipt.stored();
     expect(Object.fromEntries(rows)).toEqual({ there: 3, a: 1, c: 4 });
     expect(batches.join(', ').split(', ').toSorted()).toEqual(['delete b', 'put a', 'put c', 'put there']);
-    expect(failures.map(({ attempt, error }) => ({ attempt, code: error.code }))).toEqual([{ attempt: 1, code: 'MILLRACE_STORE_UNAVAILABLE' }, { attempt: 2, code: 'MILLRACE_STORE_UNAVAILABLE' }]);
+    expect(failures.map(({ attempt, error }) => ({ attempt, code: error.code }))).toEqual([
+      { attempt: 1, code: 'MILLRACE_STORE_UNAVAILABLE' },
+      { attempt: 2, code: 'MILLRACE_STORE_UNAVAILABLE' },
+    ]);
     // It cannot keep dead letters, and does not pretend to.
     expect(await codeOf(cache.deadLetters.list())).toBe('MILLRACE_UNSUPPORTED');
   });
@@ -199,34 +233,46 @@ describe('when the store is gone for a while', () => {
   });
   afterAll(() => postgres.stop());
 
-  test.each(frontKinds)('on %s nothing is lost, writers do not notice, and flushing goes on by itself', async (kind) => {
-    await using own = await AuditedTable.onPostgres(postgres.url);
-    await using stage = await Stage.on(kind);
-    const cache = await stage.open<number>({ store: own.store(), flush: { maxDelay: 5 }, retry: { minDelay: 20, maxDelay: 150 } });
-    const failures: CacheEvents['flush-failed'][] = [];
-    cache.on('flush-failed', (event) => failures.push(event));
-    const load = new Load(cache, 20);
-    await eventually('it works', async () => (await own.count()) === 20);
-    await postgres.kill9();
-    const before = load.total;
-    await eventually('several attempts have failed', () => Math.max(0, ...failures.map(({ attempt }) => attempt)) >= 6);
-    expect(load.total).toBeGreaterThan(before + 20);
-    const receipt: Receipt = await cache.set('during', 1);
-    await postgres.restart();
-    await receipt.stored();
-    await load.stop();
-    await cache.flush();
-    expect(await load.faultsIn(own)).toEqual([]);
-    expect(load.refusals).toEqual(new Set());
-    expect(failures.every(({ error }) => error.code === 'MILLRACE_STORE_UNAVAILABLE')).toBe(true);
-    // The waits grow from the one bound to the other, each with its share of chance.
-    const spanMs = (attempt: number): number => Math.min(150, 20 * 2 ** (attempt - 1));
-    expect(failures.filter(({ attempt, retryInMs }) => retryInMs < spanMs(attempt) / 10 || retryInMs > spanMs(attempt))).toEqual([]);
-    expect(failures.map(({ attempt }) => attempt)).toEqual(expect.arrayContaining([1, 2, 3, 4, 5, 6]));
-    const stats = await cache.stats();
-    expect(stats).toMatchObject({ dead: 0, lost: 0, pending: { entries: 0 } });
-    expect(stats.flushFailures).toBe(failures.length);
-  });
+  test.each(frontKinds)(
+    'on %s nothing is lost, writers do not notice, and flushing goes on by itself',
+    async (kind) => {
+      await using own = await AuditedTable.onPostgres(postgres.url);
+      await using stage = await Stage.on(kind);
+      const cache = await stage.open<number>({
+        store: own.store(),
+        flush: { maxDelay: 5 },
+        retry: { minDelay: 20, maxDelay: 150 },
+      });
+      const failures: CacheEvents['flush-failed'][] = [];
+      cache.on('flush-failed', (event) => failures.push(event));
+      const load = new Load(cache, 20);
+      await eventually('it works', async () => (await own.count()) === 20);
+      await postgres.kill9();
+      const before = load.total;
+      await eventually(
+        'several attempts have failed',
+        () => Math.max(0, ...failures.map(({ attempt }) => attempt)) >= 6,
+      );
+      expect(load.total).toBeGreaterThan(before + 20);
+      const receipt: Receipt = await cache.set('during', 1);
+      await postgres.restart();
+      await receipt.stored();
+      await load.stop();
+      await cache.flush();
+      expect(await load.faultsIn(own)).toEqual([]);
+      expect(load.refusals).toEqual(new Set());
+      expect(failures.every(({ error }) => error.code === 'MILLRACE_STORE_UNAVAILABLE')).toBe(true);
+      // The waits grow from the one bound to the other, each with its share of chance.
+      const spanMs = (attempt: number): number => Math.min(150, 20 * 2 ** (attempt - 1));
+      expect(
+        failures.filter(({ attempt, retryInMs }) => retryInMs < spanMs(attempt) / 10 || retryInMs > spanMs(attempt)),
+      ).toEqual([]);
+      expect(failures.map(({ attempt }) => attempt)).toEqual(expect.arrayContaining([1, 2, 3, 4, 5, 6]));
+      const stats = await cache.stats();
+      expect(stats).toMatchObject({ dead: 0, lost: 0, pending: { entries: 0 } });
+      expect(stats.flushFailures).toBe(failures.length);
+    },
+  );
 });
 
 describe('when Redis is gone for a moment', () => {
@@ -238,57 +284,75 @@ describe('when Redis is gone for a moment', () => {
     },
   };
 
-  test.each(['redis', 'ioredis'] as const)('with an append-only file, acknowledged writes survive and %s goes on by itself', async (driver) => {
-    await using redis = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
-    await using stage = await Stage.on('memory');
-    const cache = await stage.open<number>({ front: await fronts[driver](redis.url), store: table.store(), flush: { maxDelay: 5 }, retry: { minDelay: 5, maxDelay: 50 } });
-    const losses: unknown[] = [];
-    cache.on('loss', (event) => losses.push(event));
-    const load = new Load(cache, 20);
-    for (let round = 0; round < 2; round++) {
+  test.each(['redis', 'ioredis'] as const)(
+    'with an append-only file, acknowledged writes survive and %s goes on by itself',
+    async (driver) => {
+      await using redis = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
+      await using stage = await Stage.on('memory');
+      const cache = await stage.open<number>({
+        front: await fronts[driver](redis.url),
+        store: table.store(),
+        flush: { maxDelay: 5 },
+        retry: { minDelay: 5, maxDelay: 50 },
+      });
+      const losses: unknown[] = [];
+      cache.on('loss', (event) => losses.push(event));
+      const load = new Load(cache, 20);
+      for (let round = 0; round < 2; round++) {
+        const before = load.total;
+        await eventually('it works', () => load.total > before + 100);
+        await redis.kill9();
+        await redis.restart();
+      }
       const before = load.total;
-      await eventually('it works', () => load.total > before + 100);
+      await eventually('it works again', () => load.total > before + 100);
+      await load.stop();
+      await cache.flush();
+      expect(await load.faultsIn(table)).toEqual([]);
+      expect(losses).toEqual([]);
+      expect([...load.refusals].filter((code) => code !== 'MILLRACE_FRONT_UNAVAILABLE')).toEqual([]);
+      expect((await cache.stats()).pending.entries).toBe(0);
+    },
+  );
+
+  test.each(['redis', 'ioredis'] as const)(
+    'without persistence, %s tells of every write that is lost, and goes on',
+    async (driver) => {
+      await using redis = await startRedis();
+      await using stage = await Stage.on('memory');
+      const cache = await stage.open<number>({
+        front: await fronts[driver](redis.url),
+        store: table.store(),
+        flush: NEVER,
+      });
+      const losses: CacheEvents['loss'][] = [];
+      cache.on('loss', (event) => losses.push(event));
+      await cache.set('kept', 0);
+      await cache.set('both', 1);
+      await cache.flush();
+      const receipts = await Promise.all(Array.from({ length: 20 }, (_, n) => cache.set(`lost${n}`, n)));
+      receipts.push(await cache.set('both', 2));
+      const asked = receipts.map((receipt) => codeOf(receipt.stored()));
       await redis.kill9();
       await redis.restart();
-    }
-    const before = load.total;
-    await eventually('it works again', () => load.total > before + 100);
-    await load.stop();
-    await cache.flush();
-    expect(await load.faultsIn(table)).toEqual([]);
-    expect(losses).toEqual([]);
-    expect([...load.refusals].filter((code) => code !== 'MILLRACE_FRONT_UNAVAILABLE')).toEqual([]);
-    expect((await cache.stats()).pending.entries).toBe(0);
-  });
-
-  test.each(['redis', 'ioredis'] as const)('without persistence, %s tells of every write that is lost, and goes on', async (driver) => {
-    await using redis = await startRedis();
-    await using stage = await Stage.on('memory');
-    const cache = await stage.open<number>({ front: await fronts[driver](redis.url), store: table.store(), flush: NEVER });
-    const losses: CacheEvents['loss'][] = [];
-    cache.on('loss', (event) => losses.push(event));
-    await cache.set('kept', 0);
-    await cache.set('both', 1);
-    await cache.flush();
-    const receipts = await Promise.all(Array.from({ length: 20 }, (_, n) => cache.set(`lost${n}`, n)));
-    receipts.push(await cache.set('both', 2));
-    const asked = receipts.map((receipt) => codeOf(receipt.stored()));
-    await redis.kill9();
-    await redis.restart();
-    await eventually('the loss is reported without anybody asking', () => losses.reduce((sum, { count }) => sum + count, 0) >= 21);
-    expect(losses.reduce((sum, { count }) => sum + count, 0)).toBe(21);
-    expect(new Set(losses.map(({ cause }) => cause))).toEqual(new Set(['front-emptied']));
-    expect(await Promise.all(asked)).toEqual(Array.from({ length: 21 }, () => 'MILLRACE_LOST'));
-    // Who asks only now learns it, too.
-    expect(await codeOf((receipts[0] as Receipt).stored())).toBe('MILLRACE_LOST');
-    expect((await cache.stats()).lost).toBe(21);
-    // Reads tell what the store holds, and later writes work.
-    expect(await cache.get('lost1')).toBeUndefined();
-    expect(Object.fromEntries(await cache.getMany(['kept', 'both']))).toEqual({ kept: 0, both: 1 });
-    await cache.set('lost1', 100);
-    await cache.flush();
-    expect(await table.stored()).toEqual({ kept: 0, both: 1, lost1: 100 });
-  });
+      await eventually(
+        'the loss is reported without anybody asking',
+        () => losses.reduce((sum, { count }) => sum + count, 0) >= 21,
+      );
+      expect(losses.reduce((sum, { count }) => sum + count, 0)).toBe(21);
+      expect(new Set(losses.map(({ cause }) => cause))).toEqual(new Set(['front-emptied']));
+      expect(await Promise.all(asked)).toEqual(Array.from({ length: 21 }, () => 'MILLRACE_LOST'));
+      // Who asks only now learns it, too.
+      expect(await codeOf((receipts[0] as Receipt).stored())).toBe('MILLRACE_LOST');
+      expect((await cache.stats()).lost).toBe(21);
+      // Reads tell what the store holds, and later writes work.
+      expect(await cache.get('lost1')).toBeUndefined();
+      expect(Object.fromEntries(await cache.getMany(['kept', 'both']))).toEqual({ kept: 0, both: 1 });
+      await cache.set('lost1', 100);
+      await cache.flush();
+      expect(await table.stored()).toEqual({ kept: 0, both: 1, lost1: 100 });
+    },
+  );
 });
 
 test.each(sharedKinds)('caches of several names share one %s front without meeting', async (kind) => {

@@ -8,10 +8,10 @@
  * `drain`  write through a cache over a store that is down until it is refused, tell what the store has when it is back
  */
 import type { WriteResult } from '../../src/core/lane-write.ts';
-import { createCache, MillraceError } from '../../src/index.ts';
-import { systemClock, systemRandom } from '../../src/system.ts';
 import { lmdbFront } from '../../src/fronts/lmdb/index.ts';
 import { openEnvironment } from '../../src/fronts/lmdb/open.ts';
+import { createCache, MillraceError } from '../../src/index.ts';
+import { systemClock, systemRandom } from '../../src/system.ts';
 import { batchOf, fence } from '../../src/testing/front-subject.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 
@@ -80,7 +80,15 @@ switch (what) {
     }
     const { header } = await lanes.header(0);
     const inspected = await lanes.inspect(0, `k${written}`);
-    say({ written, codes, seq: header?.seq, pendingEntries: header?.pendingEntries, next: inspected.raw ?? null, nextPending: inspected.pending, last: (await lanes.read(0, `k${written - 1}`)) === value });
+    say({
+      written,
+      codes,
+      seq: header?.seq,
+      pendingEntries: header?.pendingEntries,
+      next: inspected.raw ?? null,
+      nextPending: inspected.pending,
+      last: (await lanes.read(0, `k${written - 1}`)) === value,
+    });
     await lanes.close();
     break;
   }
@@ -92,7 +100,14 @@ switch (what) {
         if (server.isDown) throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'down');
       },
     });
-    const cache = createCache<string>({ name: 'drained', front: lmdbFront({ path }), store, lanes: 2, flush: { maxDelay: 5 }, retry: { minDelay: 5, maxDelay: 50 } });
+    const cache = createCache<string>({
+      name: 'drained',
+      front: lmdbFront({ path }),
+      store,
+      lanes: 2,
+      flush: { maxDelay: 5 },
+      retry: { minDelay: 5, maxDelay: 50 },
+    });
     const value = 'x'.repeat(9_000);
     const acknowledged: string[] = [];
     const codes: unknown[] = [];
@@ -121,7 +136,14 @@ switch (what) {
     }
     const { pending } = await cache.stats();
     const wrong = acknowledged.filter((key) => store.rows.has(key) === deleted.includes(key));
-    say({ acknowledged: acknowledged.length, deleted: deleted.length, codes: [...new Set(codes)], wrong, rows: store.rows.size, pending: pending.entries });
+    say({
+      acknowledged: acknowledged.length,
+      deleted: deleted.length,
+      codes: [...new Set(codes)],
+      wrong,
+      rows: store.rows.size,
+      pending: pending.entries,
+    });
     await cache.close({ timeout: 1_000 });
     break;
   }

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock, systemRandom } from '../../src/system.ts';
 import { shareEnvironment } from '../../src/fronts/lmdb/environment.ts';
 import { lmdbFront } from '../../src/fronts/lmdb/index.ts';
 import type { Attachment, LaneFront } from '../../src/ports/front.ts';
+import { systemClock, systemRandom } from '../../src/system.ts';
 import { batchOf, fence, fenceOf } from '../../src/testing/front-subject.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
@@ -37,8 +37,10 @@ const attachment = (over: Partial<Attachment> = {}): Attachment => ({
   ...over,
 });
 
-const attach = (over: Partial<Attachment> = {}, folder = path): Promise<LaneFront> => lmdbFront({ path: folder }).attach(attachment(over));
-const recover = (lanes: LaneFront, over: Parameters<typeof fence>[0] = {}) => lanes.recover(0, { fence: fence(over), owner: '', leaseMs: 0 });
+const attach = (over: Partial<Attachment> = {}, folder = path): Promise<LaneFront> =>
+  lmdbFront({ path: folder }).attach(attachment(over));
+const recover = (lanes: LaneFront, over: Parameters<typeof fence>[0] = {}) =>
+  lanes.recover(0, { fence: fence(over), owner: '', leaseMs: 0 });
 const rowsOf = (count: number) => Array.from({ length: count }, (_, i) => [`k${i}`, String(i)] as const);
 
 function start(what: string, limitKiB?: number): { child: ChildProcess; lines: AsyncIterator<string> } {
@@ -47,7 +49,9 @@ function start(what: string, limitKiB?: number): { child: ChildProcess; lines: A
     limitKiB === undefined
       ? spawn(process.execPath, run, { stdio: ['ignore', 'pipe', 'pipe'] })
       : // A file that may not grow is a full disk; the signal that comes with it is ignored.
-        spawn('bash', ['-c', `trap '' XFSZ; ulimit -f ${limitKiB}; exec "$@"`, 'bash', process.execPath, ...run], { stdio: ['ignore', 'pipe', 'pipe'] });
+        spawn('bash', ['-c', `trap '' XFSZ; ulimit -f ${limitKiB}; exec "$@"`, 'bash', process.execPath, ...run], {
+          stdio: ['ignore', 'pipe', 'pipe'],
+        });
   children.push(child);
   // The driver says there what it could not write.
   child.stderr?.resume();
@@ -73,9 +77,15 @@ async function eventually(check: () => boolean | Promise<boolean>): Promise<void
 describe('opening', () => {
   test('refuses a path that is no folder, a file that is not its own, and no path', async () => {
     writeFileSync(join(path, 'file'), 'x');
-    await expect(attach({}, join(path, 'file'))).rejects.toMatchObject({ code: 'MILLRACE_FRONT_UNAVAILABLE', message: expect.stringContaining('a folder of its own') as string });
+    await expect(attach({}, join(path, 'file'))).rejects.toMatchObject({
+      code: 'MILLRACE_FRONT_UNAVAILABLE',
+      message: expect.stringContaining('a folder of its own') as string,
+    });
     writeFileSync(join(path, 'data.mdb'), 'not LMDB '.repeat(2_000));
-    await expect(attach()).rejects.toMatchObject({ code: 'MILLRACE_FRONT_UNAVAILABLE', message: expect.stringContaining('is not an LMDB file') as string });
+    await expect(attach()).rejects.toMatchObject({
+      code: 'MILLRACE_FRONT_UNAVAILABLE',
+      message: expect.stringContaining('is not an LMDB file') as string,
+    });
     expect(() => lmdbFront({ path: '' })).toThrow(expect.objectContaining({ code: 'MILLRACE_OPTIONS' }) as Error);
   });
 
@@ -148,7 +158,10 @@ describe('processes', () => {
     const lanes = await attach();
     await recover(lanes);
     const { child, lines } = start('batch');
-    const [seqs, ...mine] = await Promise.all([say(lines) as Promise<number[]>, ...Array.from({ length: 200 }, (_, i) => lanes.write(0, batchOf([[`mine ${i}`, '1']])))]);
+    const [seqs, ...mine] = await Promise.all([
+      say(lines) as Promise<number[]>,
+      ...Array.from({ length: 200 }, (_, i) => lanes.write(0, batchOf([[`mine ${i}`, '1']]))),
+    ]);
     const all = [...seqs, ...mine.map((result) => (result.kind === 'accepted' ? result.seq : Number.NaN))];
     expect(all.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 400 }, (_, i) => i + 1));
     expect((await lanes.header(0)).header).toMatchObject({ seq: 400, pendingEntries: 400 });
@@ -193,7 +206,8 @@ describe('processes', () => {
       const { header } = await lanes.header(0);
       expect(header?.seq).toBeGreaterThanOrEqual(Math.max(...acknowledged.values()));
       expect(await recover(lanes, { epoch: 1 })).toMatchObject({ kind: 'current' });
-      for (const i of acknowledged.keys()) expect(await lanes.inspect(0, `k${i}`)).toMatchObject({ raw: `"${i} of ${child.pid}"`, pending: true });
+      for (const i of acknowledged.keys())
+        expect(await lanes.inspect(0, `k${i}`)).toMatchObject({ raw: `"${i} of ${child.pid}"`, pending: true });
       await lanes.close();
     }
   });
@@ -201,7 +215,15 @@ describe('processes', () => {
   test('are told when the disk is full, and nothing of what is refused is there', async () => {
     const { child, lines } = start('fill', 4_000);
     const told = (await say(lines)) as Record<string, unknown> & { written: number };
-    expect(told).toEqual({ written: told.written, codes: Array.from({ length: 3 }, () => 'MILLRACE_FRONT_UNAVAILABLE'), seq: told.written, pendingEntries: told.written, next: null, nextPending: false, last: true });
+    expect(told).toEqual({
+      written: told.written,
+      codes: Array.from({ length: 3 }, () => 'MILLRACE_FRONT_UNAVAILABLE'),
+      seq: told.written,
+      pendingEntries: told.written,
+      next: null,
+      nextPending: false,
+      last: true,
+    });
     expect(told.written).toBeGreaterThan(20);
     await once(child, 'exit');
     expect(child.exitCode).toBe(0);
@@ -216,7 +238,14 @@ describe('processes', () => {
     const told = (await say(lines)) as { acknowledged: number; deleted: number };
     const { acknowledged, deleted } = told;
     expect([acknowledged > 20, deleted > 5]).toEqual([true, true]);
-    expect(told).toEqual({ acknowledged, deleted, codes: ['MILLRACE_FRONT_UNAVAILABLE'], wrong: [], rows: acknowledged - deleted, pending: 0 });
+    expect(told).toEqual({
+      acknowledged,
+      deleted,
+      codes: ['MILLRACE_FRONT_UNAVAILABLE'],
+      wrong: [],
+      rows: acknowledged - deleted,
+      pending: 0,
+    });
     await exited;
   }, 60_000);
 });
@@ -232,7 +261,13 @@ describe('in the background', () => {
     await lanes.write(0, batchOf([...rows, ['keep', '1']]));
     await lanes.cut(0, 1, 'd');
     await lanes.acknowledge(0, { epoch: 1, generation: 1, deadKeys: [], ttlMs: 5_000, limit: 10_000 });
-    await lanes.write(0, batchOf([['k0', '"dirty"'], ['keep', '2']]));
+    await lanes.write(
+      0,
+      batchOf([
+        ['k0', '"dirty"'],
+        ['keep', '2'],
+      ]),
+    );
     await lanes.beginFill(0, ['long'], 't', 3_600_000);
     await clock.advance(4_000);
     expect(count()).toBe(1_202);
@@ -264,7 +299,10 @@ describe('in the background', () => {
     const { slots, marks, lanes: rows } = environment.tables;
     await eventually(() => {
       environment.freshen();
-      return [slots, marks].every((table) => table.getKeysCount({ start: '0', end: '~' }) === 0) && rows.getKeysCount({ start: ['garbage', ''], end: ['garbage', '~'] }) === 0;
+      return (
+        [slots, marks].every((table) => table.getKeysCount({ start: '0', end: '~' }) === 0) &&
+        rows.getKeysCount({ start: ['garbage', ''], end: ['garbage', '~'] }) === 0
+      );
     });
     expect(cut.kind).toBe('cut');
     expect((await next.header(0)).header).toMatchObject({ seq: 100_000, pendingEntries: 0 });
@@ -279,8 +317,13 @@ describe('in the background', () => {
     const cut = await lanes.cut(0, 1, 'd');
     if (cut.kind !== 'cut') throw new Error('not cut');
     await lanes.write(0, batchOf(rowsOf(100)));
-    expect(await lanes.acknowledge(0, { epoch: 1, generation: 1, deadKeys: [], ttlMs: undefined, limit: 1 })).toMatchObject({ kind: 'done' });
-    expect(await lanes.recover(0, { fence: fenceOf(cut.flight, 2), owner: '', leaseMs: 0 })).toMatchObject({ kind: 'current', header: { pendingEntries: 100 } });
+    expect(
+      await lanes.acknowledge(0, { epoch: 1, generation: 1, deadKeys: [], ttlMs: undefined, limit: 1 }),
+    ).toMatchObject({ kind: 'done' });
+    expect(await lanes.recover(0, { fence: fenceOf(cut.flight, 2), owner: '', leaseMs: 0 })).toMatchObject({
+      kind: 'current',
+      header: { pendingEntries: 100 },
+    });
     expect(await lanes.inspect(0, 'k4999')).toMatchObject({ raw: '4999', pending: false, inFlight: false });
     await lanes.close();
   });

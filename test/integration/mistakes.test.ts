@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { createCache, type Cache } from '../../src/index.ts';
-import type { CacheOptions } from '../../src/options/cache.ts';
 import { MillraceError } from '../../src/errors.ts';
+import { type Cache, createCache } from '../../src/index.ts';
+import type { CacheOptions } from '../../src/options/cache.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
-import { frontPlaces, type FrontPlace } from '../support/fronts.ts';
 import { FreezableClock } from '../support/freezable-clock.ts';
+import { type FrontPlace, frontPlaces } from '../support/fronts.ts';
 import { eventually, Gate } from '../support/gate.ts';
 
 const unavailable = (): MillraceError => new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'the store is down');
@@ -29,7 +29,13 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front'
 
   async function open<V>(store: MemoryStore, options: Partial<CacheOptions<V>> = {}): Promise<Cache<V>> {
     place ??= await frontPlaces[kind]();
-    const cache = createCache<V>({ name: `m${names}`, front: place.front(), store, flush: { maxDelay: '1h', lease: '300ms' }, ...options });
+    const cache = createCache<V>({
+      name: `m${names}`,
+      front: place.front(),
+      store,
+      flush: { maxDelay: '1h', lease: '300ms' },
+      ...options,
+    });
     caches.push(cache as Cache<unknown>);
     await cache.ready();
     return cache;
@@ -211,7 +217,12 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front'
     const gate = new Gate();
     let hold = false;
     const store = new MemoryStore({ afterCommit: () => (hold ? gate.pass() : undefined) });
-    const writer = createCache<string>({ name: `m${names}`, front: (place ??= await frontPlaces[kind]()).front(), store, policy: 'write-through' });
+    const writer = createCache<string>({
+      name: `m${names}`,
+      front: (place ??= await frontPlaces[kind]()).front(),
+      store,
+      policy: 'write-through',
+    });
     const reader = createCache<string>({ name: `m${names}`, front: place.front(), store, policy: 'write-through' });
     caches.push(reader as Cache<unknown>);
     await writer.set('a', 'old');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { FlushEvent, FlushOptions } from '../../src/index.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
+import type { FlushEvent, FlushOptions } from '../../src/index.ts';
 import type { Mutation, Store, StoreAttachment } from '../../src/ports/store.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
@@ -39,7 +39,12 @@ async function course(flush: FlushOptions) {
   await using stage = await Stage.on('memory');
   const clock = new VirtualClock();
   let roundTripMs = 1;
-  const cache = stage.create<number>({ front: memoryFront(), store: farStore(clock, () => roundTripMs), clock, flush: { maxDelay: MAX_DELAY_MS, ...flush } });
+  const cache = stage.create<number>({
+    front: memoryFront(),
+    store: farStore(clock, () => roundTripMs),
+    clock,
+    flush: { maxDelay: MAX_DELAY_MS, ...flush },
+  });
   await clock.until(cache.ready());
   let flushes: FlushEvent[] = [];
   cache.on('flush', (event) => flushes.push(event));
@@ -54,7 +59,12 @@ async function course(flush: FlushOptions) {
     const { pace, pending } = await clock.until(cache.stats());
     const rows = flushes.reduce((sum, flushed) => sum + flushed.rows, 0);
     const statements = flushes.reduce((sum, flushed) => sum + flushed.statements, 0);
-    return { pace, pending: pending.entries, rowsPerStatement: rows / statements, lagMs: Math.max(...flushes.map(({ lagMs }) => lagMs)) };
+    return {
+      pace,
+      pending: pending.entries,
+      rowsPerStatement: rows / statements,
+      lagMs: Math.max(...flushes.map(({ lagMs }) => lagMs)),
+    };
   };
   const near = await during(2_000);
   roundTripMs = 60;

@@ -4,7 +4,7 @@ import type { Cache } from '../../src/index.ts';
 import { postgresUrl } from '../servers/index.ts';
 import { AuditedTable, CONSTRAINT } from '../support/audited-table.ts';
 import { eventually } from '../support/gate.ts';
-import { NEVER, Stage, type FrontKind } from '../support/stage.ts';
+import { type FrontKind, NEVER, Stage } from '../support/stage.ts';
 
 /** What each policy promises about front and store, on every front with PostgreSQL, and on LMDB with PGlite. */
 const pairs: readonly { front: FrontKind; store: 'PostgreSQL' | 'PGlite' }[] = [
@@ -32,14 +32,24 @@ describe.each(pairs)('$front in front of $store', ({ front, store }) => {
   test('write-through: a reader never sees what the store does not hold, nor what it held before the read', async () => {
     await using stage = await Stage.on(front, 'through');
     const options = { policy: 'write-through', store: table.store() } as const;
-    const [one, two, reader] = [await stage.open<Doc>(options), await stage.open<Doc>(options), await stage.open<Doc>(options)];
+    const [one, two, reader] = [
+      await stage.open<Doc>(options),
+      await stage.open<Doc>(options),
+      await stage.open<Doc>(options),
+    ];
     await one.set('k', { by: 'start', n: 0 });
 
     const writers = { done: false };
     const wrong: string[] = [];
     let reads = 0;
-    const at = async (doc: unknown): Promise<number> => Number((await table.query('select min(at) as at from {{schema}}.versions where doc = $1', [JSON.stringify(doc)]))[0]?.['at'] ?? Number.NaN);
-    const newest = async (): Promise<number> => Number((await table.query('select max(at) as at from {{schema}}.versions'))[0]?.['at']);
+    const at = async (doc: unknown): Promise<number> =>
+      Number(
+        (await table.query('select min(at) as at from {{schema}}.versions where doc = $1', [JSON.stringify(doc)]))[0]?.[
+          'at'
+        ] ?? Number.NaN,
+      );
+    const newest = async (): Promise<number> =>
+      Number((await table.query('select max(at) as at from {{schema}}.versions'))[0]?.['at']);
     const poll = async (): Promise<void> => {
       while (!writers.done) {
         const before = await newest();
@@ -49,7 +59,8 @@ describe.each(pairs)('$front in front of $store', ({ front, store }) => {
         const version = await at(seen);
         // PGlite answers without leaving the queue of microtasks: the writers shall have their turn.
         await new Promise((resolve) => setImmediate(resolve));
-        if (!(version >= before)) wrong.push(`${JSON.stringify(seen)} is version ${version}; ${before} was committed before the read`);
+        if (!(version >= before))
+          wrong.push(`${JSON.stringify(seen)} is version ${version}; ${before} was committed before the read`);
       }
     };
     const write = async (cache: Cache<Doc>, by: string): Promise<void> => {
@@ -74,9 +85,19 @@ describe.each(pairs)('$front in front of $store', ({ front, store }) => {
     const cache = await stage.open<Doc>({ policy: 'write-through', store: table.store() });
     await cache.set('b', { n: 1 });
     await table.query('truncate {{schema}}.statements');
-    const results = await Promise.allSettled([cache.set('a', { n: 2 }), cache.set('b', { bad: true }), cache.set('c', { n: 2 }), cache.delete('d')]);
+    const results = await Promise.allSettled([
+      cache.set('a', { n: 2 }),
+      cache.set('b', { bad: true }),
+      cache.set('c', { n: 2 }),
+      cache.delete('d'),
+    ]);
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
-    expect((results[1] as PromiseRejectedResult).reason).toMatchObject({ code: 'MILLRACE_REJECTED', cache: 'through', key: 'b', message: expect.stringContaining(CONSTRAINT) as string });
+    expect((results[1] as PromiseRejectedResult).reason).toMatchObject({
+      code: 'MILLRACE_REJECTED',
+      cache: 'through',
+      key: 'b',
+      message: expect.stringContaining(CONSTRAINT) as string,
+    });
     expect(await table.stored()).toEqual({ a: { n: 2 }, b: { n: 1 }, c: { n: 2 } });
     // And no reader is led to believe otherwise.
     expect(Object.fromEntries(await cache.getMany(['a', 'b', 'c']))).toEqual({ a: { n: 2 }, b: { n: 1 }, c: { n: 2 } });
@@ -135,24 +156,30 @@ describe.each(pairs)('$front in front of $store', ({ front, store }) => {
   });
 });
 
-test.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('write-through on %s: while the commit waits, readers go on with the old value', async (front) => {
-  await using table = await AuditedTable.onPostgres();
-  await using stage = await Stage.on(front, 'through');
-  const writer = await stage.open<Doc>({ policy: 'write-through', store: table.store() });
-  const reader = await stage.open<Doc>({ policy: 'write-through', store: table.store() });
-  await writer.set('k', { n: 1 });
-  const lock = new Client({ connectionString: postgresUrl() });
-  await lock.connect();
-  await lock.query(`begin; select from ${table.schema}.docs where id = 'k' for update`);
-  const written = writer.set('k', { n: 2 });
-  await eventually('the writer is on its way to the store', async () => (await reader.inspect('k')).state === 'writing');
-  for (let i = 0; i < 20; i++) {
-    expect(await reader.get('k')).toEqual({ n: 1 });
-    expect(await writer.get('k')).toEqual({ n: 1 });
-  }
-  await lock.query('commit');
-  await lock.end();
-  await written;
-  expect(await reader.get('k')).toEqual({ n: 2 });
-  expect((await reader.inspect('k')).front).toBe('value');
-});
+test.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)(
+  'write-through on %s: while the commit waits, readers go on with the old value',
+  async (front) => {
+    await using table = await AuditedTable.onPostgres();
+    await using stage = await Stage.on(front, 'through');
+    const writer = await stage.open<Doc>({ policy: 'write-through', store: table.store() });
+    const reader = await stage.open<Doc>({ policy: 'write-through', store: table.store() });
+    await writer.set('k', { n: 1 });
+    const lock = new Client({ connectionString: postgresUrl() });
+    await lock.connect();
+    await lock.query(`begin; select from ${table.schema}.docs where id = 'k' for update`);
+    const written = writer.set('k', { n: 2 });
+    await eventually(
+      'the writer is on its way to the store',
+      async () => (await reader.inspect('k')).state === 'writing',
+    );
+    for (let i = 0; i < 20; i++) {
+      expect(await reader.get('k')).toEqual({ n: 1 });
+      expect(await writer.get('k')).toEqual({ n: 1 });
+    }
+    await lock.query('commit');
+    await lock.end();
+    await written;
+    expect(await reader.get('k')).toEqual({ n: 2 });
+    expect((await reader.inspect('k')).front).toBe('value');
+  },
+);

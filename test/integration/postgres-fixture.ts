@@ -1,6 +1,6 @@
 import { Pool, type PoolConfig } from 'pg';
-import type { LaneStore, Mutation, Store } from '../../src/ports/store.ts';
 import type { Judge } from '../../src/core/letter.ts';
+import type { LaneStore, Mutation, Store } from '../../src/ports/store.ts';
 import { systemClock } from '../../src/system.ts';
 import { postgresUrl } from '../servers/index.ts';
 
@@ -41,13 +41,28 @@ export interface Attached extends LaneStore {
 
 export async function attach(store: Store, { cache = 'c', lanes = 2, writeBehind = true } = {}): Promise<Attached> {
   const warnings: string[] = [];
-  const attached = await store.attach({ cache, lanes, writeBehind, clock: systemClock, onWarning: (message) => warnings.push(message) });
+  const attached = await store.attach({
+    cache,
+    lanes,
+    writeBehind,
+    clock: systemClock,
+    onWarning: (message) => warnings.push(message),
+  });
   return Object.assign(attached, { warnings });
 }
 
 export const put = (key: string, value: unknown, lane = 0): Mutation => ({ lane, key, json: JSON.stringify(value) });
 
-export const generation = (number = 1, more = {}) => ({ lane: 0, epoch: 1, generation: number, fromSeq: number, cutSeq: number, digest: `digest ${number}`, letters: false, ...more });
+export const generation = (number = 1, more = {}) => ({
+  lane: 0,
+  epoch: 1,
+  generation: number,
+  fromSeq: number,
+  cutSeq: number,
+  digest: `digest ${number}`,
+  letters: false,
+  ...more,
+});
 
 /** One attempt. */
 export const judge: Judge = ({ attempts = 0 }) => ({ state: 'dead', attempts: attempts + 1 });

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Cache, CacheOptions } from '../../src/index.ts';
 import { MillraceError } from '../../src/errors.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
+import type { Cache, CacheOptions } from '../../src/index.ts';
 import type { Front } from '../../src/ports/front.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
-import { AuditedTable, watched, type StoreHooks } from '../support/audited-table.ts';
+import { AuditedTable, type StoreHooks, watched } from '../support/audited-table.ts';
 import { FreezableClock } from '../support/freezable-clock.ts';
 import { eventually, Gate } from '../support/gate.ts';
-import { frontKinds, NEVER, sharedKinds, Stage } from '../support/stage.ts';
+import { frontKinds, NEVER, Stage, sharedKinds } from '../support/stage.ts';
 
 let table: AuditedTable;
 beforeAll(async () => {
@@ -18,7 +18,11 @@ beforeEach(() => table.reset());
 afterAll(() => table[Symbol.asyncDispose]());
 
 const times = <T>(n: number, task: () => Promise<T>): Promise<T[]> => Promise.all(Array.from({ length: n }, task));
-const insert = (id: string, doc: unknown) => table.query('insert into {{schema}}.docs (id, doc) values ($1, $2) on conflict (id) do update set doc = excluded.doc', [id, JSON.stringify(doc)]);
+const insert = (id: string, doc: unknown) =>
+  table.query(
+    'insert into {{schema}}.docs (id, doc) values ($1, $2) on conflict (id) do update set doc = excluded.doc',
+    [id, JSON.stringify(doc)],
+  );
 
 /** The store of the table, with the keys of each load that it was asked for. */
 function countedStore(hooks: StoreHooks = {}) {
@@ -68,7 +72,9 @@ describe.each(frontKinds)('reading through the %s front', (kind) => {
     const cache = await stage.open({ store: countedStore().store });
     const keys = Array.from({ length: 1_000 }, (_, i) => `k${i}`);
     await cache.setMany(keys.map((key, i) => [key, { n: i }] as const));
-    expect(await Promise.all([...keys, ...keys].map((key) => cache.get(key)))).toEqual([...keys, ...keys].map((_, i) => ({ n: i % 1_000 })));
+    expect(await Promise.all([...keys, ...keys].map((key) => cache.get(key)))).toEqual(
+      [...keys, ...keys].map((_, i) => ({ n: i % 1_000 })),
+    );
   });
 
   test('misses of one turn share a statement', async () => {
@@ -154,8 +160,16 @@ test('a reader that was too late for its own load does not wait for the others o
     },
   };
   await using stage = await Stage.on('memory');
-  const one = await stage.open({ policy: 'cache-aside', front, store: new MemoryStore({ beforeLoad: () => forA.pass() }) });
-  const two = await stage.open({ policy: 'cache-aside', front, store: new MemoryStore({ beforeLoad: (keys) => (keys.includes('b') ? forB.pass() : undefined) }) });
+  const one = await stage.open({
+    policy: 'cache-aside',
+    front,
+    store: new MemoryStore({ beforeLoad: () => forA.pass() }),
+  });
+  const two = await stage.open({
+    policy: 'cache-aside',
+    front,
+    store: new MemoryStore({ beforeLoad: (keys) => (keys.includes('b') ? forB.pass() : undefined) }),
+  });
   // Both find the slot of `a` empty; the token of the first gets there first.
   const first = one.get('a');
   const late = two.get('a');
@@ -174,7 +188,14 @@ describe('refresh ahead', () => {
     const clock = new VirtualClock();
     const front = memoryFront();
     const stage = await Stage.on('memory');
-    const cache = stage.create<string>({ front, store, clock, ttl: 1_000, refreshAhead: 0.8, flush: { maxDelay: '1h' } });
+    const cache = stage.create<string>({
+      front,
+      store,
+      clock,
+      ttl: 1_000,
+      refreshAhead: 0.8,
+      flush: { maxDelay: '1h' },
+    });
     await clock.until(cache.ready());
     return { cache, clock, front };
   }
@@ -286,7 +307,12 @@ describe.each(frontKinds)('read your writes on %s', (kind) => {
     const fail = (): void => {
       if (down) throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'the store is down');
     };
-    const cache = await stage.open<number>({ store: watched(table.store(), { beforeLoad: fail, beforeApply: fail }), ...options, flush: { maxDelay: 1 }, retry: { minDelay: 1, maxDelay: 5 } });
+    const cache = await stage.open<number>({
+      store: watched(table.store(), { beforeLoad: fail, beforeApply: fail }),
+      ...options,
+      flush: { maxDelay: 1 },
+      retry: { minDelay: 1, maxDelay: 5 },
+    });
     let failures = 0;
     cache.on('flush-failed', () => failures++);
     down = true;

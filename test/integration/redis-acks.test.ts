@@ -1,12 +1,12 @@
 import { createClient } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createCache } from '../../src/index.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
+import { createCache } from '../../src/index.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
-import { startRedis, type Server } from '../servers/index.ts';
-import { eventually } from '../support/gate.ts';
+import { type Server, startRedis } from '../servers/index.ts';
 import { uniquePrefix } from '../support/fronts.ts';
-import { batch, clients, command, connected, drivers, recovery, uniqueCache, attach } from './redis-fixture.ts';
+import { eventually } from '../support/gate.ts';
+import { attach, batch, clients, command, connected, drivers, recovery, uniqueCache } from './redis-fixture.ts';
 
 /** Seq and what becomes of a generation are where prelude.lua puts them. */
 const HEADER_FORMAT = '>ddddddddssssssdddddddddsss';
@@ -20,21 +20,24 @@ async function statOf(url: string, name: string): Promise<number> {
 describe.each(drivers)('over %s', (driver) => {
   const client = clients[driver];
 
-  test.each(['everysec', 'always'])('fsynced by WAITAOF under appendfsync %s: what was confirmed is in the file', async (appendfsync) => {
-    await using server = await startRedis({ waitaof: true, args: [...AOF, appendfsync] });
-    const cache = uniqueCache();
-    {
-      await using front = await attach(client(server.url), { cache, acks: ['fsynced'] });
-      await front.lanes.recover(0, recovery());
-      await front.lanes.write(0, batch({ a: '1' }));
-      await front.lanes.sync('fsynced', 0);
-      expect(await statOf(server.url, 'waitaof')).toBe(2); // one at start, to see whether it is there
-      await server.kill9();
-      await server.restart();
-      await front.reconnected();
-      expect(await front.lanes.header(0)).toMatchObject({ header: { seq: 1 } });
-    }
-  });
+  test.each(['everysec', 'always'])(
+    'fsynced by WAITAOF under appendfsync %s: what was confirmed is in the file',
+    async (appendfsync) => {
+      await using server = await startRedis({ waitaof: true, args: [...AOF, appendfsync] });
+      const cache = uniqueCache();
+      {
+        await using front = await attach(client(server.url), { cache, acks: ['fsynced'] });
+        await front.lanes.recover(0, recovery());
+        await front.lanes.write(0, batch({ a: '1' }));
+        await front.lanes.sync('fsynced', 0);
+        expect(await statOf(server.url, 'waitaof')).toBe(2); // one at start, to see whether it is there
+        await server.kill9();
+        await server.restart();
+        await front.reconnected();
+        expect(await front.lanes.header(0)).toMatchObject({ header: { seq: 1 } });
+      }
+    },
+  );
 
   test('fsynced is refused, and said to be buffered, as soon as the append-only file is off', async () => {
     await using server = await startRedis({ waitaof: true, args: [...AOF, 'always'] });
@@ -42,9 +45,17 @@ describe.each(drivers)('over %s', (driver) => {
     await front.lanes.recover(0, recovery());
     await command(server.url, 'CONFIG', 'SET', 'appendonly', 'no');
     await front.lanes.write(0, batch({ a: '1' }));
-    await expect(front.lanes.sync('fsynced', 0)).rejects.toMatchObject({ code: 'MILLRACE_ACK', message: expect.stringMatching(/buffered/) });
+    await expect(front.lanes.sync('fsynced', 0)).rejects.toMatchObject({
+      code: 'MILLRACE_ACK',
+      message: expect.stringMatching(/buffered/),
+    });
     await command(server.url, 'CONFIG', 'SET', 'appendonly', 'yes');
-    await eventually('it is confirmed again', () => front.lanes.sync('fsynced', 0).then(() => true, () => false));
+    await eventually('it is confirmed again', () =>
+      front.lanes.sync('fsynced', 0).then(
+        () => true,
+        () => false,
+      ),
+    );
   });
 
   test('fsynced is not confirmed when nothing is ever synced', async () => {
@@ -52,7 +63,10 @@ describe.each(drivers)('over %s', (driver) => {
     await using front = await attach(client(server.url), { acks: ['fsynced'] }, 3_000, { ackTimeoutMs: 50 });
     await front.lanes.recover(0, recovery());
     await front.lanes.write(0, batch({ a: '1' }));
-    await expect(front.lanes.sync('fsynced', 0)).rejects.toMatchObject({ code: 'MILLRACE_ACK', message: expect.stringMatching(/50 ms/) });
+    await expect(front.lanes.sync('fsynced', 0)).rejects.toMatchObject({
+      code: 'MILLRACE_ACK',
+      message: expect.stringMatching(/50 ms/),
+    });
   });
 
   test('without WAITAOF, a change of appendfsync is seen with the next confirmation', async () => {
@@ -63,14 +77,23 @@ describe.each(drivers)('over %s', (driver) => {
     await front.lanes.recover(0, recovery());
     await front.lanes.write(0, batch({ a: '1' }));
     await front.lanes.sync('fsynced', 0);
-    for (const [setting, weak, strong] of [['appendfsync', 'everysec', 'always'], ['no-appendfsync-on-rewrite', 'yes', 'no'], ['appendonly', 'no', 'yes']] as const) {
+    for (const [setting, weak, strong] of [
+      ['appendfsync', 'everysec', 'always'],
+      ['no-appendfsync-on-rewrite', 'yes', 'no'],
+      ['appendonly', 'no', 'yes'],
+    ] as const) {
       await command(server.url, 'CONFIG', 'SET', setting, weak);
-      await expect(front.lanes.sync('fsynced', 0)).rejects.toMatchObject({ code: 'MILLRACE_ACK', message: expect.stringContaining(setting === 'appendonly' ? 'append-only' : setting) });
+      await expect(front.lanes.sync('fsynced', 0)).rejects.toMatchObject({
+        code: 'MILLRACE_ACK',
+        message: expect.stringContaining(setting === 'appendonly' ? 'append-only' : setting),
+      });
       await command(server.url, 'CONFIG', 'SET', setting, strong);
       await front.lanes.sync('fsynced', 0);
     }
     // A server that writes its first file does not let itself be stopped.
-    await eventually('the file is rewritten', async () => String(await command(server.url, 'INFO', 'persistence')).includes('aof_rewrite_in_progress:0'));
+    await eventually('the file is rewritten', async () =>
+      String(await command(server.url, 'INFO', 'persistence')).includes('aof_rewrite_in_progress:0'),
+    );
   });
 
   test('a confirmation outlives neither the connection nor the scripts', async () => {
@@ -109,27 +132,50 @@ describe('replicated', () => {
     for (let i = 1; i <= 20; i++) {
       await front.lanes.write(0, batch({ a: String(i) }));
       await front.lanes.sync('replicated', 0);
-      expect(await command(replica.url, 'EVAL_RO', "return struct.unpack('>d', redis.call('GET', KEYS[1]))", '1', `{mr:${cache}:0}:header`)).toBe(i);
+      expect(
+        await command(
+          replica.url,
+          'EVAL_RO',
+          "return struct.unpack('>d', redis.call('GET', KEYS[1]))",
+          '1',
+          `{mr:${cache}:0}:header`,
+        ),
+      ).toBe(i);
     }
   });
 
   test.each(drivers)('rejects what too few replicas confirmed, and says where the write is (%s)', async (driver) => {
-    await using front = await attach(clients[driver](primary.url), { acks: ['replicated'] }, 3_000, { ackTimeoutMs: 100 });
+    await using front = await attach(clients[driver](primary.url), { acks: ['replicated'] }, 3_000, {
+      ackTimeoutMs: 100,
+    });
     await front.lanes.recover(0, recovery());
     process.kill(replica.pid, 'SIGSTOP');
     try {
       await front.lanes.write(0, batch({ a: '1' }));
-      await expect(front.lanes.sync('replicated', 0)).rejects.toMatchObject({ code: 'MILLRACE_ACK', message: expect.stringMatching(/0 of 1 replicas .*100 ms.*buffered/s) });
+      await expect(front.lanes.sync('replicated', 0)).rejects.toMatchObject({
+        code: 'MILLRACE_ACK',
+        message: expect.stringMatching(/0 of 1 replicas .*100 ms.*buffered/s),
+      });
       expect(await front.lanes.read(0, 'a')).toBe('1');
     } finally {
       process.kill(replica.pid, 'SIGCONT');
     }
-    await eventually('it confirms again', () => front.lanes.sync('replicated', 0).then(() => true, () => false));
+    await eventually('it confirms again', () =>
+      front.lanes.sync('replicated', 0).then(
+        () => true,
+        () => false,
+      ),
+    );
   });
 
   test('is refused at start where too few replicas are connected, or the server is one', async () => {
-    await expect(attach(clients.ioredis(primary.url), { acks: ['replicated'] }, 3_000, { replicas: 2 })).rejects.toMatchObject({ code: 'MILLRACE_ACK', message: expect.stringMatching(/1 of 2 replicas/) });
-    await expect(attach(clients.ioredis(replica.url), { acks: ['buffered'] })).rejects.toMatchObject({ code: 'MILLRACE_FRONT_SETTINGS', message: expect.stringMatching(/replica/) });
+    await expect(
+      attach(clients.ioredis(primary.url), { acks: ['replicated'] }, 3_000, { replicas: 2 }),
+    ).rejects.toMatchObject({ code: 'MILLRACE_ACK', message: expect.stringMatching(/1 of 2 replicas/) });
+    await expect(attach(clients.ioredis(replica.url), { acks: ['buffered'] })).rejects.toMatchObject({
+      code: 'MILLRACE_FRONT_SETTINGS',
+      message: expect.stringMatching(/replica/),
+    });
   });
 
   test('one WAIT for many writes, and no buffered write waits with it', async () => {
@@ -185,7 +231,13 @@ describe('replicated', () => {
     const seen: unknown[] = [];
     const store = new MemoryStore({
       async beforeApply() {
-        const found = (await command(replica.url, 'EVAL_RO', `return { struct.unpack('${HEADER_FORMAT}', redis.call('GET', KEYS[1])) }`, '1', `{${prefix}cut:0}:header`)) as unknown[];
+        const found = (await command(
+          replica.url,
+          'EVAL_RO',
+          `return { struct.unpack('${HEADER_FORMAT}', redis.call('GET', KEYS[1])) }`,
+          '1',
+          `{${prefix}cut:0}:header`,
+        )) as unknown[];
         seen.push([found[12], found[15]]);
       },
     });

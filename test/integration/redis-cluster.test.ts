@@ -2,16 +2,15 @@ import { Cluster } from 'ioredis';
 import { Cluster as Cluster5 } from 'ioredis5';
 import { createClient, createCluster } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { UNRECOVERED } from '../../src/ports/front.ts';
 import type { RedisFrontClient } from '../../src/fronts/redis/index.ts';
-import { freePort, startRedis, type Server } from '../servers/index.ts';
+import { UNRECOVERED } from '../../src/ports/front.ts';
+import { freePort, type Server, startRedis } from '../servers/index.ts';
 import { attach, batch, drivers, recovery, uniqueCache } from './redis-fixture.ts';
 
 const SLOTS = 16_384;
 const LANES = 8;
 const lanes = [...Array.from({ length: LANES }).keys()];
 let masters: Server[] = [];
-
 
 async function command(server: Server, ...args: string[]): Promise<unknown> {
   const client = createClient({ url: server.url });
@@ -36,14 +35,36 @@ async function agreed(): Promise<void> {
 beforeAll(async () => {
   // The bus is on another port: 10000 above a free port may be none.
   const busPorts = await Promise.all([freePort(), freePort(), freePort()]);
-  masters = await Promise.all(busPorts.map((bus) => startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-node-timeout', '2000', '--appendonly', 'yes'] })));
+  masters = await Promise.all(
+    busPorts.map((bus) =>
+      startRedis({
+        args: [
+          '--cluster-enabled',
+          'yes',
+          '--cluster-port',
+          String(bus),
+          '--cluster-node-timeout',
+          '2000',
+          '--appendonly',
+          'yes',
+        ],
+      }),
+    ),
+  );
   await Promise.all(
     masters.map(async (master, i) => {
       await command(master, 'CLUSTER', 'SET-CONFIG-EPOCH', String(i + 1));
-      await command(master, 'CLUSTER', 'ADDSLOTSRANGE', String(Math.ceil((i * SLOTS) / 3)), String(Math.ceil(((i + 1) * SLOTS) / 3) - 1));
+      await command(
+        master,
+        'CLUSTER',
+        'ADDSLOTSRANGE',
+        String(Math.ceil((i * SLOTS) / 3)),
+        String(Math.ceil(((i + 1) * SLOTS) / 3) - 1),
+      );
     }),
   );
-  for (const [i, other] of masters.entries()) if (i > 0) await command(masters[0]!, 'CLUSTER', 'MEET', '127.0.0.1', String(other.port), String(busPorts[i]));
+  for (const [i, other] of masters.entries())
+    if (i > 0) await command(masters[0]!, 'CLUSTER', 'MEET', '127.0.0.1', String(other.port), String(busPorts[i]));
   await agreed();
 });
 
@@ -51,8 +72,16 @@ afterAll(() => Promise.all(masters.map((master) => master.stop())));
 
 const clusters: Readonly<Record<(typeof drivers)[number], () => RedisFrontClient>> = {
   'node-redis': () => createCluster({ rootNodes: masters.map(({ url }) => ({ url })) }),
-  ioredis: () => new Cluster(masters.map(({ port }) => ({ host: '127.0.0.1', port })), { lazyConnect: true }),
-  'ioredis 5': () => new Cluster5(masters.map(({ port }) => ({ host: '127.0.0.1', port })), { lazyConnect: true }),
+  ioredis: () =>
+    new Cluster(
+      masters.map(({ port }) => ({ host: '127.0.0.1', port })),
+      { lazyConnect: true },
+    ),
+  'ioredis 5': () =>
+    new Cluster5(
+      masters.map(({ port }) => ({ host: '127.0.0.1', port })),
+      { lazyConnect: true },
+    ),
 };
 
 describe.each(drivers)('the Redis front over a cluster with %s', (driver) => {
@@ -62,7 +91,10 @@ describe.each(drivers)('the Redis front over a cluster with %s', (driver) => {
     const runs = await Promise.all(lanes.map(async (lane) => (await front.lanes.header(lane)).header?.runId));
     expect(new Set(runs).size).toBeGreaterThan(1);
     await Promise.all(lanes.map((lane) => front.lanes.write(lane, batch({ [`k${lane}`]: String(lane) }))));
-    expect(await front.lanes.readMany([...lanes, 0], [...lanes.map((lane) => `k${lane}`), 'none'])).toEqual([...lanes.map(String), undefined]);
+    expect(await front.lanes.readMany([...lanes, 0], [...lanes.map((lane) => `k${lane}`), 'none'])).toEqual([
+      ...lanes.map(String),
+      undefined,
+    ]);
     expect(await front.lanes.read(3, 'k3')).toBe('3');
     expect(await front.lanes.cut(3, 1, 'd')).toMatchObject({ kind: 'cut' });
   });
@@ -80,8 +112,11 @@ describe.each(drivers)('the Redis front over a cluster with %s', (driver) => {
     await agreed();
     const read = async (lane: number) => front.lanes.read(lane, 'a').catch((error: { code?: string }) => error.code);
     // A step that was under way when the connection broke may say that its outcome is not known; the next one knows.
-    await expect.poll(() => Promise.all(lanes.map(read)), { timeout: 15_000 }).toEqual(lanes.map((lane) => (gone.includes(lane) ? UNRECOVERED : String(lane))));
-    for (const lane of gone) expect(await front.lanes.recover(lane, recovery({ epoch: 2 }))).toMatchObject({ kind: 'current' });
+    await expect
+      .poll(() => Promise.all(lanes.map(read)), { timeout: 15_000 })
+      .toEqual(lanes.map((lane) => (gone.includes(lane) ? UNRECOVERED : String(lane))));
+    for (const lane of gone)
+      expect(await front.lanes.recover(lane, recovery({ epoch: 2 }))).toMatchObject({ kind: 'current' });
     expect(await Promise.all(lanes.map(read))).toEqual(lanes.map(String));
   });
 
@@ -100,7 +135,8 @@ describe.each(drivers)('the Redis front over a cluster with %s', (driver) => {
     await command(source, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', ids[to]!);
     const moved = (await command(source, 'CLUSTER', 'GETKEYSINSLOT', slot, '100')) as string[];
     await command(source, 'MIGRATE', '127.0.0.1', String(target.port), '', '0', '5000', 'KEYS', ...moved);
-    for (const master of [target, source, masters[(from + 2) % 3]!]) await command(master, 'CLUSTER', 'SETSLOT', slot, 'NODE', ids[to]!);
+    for (const master of [target, source, masters[(from + 2) % 3]!])
+      await command(master, 'CLUSTER', 'SETSLOT', slot, 'NODE', ids[to]!);
 
     // Another server is another run: what it has is not believed before it is recovered.
     expect(await front.lanes.read(0, 'a')).toBe(UNRECOVERED);
@@ -112,7 +148,10 @@ describe.each(drivers)('the Redis front over a cluster with %s', (driver) => {
 });
 
 test('a cluster that is not there is told within a second or so', async () => {
-  for (const client of [createCluster({ rootNodes: [{ url: 'redis://127.0.0.1:1' }] }), new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true })]) {
+  for (const client of [
+    createCluster({ rootNodes: [{ url: 'redis://127.0.0.1:1' }] }),
+    new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true }),
+  ]) {
     const started = performance.now();
     await expect(attach(client)).rejects.toMatchObject({ code: 'MILLRACE_FRONT_UNAVAILABLE' });
     expect(performance.now() - started).toBeLessThan(1_500);

@@ -2,12 +2,12 @@ import { EventEmitter, once } from 'node:events';
 import { Redis } from 'ioredis';
 import { Redis as Redis5 } from 'ioredis5';
 import { createClient } from 'redis';
-import type { WriteBatch } from '../../src/core/lane-write.ts';
 import type { Fence } from '../../src/core/lane.ts';
-import { systemClock, systemRandom } from '../../src/system.ts';
-import { redisFront, type RedisFrontClient, type RedisFrontOptions } from '../../src/fronts/redis/index.ts';
-import { eventually } from '../support/gate.ts';
+import type { WriteBatch } from '../../src/core/lane-write.ts';
+import { type RedisFrontClient, type RedisFrontOptions, redisFront } from '../../src/fronts/redis/index.ts';
 import type { Attachment, LaneFront } from '../../src/ports/front.ts';
+import { systemClock, systemRandom } from '../../src/system.ts';
+import { eventually } from '../support/gate.ts';
 
 export const drivers = ['node-redis', 'ioredis', 'ioredis 5'] as const;
 
@@ -37,7 +37,12 @@ export async function command(url: string, ...args: string[]): Promise<unknown> 
 
 /** Resolves when so many replicas receive what the primary writes. */
 export async function connected(primaryUrl: string, replicas: number): Promise<void> {
-  await eventually(`${replicas} replicas are connected`, async () => (String(await command(primaryUrl, 'INFO', 'replication')).match(/^slave\d+:.*state=online/gm) ?? []).length >= replicas);
+  await eventually(
+    `${replicas} replicas are connected`,
+    async () =>
+      (String(await command(primaryUrl, 'INFO', 'replication')).match(/^slave\d+:.*state=online/gm) ?? []).length >=
+      replicas,
+  );
 }
 
 let caches = 0;
@@ -57,14 +62,23 @@ export function attachment(over: Partial<Attachment> = {}): Attachment {
   };
 }
 
-export async function attach(client: RedisFrontClient, over: Partial<Attachment> = {}, commandTimeoutMs = 3_000, options: Partial<RedisFrontOptions> = {}): Promise<Attached> {
+export async function attach(
+  client: RedisFrontClient,
+  over: Partial<Attachment> = {},
+  commandTimeoutMs = 3_000,
+  options: Partial<RedisFrontOptions> = {},
+): Promise<Attached> {
   const warnings: string[] = [];
   const back = new EventEmitter();
   // Listens from the start: the connection may be back before a test asks.
   const reconnected = once(back, 'reconnect', { signal: AbortSignal.timeout(10_000) });
   reconnected.catch(() => undefined);
   const lanes = await redisFront({ client, commandTimeoutMs, ...options }).attach(
-    attachment({ onReconnect: () => void back.emit('reconnect'), onWarning: (message) => warnings.push(message), ...over }),
+    attachment({
+      onReconnect: () => void back.emit('reconnect'),
+      onWarning: (message) => warnings.push(message),
+      ...over,
+    }),
   );
   return {
     lanes,

@@ -2,16 +2,23 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 import { expect, test } from 'vitest';
-import { createCache, type Cache, type CacheEvents } from '../../src/index.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
+import { type Cache, type CacheEvents, createCache } from '../../src/index.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
-import { startRedis, type Server } from '../servers/index.ts';
+import { type Server, startRedis } from '../servers/index.ts';
 import { eventually } from '../support/gate.ts';
 import { command, connected } from './redis-fixture.ts';
 
 /** One lane, so that a loss is counted exactly. */
 function open(server: Pick<Server, 'url'>, store: MemoryStore, ack: 'buffered' | 'replicated' = 'buffered') {
-  const cache: Cache<number> = createCache<number>({ name: 'recovery', front: redisFront({ client: createClient({ url: server.url }) }), store, ack, lanes: 1, flush: { maxDelay: '1h', lease: '300ms' } });
+  const cache: Cache<number> = createCache<number>({
+    name: 'recovery',
+    front: redisFront({ client: createClient({ url: server.url }) }),
+    store,
+    ack,
+    lanes: 1,
+    flush: { maxDelay: '1h', lease: '300ms' },
+  });
   const losses: CacheEvents['loss'][] = [];
   const outcomes: string[] = [];
   cache.on('loss', (event) => losses.push(event));
@@ -51,7 +58,9 @@ test('FLUSHALL with writes pending is counted to the write, and the cache goes o
   expect((await cache.stats()).lost).toBe(70);
   expect(outcomes.at(-1)).toBe('behind');
   const settled = await Promise.allSettled(receipts.map((receipt) => receipt.stored()));
-  expect(settled.every((each) => each.status === 'rejected' && (each.reason as { code: string }).code === 'MILLRACE_LOST')).toBe(true);
+  expect(
+    settled.every((each) => each.status === 'rejected' && (each.reason as { code: string }).code === 'MILLRACE_LOST'),
+  ).toBe(true);
   expect(store.rows.size).toBe(51);
   await cache.close();
 });
@@ -115,7 +124,12 @@ test('an old copy of the front that is behind the store gives back nothing: no o
   await restore();
   await eventually('the lane is recovered', () => outcomes.includes('behind') && losses.length > 0);
   expect(losses).toEqual([{ lane: 0, count: 3, cause: 'front-lost-tail' }]);
-  expect(await cache.getMany(['k0', 'k4'])).toEqual(new Map([['k0', 100], ['k4', 104]]));
+  expect(await cache.getMany(['k0', 'k4'])).toEqual(
+    new Map([
+      ['k0', 100],
+      ['k4', 104],
+    ]),
+  );
   await cache.flush();
   expect(store.versions.get('k0')).toEqual(['100']);
   expect((await cache.stats()).lost).toBe(3);

@@ -20,7 +20,8 @@ async function open() {
   return { schema, store, [Symbol.asyncDispose]: () => schema[Symbol.asyncDispose]() };
 }
 
-const rowsOf = (value: number, bad: (at: number) => boolean, count = ROWS) => Array.from({ length: count }, (_, at) => put(`k${`${at}`.padStart(6, '0')}`, bad(at) ? 666 : value));
+const rowsOf = (value: number, bad: (at: number) => boolean, count = ROWS) =>
+  Array.from({ length: count }, (_, at) => put(`k${`${at}`.padStart(6, '0')}`, bad(at) ? 666 : value));
 
 let generations = 0;
 
@@ -32,7 +33,8 @@ async function apply(store: LaneStore, rows: readonly Mutation[]) {
   return { ...result, tookMs: performance.now() - startedAt };
 }
 
-const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] as number;
+const median = (numbers: readonly number[]): number =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] as number;
 
 const spread = (numbers: readonly number[]): string => {
   const sorted = numbers.toSorted((a, b) => a - b);
@@ -56,14 +58,28 @@ describe('a generation of 10,000 rows', () => {
     const { store } = opened;
     generations = 0;
     const most = Math.floor(2 * Math.log2(ROWS));
-    const good = await statementsOf(() => apply(store, rowsOf(0, () => false)));
+    const good = await statementsOf(() =>
+      apply(
+        store,
+        rowsOf(0, () => false),
+      ),
+    );
     expect(good).toBe(ROWS / BATCH);
     const extras: number[] = [];
     // The first and last rows of generation, segment and batch, and some between.
     for (const place of [0, 1, 255, 499, 500, 3_499, 3_500, 3_999, 4_000, 4_321, 9_500, 9_998, 9_999]) {
-      extras.push((await statementsOf(() => apply(store, rowsOf(1, (at) => at === place)))) - good);
+      extras.push(
+        (await statementsOf(() =>
+          apply(
+            store,
+            rowsOf(1, (at) => at === place),
+          ),
+        )) - good,
+      );
     }
-    console.info(`statements for one bad row of ${ROWS}: ${Math.min(...extras)} to ${Math.max(...extras)} more than the ${good} without; ${most} allowed`);
+    console.info(
+      `statements for one bad row of ${ROWS}: ${Math.min(...extras)} to ${Math.max(...extras)} more than the ${good} without; ${most} allowed`,
+    );
     expect(Math.min(...extras)).toBeGreaterThan(0);
     expect(Math.max(...extras)).toBeLessThanOrEqual(most);
   }, 60_000);
@@ -72,13 +88,27 @@ describe('a generation of 10,000 rows', () => {
     await using opened = await open();
     const { store } = opened;
     generations = 0;
-    await apply(store, rowsOf(0, () => false));
+    await apply(
+      store,
+      rowsOf(0, () => false),
+    );
     const good: number[] = [];
     const delayed: number[] = [];
-    const without = async (round: number): Promise<void> => void good.push((await apply(store, rowsOf(2 * round, () => false))).tookMs);
+    const without = async (round: number): Promise<void> =>
+      void good.push(
+        (
+          await apply(
+            store,
+            rowsOf(2 * round, () => false),
+          )
+        ).tookMs,
+      );
     const withOne = async (round: number): Promise<void> => {
       const place = (round * 1_237) % ROWS;
-      const { rows, refused, tookMs } = await apply(store, rowsOf(2 * round + 1, (at) => at === place));
+      const { rows, refused, tookMs } = await apply(
+        store,
+        rowsOf(2 * round + 1, (at) => at === place),
+      );
       expect([rows, refused.length]).toEqual([ROWS - 1, 1]);
       delayed.push(tookMs);
     };
@@ -87,7 +117,9 @@ describe('a generation of 10,000 rows', () => {
       for (const turn of round % 2 === 0 ? [without, withOne] : [withOne, without]) await turn(round);
     }
     const delayMs = median(delayed) - median(good);
-    console.info(`one bad row of ${ROWS} delays the others by ${delayMs.toFixed(0)} ms (medians of ${ROUNDS}): ${spread(good)} without, ${spread(delayed)} with it`);
+    console.info(
+      `one bad row of ${ROWS} delays the others by ${delayMs.toFixed(0)} ms (medians of ${ROUNDS}): ${spread(good)} without, ${spread(delayed)} with it`,
+    );
     expect(delayMs).toBeLessThan(DELAY_MS_MAX);
   }, 120_000);
 
@@ -95,9 +127,14 @@ describe('a generation of 10,000 rows', () => {
     await using opened = await open();
     const { schema, store } = opened;
     generations = 0;
-    const { rows, refused, tookMs } = await apply(store, rowsOf(1, () => true));
+    const { rows, refused, tookMs } = await apply(
+      store,
+      rowsOf(1, () => true),
+    );
     expect([rows, refused.length]).toEqual([0, ROWS]);
-    const counts = await schema.rows('select attempts, count(*)::int as n from millrace_dead_letter group by attempts order by attempts');
+    const counts = await schema.rows(
+      'select attempts, count(*)::int as n from millrace_dead_letter group by attempts order by attempts',
+    );
     const [postponed, tried] = counts as { attempts: number; n: number }[];
     expect(postponed?.attempts).toBe(0);
     expect(tried?.attempts).toBe(1);
@@ -105,7 +142,9 @@ describe('a generation of 10,000 rows', () => {
     expect(tried?.n).toBeLessThan(500);
     const due = await store.deadLetters!.due(0, 32);
     const retried = await store.retry(0, 1, due.letters, waits);
-    expect(retried.kind === 'retried' && retried.letters.map(({ state }) => state)).toEqual(Array.from({ length: 32 }, () => 'waiting'));
+    expect(retried.kind === 'retried' && retried.letters.map(({ state }) => state)).toEqual(
+      Array.from({ length: 32 }, () => 'waiting'),
+    );
     expect(tookMs).toBeLessThan(15_000);
   });
 
@@ -116,7 +155,8 @@ describe('a generation of 10,000 rows', () => {
     const isBad = (at: number): boolean => at % 4 !== 0;
     await apply(store, rowsOf(1, isBad, 2_000));
     // Every letter that waits comes to its turn.
-    const untried = async (): Promise<DeadLetter[]> => (await store.deadLetters!.list({ limit: ROWS })).filter(({ attempts }) => attempts === 0);
+    const untried = async (): Promise<DeadLetter[]> =>
+      (await store.deadLetters!.list({ limit: ROWS })).filter(({ attempts }) => attempts === 0);
     for (let left = await untried(); left.length > 0; left = await untried()) {
       await store.retry(0, 1, left.slice(0, 300), waits);
     }

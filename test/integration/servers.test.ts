@@ -74,7 +74,9 @@ describe('a Redis of a test’s own', () => {
   });
 
   test('says why it did not start', async () => {
-    await expect(startRedis({ args: ['--no-such-option', '1'] })).rejects.toThrow(/Redis did not start:.*no-such-option/s);
+    await expect(startRedis({ args: ['--no-such-option', '1'] })).rejects.toThrow(
+      /Redis did not start:.*no-such-option/s,
+    );
   });
 });
 
@@ -115,7 +117,16 @@ test('servers and their folders go with a process that is killed', async () => {
   owner.kill('SIGKILL');
   for (const { pid, dir } of servers) {
     await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
-    await expect.poll(() => access(dir).then(() => true, () => false), { timeout: 10_000 }).toBe(false);
+    await expect
+      .poll(
+        () =>
+          access(dir).then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 10_000 },
+      )
+      .toBe(false);
   }
 });
 

@@ -31,7 +31,11 @@ export function shapeTables(prefix: string, columns: string): ShapeTables {
 }
 
 /** Runs a test with what opens caches on one place of fronts of this kind, and closes them all. */
-export async function withFronts<C extends { close(options: { readonly timeout: '2s' }): Promise<unknown> }, O extends object, T>(
+export async function withFronts<
+  C extends { close(options: { readonly timeout: '2s' }): Promise<unknown> },
+  O extends object,
+  T,
+>(
   kind: keyof typeof frontPlaces,
   create: (front: Front, options: Partial<O>) => C,
   run: (open: (options?: Partial<O>) => C) => Promise<T>,

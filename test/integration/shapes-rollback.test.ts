@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { createCounters, createLeaderboard, createLog, type Counters, type Leaderboard } from '../../src/index.ts';
+import { type Counters, createCounters, createLeaderboard, createLog, type Leaderboard } from '../../src/index.ts';
 import { postgresCounters, postgresLeaderboard, postgresLog } from '../../src/stores/postgres/index.ts';
-import { frontPlaces, type FrontPlace } from '../support/fronts.ts';
+import { type FrontPlace, frontPlaces } from '../support/fronts.ts';
 import { shapeTables } from './shape-fixture.ts';
 
 const SHARED = { lanes: 1, flush: { maxDelay: '1h', lease: '300ms' }, retry: { minDelay: 1, maxDelay: 20 } } as const;
@@ -12,7 +12,8 @@ const tables = shapeTables('rolled', 'key text primary key, count bigint');
 
 /** A backup of a table and the fences, as of the moment of the call. Returns how to restore it. */
 async function backup(name: string): Promise<() => Promise<void>> {
-  for (const table of [name, 'millrace_fence']) await tables.schema.pool.query(`create table saved_${name}_${table} as table ${table}`);
+  for (const table of [name, 'millrace_fence'])
+    await tables.schema.pool.query(`create table saved_${name}_${table} as table ${table}`);
   return async () => {
     for (const table of [name, 'millrace_fence']) {
       await tables.schema.pool.query(`delete from ${table}`);
@@ -23,7 +24,12 @@ async function backup(name: string): Promise<() => Promise<void>> {
 
 describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front', (kind) => {
   async function openCounters(place: FrontPlace, name: string): Promise<Counters<number>> {
-    const counters = createCounters({ name, front: place.front(), store: postgresCounters({ pool: tables.schema.pool, table: name, key: 'key', count: 'count' }), ...SHARED });
+    const counters = createCounters({
+      name,
+      front: place.front(),
+      store: postgresCounters({ pool: tables.schema.pool, table: name, key: 'key', count: 'count' }),
+      ...SHARED,
+    });
     await counters.ready();
     return counters;
   }
@@ -40,21 +46,47 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front'
     expect(await counters.increment('b', 10)).toBe(10);
     await counters.flush();
     await counters.add('a', 100);
-    expect(await other.getMany(['a', 'b'])).toEqual(new Map([['a', 111], ['b', 10]]));
+    expect(await other.getMany(['a', 'b'])).toEqual(
+      new Map([
+        ['a', 111],
+        ['b', 10],
+      ]),
+    );
     await restore();
 
     await expect(counters.flush()).rejects.toMatchObject({ code: 'MILLRACE_LANE_STOPPED' });
     await expect(counters.get('unknown')).rejects.toMatchObject({ code: 'MILLRACE_LANE_STOPPED' });
     await counters.resume({ acceptStoreRollback: true });
-    for (const each of [other, counters]) expect(await each.getMany(['a', 'b', 'unknown'])).toEqual(new Map([['a', 101], ['b', 0], ['unknown', 0]]));
+    for (const each of [other, counters])
+      expect(await each.getMany(['a', 'b', 'unknown'])).toEqual(
+        new Map([
+          ['a', 101],
+          ['b', 0],
+          ['unknown', 0],
+        ]),
+      );
     expect(await other.increment('b', 5)).toBe(5);
     await counters.flush();
-    expect(await tables.schema.rows(`select key, count::int from ${name} order by key`)).toEqual([{ key: 'a', count: 101 }, { key: 'b', count: 5 }]);
-    expect(await other.getMany(['a', 'b'])).toEqual(new Map([['a', 101], ['b', 5]]));
+    expect(await tables.schema.rows(`select key, count::int from ${name} order by key`)).toEqual([
+      { key: 'a', count: 101 },
+      { key: 'b', count: 5 },
+    ]);
+    expect(await other.getMany(['a', 'b'])).toEqual(
+      new Map([
+        ['a', 101],
+        ['b', 5],
+      ]),
+    );
   });
 
   async function openBoard(place: FrontPlace, name: string): Promise<Leaderboard> {
-    const board = createLeaderboard({ name, front: place.front(), store: postgresLeaderboard({ pool: tables.schema.pool, table: name, member: 'member', score: 'score' }), keep: 'best', ...ALONE });
+    const board = createLeaderboard({
+      name,
+      front: place.front(),
+      store: postgresLeaderboard({ pool: tables.schema.pool, table: name, member: 'member', score: 'score' }),
+      keep: 'best',
+      ...ALONE,
+    });
     await board.ready();
     return board;
   }
@@ -78,17 +110,31 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front'
 
     await expect(board.flush()).rejects.toMatchObject({ code: 'MILLRACE_LANE_STOPPED' });
     await board.resume({ acceptStoreRollback: true });
-    for (const each of [other, board]) expect((await each.top(9)).map(({ member, score }) => [member, score])).toEqual([['bob', 20], ['dan', 15], ['ann', 10]]);
+    for (const each of [other, board])
+      expect((await each.top(9)).map(({ member, score }) => [member, score])).toEqual([
+        ['bob', 20],
+        ['dan', 15],
+        ['ann', 10],
+      ]);
     // A score that the store has lost is no best one.
     expect((await other.set('ann', 50)).score).toBe(50);
     await board.flush();
-    expect(await tables.schema.rows(`select member, score::int from ${name} order by member`)).toEqual([{ member: 'ann', score: 50 }, { member: 'bob', score: 20 }, { member: 'dan', score: 15 }]);
+    expect(await tables.schema.rows(`select member, score::int from ${name} order by member`)).toEqual([
+      { member: 'ann', score: 50 },
+      { member: 'bob', score: 20 },
+      { member: 'dan', score: 15 },
+    ]);
   });
 
   test('events that the store does not have yet come after those that it was restored to', async () => {
     await using place = await frontPlaces[kind]();
     const name = await tables.table('id bigint primary key, body jsonb');
-    await using log = createLog<number>({ name, front: place.front(), store: postgresLog({ pool: tables.schema.pool, table: name, order: 'id', value: 'body' }), ...SHARED });
+    await using log = createLog<number>({
+      name,
+      front: place.front(),
+      store: postgresLog({ pool: tables.schema.pool, table: name, order: 'id', value: 'body' }),
+      ...SHARED,
+    });
     await log.append(1);
     await log.flush();
     const restore = await backup(name);
@@ -100,6 +146,8 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front'
     await log.resume({ acceptStoreRollback: true });
     await log.append(4);
     await log.flush();
-    expect((await tables.schema.rows(`select body::int from ${name} order by id`)).map(({ body }) => body)).toEqual([1, 3, 4]);
+    expect((await tables.schema.rows(`select body::int from ${name} order by id`)).map(({ body }) => body)).toEqual([
+      1, 3, 4,
+    ]);
   });
 });

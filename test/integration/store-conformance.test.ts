@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, test } from 'vitest';
 import { customStore } from '../../src/stores/custom.ts';
 import { postgresCounters, postgresLeaderboard, postgresLog, postgresStore } from '../../src/stores/postgres/index.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
-import { testStore, type StoreSubject } from '../../src/testing/store-conformance.ts';
+import { type StoreSubject, testStore } from '../../src/testing/store-conformance.ts';
 import { testShapeStore } from '../../src/testing/store-shapes.ts';
 import { postgresUrl } from '../servers/index.ts';
 
@@ -14,7 +14,10 @@ let schemas = 0;
 type Opened = Pick<StoreSubject, 'store' | 'close'>;
 
 /** A schema of a test's own, in a database that the tests share. */
-async function withSchema(script: (sql: string) => Promise<unknown>, open: (schema: string) => Promise<Opened>): Promise<Opened> {
+async function withSchema(
+  script: (sql: string) => Promise<unknown>,
+  open: (schema: string) => Promise<Opened>,
+): Promise<Opened> {
   const schema = `conformance_${process.pid}_${(schemas += 1)}`;
   await script(`create schema ${schema}`);
   const opened = await open(schema);
@@ -36,7 +39,15 @@ const documentTable = `id text primary key, "the value" jsonb not null, version 
 const documentMapping = { key: 'id', value: 'the value', version: 'version', touch: 'at' };
 
 const record = {
-  value: (text: string) => JSON.stringify({ 'the text': text, count: text.length, price: 0.1, tags: [text, 'b'], seen: '2026-02-03T04:05:06.789Z', more: { text } }),
+  value: (text: string) =>
+    JSON.stringify({
+      'the text': text,
+      count: text.length,
+      price: 0.1,
+      tags: [text, 'b'],
+      seen: '2026-02-03T04:05:06.789Z',
+      more: { text },
+    }),
   badValue: JSON.stringify({ 'the text': 'refused', count: 1, price: -1, tags: [], seen: null, more: null }),
   anyJson: false,
 };
@@ -55,10 +66,18 @@ describe('PostgreSQL', () => {
     );
   };
   describe('one JSON column', () => {
-    testStore({ test, capabilities: transactional, open: async () => ({ ...document, ...(await open(documentTable, documentMapping)) }) });
+    testStore({
+      test,
+      capabilities: transactional,
+      open: async () => ({ ...document, ...(await open(documentTable, documentMapping)) }),
+    });
   });
   describe('mapped columns', () => {
-    testStore({ test, capabilities: transactional, open: async () => ({ ...record, ...(await open(recordTable, recordMapping)) }) });
+    testStore({
+      test,
+      capabilities: transactional,
+      open: async () => ({ ...record, ...(await open(recordTable, recordMapping)) }),
+    });
   });
 });
 
@@ -73,14 +92,25 @@ describe('PGlite', () => {
       (sql) => pglite.exec(sql),
       async (schema) => {
         await pglite.exec(`create table ${schema}.records (${table})`);
-        return { store: postgresStore({ pool: pglite, table: `${schema}.records`, ...mapping }), close: () => Promise.resolve() };
+        return {
+          store: postgresStore({ pool: pglite, table: `${schema}.records`, ...mapping }),
+          close: () => Promise.resolve(),
+        };
       },
     );
   describe('one JSON column', () => {
-    testStore({ test, capabilities: transactional, open: async () => ({ ...document, ...(await open(documentTable, documentMapping)) }) });
+    testStore({
+      test,
+      capabilities: transactional,
+      open: async () => ({ ...document, ...(await open(documentTable, documentMapping)) }),
+    });
   });
   describe('mapped columns', () => {
-    testStore({ test, capabilities: transactional, open: async () => ({ ...record, ...(await open(recordTable, recordMapping)) }) });
+    testStore({
+      test,
+      capabilities: transactional,
+      open: async () => ({ ...record, ...(await open(recordTable, recordMapping)) }),
+    });
   });
 });
 
@@ -91,7 +121,8 @@ describe('a custom store', () => {
     open: () => {
       const rows = new Map<string, unknown>();
       const store = customStore<unknown>({
-        loadMany: (keys) => Promise.resolve(keys.filter((key) => rows.has(key)).map((key) => [key, rows.get(key)] as const)),
+        loadMany: (keys) =>
+          Promise.resolve(keys.filter((key) => rows.has(key)).map((key) => [key, rows.get(key)] as const)),
         apply: (batch) => {
           for (const mutation of batch) {
             if (mutation.kind === 'delete') rows.delete(mutation.key);
@@ -115,7 +146,11 @@ describe('counters, logs and leaderboards in PostgreSQL', () => {
         (sql) => pool.query(sql),
         async (schema) => {
           table = `${schema}.rows`;
-          await pool.query(holds === 'log' ? `create table ${table} (event jsonb, o bigint)` : `create table ${table} (key text primary key, number ${holds === 'counters' ? 'bigint' : 'double precision'})`);
+          await pool.query(
+            holds === 'log'
+              ? `create table ${table} (event jsonb, o bigint)`
+              : `create table ${table} (key text primary key, number ${holds === 'counters' ? 'bigint' : 'double precision'})`,
+          );
           const stores = {
             counters: () => postgresCounters({ pool, table, key: 'key', count: 'number' }),
             log: () => postgresLog({ pool, table, value: 'event', order: 'o' }),
@@ -124,7 +159,13 @@ describe('counters, logs and leaderboards in PostgreSQL', () => {
           return { store: stores[holds](), close: () => pool.end() };
         },
       );
-      return { ...opened, events: async () => (await pool.query<{ event: unknown }>(`select event from ${table} order by o`)).rows.map(({ event }) => event) };
+      return {
+        ...opened,
+        events: async () =>
+          (await pool.query<{ event: unknown }>(`select event from ${table} order by o`)).rows.map(
+            ({ event }) => event,
+          ),
+      };
     },
   });
 });

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createCache, type Cache, type CacheEvents } from '../../src/index.ts';
-import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
+import { type Cache, type CacheEvents, createCache } from '../../src/index.ts';
+import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { AuditedTable } from '../support/audited-table.ts';
 import { eventually } from '../support/gate.ts';
-import { NEVER, sharedKinds, Stage } from '../support/stage.ts';
+import { NEVER, Stage, sharedKinds } from '../support/stage.ts';
 
 let table: AuditedTable;
 beforeAll(async () => {
@@ -55,12 +55,22 @@ describe.each(sharedKinds)('on the %s front', (kind) => {
     await cache.flush();
     await cache.set('d', 4);
     const other = await stage.open<number>(options);
-    expect(await other.getMany(['a', 'b', 'c', 'd'])).toEqual(new Map([['a', 1], ['b', 2], ['c', 3], ['d', 4]]));
+    expect(await other.getMany(['a', 'b', 'c', 'd'])).toEqual(
+      new Map([
+        ['a', 1],
+        ['b', 2],
+        ['c', 3],
+        ['d', 4],
+      ]),
+    );
     await restore();
     // The backup's epoch is below the front's, too.
     await table.query("update {{schema}}.millrace_fence set epoch = 0 where cache like 'rollback%'");
 
-    await expect(cache.flush()).rejects.toMatchObject({ code: 'MILLRACE_LANE_STOPPED', message: expect.stringMatching(/generations 2 to 3/) });
+    await expect(cache.flush()).rejects.toMatchObject({
+      code: 'MILLRACE_LANE_STOPPED',
+      message: expect.stringMatching(/generations 2 to 3/),
+    });
     await expect(cache.set('e', 5)).rejects.toMatchObject({ code: 'MILLRACE_LANE_STOPPED' });
     expect(told.stops.length).toBeGreaterThan(0);
     expect(told.losses).toEqual([]);
@@ -75,7 +85,13 @@ describe.each(sharedKinds)('on the %s front', (kind) => {
     // Two mutations and two cuts.
     expect(told.losses).toEqual([{ lane: 0, count: 4, cause: 'store-rolled-back' }]);
     expect((await cache.stats()).lost).toBe(4);
-    for (const each of [other, cache]) expect(await each.getMany(['a', 'b', 'c', 'd'])).toEqual(new Map([['a', 1], ['d', 4]]));
+    for (const each of [other, cache])
+      expect(await each.getMany(['a', 'b', 'c', 'd'])).toEqual(
+        new Map([
+          ['a', 1],
+          ['d', 4],
+        ]),
+      );
     await cache.set('e', 5);
     await cache.flush();
     expect(await table.stored()).toEqual({ a: 1, d: 4, e: 5 });
@@ -104,7 +120,11 @@ describe.each(sharedKinds)('on the %s front', (kind) => {
     refuse = true;
     await cache.set('c', 3);
     const flushed = cache.flush().catch(() => undefined);
-    await eventually('a generation is in flight', async () => ((await cache.inspect('c')).state as string) === 'in-flight' || (await cache.stats()).flushFailures > 0);
+    await eventually(
+      'a generation is in flight',
+      async () =>
+        ((await cache.inspect('c')).state as string) === 'in-flight' || (await cache.stats()).flushFailures > 0,
+    );
     for (const [lane, fence] of saved) store.fences.set(lane, fence);
     store.rows.delete('b');
     refuse = false;
@@ -132,7 +152,10 @@ describe.each(sharedKinds)('on the %s front', (kind) => {
     await second.set('b', 6);
     await table.query("delete from {{schema}}.millrace_fence where cache like 'lost-row%'");
     const told = listen(second);
-    await expect(second.flush()).rejects.toMatchObject({ code: 'MILLRACE_LANE_STOPPED', message: expect.stringMatching(/generations 1 to 6/) });
+    await expect(second.flush()).rejects.toMatchObject({
+      code: 'MILLRACE_LANE_STOPPED',
+      message: expect.stringMatching(/generations 1 to 6/),
+    });
     await second.resume({ acceptStoreRollback: true });
     await second.flush();
     expect(await table.stored()).toEqual({ a: 5, b: 6 });
@@ -143,6 +166,10 @@ describe.each(sharedKinds)('on the %s front', (kind) => {
 });
 
 test('there is nothing to accept on a store without transactions', async () => {
-  await using cache = createCache<number>({ name: 'custom', front: memoryFront(), store: { loadMany: async () => [], apply: async () => undefined } });
+  await using cache = createCache<number>({
+    name: 'custom',
+    front: memoryFront(),
+    store: { loadMany: async () => [], apply: async () => undefined },
+  });
   await expect(cache.resume({ acceptStoreRollback: true })).rejects.toMatchObject({ code: 'MILLRACE_UNSUPPORTED' });
 });

@@ -6,11 +6,11 @@ import type { CacheOptions } from '../../src/index.ts';
 import { postgresUrl, redisUrl } from '../servers/index.ts';
 import type { Act } from '../support/actor.ts';
 import { AuditedTable } from '../support/audited-table.ts';
-import { frontOf, type FrontSpec } from '../support/front-spec.ts';
+import { type FrontSpec, frontOf } from '../support/front-spec.ts';
 import { uniquePrefix } from '../support/fronts.ts';
 import { eventually } from '../support/gate.ts';
 import { Actor } from '../support/play.ts';
-import { sharedKinds, Stage, type FrontKind } from '../support/stage.ts';
+import { type FrontKind, Stage, sharedKinds } from '../support/stage.ts';
 
 /** How long a process may stay when nothing is left to do. */
 const EXIT_MS = 2_000;
@@ -40,7 +40,8 @@ function placeOf(kind: FrontKind): FrontSpec {
   return { kind, at: redisUrl(), prefix: uniquePrefix() };
 }
 
-const act = (front: FrontSpec, mode: Act['mode'], maxDelay = ONCE_AN_HOUR): Actor => new Actor({ front, mode, maxDelay, postgres: postgresUrl(), table: `${table.schema}.docs` });
+const act = (front: FrontSpec, mode: Act['mode'], maxDelay = ONCE_AN_HOUR): Actor =>
+  new Actor({ front, mode, maxDelay, postgres: postgresUrl(), table: `${table.schema}.docs` });
 
 /** This process's cache on the same place. */
 async function open(stage: Stage, front: FrontSpec, options: Partial<CacheOptions<number>> = {}) {
@@ -75,7 +76,9 @@ describe.each(['lmdb', 'redis'] as const)('a process that does not flush, and a 
     await table.query('alter table {{schema}}.docs drop constraint never_4');
     expect(refused).toMatchObject({ code: 'MILLRACE_REJECTED', key: 'strict' });
     expect(await cache.get('strict')).toBe(2);
-    expect((await cache.deadLetters.list()).map(({ key, value }) => ({ key, value }))).toEqual([{ key: 'strict', value: 4 }]);
+    expect((await cache.deadLetters.list()).map(({ key, value }) => ({ key, value }))).toEqual([
+      { key: 'strict', value: 4 },
+    ]);
 
     worker.child.stdin?.end();
     expect(await worker.says('closed')).toEqual({ closed: { stored: 0, remaining: 0, dead: 0 } });
@@ -140,7 +143,10 @@ describe.each(['memory', ...sharedKinds] as const)('a process with a cache on %s
   test('that is not closed stays until what is pending is stored', async () => {
     await using writer = act(place(), 'leave', 200);
     await writer.says('left');
-    await eventually('it has stored all, or ended', async () => (await table.count()) === 10 || (await writer.ended(0)) !== undefined);
+    await eventually(
+      'it has stored all, or ended',
+      async () => (await table.count()) === 10 || (await writer.ended(0)) !== undefined,
+    );
     expect(await table.count()).toBe(10);
   });
 });

@@ -10,11 +10,17 @@ export interface Check {
   readonly long?: boolean;
 }
 
-const scope = (sizes: Readonly<Record<string, number>>): string[] => Object.entries(sizes).map(([name, size]) => `${name}=${size}`);
+const scope = (sizes: Readonly<Record<string, number>>): string[] =>
+  Object.entries(sizes).map(([name, size]) => `${name}=${size}`);
 /** Everything at once, in the size in which it can be searched in seconds. */
 const small = { WRITES: 2 };
 
-const holds = (name: string, sizes: Readonly<Record<string, number>>, more: Partial<Check> = {}): Check => ({ name, defines: scope(sizes), expected: 'holds', ...more });
+const holds = (name: string, sizes: Readonly<Record<string, number>>, more: Partial<Check> = {}): Check => ({
+  name,
+  defines: scope(sizes),
+  expected: 'holds',
+  ...more,
+});
 const without = (safeguard: string, macro: string, sizes: Readonly<Record<string, number>> = {}): Check => ({
   name: `without ${safeguard}`,
   defines: [macro, ...scope({ ...small, ...sizes })],

@@ -10,7 +10,11 @@ import { COVERED, PROTOCOL, SAFEGUARDS } from './checks.ts';
 import { search } from './spin.ts';
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, trail: { type: 'boolean', default: false } } });
-const groups = { 'the protocol': PROTOCOL, 'a safeguard taken out': SAFEGUARDS, 'covered by another safeguard': COVERED };
+const groups = {
+  'the protocol': PROTOCOL,
+  'a safeguard taken out': SAFEGUARDS,
+  'covered by another safeguard': COVERED,
+};
 let surprises = 0;
 for (const [title, checks] of Object.entries(groups)) {
   const chosen = checks.filter(({ name }) => values.only === undefined || name === values.only);
@@ -21,7 +25,9 @@ for (const [title, checks] of Object.entries(groups)) {
     const isExpected = outcome === check.expected;
     if (!isExpected) surprises++;
     const verdict = outcome === 'holds' ? 'holds' : `violated, ${violation}`;
-    console.log(`${check.name.padEnd(48)}${states.toLocaleString('en').padStart(12)}${`${depth}`.padStart(7)}${`${seconds.toFixed(1)} s`.padStart(9)}  ${isExpected ? '' : 'UNEXPECTED: '}${verdict}`);
+    console.log(
+      `${check.name.padEnd(48)}${states.toLocaleString('en').padStart(12)}${`${depth}`.padStart(7)}${`${seconds.toFixed(1)} s`.padStart(9)}  ${isExpected ? '' : 'UNEXPECTED: '}${verdict}`,
+    );
     if (values.trail || (!isExpected && trail.length > 0)) for (const line of trail) console.log(`    ${line}`);
   }
 }

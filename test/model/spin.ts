@@ -36,10 +36,31 @@ export async function search(check: Check): Promise<Verdict> {
     // Every state is kept as a whole: no hashing that could take two for one.
     const kind = check.progress === true ? ['-DNP', '-DNOFAIR'] : ['-DSAFETY'];
     // Below a million states optimising takes longer than it saves.
-    await run(compiler, [check.long === true ? '-O2' : '-O0', ...kind, '-DCOLLAPSE', '-DNOREDUCE', `-DMEMLIM=${MEMORY_MIB_MAX}`, '-o', 'pan', 'pan.c'], { cwd });
-    const { stdout } = await run('./pan', ['-E', `-m${DEPTH_MAX}`, '-w22', ...(check.progress === true ? ['-l'] : [])], { cwd, maxBuffer: OUTPUT_BYTES_MAX });
+    await run(
+      compiler,
+      [
+        check.long === true ? '-O2' : '-O0',
+        ...kind,
+        '-DCOLLAPSE',
+        '-DNOREDUCE',
+        `-DMEMLIM=${MEMORY_MIB_MAX}`,
+        '-o',
+        'pan',
+        'pan.c',
+      ],
+      { cwd },
+    );
+    const { stdout } = await run(
+      './pan',
+      ['-E', `-m${DEPTH_MAX}`, '-w22', ...(check.progress === true ? ['-l'] : [])],
+      { cwd, maxBuffer: OUTPUT_BYTES_MAX },
+    );
     const errors = Number(/errors: (\d+)/.exec(stdout)?.[1]);
-    if (!(errors >= 0) || /max search depth too small|out of memory|reached -DMEMLIM/.test(stdout) || (errors === 0 && stdout.includes('Search not completed'))) {
+    if (
+      !(errors >= 0) ||
+      /max search depth too small|out of memory|reached -DMEMLIM/.test(stdout) ||
+      (errors === 0 && stdout.includes('Search not completed'))
+    ) {
       throw new Error(`the search was not finished:\n${stdout.slice(0, 2_000)}`);
     }
     const figures = {
@@ -49,7 +70,12 @@ export async function search(check: Check): Promise<Verdict> {
     };
     if (errors === 0) return { outcome: 'holds', violation: '', trail: [], ...figures };
     const replay = await run(spin, ['-k', 'lane.pml.trail', ...defines, MODEL], { cwd, maxBuffer: OUTPUT_BYTES_MAX });
-    return { outcome: 'violated', violation: await violationOf(replay.stdout), trail: trailOf(replay.stdout), ...figures };
+    return {
+      outcome: 'violated',
+      violation: await violationOf(replay.stdout),
+      trail: trailOf(replay.stdout),
+      ...figures,
+    };
   } finally {
     await rm(cwd, { recursive: true, force: true });
   }
@@ -63,8 +89,14 @@ async function violationOf(replay: string): Promise<string> {
   return `line ${line}: ${source[line - 1]?.trim()}`;
 }
 
-const trailOf = (replay: string): string[] => (replay.split(/^spin: /m)[0] as string).split('\n').map((line) => line.trim()).filter(Boolean);
+const trailOf = (replay: string): string[] =>
+  (replay.split(/^spin: /m)[0] as string)
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);
 
 async function program(name: string, packages: readonly string[]): Promise<string> {
-  return (await inPath(name))[0] ?? install(name, `no ${name} in the PATH, which checks the model: install it`, packages);
+  return (
+    (await inPath(name))[0] ?? install(name, `no ${name} in the PATH, which checks the model: install it`, packages)
+  );
 }

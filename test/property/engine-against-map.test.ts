@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createCache, MillraceError, type Cache } from '../../src/index.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
+import { type Cache, createCache, MillraceError } from '../../src/index.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
@@ -23,15 +23,40 @@ type Step =
 
 const key = fc.constantFrom(...KEYS);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('set' as const), key, value: fc.nat(99), ttlMs: fc.option(fc.integer({ min: 1, max: 500 }), { nil: undefined }) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('setUnawaited' as const), key, values: fc.array(fc.nat(99), { minLength: 2, maxLength: 5 }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('set' as const),
+      key,
+      value: fc.nat(99),
+      ttlMs: fc.option(fc.integer({ min: 1, max: 500 }), { nil: undefined }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('setUnawaited' as const),
+      key,
+      values: fc.array(fc.nat(99), { minLength: 2, maxLength: 5 }),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('delete' as const), key }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('get' as const), key }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('getMany' as const), keys: fc.array(key, { maxLength: 5 }) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('advance' as const), ms: fc.integer({ min: 1, max: 3_000 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('storeFails' as const), times: fc.integer({ min: 1, max: 4 }), after: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('storeFails' as const),
+      times: fc.integer({ min: 1, max: 4 }),
+      after: fc.boolean(),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('slowStore' as const), ms: fc.integer({ min: 0, max: 800 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('flush' as const, 'restart' as const, 'secondWorker' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constantFrom('flush' as const, 'restart' as const, 'secondWorker' as const) }),
+  },
 );
 
 class World {
@@ -53,7 +78,12 @@ class World {
       throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'planned fault');
     };
     const wait = (): Promise<void> => new Promise((resolve) => void this.clock.after(this.#slowMs, resolve));
-    this.store = new MemoryStore({ beforeLoad: wait, beforeApply: wait, beforeCommit: () => fail(false), afterCommit: () => fail(true) });
+    this.store = new MemoryStore({
+      beforeLoad: wait,
+      beforeApply: wait,
+      beforeCommit: () => fail(false),
+      afterCommit: () => fail(true),
+    });
     this.cache = this.open();
   }
 
@@ -92,7 +122,9 @@ class World {
         assert.equal(await clock.until(cache.get(step.key)), map.get(step.key));
         return;
       case 'getMany': {
-        const known = [...new Set(step.keys)].filter((wanted) => map.has(wanted)).map((wanted) => [wanted, map.get(wanted)]);
+        const known = [...new Set(step.keys)]
+          .filter((wanted) => map.has(wanted))
+          .map((wanted) => [wanted, map.get(wanted)]);
         assert.deepEqual([...(await clock.until(cache.getMany(step.keys)))], known);
         return;
       }
@@ -122,7 +154,10 @@ class World {
   }
 
   expectStored(): void {
-    assert.deepEqual(new Map([...this.store.rows].map(([stored, json]) => [stored, JSON.parse(json) as number])), this.map);
+    assert.deepEqual(
+      new Map([...this.store.rows].map(([stored, json]) => [stored, JSON.parse(json) as number])),
+      this.map,
+    );
   }
 
   async end(): Promise<void> {

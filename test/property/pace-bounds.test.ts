@@ -8,12 +8,28 @@ import { Pace } from '../../src/core/pace.ts';
 type Flushed = { readonly part: number; readonly durationMs: number } | 'failed';
 
 const flushed: fc.Arbitrary<Flushed> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ part: fc.double({ min: 0, max: 3, noNaN: true }), durationMs: fc.oneof(fc.nat(50), fc.nat(1_000), fc.nat(100_000)) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      part: fc.double({ min: 0, max: 3, noNaN: true }),
+      durationMs: fc.oneof(fc.nat(50), fc.nat(1_000), fc.nat(100_000)),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant('failed' as const) },
 );
 const bounds = fc
-  .record({ batchSize: fc.integer({ min: 1, max: 10_000 }), more: fc.nat(10_000), concurrency: fc.integer({ min: 1, max: 64 }), maxDelayMs: fc.integer({ min: 1, max: 60_000 }) })
-  .map(({ batchSize, more, concurrency, maxDelayMs }) => ({ batchSize, batchSizeMax: Math.min(10_000, batchSize + more), concurrency, maxDelayMs }));
+  .record({
+    batchSize: fc.integer({ min: 1, max: 10_000 }),
+    more: fc.nat(10_000),
+    concurrency: fc.integer({ min: 1, max: 64 }),
+    maxDelayMs: fc.integer({ min: 1, max: 60_000 }),
+  })
+  .map(({ batchSize, more, concurrency, maxDelayMs }) => ({
+    batchSize,
+    batchSizeMax: Math.min(10_000, batchSize + more),
+    concurrency,
+    maxDelayMs,
+  }));
 
 test('a pace stays within its bounds, presses no harder after what was slow, and recovers', () => {
   let grown = 0;
@@ -32,7 +48,10 @@ test('a pace stays within its bounds, presses no harder after what was slow, and
             assert(pace.concurrency <= before.concurrency, 'pressed harder after a slow flush');
           }
         }
-        assert(pace.batchSize >= within.batchSize && pace.batchSize <= within.batchSizeMax, `a batch of ${pace.batchSize}`);
+        assert(
+          pace.batchSize >= within.batchSize && pace.batchSize <= within.batchSizeMax,
+          `a batch of ${pace.batchSize}`,
+        );
         assert(pace.concurrency >= 1 && pace.concurrency <= within.concurrency, `${pace.concurrency} flushes`);
       }
       const steps = Math.max(within.concurrency, Math.ceil(within.batchSizeMax / within.batchSize));

@@ -12,10 +12,19 @@ import { Ranking } from '../../src/fronts/memory/ranking.ts';
 type Row = readonly [member: string, weight: number];
 
 /** Few enough that they come again, many enough for some blocks and marks. */
-const member = fc.oneof({ weight: 20, arbitrary: fc.nat(3_000).map((i) => `m${i}`) }, { weight: 1, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 4 }) });
-const weight = fc.oneof(fc.integer({ min: -5, max: 5 }), fc.double({ noNaN: true, min: -(2 ** 53), max: 2 ** 53 })).map((by) => (by === 0 ? 0 : by));
+const member = fc.oneof(
+  { weight: 20, arbitrary: fc.nat(3_000).map((i) => `m${i}`) },
+  { weight: 1, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 4 }) },
+);
+const weight = fc
+  .oneof(fc.integer({ min: -5, max: 5 }), fc.double({ noNaN: true, min: -(2 ** 53), max: 2 ** 53 }))
+  .map((by) => (by === 0 ? 0 : by));
 /** Undefined removes. */
-const changes = fc.array(fc.tuple(member, fc.option(weight, { nil: undefined, freq: 4 })), { minLength: 500, maxLength: 3_000, size: 'max' });
+const changes = fc.array(fc.tuple(member, fc.option(weight, { nil: undefined, freq: 4 })), {
+  minLength: 500,
+  maxLength: 3_000,
+  size: 'max',
+});
 
 const inOrder = (weights: ReadonlyMap<string, number>): Row[] =>
   [...weights].sort(([a, x], [b, y]) => x - y || Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -28,7 +37,10 @@ interface Ranked {
 }
 
 /** Does the changes on a ranking and in a map, and looks at both now and then. */
-function play(ranking: Ranked, sequence: readonly (readonly [string, number | undefined])[]): { found: unknown[]; expected: unknown[] } {
+function play(
+  ranking: Ranked,
+  sequence: readonly (readonly [string, number | undefined])[],
+): { found: unknown[]; expected: unknown[] } {
   const weights = new Map<string, number>();
   const found: unknown[] = [];
   const expected: unknown[] = [];
@@ -43,8 +55,16 @@ function play(ranking: Ranked, sequence: readonly (readonly [string, number | un
     if (at % 400 !== 0 && at !== sequence.length - 1) continue;
     const rows = inOrder(weights);
     const places = [0, 1, 255, 511, 513, 1_000, rows.length - 1, rows.length].filter((from) => from >= 0);
-    expected.push(rows, ...places.map((from) => rows.slice(from, from + 7)), ...places.filter((from) => from < rows.length));
-    found.push(ranking.range(0, 10_000), ...places.map((from) => ranking.range(from, 7)), ...places.flatMap((from) => (rows[from] === undefined ? [] : ranking.rankOf(...rows[from]))));
+    expected.push(
+      rows,
+      ...places.map((from) => rows.slice(from, from + 7)),
+      ...places.filter((from) => from < rows.length),
+    );
+    found.push(
+      ranking.range(0, 10_000),
+      ...places.map((from) => ranking.range(from, 7)),
+      ...places.flatMap((from) => (rows[from] === undefined ? [] : ranking.rankOf(...rows[from]))),
+    );
   }
   return { found, expected };
 }
@@ -91,29 +111,42 @@ test('members compare as the bytes of their UTF-8', () => {
 });
 
 test('the ranking in memory is a sorted list', () => {
-  fc.assert(fc.property(changes, (sequence) => {
+  fc.assert(
+    fc.property(changes, (sequence) => {
       const { found, expected } = play(new Ranking(), sequence);
       expect(found).toEqual(expected);
-    }), { numRuns: 20 });
+    }),
+    { numRuns: 20 },
+  );
 }, 120_000);
 
-test.each([false, true])('the ranked set in LMDB is a sorted list (in bulk: %s)', async (isBulk) => {
-  const path = mkdtempSync(join(tmpdir(), 'millrace-ranked-'));
-  const root = open({ path, noSubdir: false, encoding: 'string', overlappingSync: false, eventTurnBatching: false });
-  const common = { keyEncoder: utf8Keys };
-  const table = root.openDB<string, string>({ name: 'marks', encoding: 'string', ...common });
-  let sets = 0;
-  const newSet = (): RankedSet => new RankedSet(table, Array.from({ length: RANKED_SETS }, () => setName((sets += 1))));
-  try {
-    await fc.assert(
-      fc.asyncProperty(changes, async (sequence) => {
-        const { found, expected } = await root.transaction(() => play(isBulk ? new InBulk(newSet()) : newSet(), sequence));
-        expect(found).toEqual(expected);
-      }),
-      { numRuns: 8 },
-    );
-  } finally {
-    await root.close();
-    rmSync(path, { recursive: true, force: true });
-  }
-}, 120_000);
+test.each([false, true])(
+  'the ranked set in LMDB is a sorted list (in bulk: %s)',
+  async (isBulk) => {
+    const path = mkdtempSync(join(tmpdir(), 'millrace-ranked-'));
+    const root = open({ path, noSubdir: false, encoding: 'string', overlappingSync: false, eventTurnBatching: false });
+    const common = { keyEncoder: utf8Keys };
+    const table = root.openDB<string, string>({ name: 'marks', encoding: 'string', ...common });
+    let sets = 0;
+    const newSet = (): RankedSet =>
+      new RankedSet(
+        table,
+        Array.from({ length: RANKED_SETS }, () => setName((sets += 1))),
+      );
+    try {
+      await fc.assert(
+        fc.asyncProperty(changes, async (sequence) => {
+          const { found, expected } = await root.transaction(() =>
+            play(isBulk ? new InBulk(newSet()) : newSet(), sequence),
+          );
+          expect(found).toEqual(expected);
+        }),
+        { numRuns: 8 },
+      );
+    } finally {
+      await root.close();
+      rmSync(path, { recursive: true, force: true });
+    }
+  },
+  120_000,
+);

@@ -1,4 +1,4 @@
-export { postgresUrl, redisUrl } from './urls.ts';
-export { startPostgres, type PostgresOptions } from './postgres.ts';
-export { startRedis, type RedisOptions } from './redis.ts';
+export { type PostgresOptions, startPostgres } from './postgres.ts';
+export { type RedisOptions, startRedis } from './redis.ts';
 export { freePort, type Server } from './server.ts';
+export { postgresUrl, redisUrl } from './urls.ts';

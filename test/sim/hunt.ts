@@ -1,7 +1,7 @@
 import { bundle } from './bundle.ts';
 import { MUTANTS } from './mutants/index.ts';
 import type { Mutant } from './mutants/mutant.ts';
-import { runSchedules, type Finding } from './pool.ts';
+import { type Finding, runSchedules } from './pool.ts';
 
 /** A planted bug must be found by one of so many schedules, from this seed on. */
 export const HUNT_SCHEDULES = 20_000;
@@ -16,7 +16,16 @@ export interface Hunted {
 }
 
 /** Looks for planted bugs, several at a time, each in a bundle and a thread of its own. */
-export async function hunt(mutants: readonly Mutant[], at: { readonly threads: number; readonly schedules: number; readonly theme?: string; readonly hints: Readonly<Record<string, number>> }, onHunted: (hunted: Hunted) => void): Promise<void> {
+export async function hunt(
+  mutants: readonly Mutant[],
+  at: {
+    readonly threads: number;
+    readonly schedules: number;
+    readonly theme?: string;
+    readonly hints: Readonly<Record<string, number>>;
+  },
+  onHunted: (hunted: Hunted) => void,
+): Promise<void> {
   const left = [...mutants];
   const work = async (): Promise<void> => {
     for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
@@ -24,8 +33,22 @@ export async function hunt(mutants: readonly Mutant[], at: { readonly threads: n
       const { file } = planted;
       // Where it was found before; the seed means something else when the product has changed since.
       const hint = at.hints[mutant.name];
-      const hinted = hint === undefined ? undefined : (await runSchedules({ file, firstSeed: hint, schedules: 1, threads: 1, stallMs: STALL_MS })).finding;
-      const finding = hinted ?? (await runSchedules({ file, firstSeed: HUNT_FIRST_SEED, schedules: at.schedules, threads: 1, stallMs: STALL_MS, ...(at.theme === undefined ? {} : { theme: at.theme }) })).finding;
+      const hinted =
+        hint === undefined
+          ? undefined
+          : (await runSchedules({ file, firstSeed: hint, schedules: 1, threads: 1, stallMs: STALL_MS })).finding;
+      const finding =
+        hinted ??
+        (
+          await runSchedules({
+            file,
+            firstSeed: HUNT_FIRST_SEED,
+            schedules: at.schedules,
+            threads: 1,
+            stallMs: STALL_MS,
+            ...(at.theme === undefined ? {} : { theme: at.theme }),
+          })
+        ).finding;
       onHunted({ mutant, finding });
     }
   };

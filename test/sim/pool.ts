@@ -40,7 +40,19 @@ export interface Run {
 }
 
 /** Runs schedules on all cores until one breaks a promise. */
-export async function runSchedules({ file, firstSeed, schedules, threads = availableParallelism(), linesMax = 0, turns = false, theme = '', budgetMs = Number.POSITIVE_INFINITY, schedulesMin = 0, stallMs = 120_000, onProgress }: Run): Promise<Outcome> {
+export async function runSchedules({
+  file,
+  firstSeed,
+  schedules,
+  threads = availableParallelism(),
+  linesMax = 0,
+  turns = false,
+  theme = '',
+  budgetMs = Number.POSITIVE_INFINITY,
+  schedulesMin = 0,
+  stallMs = 120_000,
+  onProgress,
+}: Run): Promise<Outcome> {
   const endSeed = firstSeed + schedules;
   let nextSeed = firstSeed;
   let report = NO_REPORT;
@@ -69,7 +81,16 @@ export async function runSchedules({ file, firstSeed, schedules, threads = avail
       const next = (): void => {
         const task = take();
         clearTimeout(stall);
-        if (task !== undefined) stall = setTimeout(() => found({ seed: task.from, message: `invariant 8: one of ${task.to - task.from} schedules never ended`, lines: [] }), stallMs);
+        if (task !== undefined)
+          stall = setTimeout(
+            () =>
+              found({
+                seed: task.from,
+                message: `invariant 8: one of ${task.to - task.from} schedules never ended`,
+                lines: [],
+              }),
+            stallMs,
+          );
         if (task === undefined) end();
         // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
         else worker.postMessage(task);

@@ -1,4 +1,4 @@
-import { isMillraceError, type DeadLetter, type Redrive } from '../../src/index.ts';
+import { type DeadLetter, isMillraceError, type Redrive } from '../../src/index.ts';
 import type { Journal } from './journal.ts';
 import type { Prng } from './prng.ts';
 

@@ -15,13 +15,23 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { bundle } from './bundle.ts';
-import { hunt, HUNT_FIRST_SEED, HUNT_SCHEDULES, mutantsNamed } from './hunt.ts';
+import { HUNT_FIRST_SEED, HUNT_SCHEDULES, hunt, mutantsNamed } from './hunt.ts';
 import { runSchedules } from './pool.ts';
 
 const SEEDS = new URL('./mutants/seeds.json', import.meta.url);
 
 const { values } = parseArgs({
-  options: { schedules: { type: 'string' }, seed: { type: 'string' }, lines: { type: 'string', default: '80' }, mutants: { type: 'boolean' }, turns: { type: 'boolean', default: false }, only: { type: 'string', default: '' }, missing: { type: 'boolean', default: false }, theme: { type: 'string', default: '' }, threads: { type: 'string' } },
+  options: {
+    schedules: { type: 'string' },
+    seed: { type: 'string' },
+    lines: { type: 'string', default: '80' },
+    mutants: { type: 'boolean' },
+    turns: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
+    missing: { type: 'boolean', default: false },
+    theme: { type: 'string', default: '' },
+    threads: { type: 'string' },
+  },
 });
 const threads = Number(values.threads ?? availableParallelism());
 if (values.mutants === true) await runMutants();
@@ -51,12 +61,19 @@ async function run(): Promise<void> {
     },
   });
   if (finding === undefined) {
-    for (const [name, count] of Object.entries(report.counts).sort(([a], [b]) => (a < b ? -1 : 1))) console.log(`${String(count).padStart(12)} ${name}`);
+    for (const [name, count] of Object.entries(report.counts).sort(([a], [b]) => (a < b ? -1 : 1)))
+      console.log(`${String(count).padStart(12)} ${name}`);
     console.log(`${schedules} schedules from seed ${firstSeed}, ${rate(schedules)}; no violation`);
     return;
   }
   // Once more, with an eye on what happened.
-  const replay = await runSchedules({ file: simulator.file, firstSeed: finding.seed, schedules: 1, turns: values.turns, linesMax: Number(values.lines) });
+  const replay = await runSchedules({
+    file: simulator.file,
+    firstSeed: finding.seed,
+    schedules: 1,
+    turns: values.turns,
+    linesMax: Number(values.lines),
+  });
   for (const line of replay.finding?.lines ?? []) console.error(line);
   console.error(finding.message);
   console.error(`replay it with: npm run sim -- --seed ${finding.seed}${values.turns ? ' --turns' : ''}`);
@@ -68,15 +85,24 @@ async function runMutants(): Promise<void> {
   const seeds = JSON.parse(await readFile(SEEDS, 'utf8').catch(() => '{}')) as Record<string, number>;
   const survivors: string[] = [];
   const wanted = mutantsNamed(values.only).filter(({ name }) => !values.missing || !(name in seeds));
-  await hunt(wanted, { threads, schedules, theme: values.theme, hints: seeds }, ({ mutant: { name, file, why }, finding }) => {
-    delete seeds[name];
-    if (finding === undefined) survivors.push(name);
-    else seeds[name] = finding.seed;
-    const found = finding === undefined ? 'SURVIVED' : `${finding.seed - HUNT_FIRST_SEED + 1}`;
-    // At once, because the hunt for all takes long.
-    writeFileSync(SEEDS, `${JSON.stringify(Object.fromEntries(Object.entries(seeds).sort(([a], [b]) => (a < b ? -1 : 1))), null, 2)}\n`);
-    console.log(`${name.padEnd(42)} ${found.padStart(8)}  ${finding === undefined ? `${why} (${file})` : finding.message.slice(0, 110)}`);
-  });
+  await hunt(
+    wanted,
+    { threads, schedules, theme: values.theme, hints: seeds },
+    ({ mutant: { name, file, why }, finding }) => {
+      delete seeds[name];
+      if (finding === undefined) survivors.push(name);
+      else seeds[name] = finding.seed;
+      const found = finding === undefined ? 'SURVIVED' : `${finding.seed - HUNT_FIRST_SEED + 1}`;
+      // At once, because the hunt for all takes long.
+      writeFileSync(
+        SEEDS,
+        `${JSON.stringify(Object.fromEntries(Object.entries(seeds).sort(([a], [b]) => (a < b ? -1 : 1))), null, 2)}\n`,
+      );
+      console.log(
+        `${name.padEnd(42)} ${found.padStart(8)}  ${finding === undefined ? `${why} (${file})` : finding.message.slice(0, 110)}`,
+      );
+    },
+  );
   if (survivors.length === 0) return;
   console.error(`${survivors.length} survived ${schedules} schedules`);
   process.exitCode = 1;

@@ -20,7 +20,11 @@ export class Scheduler {
 
   after(ms: number, run: () => void): () => void {
     let cancelled = false;
-    this.#push({ at: this.nowMs + Math.max(0, ms), order: this.#prng.fraction(), run: () => (cancelled ? undefined : run()) });
+    this.#push({
+      at: this.nowMs + Math.max(0, ms),
+      order: this.#prng.fraction(),
+      run: () => (cancelled ? undefined : run()),
+    });
     return () => {
       cancelled = true;
     };

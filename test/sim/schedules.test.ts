@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { expect, test } from 'vitest';
 import { bundle } from './bundle.ts';
 import { FAULTS } from './faults.ts';
-import { runSchedules, type Finding } from './pool.ts';
+import { type Finding, runSchedules } from './pool.ts';
 
 /** As many as the budget allows, but some at least on a machine that is busy. `npm run sim -- --schedules N` runs any number with other seeds. */
 const SCHEDULES_MAX = Number(process.env['MILLRACE_SCHEDULES'] ?? 20_000);
@@ -58,15 +58,31 @@ test('seeds that found a defect once find none', async () => {
 test(`up to ${SCHEDULES_MAX} schedules with faults break no promise and drain`, async () => {
   await using simulator = await bundle();
   const threads = Math.min(2, availableParallelism());
-  const { report, finding } = await runSchedules({ file: simulator.file, firstSeed: FIRST_SEED, schedules: SCHEDULES_MAX, schedulesMin: SCHEDULES_MIN, budgetMs: BUDGET_MS, threads });
+  const { report, finding } = await runSchedules({
+    file: simulator.file,
+    firstSeed: FIRST_SEED,
+    schedules: SCHEDULES_MAX,
+    schedulesMin: SCHEDULES_MIN,
+    budgetMs: BUDGET_MS,
+    threads,
+  });
   expect(finding && told(finding)).toBeUndefined();
   // The schedules do what they are there for: each fault, and each answer of the protocol, again and again.
-  const seldom = [...Object.keys(FAULTS).map((name) => `fault: ${name}`), ...BRANCHES].filter((name) => (report.counts[name] ?? 0) < report.schedules / 500);
+  const seldom = [...Object.keys(FAULTS).map((name) => `fault: ${name}`), ...BRANCHES].filter(
+    (name) => (report.counts[name] ?? 0) < report.schedules / 500,
+  );
   expect(seldom).toEqual([]);
 }, 900_000);
 
 test(`up to ${TURNS_MAX} in which processes send at the end of a turn break none either`, async () => {
   await using simulator = await bundle();
-  const { finding } = await runSchedules({ file: simulator.file, firstSeed: FIRST_SEED, schedules: TURNS_MAX, schedulesMin: Math.min(TURNS_MAX, 200), budgetMs: TURNS_BUDGET_MS, turns: true });
+  const { finding } = await runSchedules({
+    file: simulator.file,
+    firstSeed: FIRST_SEED,
+    schedules: TURNS_MAX,
+    schedulesMin: Math.min(TURNS_MAX, 200),
+    budgetMs: TURNS_BUDGET_MS,
+    turns: true,
+  });
   expect(finding && `${told(finding)} --turns`).toBeUndefined();
 }, 900_000);

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { expect, test } from 'vitest';
 import { bundle } from './bundle.ts';
 import { FAULTS } from './faults.ts';
+import { placesOf } from './mutants/mutant.ts';
 import { runSchedules } from './pool.ts';
 import { entryOf, replayOf, SHAPES, type ShapeName } from './shapes/entry.ts';
 import { huntShapes, SHAPE_MUTANTS } from './shapes/mutants.ts';
@@ -17,11 +18,55 @@ const HUNT_SCHEDULES = 4_000;
 const THREADS = Math.min(2, availableParallelism());
 
 /** What the protocol can answer of a shape, and what a receipt can tell. */
-const BOTH = ['cut: cut', 'cut: refused', 'commit: applied', 'commit: fenced', 'acknowledge: done', 'acknowledge: refused', 'recover: created', 'recover: current', 'recover: behind', 'retry: retried', 'receipt: stored', 'receipt: MILLRACE_LOST', 'receipt: MILLRACE_REJECTED', 'redrive: redriven', 'redrive: scheduled', 'recover: stopped', 'rolled back: stopped'];
+const BOTH = [
+  'cut: cut',
+  'cut: refused',
+  'commit: applied',
+  'commit: fenced',
+  'acknowledge: done',
+  'acknowledge: refused',
+  'recover: created',
+  'recover: current',
+  'recover: behind',
+  'retry: retried',
+  'receipt: stored',
+  'receipt: MILLRACE_LOST',
+  'receipt: MILLRACE_REJECTED',
+  'redrive: redriven',
+  'redrive: scheduled',
+  'recover: stopped',
+  'rolled back: stopped',
+];
 const BRANCHES: Readonly<Record<ShapeName, readonly string[]>> = {
-  counters: [...BOTH, 'increment: accepted', 'increment: full', 'increment: unrecovered', 'increment: unsettled', 'fillTotals: totals', 'fillTotals: stale', 'fillTotals: unrecovered', 'readDeltas: deltas', 'readDeltas: refused'],
+  counters: [
+    ...BOTH,
+    'increment: accepted',
+    'increment: full',
+    'increment: unrecovered',
+    'increment: unsettled',
+    'fillTotals: totals',
+    'fillTotals: stale',
+    'fillTotals: unrecovered',
+    'readDeltas: deltas',
+    'readDeltas: refused',
+  ],
   log: [...BOTH, 'append: accepted', 'append: full', 'append: unrecovered', 'readLog: entries', 'readLog: refused'],
-  scores: [...BOTH, 'writeScores: accepted', 'writeScores: full', 'writeScores: unrecovered', 'writeScores: unloaded', 'fillScores: filled', 'fillScores: stale', 'fillScores: unrecovered', 'readScores: rows', 'readScores: unloaded', 'readFlightScores: scores', 'readFlightScores: refused', 'invalidate: done', 'redrive: superseded'],
+  scores: [
+    ...BOTH,
+    'writeScores: accepted',
+    'writeScores: full',
+    'writeScores: unrecovered',
+    'writeScores: unloaded',
+    'fillScores: filled',
+    'fillScores: stale',
+    'fillScores: unrecovered',
+    'readScores: rows',
+    'readScores: unloaded',
+    'readFlightScores: scores',
+    'readFlightScores: refused',
+    'invalidate: done',
+    'redrive: superseded',
+  ],
 };
 
 /**
@@ -32,36 +77,74 @@ const BRANCHES: Readonly<Record<ShapeName, readonly string[]>> = {
  * 500018733: a retry that was carried out late stored a letter that had been tried, and redriven, since, and no total heard of it.
  * 800019001: a flush that failed while the breaker's probe was under way waited until that would have been given up.
  */
-const FOUND: Readonly<Partial<Record<ShapeName, readonly number[]>>> = { counters: [500_018_733, 800_019_001], log: [12_000_420], scores: [3_148, 5_069, 20_522] };
+const FOUND: Readonly<Partial<Record<ShapeName, readonly number[]>>> = {
+  counters: [500_018_733, 800_019_001],
+  log: [12_000_420],
+  scores: [3_148, 5_069, 20_522],
+};
 /** With turns. 940004636: what waited for another lane's step to end went before a batch of its lane that was about to be put back. */
 const FOUND_WITH_TURNS: Readonly<Partial<Record<ShapeName, readonly number[]>>> = { log: [940_004_636] };
 
-test.each(SHAPES)(`up to ${SCHEDULES_MAX} schedules of %s with faults break no promise and drain`, async (shape) => {
-  await using simulator = await bundle(undefined, entryOf(shape));
-  const { report, finding } = await runSchedules({ file: simulator.file, firstSeed: FIRST_SEED, schedules: SCHEDULES_MAX, schedulesMin: SCHEDULES_MIN, budgetMs: BUDGET_MS, threads: THREADS });
-  expect(finding && `${finding.message}\nreplay it with: ${replayOf(shape, finding.seed)}`).toBeUndefined();
-  // The schedules do what they are there for: each fault, and each answer of the protocol.
-  const never = [...Object.keys(FAULTS).map((name) => `fault: ${name}`), ...BRANCHES[shape]].filter((name) => report.counts[name] === undefined);
-  expect(never).toEqual([]);
-  for (const seed of FOUND[shape] ?? []) expect((await runSchedules({ file: simulator.file, firstSeed: seed, schedules: 1, threads: 1 })).finding).toBeUndefined();
-}, 900_000);
+test.each(SHAPES)(
+  `up to ${SCHEDULES_MAX} schedules of %s with faults break no promise and drain`,
+  async (shape) => {
+    await using simulator = await bundle(undefined, entryOf(shape));
+    const { report, finding } = await runSchedules({
+      file: simulator.file,
+      firstSeed: FIRST_SEED,
+      schedules: SCHEDULES_MAX,
+      schedulesMin: SCHEDULES_MIN,
+      budgetMs: BUDGET_MS,
+      threads: THREADS,
+    });
+    expect(finding && `${finding.message}\nreplay it with: ${replayOf(shape, finding.seed)}`).toBeUndefined();
+    // The schedules do what they are there for: each fault, and each answer of the protocol.
+    const never = [...Object.keys(FAULTS).map((name) => `fault: ${name}`), ...BRANCHES[shape]].filter(
+      (name) => report.counts[name] === undefined,
+    );
+    expect(never).toEqual([]);
+    for (const seed of FOUND[shape] ?? [])
+      expect(
+        (await runSchedules({ file: simulator.file, firstSeed: seed, schedules: 1, threads: 1 })).finding,
+      ).toBeUndefined();
+  },
+  900_000,
+);
 
-test.each(SHAPES)('nor do those of %s in which processes send at the end of a turn', async (shape) => {
-  await using simulator = await bundle(undefined, entryOf(shape));
-  const { finding } = await runSchedules({ file: simulator.file, firstSeed: FIRST_SEED, schedules: SCHEDULES_MIN, threads: THREADS, turns: true });
-  expect(finding && `${finding.message}\nreplay it with: ${replayOf(shape, finding.seed, true)}`).toBeUndefined();
-  for (const seed of FOUND_WITH_TURNS[shape] ?? []) expect((await runSchedules({ file: simulator.file, firstSeed: seed, schedules: 1, threads: 1, turns: true })).finding).toBeUndefined();
-}, 900_000);
+test.each(SHAPES)(
+  'nor do those of %s in which processes send at the end of a turn',
+  async (shape) => {
+    await using simulator = await bundle(undefined, entryOf(shape));
+    const { finding } = await runSchedules({
+      file: simulator.file,
+      firstSeed: FIRST_SEED,
+      schedules: SCHEDULES_MIN,
+      threads: THREADS,
+      turns: true,
+    });
+    expect(finding && `${finding.message}\nreplay it with: ${replayOf(shape, finding.seed, true)}`).toBeUndefined();
+    for (const seed of FOUND_WITH_TURNS[shape] ?? [])
+      expect(
+        (await runSchedules({ file: simulator.file, firstSeed: seed, schedules: 1, threads: 1, turns: true })).finding,
+      ).toBeUndefined();
+  },
+  900_000,
+);
 
 test(`each of ${SHAPE_MUTANTS.length} planted bugs of the shapes is found within ${HUNT_SCHEDULES} schedules`, async () => {
   const survivors: string[] = [];
-  await huntShapes(SHAPE_MUTANTS, { threads: THREADS, schedules: HUNT_SCHEDULES }, ({ name }, finding) => void (finding === undefined && survivors.push(name)));
+  await huntShapes(
+    SHAPE_MUTANTS,
+    { threads: THREADS, schedules: HUNT_SCHEDULES },
+    ({ name }, finding) => void (finding === undefined && survivors.push(name)),
+  );
   expect(survivors).toEqual([]);
 }, 900_000);
 
 test('every one of them can be planted, and has a name of its own', async () => {
   const missing: string[] = [];
-  for (const { name, file, find } of SHAPE_MUTANTS) if ((await readFile(file, 'utf8')).split(find).length !== 2) missing.push(name);
+  for (const { name, file, find } of SHAPE_MUTANTS)
+    if (placesOf(await readFile(file, 'utf8'), find).length !== 1) missing.push(name);
   expect(missing).toEqual([]);
   expect(new Set(SHAPE_MUTANTS.map(({ name }) => name)).size).toBe(SHAPE_MUTANTS.length);
 });

@@ -1,9 +1,18 @@
 import { judgeFence } from '../../src/core/fence.ts';
-import { NO_FENCE } from '../../src/core/lane-recover.ts';
 import type { Fence } from '../../src/core/lane.ts';
+import { NO_FENCE } from '../../src/core/lane-recover.ts';
 import type { Judge } from '../../src/core/letter.ts';
 import { MillraceError } from '../../src/errors.ts';
-import type { ApplyResult, DeadLetter, FencedLane, Flush, LaneGeneration, Mutation, RefusedMutation, RetryResult } from '../../src/ports/store.ts';
+import type {
+  ApplyResult,
+  DeadLetter,
+  FencedLane,
+  Flush,
+  LaneGeneration,
+  Mutation,
+  RefusedMutation,
+  RetryResult,
+} from '../../src/ports/store.ts';
 import { MemoryLetters } from '../../src/testing/memory-letters.ts';
 import { isPoison } from './oracle/oracle.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -28,7 +37,11 @@ export class SimDatabase {
   restores = 0;
   slowMs = 0;
   /** As it was before each of the last commits. */
-  readonly #copies: { readonly rows: ReadonlyMap<string, string>; readonly fences: readonly Fence[]; readonly restore: () => void }[] = [];
+  readonly #copies: {
+    readonly rows: ReadonlyMap<string, string>;
+    readonly fences: readonly Fence[];
+    readonly restore: () => void;
+  }[] = [];
   /** What becomes of the next commits. */
   readonly commitFaults: CommitFault[] = [];
 
@@ -94,7 +107,8 @@ export class SimDatabase {
   /** Writes outside any lane: all or nothing. */
   commitDirectly(mutations: readonly Mutation[]): void {
     const refused = mutations.find(({ json }) => isPoison(json));
-    if (refused !== undefined) throw new MillraceError('MILLRACE_REJECTED', 'refused', { key: refused.key, lane: refused.lane });
+    if (refused !== undefined)
+      throw new MillraceError('MILLRACE_REJECTED', 'refused', { key: refused.key, lane: refused.lane });
     for (const { key, json } of mutations) this.#write(key, json);
     this.letters.supersede(new Set(mutations.map(({ key }) => key)));
     this.#world.oracle.committedDirectly(mutations);
@@ -117,7 +131,13 @@ export class SimDatabase {
     const refused: RefusedMutation[] = [];
     const written = batches.flat();
     this.#world.oracle.checkBatches(batches);
-    const superseded = this.letters.supersede(new Set(written.filter(({ lane }) => flush.lanes.some((other) => other.lane === lane && other.letters)).map(({ key }) => key)));
+    const superseded = this.letters.supersede(
+      new Set(
+        written
+          .filter(({ lane }) => flush.lanes.some((other) => other.lane === lane && other.letters))
+          .map(({ key }) => key),
+      ),
+    );
     for (const { lane, letters } of flush.lanes) if (letters) this.letters.sweep(lane);
     for (const mutation of written) {
       const { lane, key, json } = mutation;
@@ -126,11 +146,18 @@ export class SimDatabase {
         continue;
       }
       const verdict = flush.judge({ code: REFUSAL, attempts: undefined });
-      const id = this.letters.insert(mutation, flush.lanes.find((other) => other.lane === lane) as LaneGeneration, REFUSAL, verdict);
+      const id = this.letters.insert(
+        mutation,
+        flush.lanes.find((other) => other.lane === lane) as LaneGeneration,
+        REFUSAL,
+        verdict,
+      );
       refused.push({ id, lane, key, code: REFUSAL, message: 'refused', state: verdict.state });
     }
-    for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences[lane] = { ...(this.fences[lane] as Fence), epoch, generation, seq: cutSeq, digest };
-    for (const generation of flush.lanes) this.#world.oracle.committed(generation, this.rows, new Set(refused.map(({ key }) => key)));
+    for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes)
+      this.fences[lane] = { ...(this.fences[lane] as Fence), epoch, generation, seq: cutSeq, digest };
+    for (const generation of flush.lanes)
+      this.#world.oracle.committed(generation, this.rows, new Set(refused.map(({ key }) => key)));
     return { kind: 'applied', rows: written.length - refused.length, statements: batches.length, refused, superseded };
   }
 

@@ -1,19 +1,27 @@
+import { isScores, type LaneEnv } from '../../src/core/lane.ts';
 import { fillTotals, increment } from '../../src/core/lane-deltas.ts';
-import { acknowledge, claim, cut, readDeltas, readGeneration, readLog, release, requestFlush } from '../../src/core/lane-flush.ts';
+import {
+  acknowledge,
+  claim,
+  cut,
+  readDeltas,
+  readGeneration,
+  readLog,
+  release,
+  requestFlush,
+} from '../../src/core/lane-flush.ts';
 import { append } from '../../src/core/lane-log.ts';
-import { doubtScores, fillScores, readFlightScores, readScores, writeScores } from '../../src/core/lane-scores.ts';
 import { adopt, confirm, recover } from '../../src/core/lane-recover.ts';
+import { doubtScores, fillScores, readFlightScores, readScores, writeScores } from '../../src/core/lane-scores.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../src/core/lane-slots.ts';
 import { write } from '../../src/core/lane-write.ts';
-import { isScores, type LaneEnv } from '../../src/core/lane.ts';
 import { MillraceError } from '../../src/errors.ts';
-import { UNRECOVERED, type Attachment, type Front, type LaneFront } from '../../src/ports/front.ts';
+import { type Attachment, type Front, type LaneFront, UNRECOVERED } from '../../src/ports/front.ts';
 import type { SimProcess } from './sim-process.ts';
 import type { SimServer } from './sim-server.ts';
 import { SimSteps, type StepOf } from './sim-steps.ts';
 import type { SimTable } from './sim-table.ts';
 import type { Surroundings } from './surroundings.ts';
-
 
 /**
  * One process's way to the server of the front. Calls are executed in order and answered in order, as on one TCP
@@ -23,7 +31,12 @@ import type { Surroundings } from './surroundings.ts';
  */
 export class SimConnection implements Front {
   readonly kind = 'simulated';
-  readonly capabilities = { acks: ['buffered', 'fsynced'] as const, defaultAck: 'buffered' as const, durable: true, shared: true };
+  readonly capabilities = {
+    acks: ['buffered', 'fsynced'] as const,
+    defaultAck: 'buffered' as const,
+    durable: true,
+    shared: true,
+  };
   readonly #world: Surroundings;
   readonly #server: SimServer;
   readonly #process: SimProcess;
@@ -50,7 +63,16 @@ export class SimConnection implements Front {
     this.#world = world;
     this.#server = server;
     this.#process = process;
-    this.#steps = Array.from({ length: lanes }, (_, lane) => new SimSteps((name, step) => this.#call(lane, name, (table, env) => ({ result: step(table, env), header: server.isCurrent(lane) ? table.header : undefined }))));
+    this.#steps = Array.from(
+      { length: lanes },
+      (_, lane) =>
+        new SimSteps((name, step) =>
+          this.#call(lane, name, (table, env) => ({
+            result: step(table, env),
+            header: server.isCurrent(lane) ? table.header : undefined,
+          })),
+        ),
+    );
   }
 
   cut(): void {
@@ -62,7 +84,8 @@ export class SimConnection implements Front {
     this.#outstanding.clear();
     const attachment = this.#attachment;
     const { scheduler, prng } = this.#world;
-    if (attachment !== undefined) scheduler.after(prng.between(1, 30), () => this.#process.deliver(attachment.onReconnect));
+    if (attachment !== undefined)
+      scheduler.after(prng.between(1, 30), () => this.#process.deliver(attachment.onReconnect));
   }
 
   async attach(attachment: Attachment): Promise<LaneFront> {
@@ -79,7 +102,12 @@ export class SimConnection implements Front {
     const generation = this.#generation;
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new MillraceError('MILLRACE_CLOSED', 'the cache is closed', { lane }));
-      const giveUp = (): void => reject(new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'the connection was lost; the outcome is not known', { lane }));
+      const giveUp = (): void =>
+        reject(
+          new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'the connection was lost; the outcome is not known', {
+            lane,
+          }),
+        );
       this.#outstanding.add(giveUp);
       const latency = (): number => (prng.chance(0.02) ? prng.between(5, 60) : prng.between(0, 3));
       this.#lastRequestMs = Math.max(this.#lastRequestMs, scheduler.nowMs + latency());
@@ -134,7 +162,8 @@ export class SimConnection implements Front {
   #lanes({ lanes, random, shape = '' }: Attachment): LaneFront {
     const server = this.#server;
     const { keysPerStep } = this.#world.setup;
-    const read = (lane: number, key: string): ReturnType<LaneFront['read']> => this.#call(lane, 'read', (table) => (server.isCurrent(lane) ? table.readSlot(key) : UNRECOVERED));
+    const read = (lane: number, key: string): ReturnType<LaneFront['read']> =>
+      this.#call(lane, 'read', (table) => (server.isCurrent(lane) ? table.readSlot(key) : UNRECOVERED));
     return {
       read,
       readMany: async (keyLanes, keys) => {
@@ -149,40 +178,51 @@ export class SimConnection implements Front {
       write: (lane, batch) =>
         this.#step(lane, 'write', (table, env) => {
           const result = write(table, env, batch);
-          if (result.kind === 'accepted') this.#world.oracle.executed(lane, batch, result.epoch, result.seq, this.#isLate);
+          if (result.kind === 'accepted')
+            this.#world.oracle.executed(lane, batch, result.epoch, result.seq, this.#isLate);
           return result;
         }),
       increment: (lane, batch) =>
         this.#step(lane, 'increment', (table, env) => {
           const result = increment(table, env, batch);
-          if (result.kind === 'accepted') this.#world.shapes?.incremented(lane, batch, result.epoch, result.seq, this.#process.name);
+          if (result.kind === 'accepted')
+            this.#world.shapes?.incremented(lane, batch, result.epoch, result.seq, this.#process.name);
           return result;
         }),
       fillTotals: (lane, loaded) => this.#step(lane, 'fillTotals', (table, env) => fillTotals(table, env, loaded)),
       append: (lane, batch) =>
         this.#step(lane, 'append', (table, env) => {
           const result = append(table, env, batch);
-          if (result.kind === 'accepted') this.#world.shapes?.appended(lane, batch, result.epoch, result.seq, this.#isLate);
+          if (result.kind === 'accepted')
+            this.#world.shapes?.appended(lane, batch, result.epoch, result.seq, this.#isLate);
           return result;
         }),
       writeScores: (lane, batch) =>
         this.#step(lane, 'writeScores', (table, env) => {
           const result = writeScores(table, env, batch);
-          if (result.kind === 'accepted') this.#world.shapes?.scored(batch, result, table, this.#process.name, this.#isLate);
+          if (result.kind === 'accepted')
+            this.#world.shapes?.scored(batch, result, table, this.#process.name, this.#isLate);
           return result;
         }),
       fillScores: (lane, loaded) => this.#step(lane, 'fillScores', (table, env) => fillScores(table, env, loaded)),
-      readScores: (lane, shape, query) => this.#step(lane, 'readScores', (table, env) => readScores(table, env, shape, query)),
-      beginFill: (lane, keys, token, tokenMs) => this.#step(lane, 'beginFill', (table, env) => beginFill(table, env, keys, token, tokenMs)),
-      beginRefresh: (lane, keys, token) => this.#step(lane, 'beginRefresh', (table, env) => beginRefresh(table, env, keys, token)),
-      endFill: (lane, keys, token, loaded, ttlMs) => this.#step(lane, 'endFill', (table, env) => endFill(table, env, keys, token, loaded, ttlMs)),
-      beginIntent: (lane, keys, token, intentMs) => this.#step(lane, 'beginIntent', (table, env) => beginIntent(table, env, keys, token, intentMs)),
-      finishIntent: (lane, keys, token, committed, ttlMs) => this.#step(lane, 'finishIntent', (table, env) => finishIntent(table, env, keys, token, committed, ttlMs)),
+      readScores: (lane, shape, query) =>
+        this.#step(lane, 'readScores', (table, env) => readScores(table, env, shape, query)),
+      beginFill: (lane, keys, token, tokenMs) =>
+        this.#step(lane, 'beginFill', (table, env) => beginFill(table, env, keys, token, tokenMs)),
+      beginRefresh: (lane, keys, token) =>
+        this.#step(lane, 'beginRefresh', (table, env) => beginRefresh(table, env, keys, token)),
+      endFill: (lane, keys, token, loaded, ttlMs) =>
+        this.#step(lane, 'endFill', (table, env) => endFill(table, env, keys, token, loaded, ttlMs)),
+      beginIntent: (lane, keys, token, intentMs) =>
+        this.#step(lane, 'beginIntent', (table, env) => beginIntent(table, env, keys, token, intentMs)),
+      finishIntent: (lane, keys, token, committed, ttlMs) =>
+        this.#step(lane, 'finishIntent', (table, env) => finishIntent(table, env, keys, token, committed, ttlMs)),
       invalidate: (lane, keys) =>
         this.#step(lane, 'invalidate', (table, env) => {
           const result = (isScores(shape) ? doubtScores : invalidate)(table, env, keys);
           if (result.kind !== 'done') return result;
-          for (const key of keys) if (!table.hasPending(key) && !table.hasFlight(key)) this.#world.oracle.reads.told(key);
+          for (const key of keys)
+            if (!table.hasPending(key) && !table.hasFlight(key)) this.#world.oracle.reads.told(key);
           this.#world.shapes?.invalidated(keys);
           return result;
         }),
@@ -190,28 +230,52 @@ export class SimConnection implements Front {
       release: (lane, owner) => this.#call(lane, 'release', (table) => release(table, owner)),
       requestFlush: (lane) => this.#step(lane, 'requestFlush', (table, env) => requestFlush(table, env)),
       cut: (lane, epoch, digest) => this.#step(lane, 'cut', (table, env) => cut(table, env, epoch, digest)),
-      readGeneration: (lane, epoch, generation, cursor, limit) => this.#call(lane, 'readGeneration', (table) => readGeneration(table, server.runId, epoch, generation, cursor, Math.min(limit, keysPerStep))),
-      readDeltas: (lane, epoch, generation, cursor, limit) => this.#call(lane, 'readDeltas', (table) => readDeltas(table, server.runId, epoch, generation, cursor, Math.min(limit, keysPerStep))),
+      readGeneration: (lane, epoch, generation, cursor, limit) =>
+        this.#call(lane, 'readGeneration', (table) =>
+          readGeneration(table, server.runId, epoch, generation, cursor, Math.min(limit, keysPerStep)),
+        ),
+      readDeltas: (lane, epoch, generation, cursor, limit) =>
+        this.#call(lane, 'readDeltas', (table) =>
+          readDeltas(table, server.runId, epoch, generation, cursor, Math.min(limit, keysPerStep)),
+        ),
       // A page with fewer events than were asked for is the last.
-      readLog: (lane, epoch, generation, from, limit) => this.#call(lane, 'readLog', (table) => readLog(table, server.runId, epoch, generation, from, limit)),
-      readFlightScores: (lane, epoch, generation, cursor, limit) => this.#call(lane, 'readFlightScores', (table) => readFlightScores(table, server.runId, epoch, generation, cursor, Math.min(limit, keysPerStep))),
-      acknowledge: (lane, ack) => this.#call(lane, 'acknowledge', (table) => acknowledge(table, server.runId, { ...ack, limit: Math.min(ack.limit, keysPerStep) })),
+      readLog: (lane, epoch, generation, from, limit) =>
+        this.#call(lane, 'readLog', (table) => readLog(table, server.runId, epoch, generation, from, limit)),
+      readFlightScores: (lane, epoch, generation, cursor, limit) =>
+        this.#call(lane, 'readFlightScores', (table) =>
+          readFlightScores(table, server.runId, epoch, generation, cursor, Math.min(limit, keysPerStep)),
+        ),
+      acknowledge: (lane, ack) =>
+        this.#call(lane, 'acknowledge', (table) =>
+          acknowledge(table, server.runId, { ...ack, limit: Math.min(ack.limit, keysPerStep) }),
+        ),
       header: async (lane) => {
-        const { header, current } = await this.#call(lane, 'header', (table) => ({ header: table.header, current: server.isCurrent(lane) }));
+        const { header, current } = await this.#call(lane, 'header', (table) => ({
+          header: table.header,
+          current: server.isCurrent(lane),
+        }));
         if (current && header !== undefined) (this.#steps[lane] as SimSteps).incarnation = header.incarnation;
         return { header, current };
       },
-      recover: (lane, recovery) => this.#step(lane, 'recover', (table) => recover(table, { ...recovery, lanes, shape, runId: server.runId, incarnation: random.token() })),
+      recover: (lane, recovery) =>
+        this.#step(lane, 'recover', (table) =>
+          recover(table, { ...recovery, lanes, shape, runId: server.runId, incarnation: random.token() }),
+        ),
       confirm: (lane, epoch) => this.#step(lane, 'confirm', (table) => confirm(table, server.runId, epoch)),
       swept: (lane) => this.#call(lane, 'swept', () => undefined),
-      adopt: (lane) => this.#step(lane, 'adopt', (table) => adopt(table, { lanes, runId: server.runId, incarnation: random.token() })),
+      adopt: (lane) =>
+        this.#step(lane, 'adopt', (table) => adopt(table, { lanes, runId: server.runId, incarnation: random.token() })),
       sync: (_level, lane) => this.#call(lane, 'sync', () => server.sync()),
       inspect: (lane, key) =>
         this.#call(lane, 'inspect', (table) => ({
           raw: isScores(shape) ? table.scores.readWeight(key)?.toString() : table.readSlot(key),
           ttlMs: ttlOf(table, key),
-          pending: table.hasPending(key) || table.readDelta(key) !== undefined || table.scores.readPending(key) !== undefined,
-          inFlight: table.hasFlight(key) || table.readFlightDelta(key) !== undefined || table.scores.readFlight(key) !== undefined,
+          pending:
+            table.hasPending(key) || table.readDelta(key) !== undefined || table.scores.readPending(key) !== undefined,
+          inFlight:
+            table.hasFlight(key) ||
+            table.readFlightDelta(key) !== undefined ||
+            table.scores.readFlight(key) !== undefined,
           header: table.header,
         })),
       close: async () => {

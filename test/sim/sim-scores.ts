@@ -104,8 +104,13 @@ export class SimScores implements ScoreTable {
     return this.#flight.get(member);
   }
 
-  scanFlight(cursor: string, limit: number): { readonly rows: readonly (readonly [string, Change])[]; readonly next: string } {
-    const rows = [...this.#flight].sort(([a], [b]) => (a < b ? -1 : 1)).filter(([member]) => cursor === '' || member > cursor);
+  scanFlight(
+    cursor: string,
+    limit: number,
+  ): { readonly rows: readonly (readonly [string, Change])[]; readonly next: string } {
+    const rows = [...this.#flight]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .filter(([member]) => cursor === '' || member > cursor);
     return { rows: rows.slice(0, limit), next: rows.length > limit ? (rows[limit - 1]?.[0] as string) : '' };
   }
 
@@ -135,7 +140,8 @@ export class SimScores implements ScoreTable {
     this.#load = NOT_LOADED;
     this.#weights = NOTHING;
     this.#doubts = NOTHING;
-    for (const changes of [this.#flight, this.#pending]) for (const [member, change] of changes) this.writeWeight(member, change ?? undefined);
+    for (const changes of [this.#flight, this.#pending])
+      for (const [member, change] of changes) this.writeWeight(member, change ?? undefined);
   }
 
   clear(): void {

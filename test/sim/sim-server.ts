@@ -1,5 +1,5 @@
 import { entriesOf, type LaneEnv, type LaneHeader } from '../../src/core/lane.ts';
-import { shown, type Journal } from './journal.ts';
+import { type Journal, shown } from './journal.ts';
 import type { Prng } from './prng.ts';
 import type { Scheduler } from './scheduler.ts';
 import { SimTable } from './sim-table.ts';
@@ -61,13 +61,22 @@ export class SimServer {
   }
 
   /** Runs a step for somebody who has seen this incarnation. A script is loaded anew in each run, so it always knows the run. */
-  execute<T>(lane: number, name: string, step: (table: SimTable, env: LaneEnv) => T, incarnation: string, process: string): T {
+  execute<T>(
+    lane: number,
+    name: string,
+    step: (table: SimTable, env: LaneEnv) => T,
+    incarnation: string,
+    process: string,
+  ): T {
     const table = this.tables[lane] as SimTable;
     table.nowMs = Math.round(1_700_000_000_000 + this.#scheduler.nowMs + this.clockOffsetMs);
     const before = table.header;
     const result = step(table, { runId: this.runId, incarnation });
     this.#remember();
-    this.#journal.note(() => `  front ${lane} ${name} by ${process} ${shown(result)}${before === table.header ? '' : ` ${headerText(table.header)}`}`);
+    this.#journal.note(
+      () =>
+        `  front ${lane} ${name} by ${process} ${shown(result)}${before === table.header ? '' : ` ${headerText(table.header)}`}`,
+    );
     this.#watch.stepped(lane, name, table, before);
     return result;
   }
@@ -76,7 +85,9 @@ export class SimServer {
     const last = this.#snapshots.at(-1);
     this.#step++;
     if (last !== undefined && this.tables.every((table, lane) => table.version === this.#copied[lane])) return;
-    const tables = this.tables.map((table, lane) => (last !== undefined && table.version === this.#copied[lane] ? (last.tables[lane] as SimTable) : table.copy()));
+    const tables = this.tables.map((table, lane) =>
+      last !== undefined && table.version === this.#copied[lane] ? (last.tables[lane] as SimTable) : table.copy(),
+    );
     this.#copied = this.tables.map(({ version }) => version);
     const snapshot = { tables, step: this.#step };
     this.#snapshots.push(snapshot);
@@ -134,7 +145,9 @@ export class SimServer {
     this.#snapshots = [];
     this.#remember();
     this.#durableStep = this.#step;
-    this.#journal.note(() => `  front is now ${this.runId}: ${this.tables.map(({ header }) => headerText(header)).join(' | ')}`);
+    this.#journal.note(
+      () => `  front is now ${this.runId}: ${this.tables.map(({ header }) => headerText(header)).join(' | ')}`,
+    );
     this.#watch.rewound(before, this.tables);
   }
 }

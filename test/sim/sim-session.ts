@@ -1,8 +1,8 @@
 import { MillraceError } from '../../src/errors.ts';
 import type { ApplyResult, DeadLetterStore, Flush, LaneStore, Mutation, Store } from '../../src/ports/store.ts';
 import { ReadAhead } from '../../src/stores/postgres/read-ahead.ts';
-import { Attempts } from './oracle/attempts.ts';
 import { shown } from './journal.ts';
+import { Attempts } from './oracle/attempts.ts';
 import type { SimDatabase } from './sim-database.ts';
 import type { SimProcess } from './sim-process.ts';
 import { RETRY_MS_MAX, type Surroundings } from './surroundings.ts';
@@ -48,7 +48,8 @@ export class SimSession implements Store {
       moveFence: (lane, epoch, to) => this.#ask('moveFence', () => database.moveFence(lane, epoch, to)),
       beginEpoch: (lane, epoch, epochs) => this.#ask('beginEpoch', () => database.beginEpoch(lane, epoch, epochs)),
       apply: (flush) => this.#attempts.watch(() => this.#apply(flush)),
-      retry: (lane, epoch, letters, judge) => this.#attempts.watch(() => this.#commit('retry', () => database.retry(lane, epoch, letters, judge))),
+      retry: (lane, epoch, letters, judge) =>
+        this.#attempts.watch(() => this.#commit('retry', () => database.retry(lane, epoch, letters, judge))),
       deadLetters: this.#letters(),
       close: async () => undefined,
     };
@@ -75,7 +76,8 @@ export class SimSession implements Store {
         this.#ask('letters', async () => {
           const letter = await store.get(id);
           const result = await store.redrive(id);
-          if (letter !== undefined && result?.kind === 'waiting') this.#world.oracle.revived(letter.lane, letter.key, letter.json);
+          if (letter !== undefined && result?.kind === 'waiting')
+            this.#world.oracle.revived(letter.lane, letter.key, letter.json);
           return result;
         }),
       discard: (id) => this.#ask('letters', () => store.discard(id)),
@@ -138,7 +140,8 @@ export class SimSession implements Store {
   #call<T>(name: string, statement: () => T | Promise<T>): Promise<T> {
     const { scheduler, prng } = this.#world;
     const database = this.#database;
-    const latency = (): number => prng.between(0, 5) + (database.slowMs > 0 && prng.chance(0.3) ? prng.between(0, database.slowMs) : 0);
+    const latency = (): number =>
+      prng.between(0, 5) + (database.slowMs > 0 && prng.chance(0.3) ? prng.between(0, database.slowMs) : 0);
     return new Promise((resolve, reject) => {
       scheduler.after(latency(), () => {
         let settle: () => void;

@@ -43,7 +43,9 @@ export class SimSteps {
   }
 
   run<T extends Result>(name: string, run: StepOf<T>): Promise<T> {
-    return new Promise((resolve, reject) => this.#take({ name, run, resolve: resolve as Step['resolve'], reject, attempts: 1 }));
+    return new Promise((resolve, reject) =>
+      this.#take({ name, run, resolve: resolve as Step['resolve'], reject, attempts: 1 }),
+    );
   }
 
   #take(step: Step): void {
@@ -56,7 +58,8 @@ export class SimSteps {
     try {
       const { result, header } = await this.#call(step.name, step.run);
       if (header !== undefined) this.incarnation = header.incarnation;
-      if (result.kind === 'unrecovered' && header !== undefined && step.attempts++ < ATTEMPTS_MAX) this.#again.push(step);
+      if (result.kind === 'unrecovered' && header !== undefined && step.attempts++ < ATTEMPTS_MAX)
+        this.#again.push(step);
       else {
         if (result.kind === 'accepted' && step.name === 'write') this.#giveUpOvertaken();
         step.resolve(result);
@@ -70,7 +73,13 @@ export class SimSteps {
 
   #giveUpOvertaken(): void {
     this.#again = this.#again.filter(({ name, reject }) => {
-      if (name === 'write') reject(new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'a write was refused and a later one was not; it was not executed'));
+      if (name === 'write')
+        reject(
+          new MillraceError(
+            'MILLRACE_FRONT_UNAVAILABLE',
+            'a write was refused and a later one was not; it was not executed',
+          ),
+        );
       return name !== 'write';
     });
   }

@@ -124,7 +124,9 @@ export class SimTable implements LaneTable {
 
   readSlot(key: string): string | undefined {
     const slot = this.slots.get(key);
-    return slot === undefined || (slot.expiresAtMs !== undefined && slot.expiresAtMs <= this.nowMs) ? undefined : slot.raw;
+    return slot === undefined || (slot.expiresAtMs !== undefined && slot.expiresAtMs <= this.nowMs)
+      ? undefined
+      : slot.raw;
   }
 
   readExpiry(key: string): number | undefined {
@@ -227,7 +229,9 @@ export class SimTable implements LaneTable {
   }
 
   scanFlightDeltas(cursor: string, limit: number): { rows: (readonly [string, bigint])[]; next: string } {
-    const rows = [...this.#flightDeltas].sort(([a], [b]) => (a < b ? -1 : 1)).filter(([key]) => cursor === '' || key > cursor);
+    const rows = [...this.#flightDeltas]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .filter(([key]) => cursor === '' || key > cursor);
     return { rows: rows.slice(0, limit), next: rows.length > limit ? (rows[limit - 1]?.[0] as string) : '' };
   }
 
@@ -265,7 +269,8 @@ export class SimTable implements LaneTable {
   }
 
   forgetClean(stored: boolean): void {
-    for (const key of this.slots.keys()) if (!this.hasPending(key) && (stored || !this.hasFlight(key))) this.removeSlot(key);
+    for (const key of this.slots.keys())
+      if (!this.hasPending(key) && (stored || !this.hasFlight(key))) this.removeSlot(key);
     this.scores.forgetBoard();
   }
 

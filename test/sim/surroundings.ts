@@ -40,7 +40,13 @@ export interface ShapeWitness {
   /** `isLate` when it was executed after its connection broke: then its process may have gone on without it. */
   appended(lane: number, batch: AppendBatch, epoch: number, seq: number, isLate: boolean): void;
   /** With the table after it. */
-  scored(batch: ScoreBatch, result: Extract<ScoreResult, { kind: 'accepted' }>, table: SimTable, process: string, isLate: boolean): void;
+  scored(
+    batch: ScoreBatch,
+    result: Extract<ScoreResult, { kind: 'accepted' }>,
+    table: SimTable,
+    process: string,
+    isLate: boolean,
+  ): void;
   /** The front was told that the rows of these keys have changed in the store. */
   invalidated(keys: readonly string[]): void;
 }

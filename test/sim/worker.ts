@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { parentPort } from 'node:worker_threads';
 import type { Manner } from './base-world.ts';
 import { addReports, NO_REPORT, type Report } from './report.ts';
-import { simulate, type Broken } from './world.ts';
+import { type Broken, simulate } from './world.ts';
 
 /** Seeds `from` up to, not including, `to`. */
 export interface Task {
@@ -14,7 +14,9 @@ export interface Task {
   readonly theme: string;
 }
 
-export type Answer = { readonly kind: 'done'; readonly report: Report } | { readonly kind: 'found'; readonly seed: number; readonly message: string; readonly lines: readonly string[] };
+export type Answer =
+  | { readonly kind: 'done'; readonly report: Report }
+  | { readonly kind: 'found'; readonly seed: number; readonly message: string; readonly lines: readonly string[] };
 
 parentPort?.on('message', (task: Task) => void run(task).then(tell));
 

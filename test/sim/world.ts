@@ -1,6 +1,6 @@
 import { BaseWorld, type Manner } from './base-world.ts';
 import { Client } from './client.ts';
-import { Ending, type Calm } from './ending.ts';
+import { type Calm, Ending } from './ending.ts';
 import { Oracle } from './oracle/oracle.ts';
 import { NO_REPORT, type Report } from './report.ts';
 import { SimDatabase } from './sim-database.ts';
@@ -8,7 +8,7 @@ import type { SimConnection } from './sim-front.ts';
 import type { SimProcess } from './sim-process.ts';
 import { SimServer } from './sim-server.ts';
 import { SimSession } from './sim-session.ts';
-import { WAITERS_MAX, type Setup } from './surroundings.ts';
+import { type Setup, WAITERS_MAX } from './surroundings.ts';
 import { drawTheme, type Theme } from './theme.ts';
 
 /** One schedule of documents. */
@@ -27,7 +27,11 @@ export class World extends BaseWorld<Client> implements Calm {
     this.setup = this.#draw();
     this.theme = drawTheme(this.prng, this.setup.policy);
     const { lanes, maxEntries, onFull } = this.setup;
-    this.oracle = new Oracle(lanes, maxEntries + (onFull === 'write-through' ? WAITERS_MAX : 0), () => this.scheduler.steps);
+    this.oracle = new Oracle(
+      lanes,
+      maxEntries + (onFull === 'write-through' ? WAITERS_MAX : 0),
+      () => this.scheduler.steps,
+    );
     this.server = new SimServer(lanes, this.scheduler, this.prng, this.journal, {
       stepped: (lane, _step, table, before) => this.oracle.checkStep(lane, table, before, this.server.isCurrent(lane)),
       rewound: (before, tables) => this.oracle.rewound(before, tables),
@@ -74,7 +78,11 @@ export class World extends BaseWorld<Client> implements Calm {
   }
 
   protected tally(): Readonly<Record<string, number>> {
-    const { commits, refusals, history: { losses } } = this.oracle;
+    const {
+      commits,
+      refusals,
+      history: { losses },
+    } = this.oracle;
     return { commits, losses, refusals, [`policy: ${this.setup.policy}`]: 1, [`theme: ${this.theme.name}`]: 1 };
   }
 

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import pg from 'pg';
 import { createCache } from '../../src/index.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
-import { frontOf, type FrontSpec } from './front-spec.ts';
+import { type FrontSpec, frontOf } from './front-spec.ts';
 
 export interface Act {
   readonly front: FrontSpec;

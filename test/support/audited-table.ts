@@ -1,7 +1,7 @@
 import { PGlite } from '@electric-sql/pglite';
 import { Pool } from 'pg';
 import type { LaneStore, Store, StoreAttachment } from '../../src/ports/store.ts';
-import { postgresStore, type PostgresStoreOptions } from '../../src/stores/postgres/index.ts';
+import { type PostgresStoreOptions, postgresStore } from '../../src/stores/postgres/index.ts';
 import { postgresUrl } from '../servers/index.ts';
 
 type Row = Record<string, unknown>;
@@ -54,18 +54,28 @@ export class AuditedTable implements AsyncDisposable {
   }
 
   store(options: Partial<PostgresStoreOptions> = {}): Store {
-    return postgresStore({ pool: this.#database, table: `${this.schema}.docs`, key: 'id', value: 'doc', ...options } as PostgresStoreOptions);
+    return postgresStore({
+      pool: this.#database,
+      table: `${this.schema}.docs`,
+      key: 'id',
+      value: 'doc',
+      ...options,
+    } as PostgresStoreOptions);
   }
 
   async query(sql: string, values: unknown[] = []): Promise<Row[]> {
     const text = sql.replaceAll('{{schema}}', this.schema);
-    const { rows } = await (this.#database instanceof PGlite ? this.#database.query<Row>(text, values) : this.#database.query<Row>(text, values));
+    const { rows } = await (this.#database instanceof PGlite
+      ? this.#database.query<Row>(text, values)
+      : this.#database.query<Row>(text, values));
     return rows;
   }
 
   /** What the store holds, by key. */
   async stored(): Promise<Record<string, unknown>> {
-    return Object.fromEntries((await this.query('select id, doc from {{schema}}.docs order by id')).map(({ id, doc }) => [id, doc]));
+    return Object.fromEntries(
+      (await this.query('select id, doc from {{schema}}.docs order by id')).map(({ id, doc }) => [id, doc]),
+    );
   }
 
   async count(): Promise<number> {
@@ -74,12 +84,16 @@ export class AuditedTable implements AsyncDisposable {
 
   /** Every value that the key had, oldest first; null where it was deleted. */
   async versions(key: string): Promise<unknown[]> {
-    return (await this.query('select doc from {{schema}}.versions where id = $1 order by at', [key])).map(({ doc }) => doc);
+    return (await this.query('select doc from {{schema}}.versions where id = $1 order by at', [key])).map(
+      ({ doc }) => doc,
+    );
   }
 
   /** The statements that changed the table, oldest first: INSERT (an upsert is one) and DELETE. */
   async statements(): Promise<unknown[]> {
-    return (await this.query('select operation from {{schema}}.statements order by at')).map(({ operation }) => operation);
+    return (await this.query('select operation from {{schema}}.statements order by at')).map(
+      ({ operation }) => operation,
+    );
   }
 
   /** Empties the table and forgets what was recorded. */

@@ -26,7 +26,10 @@ export const frontPlaces: Readonly<Record<'memory' | 'lmdb' | 'redis' | 'ioredis
   },
   async lmdb() {
     const path = mkdtempSync(join(tmpdir(), 'millrace-lmdb-'));
-    return { front: () => lmdbFront({ path }), [Symbol.asyncDispose]: async () => rmSync(path, { recursive: true, force: true }) };
+    return {
+      front: () => lmdbFront({ path }),
+      [Symbol.asyncDispose]: async () => rmSync(path, { recursive: true, force: true }),
+    };
   },
   async redis() {
     const prefix = uniquePrefix();

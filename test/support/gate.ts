@@ -21,7 +21,11 @@ export class Gate {
 }
 
 /** Polls until the condition holds; fails with `what` after `limitMs`. */
-export async function eventually(what: string, condition: () => boolean | Promise<boolean>, limitMs = 10_000): Promise<void> {
+export async function eventually(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  limitMs = 10_000,
+): Promise<void> {
   const until = performance.now() + limitMs;
   while (!(await condition())) {
     if (performance.now() > until) throw new Error(`still not so after ${limitMs} ms: ${what}`);

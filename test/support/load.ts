@@ -1,4 +1,4 @@
-import { isMillraceError, type Cache } from '../../src/index.ts';
+import { type Cache, isMillraceError } from '../../src/index.ts';
 import type { AuditedTable } from './audited-table.ts';
 
 /** Counts up a few keys without a pause, each key's next write after the answer to its last, and keeps a ledger. */
@@ -29,7 +29,8 @@ export class Load {
       }
       const seen = await cache.get(`k${k}`).catch(() => undefined);
       // A write whose answer was lost may have happened.
-      if (seen !== undefined && seen < (this.#acked[k] as number)) this.#misread.push(`k${k}: read ${seen} after ${this.#acked[k]} was acknowledged`);
+      if (seen !== undefined && seen < (this.#acked[k] as number))
+        this.#misread.push(`k${k}: read ${seen} after ${this.#acked[k]} was acknowledged`);
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
@@ -53,7 +54,8 @@ export class Load {
       const n = Number(stored[`k${k}`]);
       if (!(n >= acked && n <= asked)) faults.push(`k${k}: stored ${n}, acknowledged ${acked}, asked ${asked}`);
       const versions = (await table.versions(`k${k}`)).map(Number);
-      if (versions.some((version, i) => version < (versions[i - 1] ?? 0))) faults.push(`k${k}: went back, ${versions.join(' ')}`);
+      if (versions.some((version, i) => version < (versions[i - 1] ?? 0)))
+        faults.push(`k${k}: went back, ${versions.join(' ')}`);
     }
     return faults;
   }

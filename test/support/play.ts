@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Act } from './actor.ts';
@@ -13,7 +13,11 @@ export class Actor implements AsyncDisposable {
   #wake: () => void = () => undefined;
 
   constructor(act: Act) {
-    this.child = spawn(process.execPath, ['--import', './scripts/run-ts.mjs', 'test/support/actor.ts', JSON.stringify(act)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.child = spawn(
+      process.execPath,
+      ['--import', './scripts/run-ts.mjs', 'test/support/actor.ts', JSON.stringify(act)],
+      { stdio: ['pipe', 'pipe', 'inherit'] },
+    );
     this.#exit = once(this.child, 'exit');
     createInterface({ input: this.child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
       this.#lines.push(JSON.parse(line) as Line);
@@ -27,7 +31,8 @@ export class Actor implements AsyncDisposable {
     for (;;) {
       const line = this.#lines.find((said) => name in said);
       if (line !== undefined) return line;
-      if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`it ended without saying ${name}: ${JSON.stringify(this.#lines)}`);
+      if (this.child.exitCode !== null || this.child.signalCode !== null)
+        throw new Error(`it ended without saying ${name}: ${JSON.stringify(this.#lines)}`);
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
 /** A proxy for TCP in front of a server: cuts connections, stalls them, and leads to another server when it is told. */
 export class Proxy implements AsyncDisposable {
@@ -51,7 +51,10 @@ export class Proxy implements AsyncDisposable {
 
   #join(client: Socket): void {
     const server = connect(this.target, '127.0.0.1');
-    for (const [from, to] of [[client, server], [server, client]] as const) {
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
       this.#sockets.add(from);
       from.setNoDelay(true);
       from.on('data', (bytes) => {

@@ -5,7 +5,7 @@
 import pg from 'pg';
 import { createLeaderboard } from '../../src/leaderboard.ts';
 import { postgresLeaderboard } from '../../src/stores/postgres/index.ts';
-import { frontOf, type FrontSpec } from './front-spec.ts';
+import { type FrontSpec, frontOf } from './front-spec.ts';
 
 export interface Scoring {
   readonly front: FrontSpec;
@@ -21,7 +21,12 @@ if (process.argv[2] !== undefined) {
   const { front, postgres, table, run } = JSON.parse(process.argv[2]) as Scoring;
   const pool = new pg.Pool({ connectionString: postgres, max: 4 });
   pool.on('error', () => undefined);
-  const board = createLeaderboard({ name: 'killed', front: frontOf(front), store: postgresLeaderboard({ pool, table, member: 'member', score: 'score' }), flush: { maxDelay: 10, lease: '300ms' } });
+  const board = createLeaderboard({
+    name: 'killed',
+    front: frontOf(front),
+    store: postgresLeaderboard({ pool, table, member: 'member', score: 'score' }),
+    flush: { maxDelay: 10, lease: '300ms' },
+  });
   await board.ready();
   for (let n = 0; ; n++) {
     const member = `${run}-${n}`;

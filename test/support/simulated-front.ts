@@ -28,9 +28,34 @@ function simulatedFront(): Front {
       const scheduler = new Scheduler(prng);
       const journal = new Journal(() => scheduler.nowMs, 0);
       const oracle = new Oracle(attachment.lanes, Number.POSITIVE_INFINITY, () => scheduler.steps);
-      const setup: Surroundings['setup'] = { policy: 'write-behind', lanes: attachment.lanes, ttlMs: undefined, maxEntries: Number.POSITIVE_INFINITY, onFull: 'wait', poisonChance: 0, attempts: 1, workers: 1, keysPerStep: Number.POSITIVE_INFINITY, lateMsMax: 0 };
-      const world: Surroundings = { prng, scheduler, journal, setup, oracle, ending: false, reached: () => undefined, expect: () => undefined, token: () => '', value: () => undefined };
-      const server = new SimServer(attachment.lanes, scheduler, prng, journal, { stepped: () => undefined, rewound: () => undefined });
+      const setup: Surroundings['setup'] = {
+        policy: 'write-behind',
+        lanes: attachment.lanes,
+        ttlMs: undefined,
+        maxEntries: Number.POSITIVE_INFINITY,
+        onFull: 'wait',
+        poisonChance: 0,
+        attempts: 1,
+        workers: 1,
+        keysPerStep: Number.POSITIVE_INFINITY,
+        lateMsMax: 0,
+      };
+      const world: Surroundings = {
+        prng,
+        scheduler,
+        journal,
+        setup,
+        oracle,
+        ending: false,
+        reached: () => undefined,
+        expect: () => undefined,
+        token: () => '',
+        value: () => undefined,
+      };
+      const server = new SimServer(attachment.lanes, scheduler, prng, journal, {
+        stepped: () => undefined,
+        rewound: () => undefined,
+      });
       const connection = new SimConnection(world, server, new SimProcess('the only one', scheduler), attachment.lanes);
       return awaited(await connection.attach(attachment), scheduler);
     },

@@ -1,6 +1,6 @@
-import { createCache, type Cache } from '../../src/index.ts';
+import { type Cache, createCache } from '../../src/index.ts';
 import type { CacheOptions } from '../../src/options/cache.ts';
-import { frontPlaces, type FrontPlace } from './fronts.ts';
+import { type FrontPlace, frontPlaces } from './fronts.ts';
 
 export type FrontKind = keyof typeof frontPlaces;
 export const frontKinds = ['memory', 'lmdb', 'redis', 'ioredis'] as const;

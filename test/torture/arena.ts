@@ -112,7 +112,9 @@ export class Arena implements Scene, AsyncDisposable {
 
   async #startReplica(args: readonly string[]): Promise<void> {
     const link = this.#use(await Proxy.to(this.redis.server.port));
-    const node = this.#use(await this.#startNode([...args, '--replicaof', '127.0.0.1', `${link.port}`, '--repl-diskless-sync-delay', '0']));
+    const node = this.#use(
+      await this.#startNode([...args, '--replicaof', '127.0.0.1', `${link.port}`, '--repl-diskless-sync-delay', '0']),
+    );
     const until = performance.now() + REPLICA_LIMIT_MS;
     while (!String(await node.command('INFO', 'replication')).includes('master_link_status:up')) {
       if (performance.now() > until) throw new Error('the replica did not reach its primary');
@@ -186,7 +188,14 @@ export class Arena implements Scene, AsyncDisposable {
       role,
       flushes,
       subject: this.#ground.subject,
-      front: kind.front.kind === 'lmdb' ? { kind: 'lmdb', at: this.disk } : { kind: client, at: through(this.#redisProxy, this.redis.server.url), commandTimeoutMs: this.#waitaof ? WAITAOF_LIMIT_MS : COMMAND_LIMIT_MS },
+      front:
+        kind.front.kind === 'lmdb'
+          ? { kind: 'lmdb', at: this.disk }
+          : {
+              kind: client,
+              at: through(this.#redisProxy, this.redis.server.url),
+              commandTimeoutMs: this.#waitaof ? WAITAOF_LIMIT_MS : COMMAND_LIMIT_MS,
+            },
       postgres: through(this.#postgresProxy, this.#ground.postgres.url),
       schema: this.table.schema,
       seed: seed * 1_000 + start,
@@ -199,7 +208,10 @@ export class Arena implements Scene, AsyncDisposable {
     });
   }
 
-  async crashRedis(downMs: number, meanwhile: (folder: string) => Promise<void> = async () => undefined): Promise<void> {
+  async crashRedis(
+    downMs: number,
+    meanwhile: (folder: string) => Promise<void> = async () => undefined,
+  ): Promise<void> {
     const { server } = this.redis;
     await server.kill9();
     await meanwhile(server.dir);

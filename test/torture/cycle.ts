@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { Prng } from '../sim/prng.ts';
 import type { AuditedTable } from '../support/audited-table.ts';
 import { Arena, type Ground } from './arena.ts';
-import { judge, type Evidence, type Verdict } from './judge/index.ts';
 import { historyOf } from './judge/history.ts';
-import { parseLedger, type Line } from './ledger.ts';
+import { type Evidence, judge, type Verdict } from './judge/index.ts';
+import { type Line, parseLedger } from './ledger.ts';
 import type { Plan } from './plan.ts';
 
 /** How long a member may take to finish what it began and to drain, ms. */
@@ -68,7 +68,9 @@ async function endAll({ members }: Arena): Promise<void> {
 
 function ledgersIn(folder: string): Map<string, Line[]> {
   const files = readdirSync(folder).filter((file) => file.endsWith('.ledger'));
-  return new Map(files.map((file) => [file.slice(0, -'.ledger'.length), parseLedger(readFileSync(join(folder, file), 'utf8'))]));
+  return new Map(
+    files.map((file) => [file.slice(0, -'.ledger'.length), parseLedger(readFileSync(join(folder, file), 'utf8'))]),
+  );
 }
 
 interface Findings {
@@ -78,7 +80,9 @@ interface Findings {
 }
 
 async function findingsIn(table: AuditedTable): Promise<Findings> {
-  const audit = await table.query("select at, transaction, id, doc ->> 'id' as version from {{schema}}.versions order by at");
+  const audit = await table.query(
+    "select at, transaction, id, doc ->> 'id' as version from {{schema}}.versions order by at",
+  );
   const versions = new Map<string, (string | null)[]>();
   for (const { id, version } of audit) {
     const known = versions.get(id as string);

@@ -39,18 +39,45 @@ export interface Asked {
 export type Line =
   | ({ readonly what: 'ask'; readonly t: number } & Asked)
   /** It was acknowledged at its level; where it stands in its lane, if the subject tells. */
-  | { readonly what: 'ack'; readonly t: number; readonly id: string; readonly lane: number; readonly epoch: number; readonly seq: number }
+  | {
+      readonly what: 'ack';
+      readonly t: number;
+      readonly id: string;
+      readonly lane: number;
+      readonly epoch: number;
+      readonly seq: number;
+    }
   /** It was refused, or its outcome is not known. */
   | { readonly what: 'fail'; readonly t: number; readonly id: string; readonly code: string }
   /** `receipt.stored()` resolved, or rejected. */
   | { readonly what: 'stored'; readonly t: number; readonly id: string }
   | { readonly what: 'unstored'; readonly t: number; readonly id: string; readonly code: string }
   /** A read answered at `t`: the id that was in the document, or null for no value. */
-  | { readonly what: 'got'; readonly from: number; readonly t: number; readonly key: string; readonly id: string | null }
+  | {
+      readonly what: 'got';
+      readonly from: number;
+      readonly t: number;
+      readonly key: string;
+      readonly id: string | null;
+    }
   /** A counter's total or a member's score, as text. */
-  | { readonly what: 'total'; readonly cache: 'counts' | 'scores'; readonly from: number; readonly t: number; readonly key: string; readonly total: string }
+  | {
+      readonly what: 'total';
+      readonly cache: 'counts' | 'scores';
+      readonly from: number;
+      readonly t: number;
+      readonly key: string;
+      readonly total: string;
+    }
   /** The subject reported that acknowledged writes are gone. */
-  | { readonly what: 'loss'; readonly t: number; readonly cache: CacheName; readonly lane: number; readonly count: number; readonly cause: string }
+  | {
+      readonly what: 'loss';
+      readonly t: number;
+      readonly cache: CacheName;
+      readonly lane: number;
+      readonly count: number;
+      readonly cause: string;
+    }
   /** Something that ends the cycle in failure: a lane that stopped, a drain that did not end. */
   | { readonly what: 'stuck'; readonly t: number; readonly why: string }
   /** The whole leaderboard after the drain, the best first. */

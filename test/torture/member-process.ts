@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Ledger, now } from './ledger.ts';
 import type { MemberSpec } from './member-spec.ts';
@@ -17,10 +17,15 @@ export class MemberProcess {
   constructor(program: string, spec: MemberSpec) {
     this.spec = spec;
     // Detached: an interrupt at the terminal is for the harness. The end of its input tells the member that the harness is gone.
-    this.#child = spawn(process.execPath, [program, JSON.stringify(spec)], { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    this.#child = spawn(process.execPath, [program, JSON.stringify(spec)], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    });
     this.#exited = once(this.#child, 'exit');
     this.ready = Promise.race([once(this.#child.stdout!, 'data'), this.#exited]);
-    this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.#complaints = (this.#complaints + text).slice(-4_000)));
+    this.#child
+      .stderr!.setEncoding('utf8')
+      .on('data', (text: string) => (this.#complaints = (this.#complaints + text).slice(-4_000)));
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -43,7 +48,11 @@ export class MemberProcess {
       this.#note({ what: 'stuck', t: now(), why: `had not ended after ${limitMs} ms` });
       await this.kill9();
     } else if (this.#child.exitCode !== 0 && !this.#killed) {
-      this.#note({ what: 'stuck', t: now(), why: `ended by itself with ${this.#child.exitCode ?? this.#child.signalCode}: ${this.#complaints}` });
+      this.#note({
+        what: 'stuck',
+        t: now(),
+        why: `ended by itself with ${this.#child.exitCode ?? this.#child.signalCode}: ${this.#complaints}`,
+      });
       this.#note({ what: 'killed', t: now() });
     }
   }

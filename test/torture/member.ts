@@ -38,7 +38,10 @@ const events: SubjectEvents = {
 };
 const pool = new pg.Pool({ connectionString: spec.postgres, max: 6, connectionTimeoutMillis: 2_000 });
 pool.on('error', () => undefined);
-const subject = spec.subject === 'naive' ? (await import('./naive.ts')).naiveWriteBehind(spec, pool) : await millrace(spec, pool, spec.flushes, events);
+const subject =
+  spec.subject === 'naive'
+    ? (await import('./naive.ts')).naiveWriteBehind(spec, pool)
+    : await millrace(spec, pool, spec.flushes, events);
 
 // The end of its input means that the harness is gone, however that came about.
 process.stdin.resume().once('end', () => process.exit(1));
@@ -64,7 +67,12 @@ async function start(): Promise<void> {
 
 async function work(): Promise<void> {
   const parts: WriterParts = { spec, subject, scribe, random, rest: () => rest(SETTLE_MS + 50) };
-  const [docs, counts, events, scores] = [docsWriter(parts), countsWriter(parts), eventsWriter(parts), scoresWriter(parts)];
+  const [docs, counts, events, scores] = [
+    docsWriter(parts),
+    countsWriter(parts),
+    eventsWriter(parts),
+    scoresWriter(parts),
+  ];
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       const which = random.fraction();

@@ -1,5 +1,14 @@
 import type pg from 'pg';
-import { createCache, createCounters, createLeaderboard, createLog, type Cache, type Counters, type Leaderboard, type Log } from '../../src/index.ts';
+import {
+  type Cache,
+  type Counters,
+  createCache,
+  createCounters,
+  createLeaderboard,
+  createLog,
+  type Leaderboard,
+  type Log,
+} from '../../src/index.ts';
 import type { Front } from '../../src/ports/front.ts';
 import { postgresCounters, postgresLeaderboard, postgresLog, postgresStore } from '../../src/stores/postgres/index.ts';
 import { CACHES, type CacheName } from './ledger.ts';
@@ -10,13 +19,21 @@ async function frontOf(front: SubjectSpec['front']): Promise<Front> {
   if (front.kind === 'lmdb') return (await import('../../src/fronts/lmdb/index.ts')).lmdbFront({ path: front.at });
   const { kind, at, commandTimeoutMs } = front;
   const { redisFront } = await import('../../src/fronts/redis/index.ts');
-  const client = kind === 'redis' ? (await import('redis')).createClient({ url: at }) : new (await import('ioredis')).Redis(at, { lazyConnect: true });
+  const client =
+    kind === 'redis'
+      ? (await import('redis')).createClient({ url: at })
+      : new (await import('ioredis')).Redis(at, { lazyConnect: true });
   client.on('error', () => undefined);
   return redisFront({ client, commandTimeoutMs });
 }
 
 /** Caches of this checkout on one front. `flushes`: whether this process flushes, or leaves it to others. */
-export async function millrace(spec: SubjectSpec, pool: pg.Pool, flushes: boolean, events: SubjectEvents): Promise<Subject> {
+export async function millrace(
+  spec: SubjectSpec,
+  pool: pg.Pool,
+  flushes: boolean,
+  events: SubjectEvents,
+): Promise<Subject> {
   const { policy, schema } = spec;
   const front = await frontOf(spec.front);
   const limits = { pool, lockTimeout: '1s', statementTimeout: '2s', idleTimeout: '2s' } as const;
@@ -79,7 +96,12 @@ export async function millrace(spec: SubjectSpec, pool: pg.Pool, flushes: boolea
     },
     async deadLetters() {
       const limit = ROWS_MAX;
-      const [ofDocs, ofCounts, ofEvents, ofScores] = await Promise.all([policy === 'write-through' ? [] : docs.deadLetters.list({ limit }), counts.deadLetters.list({ limit }), log.deadLetters.list({ limit }), board.deadLetters.list({ limit })]);
+      const [ofDocs, ofCounts, ofEvents, ofScores] = await Promise.all([
+        policy === 'write-through' ? [] : docs.deadLetters.list({ limit }),
+        counts.deadLetters.list({ limit }),
+        log.deadLetters.list({ limit }),
+        board.deadLetters.list({ limit }),
+      ]);
       return [
         ...ofDocs.map(({ key, value }) => ({ cache: 'docs' as const, key, id: value?.id ?? '' })),
         ...ofCounts.map(({ key }) => ({ cache: 'counts' as const, key, id: '' })),
@@ -99,12 +121,26 @@ const SHAPE_LANES = 2;
 /** More rows than a cycle makes. */
 const ROWS_MAX = 10_000;
 
-function report(name: CacheName, cache: Cache<Doc> | Counters<bigint> | Log<Event> | Leaderboard, events: SubjectEvents): void {
+function report(
+  name: CacheName,
+  cache: Cache<Doc> | Counters<bigint> | Log<Event> | Leaderboard,
+  events: SubjectEvents,
+): void {
   const note = (text: string): void => events.note(`${name}: ${text}`);
   cache.on('loss', ({ lane, count, cause }) => events.loss(name, lane, count, cause));
   cache.on('stopped', ({ error }) => events.stopped(`${name}: ${error.message}`));
-  cache.on('recovered', ({ lane, epoch, outcome, dropped }) => note(`recovered lane ${lane} as ${outcome} in epoch ${epoch}, ${dropped} dropped`));
-  cache.on('flush', ({ lanes, rows, dead, durationMs }) => note(`flushed lanes ${lanes.join(' ')}: ${rows} rows, ${dead} dead, in ${Math.round(durationMs)} ms`));
-  cache.on('flush-failed', ({ lanes, error, attempt }) => note(`flush ${attempt} of lanes ${lanes.join(' ')} failed: ${error.code} ${error.message}`));
-  cache.on('error', ({ error }) => note(`${error.code} ${error.message}${error.code === 'MILLRACE_INTERNAL' ? ` ${String((error.cause as Error | undefined)?.stack ?? error.stack)}` : ''}`));
+  cache.on('recovered', ({ lane, epoch, outcome, dropped }) =>
+    note(`recovered lane ${lane} as ${outcome} in epoch ${epoch}, ${dropped} dropped`),
+  );
+  cache.on('flush', ({ lanes, rows, dead, durationMs }) =>
+    note(`flushed lanes ${lanes.join(' ')}: ${rows} rows, ${dead} dead, in ${Math.round(durationMs)} ms`),
+  );
+  cache.on('flush-failed', ({ lanes, error, attempt }) =>
+    note(`flush ${attempt} of lanes ${lanes.join(' ')} failed: ${error.code} ${error.message}`),
+  );
+  cache.on('error', ({ error }) =>
+    note(
+      `${error.code} ${error.message}${error.code === 'MILLRACE_INTERNAL' ? ` ${String((error.cause as Error | undefined)?.stack ?? error.stack)}` : ''}`,
+    ),
+  );
 }

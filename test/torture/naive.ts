@@ -26,16 +26,29 @@ export function naiveWriteBehind({ front, schema }: SubjectSpec, pool: pg.Pool):
     events = [];
     for (const [key, doc] of batch) {
       if (doc === undefined) await pool.query(`delete from ${schema}.docs where id = $1`, [key]);
-      else await pool.query(`insert into ${schema}.docs (id, doc) values ($1, $2) on conflict (id) do update set doc = excluded.doc`, [key, JSON.stringify(doc)]);
+      else
+        await pool.query(
+          `insert into ${schema}.docs (id, doc) values ($1, $2) on conflict (id) do update set doc = excluded.doc`,
+          [key, JSON.stringify(doc)],
+        );
     }
-    for (const [key, by] of deltas) await pool.query(`insert into ${schema}.counts as c (key, count) values ($1, $2) on conflict (key) do update set count = c.count + excluded.count`, [key, by]);
-    for (const [member, score] of changed) await pool.query(`insert into ${schema}.scores (member, score) values ($1, $2) on conflict (member) do update set score = excluded.score`, [member, score]);
-    for (const event of appended) await pool.query(`insert into ${schema}.events (event, o) values ($1, $2)`, [JSON.stringify(event), Date.now()]);
+    for (const [key, by] of deltas)
+      await pool.query(
+        `insert into ${schema}.counts as c (key, count) values ($1, $2) on conflict (key) do update set count = c.count + excluded.count`,
+        [key, by],
+      );
+    for (const [member, score] of changed)
+      await pool.query(
+        `insert into ${schema}.scores (member, score) values ($1, $2) on conflict (member) do update set score = excluded.score`,
+        [member, score],
+      );
+    for (const event of appended)
+      await pool.query(`insert into ${schema}.events (event, o) values ($1, $2)`, [JSON.stringify(event), Date.now()]);
   };
   const timer = setInterval(() => void flush().catch(() => undefined), FLUSH_MS);
   const stored = { stored: flush, lane: 0, epoch: 0, seq: 0 };
   const add = async (key: string, by: bigint): Promise<bigint> => {
-    const total = BigInt(await redis.sendCommand(['INCRBY', key, String(by)]) as number | string);
+    const total = BigInt((await redis.sendCommand(['INCRBY', key, String(by)])) as number | string);
     sums.set(key, (sums.get(key) ?? 0n) + by);
     return total;
   };
@@ -72,7 +85,11 @@ export function naiveWriteBehind({ front, schema }: SubjectSpec, pool: pg.Pool):
       return { ...stored, score };
     },
     scoreOf: async (member) => (await redis.zScore('board', member)) ?? 0,
-    board: async () => (await redis.zRangeWithScores('board', 0, -1, { REV: true })).map(({ value, score }) => ({ member: value, score })),
+    board: async () =>
+      (await redis.zRangeWithScores('board', 0, -1, { REV: true })).map(({ value, score }) => ({
+        member: value,
+        score,
+      })),
     flush,
     pending: async () => dirty.size + sums.size + events.length + scores.size,
     deadLetters: async () => [],

@@ -33,7 +33,12 @@ export function planOf(kind: Kind, seed: number): Plan {
     writers: 2,
     workers: writersFlush && random.chance(0.5) ? 0 : 1,
     writersFlush,
-    settings: { ttlMs: random.pick([100, 1_000, 60_000]), maxDelayMs: random.pick([5, 20, 100]), batchSize: random.pick([7, 50, 500]), leaseMs: 200 },
+    settings: {
+      ttlMs: random.pick([100, 1_000, 60_000]),
+      maxDelayMs: random.pick([5, 20, 100]),
+      batchSize: random.pick([7, 50, 500]),
+      leaseMs: 200,
+    },
     pausesMs: Array.from({ length: random.between(...kind.faults) }, () => random.between(50, 450)),
     endsByKill: !kind.loses && random.chance(0.4),
   };

@@ -1,5 +1,5 @@
 import { createClient } from 'redis';
-import { startRedis, type Server } from '../servers/index.ts';
+import { type Server, startRedis } from '../servers/index.ts';
 
 /** A Redis server of a cycle's own. */
 export class RedisNode implements AsyncDisposable {

@@ -30,7 +30,9 @@ const { values } = parseArgs({
   },
 });
 if (values.help) {
-  console.log('npm run torture -- [--cycles 60] [--seed S] [--only KIND,…] [--jobs N] [--minutes M] [--naive] [--json]\n\nKinds, taken in turn:');
+  console.log(
+    'npm run torture -- [--cycles 60] [--seed S] [--only KIND,…] [--jobs N] [--minutes M] [--naive] [--json]\n\nKinds, taken in turn:',
+  );
   for (const { name, summary } of KINDS) console.log(`  ${name.padEnd(16)}${summary}`);
   process.exit(0);
 }
@@ -45,17 +47,26 @@ const names = values.only?.split(',') ?? KINDS.filter((kind) => refusal(kind) ==
 const kinds = names.map((name) => {
   const kind = KINDS.find((one) => one.name === name);
   if (kind !== undefined && refusal(kind) === undefined) return kind;
-  console.error(kind !== undefined ? `${name}: ${refusal(kind)}` : `there is no kind '${name}'; there are ${KINDS.map((one) => one.name).join(', ')}`);
+  console.error(
+    kind !== undefined
+      ? `${name}: ${refusal(kind)}`
+      : `there is no kind '${name}'; there are ${KINDS.map((one) => one.name).join(', ')}`,
+  );
   process.exit(2);
 });
 const cycles = whole('cycles', values.cycles);
 const jobs = Math.max(1, whole('jobs', values.jobs));
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : whole('seed', values.seed);
-const endAt = values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + whole('minutes', values.minutes) * 60_000;
+const endAt =
+  values.minutes === undefined
+    ? Number.POSITIVE_INFINITY
+    : performance.now() + whole('minutes', values.minutes) * 60_000;
 
 // The document has standard output to itself.
 const terminal = openTerminal(values.json ? process.stderr : process.stdout, { color: true });
-for (const kind of KINDS) if (values.only === undefined && refusal(kind) !== undefined) terminal.line(`left out: ${kind.name}, which ${refusal(kind)}`);
+for (const kind of KINDS)
+  if (values.only === undefined && refusal(kind) !== undefined)
+    terminal.line(`left out: ${kind.name}, which ${refusal(kind)}`);
 const startedAt = performance.now();
 let acknowledged = 0;
 const reports: CycleReport[] = [];
@@ -90,10 +101,19 @@ const total = rowOf('all', reports);
 const failed = reports.filter(({ violations }) => violations.length > 0);
 const summary = `${total.cycles} cycles from seed ${seed} in ${Math.round(seconds)} s, ${total.acknowledged.toLocaleString('en')} acknowledged writes (${total.increments.toLocaleString('en')} increments, ${total.events.toLocaleString('en')} events, ${total.scores.toLocaleString('en')} scores)`;
 for (const line of tableOf(rowsOf(reports))) terminal.line(line);
-terminal.line(`${summary}: ${failed.length === 0 ? 'nothing lost that was promised' : `${failed.length} cycles failed`}`);
+terminal.line(
+  `${summary}: ${failed.length === 0 ? 'nothing lost that was promised' : `${failed.length} cycles failed`}`,
+);
 if (values.json) {
-  const failures = failed.map(({ plan, violations, folder }) => ({ kind: plan.kind.name, seed: plan.seed, again: commandOf(plan), folder, violations }));
+  const failures = failed.map(({ plan, violations, folder }) => ({
+    kind: plan.kind.name,
+    seed: plan.seed,
+    again: commandOf(plan),
+    folder,
+    violations,
+  }));
   console.log(JSON.stringify({ seed, seconds: Math.round(seconds), kinds: rowsOf(reports), failures }));
 }
-if (fault !== undefined) terminal.line(`a cycle could not be carried out, and no further one was begun: ${String(fault)}`);
+if (fault !== undefined)
+  terminal.line(`a cycle could not be carried out, and no further one was begun: ${String(fault)}`);
 process.exitCode = fault === undefined && OFFENCES.every((offence) => total[offence] === 0) ? 0 : 1;

@@ -20,7 +20,9 @@ export interface Event {
 export interface SubjectSpec {
   /** 'naive' is the write-behind that people write by hand, to see that the harness finds what is wrong with it. */
   readonly subject: 'millrace' | 'naive';
-  readonly front: { readonly kind: 'redis' | 'ioredis'; readonly at: string; readonly commandTimeoutMs: number } | { readonly kind: 'lmdb'; readonly at: string };
+  readonly front:
+    | { readonly kind: 'redis' | 'ioredis'; readonly at: string; readonly commandTimeoutMs: number }
+    | { readonly kind: 'lmdb'; readonly at: string };
   readonly postgres: string;
   /** Has the tables `docs`, `counts`, `events` and `scores`. */
   readonly schema: string;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startPostgres } from '../servers/index.ts';
 import type { Ground } from './arena.ts';
-import { runCycle, type CycleReport } from './cycle.ts';
+import { type CycleReport, runCycle } from './cycle.ts';
 import type { Kind } from './faults/index.ts';
 import { planOf } from './plan.ts';
 import { buildProgram } from './program.ts';
@@ -23,7 +23,15 @@ export interface TortureOptions {
 }
 
 /** Runs cycles on servers of its own; those of a job one after the other. */
-export async function torture({ cycles, seed, kinds, jobs = 1, subject = 'millrace', onCycle, enough = () => false }: TortureOptions): Promise<CycleReport[]> {
+export async function torture({
+  cycles,
+  seed,
+  kinds,
+  jobs = 1,
+  subject = 'millrace',
+  onCycle,
+  enough = () => false,
+}: TortureOptions): Promise<CycleReport[]> {
   const program = await buildProgram();
   const folder = mkdtempSync(join(tmpdir(), 'millrace-torture-'));
   const reports: CycleReport[] = [];
@@ -40,7 +48,9 @@ export async function torture({ cycles, seed, kinds, jobs = 1, subject = 'millra
     }
   };
   // One that cannot go on lets the others end in good order.
-  await Promise.all(Array.from({ length: Math.min(jobs, cycles) }, () => job().catch((error: unknown) => faults.push(error))));
+  await Promise.all(
+    Array.from({ length: Math.min(jobs, cycles) }, () => job().catch((error: unknown) => faults.push(error))),
+  );
   program.remove();
   if (faults.length > 0) throw faults[0];
   // What is left in it is evidence.

@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { attemptsMax, Breaker, FAILURES_TO_OPEN, PROBE_MS, RAMP_MS, RAMP_STEPS, transition, type BreakerCall, type CallOutcome } from '../../src/core/breaker.ts';
+import {
+  attemptsMax,
+  Breaker,
+  type BreakerCall,
+  type CallOutcome,
+  FAILURES_TO_OPEN,
+  PROBE_MS,
+  RAMP_MS,
+  RAMP_STEPS,
+  transition,
+} from '../../src/core/breaker.ts';
 
 const MIN_MS = 100;
 const MAX_MS = 30_000;
@@ -108,7 +118,9 @@ describe('open', () => {
       subject.pass();
       subject.call('failed');
     }
-    expect(waits.map((ms) => Math.round(ms / 0.55))).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000, 30_000]);
+    expect(waits.map((ms) => Math.round(ms / 0.55))).toEqual([
+      100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000, 30_000,
+    ]);
     expect(subject.breaker.failures).toBe(FAILURES_TO_OPEN + 12);
   });
 
@@ -259,7 +271,11 @@ describe('the ramp', () => {
     subject.call('failed');
     // 'unknown' neither adds a failure nor ends the row.
     let retries = 0;
-    for (let kind = subject.breaker.admit(subject.moment()); kind.kind === 'go'; kind = subject.breaker.admit(subject.moment())) {
+    for (
+      let kind = subject.breaker.admit(subject.moment());
+      kind.kind === 'go';
+      kind = subject.breaker.admit(subject.moment())
+    ) {
       retries++;
       subject.settle(kind.call, 'unknown');
     }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { addressOf, reasonOf } from '../../src/cli/demo/servers.ts';
 import { failureText, redact } from '../../src/cli/failure.ts';
 import { formatCount, formatFactor, formatMs, formatRate, plural, tableRows } from '../../src/cli/format.ts';
-import { addressOf, reasonOf } from '../../src/cli/demo/servers.ts';
 
 test.each([
   [0, '0.000 ms'],
@@ -37,8 +37,17 @@ test.each([
 
 test('counts, rates and words', () => {
   expect(formatCount(1_000_000)).toBe('1,000,000');
-  expect([formatRate(0.512), formatRate(9.4), formatRate(123_456.7), formatRate(undefined)]).toEqual(['0.51', '9.40', '123,457', '–']);
-  expect([plural(1, 'row'), plural(20, 'row'), plural(2, 'flush', 'flushes')]).toEqual(['1 row', '20 rows', '2 flushes']);
+  expect([formatRate(0.512), formatRate(9.4), formatRate(123_456.7), formatRate(undefined)]).toEqual([
+    '0.51',
+    '9.40',
+    '123,457',
+    '–',
+  ]);
+  expect([plural(1, 'row'), plural(20, 'row'), plural(2, 'flush', 'flushes')]).toEqual([
+    '1 row',
+    '20 rows',
+    '2 flushes',
+  ]);
 });
 
 test('a table is as wide as its cells', () => {
@@ -46,11 +55,12 @@ test('a table is as wide as its cells', () => {
     { title: 'policy', align: 'left' },
     { title: 'p50', align: 'right' },
   ] as const;
-  expect(tableRows(columns, [['write-through', '–'], ['b', '1.25 ms']])).toEqual([
-    'policy             p50',
-    'write-through        –',
-    'b              1.25 ms',
-  ]);
+  expect(
+    tableRows(columns, [
+      ['write-through', '–'],
+      ['b', '1.25 ms'],
+    ]),
+  ).toEqual(['policy             p50', 'write-through        –', 'b              1.25 ms']);
 });
 
 describe('what is said of a server', () => {

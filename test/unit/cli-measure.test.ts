@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { percentile, perSecond, Samples, speedUp } from '../../src/cli/demo/measure.ts';
-import { summaryTable } from '../../src/cli/demo/summary.ts';
 import type { PolicyResult } from '../../src/cli/demo/policy.ts';
+import { summaryTable } from '../../src/cli/demo/summary.ts';
 import { runTimed } from '../../src/cli/demo/timed.ts';
 
 function samplesOf(...values: number[]): Samples {
@@ -13,11 +13,25 @@ function samplesOf(...values: number[]): Samples {
 describe('statistics', () => {
   test('are exact for every sample, in whatever order they came', () => {
     const shuffled = Array.from({ length: 1_000 }, (_, at) => ((at * 617) % 1_000) + 1);
-    expect(samplesOf(...shuffled).statistics()).toEqual({ count: 1_000, average: 500.5, min: 1, p50: 500, p99: 990, max: 1_000 });
+    expect(samplesOf(...shuffled).statistics()).toEqual({
+      count: 1_000,
+      average: 500.5,
+      min: 1,
+      p50: 500,
+      p99: 990,
+      max: 1_000,
+    });
   });
 
   test('of one sample are that sample', () => {
-    expect(samplesOf(0.25).statistics()).toEqual({ count: 1, average: 0.25, min: 0.25, p50: 0.25, p99: 0.25, max: 0.25 });
+    expect(samplesOf(0.25).statistics()).toEqual({
+      count: 1,
+      average: 0.25,
+      min: 0.25,
+      p50: 0.25,
+      p99: 0.25,
+      max: 0.25,
+    });
   });
 
   test('of nothing are undefined, not NaN', () => {
@@ -31,7 +45,9 @@ describe('statistics', () => {
   });
 
   test('take the nearest rank, which is always a sample', () => {
-    expect([0, 25, 26, 50, 75, 76, 100].map((percent) => percentile([1, 2, 3, 4], percent))).toEqual([1, 1, 2, 2, 3, 4, 4]);
+    expect([0, 25, 26, 50, 75, 76, 100].map((percent) => percentile([1, 2, 3, 4], percent))).toEqual([
+      1, 1, 2, 2, 3, 4, 4,
+    ]);
   });
 });
 
@@ -70,7 +86,12 @@ describe('timed steps', () => {
   const unending = new AbortController().signal;
 
   test('are timed in fractions of a millisecond', async () => {
-    const { statistics, totalMs } = await runTimed({ count: 200, inFlight: 1, signal: unending, step: async () => undefined });
+    const { statistics, totalMs } = await runTimed({
+      count: 200,
+      inFlight: 1,
+      signal: unending,
+      step: async () => undefined,
+    });
     expect(statistics?.count).toBe(200);
     expect(statistics?.p50).toBeLessThan(1);
     expect(statistics?.average).toBeGreaterThan(0);
@@ -96,7 +117,13 @@ describe('timed steps', () => {
       if (index === 5) interrupt.abort();
       await new Promise((resolve) => setImmediate(resolve));
     };
-    const { count } = await runTimed({ count: 100, inFlight: 3, signal: interrupt.signal, step, onDone: (index) => done.push(index) });
+    const { count } = await runTimed({
+      count: 100,
+      inFlight: 3,
+      signal: interrupt.signal,
+      step,
+      onDone: (index) => done.push(index),
+    });
     expect(done.sort((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, index) => index));
     expect(count).toBeLessThan(10);
   });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { frontReader, verifyAll } from '../../src/cli/demo/verification.ts';
-import { firstDifference, verifyPlace, type Place } from '../../src/cli/demo/verify.ts';
-import { keyOf, sessionOf, type Session } from '../../src/cli/demo/workload.ts';
 import { verificationLines } from '../../src/cli/demo/summary.ts';
+import { frontReader, verifyAll } from '../../src/cli/demo/verification.ts';
+import { firstDifference, type Place, verifyPlace } from '../../src/cli/demo/verify.ts';
+import { keyOf, type Session, sessionOf } from '../../src/cli/demo/workload.ts';
 import { SILENT } from '../../src/cli/terminal.ts';
 
 const seed = 7;
@@ -15,7 +15,10 @@ function stored(): Map<string, Session> {
 }
 
 function place(values: ReadonlyMap<string, unknown>): Place {
-  return { name: 'store', read: async (keys) => new Map(keys.filter((key) => values.has(key)).map((key) => [key, values.get(key)])) };
+  return {
+    name: 'store',
+    read: async (keys) => new Map(keys.filter((key) => values.has(key)).map((key) => [key, values.get(key)])),
+  };
 }
 
 describe('the verification of a place', () => {
@@ -92,7 +95,9 @@ describe('the verification of a run', () => {
     expect(verification.faults).toHaveLength(10);
     const text = verificationLines(verification, SILENT.colors).join('\n');
     expect(text).toContain('NOT verified');
-    expect(text).toContain('1,200 of 1,200 records in the store, 1,188 equal; 1,200 of 1,200 entries in the front, 1,200 equal');
+    expect(text).toContain(
+      '1,200 of 1,200 records in the store, 1,188 equal; 1,200 of 1,200 entries in the front, 1,200 equal',
+    );
     expect(text).toContain(`${keys[0]}: different in the store at coupon`);
     expect(text).toContain('"state":"clean"');
     expect(text).toContain('and 2 more');
@@ -102,7 +107,9 @@ describe('the verification of a run', () => {
   test('finds a record that nobody wrote', async () => {
     const verification = await verifyRun(stored(), 1_201);
     expect(verification).toMatchObject({ ok: false, faultCount: 0 });
-    expect(verificationLines(verification, SILENT.colors).join('\n')).toContain('1 record in the store that nobody wrote');
+    expect(verificationLines(verification, SILENT.colors).join('\n')).toContain(
+      '1 record in the store that nobody wrote',
+    );
   });
 
   test('is short when all is well', async () => {
@@ -156,5 +163,9 @@ async function verifyRun(inStore: ReadonlyMap<string, Session>, rows: number) {
 function reversed(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(reversed);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).toReversed().map(([name, inside]) => [name, reversed(inside)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .toReversed()
+      .map(([name, inside]) => [name, reversed(inside)]),
+  );
 }

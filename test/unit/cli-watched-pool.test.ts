@@ -43,7 +43,11 @@ class Pool extends Client {
 function watch(latencyMs: number) {
   const pool = new Pool();
   const seen: unknown[] = [];
-  return { pool, seen, watched: watchedPool(pool, { latencyMs, onStatement: (sql, values) => seen.push([sql, values]) }) };
+  return {
+    pool,
+    seen,
+    watched: watchedPool(pool, { latencyMs, onStatement: (sql, values) => seen.push([sql, values]) }),
+  };
 }
 
 test('statements of the pool, of its clients and of transactions are seen', async () => {

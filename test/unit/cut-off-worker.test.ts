@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { attemptsMax } from '../../src/core/breaker.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
-import { createCache, MillraceError, type Cache } from '../../src/index.ts';
+import { type Cache, createCache, MillraceError } from '../../src/index.ts';
 import type { LaneStore, Store, StoreAttachment } from '../../src/ports/store.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
@@ -45,7 +45,15 @@ class Way implements Store {
 }
 
 const worker = (time: VirtualClock, front: ReturnType<typeof memoryFront>, store: Store): Cache<number> =>
-  createCache<number>({ name: 'c', front, store, lanes: 2, flush: { maxDelay: 20, lease: LEASE_MS }, retry: { minDelay: 10, maxDelay: 2_000 }, clock: time });
+  createCache<number>({
+    name: 'c',
+    front,
+    store,
+    lanes: 2,
+    flush: { maxDelay: 20, lease: LEASE_MS },
+    retry: { minDelay: 10, maxDelay: 2_000 },
+    clock: time,
+  });
 
 test('a worker that cannot reach the store lets go of its lanes, and one that can stores what is pending', async () => {
   const time = new VirtualClock();

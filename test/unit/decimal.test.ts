@@ -13,9 +13,17 @@ describe('decimals are whole numbers of a scale', () => {
     ['0.000000000000000001', SCALE_MAX, 1n],
   ])('%s with %i decimals is %s', (text, scale, scaled) => expect(toScaled(text, scale)).toBe(scaled));
 
-  test.each([['1.234', 2], ['1.5', 0], ['', 2], ['1.', 2], ['.5', 2], ['1e3', 2], ['+1', 2], ['NaN', 2], ['1'.repeat(41), 2]])('"%s" with %i decimals is none', (text, scale) =>
-    expect(toScaled(text, scale)).toBeUndefined(),
-  );
+  test.each([
+    ['1.234', 2],
+    ['1.5', 0],
+    ['', 2],
+    ['1.', 2],
+    ['.5', 2],
+    ['1e3', 2],
+    ['+1', 2],
+    ['NaN', 2],
+    ['1'.repeat(41), 2],
+  ])('"%s" with %i decimals is none', (text, scale) => expect(toScaled(text, scale)).toBeUndefined());
 });
 
 test.each([
@@ -29,4 +37,9 @@ test.each([
   expect(toScaled(text, scale)).toBe(scaled);
 });
 
-test.each([['', 0], ['log', 0], ['counters', 0], ['counters.2', 2]] as const)('shape "%s" has %i decimals', (shape, scale) => expect(scaleOf(shape)).toBe(scale));
+test.each([
+  ['', 0],
+  ['log', 0],
+  ['counters', 0],
+  ['counters.2', 2],
+] as const)('shape "%s" has %i decimals', (shape, scale) => expect(scaleOf(shape)).toBe(scale));

@@ -36,7 +36,12 @@ describe('the direct writer', () => {
     const { clock, commits, writer } = open('done');
     const written = Array.from({ length: 100 }, (_, i) => writer.write(`k${i}`, '1', undefined));
     await clock.until(Promise.all(written));
-    expect(commits.map(({ at, mutations }) => [at, mutations.length])).toEqual([[0, 32], [0, 32], [0, 32], [0, 4]]);
+    expect(commits.map(({ at, mutations }) => [at, mutations.length])).toEqual([
+      [0, 32],
+      [0, 32],
+      [0, 32],
+      [0, 4],
+    ]);
     await writer.idle();
   });
 
@@ -44,15 +49,29 @@ describe('the direct writer', () => {
     const { clock, commits, writer } = open('done');
     const first = writer.write('a', '1', undefined);
     await clock.advance(1);
-    const others = [writer.write('b', '2', undefined), writer.write('a', '3', undefined), writer.write('c', '4', undefined), writer.write('a', undefined, undefined)];
+    const others = [
+      writer.write('b', '2', undefined),
+      writer.write('a', '3', undefined),
+      writer.write('c', '4', undefined),
+      writer.write('a', undefined, undefined),
+    ];
     await clock.until(Promise.all([first, ...others]));
-    expect(commits.map(({ mutations }) => mutations.map(({ key, json }) => [key, json]))).toEqual([[['a', '1']], [['b', '2']], [['a', undefined], ['c', '4']]]);
+    expect(commits.map(({ mutations }) => mutations.map(({ key, json }) => [key, json]))).toEqual([
+      [['a', '1']],
+      [['b', '2']],
+      [
+        ['a', undefined],
+        ['c', '4'],
+      ],
+    ]);
     expect(commits.map(({ at }) => at)).toEqual([0, 1, COMMIT_MS]);
   });
 
   test('gives up on a lane that loses its state again and again, before anything is committed', async () => {
     const { clock, commits, writer, recoveries } = open('unrecovered');
-    await expect(clock.until(writer.write('a', '1', undefined))).rejects.toMatchObject({ code: 'MILLRACE_FRONT_UNAVAILABLE' });
+    await expect(clock.until(writer.write('a', '1', undefined))).rejects.toMatchObject({
+      code: 'MILLRACE_FRONT_UNAVAILABLE',
+    });
     expect([recoveries(), commits.length]).toEqual([3, 0]);
   });
 });

@@ -7,7 +7,10 @@ import type { Attachment } from '../../src/ports/front.ts';
 const ACK = { epoch: 1, generation: 1, deadKeys: [], ttlMs: undefined, limit: 500 };
 
 /** A front with room for steps of so many keys, and how large the steps were that it was asked for. */
-function fixture(room: number, code: MillraceErrorCode = 'MILLRACE_FRONT_UNAVAILABLE'): { front: EmbeddedLaneFront; sizes: number[] } {
+function fixture(
+  room: number,
+  code: MillraceErrorCode = 'MILLRACE_FRONT_UNAVAILABLE',
+): { front: EmbeddedLaneFront; sizes: number[] } {
   const sizes: number[] = [];
   const step = async (_lane: number, keys: number): Promise<unknown> => {
     sizes.push(keys);

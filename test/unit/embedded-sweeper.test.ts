@@ -4,18 +4,22 @@ import { MemoryTable } from '../../src/fronts/memory/memory-table.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
 describe('sweepTime', () => {
-  test.each([0, 1, 7, 8, 100, 999, 60_000, 3_600_000, 86_400_000 * 30])('is at the expiry or an eighth of %i ms later at most', (lifeMs) => {
-    for (let nowMs = 1_700_000_000_000; nowMs < 1_700_000_000_050; nowMs++) {
-      const late = sweepTime(nowMs + lifeMs, nowMs) - (nowMs + lifeMs);
-      expect(late).toBeGreaterThanOrEqual(0);
-      expect(late).toBeLessThanOrEqual(Math.max(1, lifeMs / 8));
-    }
-  });
+  test.each([0, 1, 7, 8, 100, 999, 60_000, 3_600_000, 86_400_000 * 30])(
+    'is at the expiry or an eighth of %i ms later at most',
+    (lifeMs) => {
+      for (let nowMs = 1_700_000_000_000; nowMs < 1_700_000_000_050; nowMs++) {
+        const late = sweepTime(nowMs + lifeMs, nowMs) - (nowMs + lifeMs);
+        expect(late).toBeGreaterThanOrEqual(0);
+        expect(late).toBeLessThanOrEqual(Math.max(1, lifeMs / 8));
+      }
+    },
+  );
 
   test('gives few dates to a key that is cleaned over and over', () => {
     const lifeMs = 3_600_000;
     const dates = new Set<number>();
-    for (let ms = 0; ms < lifeMs; ms += 1_000) dates.add(sweepTime(1_700_000_000_000 + ms + lifeMs, 1_700_000_000_000 + ms));
+    for (let ms = 0; ms < lifeMs; ms += 1_000)
+      dates.add(sweepTime(1_700_000_000_000 + ms + lifeMs, 1_700_000_000_000 + ms));
     expect(dates.size).toBeLessThanOrEqual(17);
   });
 });
@@ -38,7 +42,10 @@ describe('a table in memory', () => {
     expect(table.sweep(at, 10)).toEqual({ looked: 5, nextAtMs: due[1] });
     // By a clock that was set back, what is left can be seen.
     table.nowMs = T0;
-    expect(Array.from({ length: 25 }, (_, i) => table.readSlot(`k${i}`)).filter((raw) => raw !== undefined)).toEqual(['"dirty"', '"later"']);
+    expect(Array.from({ length: 25 }, (_, i) => table.readSlot(`k${i}`)).filter((raw) => raw !== undefined)).toEqual([
+      '"dirty"',
+      '"later"',
+    ]);
     expect(table.sweep(due[1] as number, 10)).toEqual({ looked: 1, nextAtMs: Number.POSITIVE_INFINITY });
   });
 });

@@ -6,37 +6,51 @@ import { EngineBench } from './engine-bench.ts';
 
 /** How a cache begins, recovers and ends. */
 
-test.each<Policy>(['write-through', 'cache-aside'])('a cache with pending writes does not become one with policy %s', async (policy) => {
-  await using bench = new EngineBench();
-  const first = bench.open();
-  await bench.clock.until(first.set('a', 1));
-  await first.pause();
-  await bench.clock.until(first.close({ timeout: 0 }));
-  const second = bench.open({ policy });
-  expect(await bench.clock.until(outcome(second.ready()))).toMatch(/^MILLRACE_OPTIONS .* 1 pending writes from a write-behind policy\. Drain it/);
-  // As the message says: drained, it may.
-  await bench.clock.until(bench.open().flush());
-  await bench.clock.until(second.set('a', 2));
-  expect(bench.store.versions.get('a')).toEqual(['1', '2']);
-});
+test.each<Policy>(['write-through', 'cache-aside'])(
+  'a cache with pending writes does not become one with policy %s',
+  async (policy) => {
+    await using bench = new EngineBench();
+    const first = bench.open();
+    await bench.clock.until(first.set('a', 1));
+    await first.pause();
+    await bench.clock.until(first.close({ timeout: 0 }));
+    const second = bench.open({ policy });
+    expect(await bench.clock.until(outcome(second.ready()))).toMatch(
+      /^MILLRACE_OPTIONS .* 1 pending writes from a write-behind policy\. Drain it/,
+    );
+    // As the message says: drained, it may.
+    await bench.clock.until(bench.open().flush());
+    await bench.clock.until(second.set('a', 2));
+    expect(bench.store.versions.get('a')).toEqual(['1', '2']);
+  },
+);
 
-test.each<Policy>(['write-through', 'cache-aside'])('a cache with letters does not become one with policy %s', async (policy) => {
-  await using bench = new EngineBench();
-  bench.store.hooks.refuse = () => '23514';
-  const first = bench.open();
-  await bench.clock.until(first.set('a', 1));
-  await bench.clock.until(first.flush());
-  await bench.clock.until(first.close());
-  const second = bench.open({ policy });
-  expect(await bench.clock.until(outcome(second.ready()))).toMatch(/^MILLRACE_OPTIONS It has 1 waiting and 0 dead letters from a write-behind policy.*millrace dead list/);
-});
+test.each<Policy>(['write-through', 'cache-aside'])(
+  'a cache with letters does not become one with policy %s',
+  async (policy) => {
+    await using bench = new EngineBench();
+    bench.store.hooks.refuse = () => '23514';
+    const first = bench.open();
+    await bench.clock.until(first.set('a', 1));
+    await bench.clock.until(first.flush());
+    await bench.clock.until(first.close());
+    const second = bench.open({ policy });
+    expect(await bench.clock.until(outcome(second.ready()))).toMatch(
+      /^MILLRACE_OPTIONS It has 1 waiting and 0 dead letters from a write-behind policy.*millrace dead list/,
+    );
+  },
+);
 
 test('a lane that was made with another number of lanes meanwhile is refused', async () => {
   await using bench = new EngineBench();
   bench.answerOnce('adopt', { kind: 'lanes', lanes: 8 });
-  expect(await bench.clock.until(outcome(bench.open({ policy: 'cache-aside' }).ready()))).toMatch(/^MILLRACE_LANES .* has 8 lanes in the front, not 1\. Set lanes: 8/);
+  expect(await bench.clock.until(outcome(bench.open({ policy: 'cache-aside' }).ready()))).toMatch(
+    /^MILLRACE_LANES .* has 8 lanes in the front, not 1\. Set lanes: 8/,
+  );
   bench.onFront.recover = () => Promise.resolve({ kind: 'lanes', lanes: 8 });
-  expect(await bench.clock.until(outcome(bench.open({ name: 'other' }).ready()))).toMatch(/^MILLRACE_LANES .* has 8 lanes in the front, not 1/);
+  expect(await bench.clock.until(outcome(bench.open({ name: 'other' }).ready()))).toMatch(
+    /^MILLRACE_LANES .* has 8 lanes in the front, not 1/,
+  );
 });
 
 test('a cache that is paused before its first operation takes no lanes, and leaves none behind', async () => {
@@ -96,7 +110,9 @@ test('an operator who goes on with a store that lost commits is not overtaken by
   const losses: unknown[] = [];
   cache.on('loss', (loss) => losses.push(loss));
   await bench.clock.until(cache.set('b', 1));
-  expect(await bench.clock.until(outcome(cache.flush()))).toMatch(/^MILLRACE_LANE_STOPPED .*the store lost generations/);
+  expect(await bench.clock.until(outcome(cache.flush()))).toMatch(
+    /^MILLRACE_LANE_STOPPED .*the store lost generations/,
+  );
   let moves = 0;
   bench.onStore.moveFence = (go) => (++moves === 1 ? Promise.resolve(false) : go());
   bench.answerOnce('recover', { kind: 'refused', epoch: 9 });

@@ -1,5 +1,16 @@
 import { memoryFront } from '../../src/fronts/memory/index.ts';
-import { createCache, createCounters, createLeaderboard, createLog, type Cache, type CacheOptions, type Counters, type Leaderboard, type LeaderboardOptions, type Log } from '../../src/index.ts';
+import {
+  type Cache,
+  type CacheOptions,
+  type Counters,
+  createCache,
+  createCounters,
+  createLeaderboard,
+  createLog,
+  type Leaderboard,
+  type LeaderboardOptions,
+  type Log,
+} from '../../src/index.ts';
 import type { Front, FrontCapabilities, LaneFront } from '../../src/ports/front.ts';
 import type { Random } from '../../src/ports/random.ts';
 import type { DeadLetterStore, LaneStore, Store } from '../../src/ports/store.ts';
@@ -25,7 +36,10 @@ function withStands<T extends object>(real: T, stands: Stands<T>): T {
   });
 }
 
-type ShapeOptions = Pick<Partial<CacheOptions<never>>, 'name' | 'flush' | 'retry' | 'backpressure' | 'ack' | 'lanes'> & { readonly store?: Store };
+type ShapeOptions = Pick<
+  Partial<CacheOptions<never>>,
+  'name' | 'flush' | 'retry' | 'backpressure' | 'ack' | 'lanes'
+> & { readonly store?: Store };
 
 /** A front in memory, a store in memory and a virtual clock, with which the engine's rare turns can be brought about. */
 export class EngineBench implements AsyncDisposable {
@@ -72,7 +86,10 @@ export class EngineBench implements AsyncDisposable {
   }
 
   /** Answers one call of a step of the front with what it did not say. */
-  answerOnce<K extends keyof LaneFront>(step: K, answer: LaneFront[K] extends (...args: never[]) => Promise<infer R> ? R : never): void {
+  answerOnce<K extends keyof LaneFront>(
+    step: K,
+    answer: LaneFront[K] extends (...args: never[]) => Promise<infer R> ? R : never,
+  ): void {
     const stands = this.onFront as Record<string, unknown>;
     stands[step] = () => {
       delete stands[step];
@@ -81,7 +98,8 @@ export class EngineBench implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const stands of [this.onFront, this.onStore, this.onLetters]) for (const step of Object.keys(stands)) Reflect.deleteProperty(stands, step);
+    for (const stands of [this.onFront, this.onStore, this.onLetters])
+      for (const step of Object.keys(stands)) Reflect.deleteProperty(stands, step);
     for (const cache of this.#open) await this.clock.until(cache[Symbol.asyncDispose]() as Promise<void>);
   }
 
@@ -90,13 +108,25 @@ export class EngineBench implements AsyncDisposable {
       ...described(store),
       attach: async (attachment) => {
         const lanes = await store.attach(attachment);
-        return withStands({ ...lanes, deadLetters: withStands(lanes.deadLetters as DeadLetterStore, this.onLetters) }, this.onStore);
+        return withStands(
+          { ...lanes, deadLetters: withStands(lanes.deadLetters as DeadLetterStore, this.onLetters) },
+          this.onStore,
+        );
       },
     };
   }
 
   #parts(store: Store) {
-    return { name: 'c', front: this.front, store, lanes: 1, flush: { maxDelay: '1h', batchSize: 10_000 }, retry: { minDelay: 10, maxDelay: 100 }, clock: this.clock, random: this.#random } as const;
+    return {
+      name: 'c',
+      front: this.front,
+      store,
+      lanes: 1,
+      flush: { maxDelay: '1h', batchSize: 10_000 },
+      retry: { minDelay: 10, maxDelay: 100 },
+      clock: this.clock,
+      random: this.#random,
+    } as const;
   }
 
   #keep<C extends AsyncDisposable>(cache: C): C {
@@ -105,4 +135,8 @@ export class EngineBench implements AsyncDisposable {
   }
 }
 
-const described = ({ kind, capabilities, holds }: Store): Omit<Store, 'attach'> => ({ kind, capabilities, ...(holds === undefined ? {} : { holds }) });
+const described = ({ kind, capabilities, holds }: Store): Omit<Store, 'attach'> => ({
+  kind,
+  capabilities,
+  ...(holds === undefined ? {} : { holds }),
+});

@@ -16,10 +16,22 @@ test('increments of one turn are one sum of each key, and each caller is told th
   await using bench = new EngineBench({}, 'counters');
   bench.store.rows.set('b', '40');
   const counters = bench.counters();
-  const totals = [counters.increment('a'), counters.increment('b', 2), counters.increment('a', 10), counters.add('a', 100), counters.increment('a', -1)];
+  const totals = [
+    counters.increment('a'),
+    counters.increment('b', 2),
+    counters.increment('a', 10),
+    counters.add('a', 100),
+    counters.increment('a', -1),
+  ];
   // Who wants a total waits until it is known, who wants none does not.
   expect(await bench.clock.until(Promise.all(totals))).toEqual([101, 42, 111, expect.anything(), 110]);
-  expect(await bench.clock.until(counters.getMany(['a', 'b', 'c', 'a']))).toEqual(new Map([['a', 110], ['b', 42], ['c', 0]]));
+  expect(await bench.clock.until(counters.getMany(['a', 'b', 'c', 'a']))).toEqual(
+    new Map([
+      ['a', 110],
+      ['b', 42],
+      ['c', 0],
+    ]),
+  );
   expect(await bench.clock.until(counters.get('b'))).toBe(42);
   await bench.clock.until(counters.flush());
   expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '110', b: '42' });
@@ -48,8 +60,18 @@ test('an increment beyond the limit is refused by itself', async () => {
   const counters = bench.counters();
   const max = Number.MAX_SAFE_INTEGER;
   await bench.clock.until(counters.increment('a', max));
-  const said = await bench.clock.until(Promise.all([counters.increment('b', 5).then(String), outcome(counters.add('a', -1)), outcome(counters.increment('a', 2))]));
-  expect(said).toEqual(['5', 'written', expect.stringMatching(/^MILLRACE_VALUE .*would take it beyond .*nothing was added/)]);
+  const said = await bench.clock.until(
+    Promise.all([
+      counters.increment('b', 5).then(String),
+      outcome(counters.add('a', -1)),
+      outcome(counters.increment('a', 2)),
+    ]),
+  );
+  expect(said).toEqual([
+    '5',
+    'written',
+    expect.stringMatching(/^MILLRACE_VALUE .*would take it beyond .*nothing was added/),
+  ]);
   expect(await bench.clock.until(counters.get('a'))).toBe(max - 1);
   expect(await bench.clock.until(outcome(counters.add('a', 2)))).toMatch(/^MILLRACE_VALUE/);
 });
@@ -62,8 +84,16 @@ test('totals that the store cannot tell reject who wants them, and nobody else',
   bench.store.rows.set('edge', String(Number.MAX_SAFE_INTEGER));
   const counters = bench.counters();
   await bench.clock.until(counters.add('edge', 1));
-  const totals = ['odd', 'large', 'low', 'edge', 'fine'].map((key) => counters.get(key).then(String, (error: MillraceError) => error.code));
-  expect(await bench.clock.until(Promise.all(totals))).toEqual(['MILLRACE_VALUE', 'MILLRACE_VALUE', 'MILLRACE_VALUE', 'MILLRACE_VALUE', '0']);
+  const totals = ['odd', 'large', 'low', 'edge', 'fine'].map((key) =>
+    counters.get(key).then(String, (error: MillraceError) => error.code),
+  );
+  expect(await bench.clock.until(Promise.all(totals))).toEqual([
+    'MILLRACE_VALUE',
+    'MILLRACE_VALUE',
+    'MILLRACE_VALUE',
+    'MILLRACE_VALUE',
+    '0',
+  ]);
 });
 
 test('an increment whose total cannot be loaded is not made; one that wants none is', async () => {
@@ -75,7 +105,12 @@ test('an increment whose total cannot be loaded is not made; one that wants none
   expect(said).toEqual([expect.stringMatching(/^MILLRACE_STORE_UNAVAILABLE/), 'written']);
   delete bench.onStore.loadTotals;
   await bench.clock.advance(60_000);
-  expect(await bench.clock.until(counters.getMany(['a', 'b']))).toEqual(new Map([['a', 0], ['b', 1]]));
+  expect(await bench.clock.until(counters.getMany(['a', 'b']))).toEqual(
+    new Map([
+      ['a', 0],
+      ['b', 1],
+    ]),
+  );
 });
 
 test('a load from before a generation that is stored meanwhile is done again, but not for ever', async () => {
@@ -87,15 +122,26 @@ test('a load from before a generation that is stored meanwhile is done again, bu
   bench.onFront.fillTotals = (go) => (stale-- > 0 ? Promise.resolve({ kind: 'stale' }) : go());
   expect(await bench.clock.until(counters.get('a'))).toBe(1);
   stale = Number.POSITIVE_INFINITY;
-  expect(await bench.clock.until(outcome(counters.get('b')))).toMatch(/^MILLRACE_FRONT_UNAVAILABLE .*flushed again and again/);
+  expect(await bench.clock.until(outcome(counters.get('b')))).toMatch(
+    /^MILLRACE_FRONT_UNAVAILABLE .*flushed again and again/,
+  );
   bench.answerOnce('fillTotals', { kind: 'stopped', reason: 'it holds a log' });
-  expect(await bench.clock.until(outcome(counters.get('c')))).toMatch(/^MILLRACE_LANE_STOPPED .*tells no totals: it holds a log/);
+  expect(await bench.clock.until(outcome(counters.get('c')))).toMatch(
+    /^MILLRACE_LANE_STOPPED .*tells no totals: it holds a log/,
+  );
 });
 
 test('a store that was said to hold counters and has no totals is found out', async () => {
   await using bench = new EngineBench({}, 'counters');
-  const store: Store = { kind: 'memory', capabilities: bench.store.capabilities, holds: 'counters', attach: (attachment) => new MemoryStore().attach(attachment) };
-  expect(await bench.clock.until(outcome(bench.counters({ store }).get('a')))).toMatch(/^MILLRACE_INTERNAL .*no totals/);
+  const store: Store = {
+    kind: 'memory',
+    capabilities: bench.store.capabilities,
+    holds: 'counters',
+    attach: (attachment) => new MemoryStore().attach(attachment),
+  };
+  expect(await bench.clock.until(outcome(bench.counters({ store }).get('a')))).toMatch(
+    /^MILLRACE_INTERNAL .*no totals/,
+  );
 });
 
 test('a flush waits for increments that are on their way', async () => {
@@ -142,7 +188,10 @@ test('a lane that must be recovered first is, whatever is asked of it', async ()
   bench.answerOnce('increment', { kind: 'unrecovered', header: undefined });
   bench.onFront.header = () => Promise.reject(down());
   const [first, second] = [outcome(counters.increment('a')), outcome(counters.add('a'))];
-  expect(await bench.clock.until(Promise.all([first, second]))).toEqual([expect.stringMatching(/^MILLRACE_STORE/), expect.stringMatching(/^MILLRACE_STORE/)]);
+  expect(await bench.clock.until(Promise.all([first, second]))).toEqual([
+    expect.stringMatching(/^MILLRACE_STORE/),
+    expect.stringMatching(/^MILLRACE_STORE/),
+  ]);
 });
 
 test('a step whose answer is lost is not repeated, and one that the lane refuses says why', async () => {
@@ -157,7 +206,9 @@ test('a step whose answer is lost is not repeated, and one that the lane refuses
   expect(await bench.clock.until(outcome(counters.add('a')))).toMatch(/^MILLRACE_FRONT_UNAVAILABLE/);
   expect(await bench.clock.until(counters.get('a'))).toBe(1);
   bench.answerOnce('increment', { kind: 'stopped', reason: 'the store lost generations' });
-  expect(await bench.clock.until(outcome(counters.add('a')))).toMatch(/^MILLRACE_LANE_STOPPED .*takes no writes: the store lost/);
+  expect(await bench.clock.until(outcome(counters.add('a')))).toMatch(
+    /^MILLRACE_LANE_STOPPED .*takes no writes: the store lost/,
+  );
 });
 
 test('an increment in an epoch that another process began is answered, and the lane looked at', async () => {
@@ -187,7 +238,9 @@ test('increments that find no room wait for it a while, in halves until they fit
   await bench.clock.advance(10);
   const more = ['d', 'e', 'f', 'g', 'h'].map((key) => outcome(counters.add(key)));
   await bench.clock.advance(10);
-  expect(await bench.clock.until(more.at(-1) as Promise<string>)).toMatch(/^MILLRACE_FULL .*of its lane wait for room already/);
+  expect(await bench.clock.until(more.at(-1) as Promise<string>)).toMatch(
+    /^MILLRACE_FULL .*of its lane wait for room already/,
+  );
   expect(await waiting[0]).toBe('written');
   await bench.clock.advance(600);
   expect(await waiting[1]).toMatch(/^MILLRACE_FULL .*There was no room for 500 ms/);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { FAILURES_TO_OPEN } from '../../src/core/breaker.ts';
 import { FlushLane } from '../../src/engine/flush-lane.ts';
 import { ACKNOWLEDGE_KEYS_MAX } from '../../src/engine/settings.ts';
-import { MillraceError, type CustomStore } from '../../src/index.ts';
+import { type CustomStore, MillraceError } from '../../src/index.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';
 import { EngineBench } from './engine-bench.ts';
@@ -65,9 +65,13 @@ test('a flush says that another worker has stopped the lane, also when nothing i
   await bench.clock.until(cache.flush());
   bench.onFront.requestFlush = async (go) => {
     const asked = await go();
-    return asked.kind === 'requested' ? { ...asked, header: { ...asked.header, stopped: 'the store lost generations 1 to 1' } } : asked;
+    return asked.kind === 'requested'
+      ? { ...asked, header: { ...asked.header, stopped: 'the store lost generations 1 to 1' } }
+      : asked;
   };
-  expect(await bench.clock.until(outcome(cache.flush()))).toMatch(/^MILLRACE_LANE_STOPPED .*the store lost generations 1 to 1/);
+  expect(await bench.clock.until(outcome(cache.flush()))).toMatch(
+    /^MILLRACE_LANE_STOPPED .*the store lost generations 1 to 1/,
+  );
 });
 
 test('a write to a lane that the front has stopped says so', async () => {
@@ -75,7 +79,9 @@ test('a write to a lane that the front has stopped says so', async () => {
   const cache = bench.open();
   await bench.clock.until(cache.ready());
   bench.answerOnce('write', { kind: 'stopped', reason: 'the fence is ahead' });
-  expect(await bench.clock.until(outcome(cache.set('a', 1)))).toMatch(/^MILLRACE_LANE_STOPPED .*takes no writes: the fence is ahead/);
+  expect(await bench.clock.until(outcome(cache.set('a', 1)))).toMatch(
+    /^MILLRACE_LANE_STOPPED .*takes no writes: the fence is ahead/,
+  );
 });
 
 test('a lane that the front has stopped says so, until somebody has seen to it', async () => {
@@ -85,7 +91,9 @@ test('a lane that the front has stopped says so, until somebody has seen to it',
   cache.on('stopped', ({ error }) => stopped.push(error.message));
   await bench.clock.until(cache.set('a', 1));
   bench.answerOnce('cut', { kind: 'stopped', reason: 'the fence is ahead' });
-  expect(await bench.clock.until(outcome(cache.flush()))).toMatch(/^MILLRACE_LANE_STOPPED .*does not flush: the fence is ahead/);
+  expect(await bench.clock.until(outcome(cache.flush()))).toMatch(
+    /^MILLRACE_LANE_STOPPED .*does not flush: the fence is ahead/,
+  );
   expect(await bench.clock.until(outcome(cache.flush()))).toMatch(/^MILLRACE_LANE_STOPPED/);
   expect(stopped).toHaveLength(1);
   await bench.clock.until(cache.resume());
@@ -114,7 +122,13 @@ test('a generation whose acknowledgement fails again and again is counted once, 
   const cache = bench.open({ lanes: 1, retry: { attempts: 1 } });
   const buried: string[] = [];
   cache.on('dead-letter', ({ key }) => buried.push(key));
-  await bench.clock.until(cache.setMany([['a', 1], ['b', 2], ['bad', 3]]));
+  await bench.clock.until(
+    cache.setMany([
+      ['a', 1],
+      ['b', 2],
+      ['bad', 3],
+    ]),
+  );
   let answersLost = 1;
   bench.onStore.apply = async (go) => {
     const result = await go();
@@ -125,7 +139,13 @@ test('a generation whose acknowledgement fails again and again is counted once, 
   bench.onFront.acknowledge = (go) => (failures-- > 0 ? Promise.reject(unreachable()) : go());
   await bench.clock.until(cache.flush());
   const { accepted, stored, coalesced, rejected, dead } = await bench.clock.until(cache.stats());
-  expect({ accepted, stored, coalesced, rejected, dead }).toEqual({ accepted: 3, stored: 2, coalesced: 0, rejected: 1, dead: 1 });
+  expect({ accepted, stored, coalesced, rejected, dead }).toEqual({
+    accepted: 3,
+    stored: 2,
+    coalesced: 0,
+    rejected: 1,
+    dead: 1,
+  });
   expect(buried).toEqual(['bad']);
 });
 
@@ -162,24 +182,47 @@ test('values that somebody removed from the front are reported as lost, and thei
   const cache = bench.open();
   const losses: unknown[] = [];
   cache.on('loss', (loss) => losses.push(loss));
-  const receipts = await bench.clock.until(cache.setMany([['a', 1], ['b', 2], ['c', 3]]));
+  const receipts = await bench.clock.until(
+    cache.setMany([
+      ['a', 1],
+      ['b', 2],
+      ['c', 3],
+    ]),
+  );
   bench.onFront.readGeneration = async (go) => {
     const page = await go();
-    return page.kind === 'rows' ? { ...page, rows: page.rows.map((row) => (row.key === 'b' ? row : { key: row.key, raw: undefined })) } : page;
+    return page.kind === 'rows'
+      ? { ...page, rows: page.rows.map((row) => (row.key === 'b' ? row : { key: row.key, raw: undefined })) }
+      : page;
   };
   await bench.clock.until(cache.flush());
   expect(Object.fromEntries(bench.store.rows)).toEqual({ b: '2' });
   expect(losses).toEqual([{ lane: 0, count: 2, cause: 'value-removed' }]);
   const told = receipts.map((receipt) => outcome(receipt.stored()));
-  expect(await bench.clock.until(Promise.all(told))).toEqual([expect.stringMatching(/^MILLRACE_LOST .*"a" was removed/), 'written', expect.stringMatching(/^MILLRACE_LOST/)]);
+  expect(await bench.clock.until(Promise.all(told))).toEqual([
+    expect.stringMatching(/^MILLRACE_LOST .*"a" was removed/),
+    'written',
+    expect.stringMatching(/^MILLRACE_LOST/),
+  ]);
 });
 
 test('of two lanes in one flush, the one that another worker has does not keep the other', async () => {
   await using bench = new EngineBench();
   const cache = bench.open({ lanes: 2 });
-  await bench.clock.until(cache.setMany([['a', 1], ['b', 2]]));
+  await bench.clock.until(
+    cache.setMany([
+      ['a', 1],
+      ['b', 2],
+    ]),
+  );
   let fenced = 0;
-  bench.onStore.apply = (go, flush) => (fenced++ === 0 ? Promise.resolve({ kind: 'fenced', lanes: [{ lane: flush.lanes[0]?.lane ?? 0, verdict: 'superseded', fence: undefined }] }) : go());
+  bench.onStore.apply = (go, flush) =>
+    fenced++ === 0
+      ? Promise.resolve({
+          kind: 'fenced',
+          lanes: [{ lane: flush.lanes[0]?.lane ?? 0, verdict: 'superseded', fence: undefined }],
+        })
+      : go();
   await bench.clock.until(cache.flush());
   expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '1', b: '2' });
   expect(fenced).toBeGreaterThan(1);
@@ -194,7 +237,12 @@ test('a generation that the next owner of the lane has stored, and counted, is n
     await go();
     if (generation === undefined) throw new Error('a flush of nothing');
     const { lane, epoch, cutSeq: seq, digest } = generation;
-    return { kind: 'fenced', lanes: [{ lane, verdict: 'applied', fence: { epoch: epoch + 1, generation: generation.generation, seq, digest } }] };
+    return {
+      kind: 'fenced',
+      lanes: [
+        { lane, verdict: 'applied', fence: { epoch: epoch + 1, generation: generation.generation, seq, digest } },
+      ],
+    };
   };
   await bench.clock.until(cache.flush());
   await bench.clock.until(receipt.stored());
@@ -204,7 +252,12 @@ test('a generation that the next owner of the lane has stored, and counted, is n
 test('a flush that lost one of its lanes does not end a later flush of it', async () => {
   await using bench = new EngineBench();
   const cache = bench.open({ lanes: 2, flush: { maxDelay: '1h', batchSize: 10_000, concurrency: 3 } });
-  await bench.clock.until(cache.setMany([['a', 1], ['b', 2]]));
+  await bench.clock.until(
+    cache.setMany([
+      ['a', 1],
+      ['b', 2],
+    ]),
+  );
   const gates = [new Gate(), new Gate()];
   const flushes: number[][] = [];
   const running = new Map<number, number>();
@@ -225,7 +278,12 @@ test('a flush that lost one of its lanes does not end a later flush of it', asyn
   expect(new Set(flushes.flat()).size).toBe(2);
   gates[0]?.open();
   await bench.clock.advance(50);
-  await bench.clock.until(cache.setMany([['a', 3], ['b', 4]]));
+  await bench.clock.until(
+    cache.setMany([
+      ['a', 3],
+      ['b', 4],
+    ]),
+  );
   const again = cache.flush();
   await bench.clock.advance(50);
   gates[1]?.open();
@@ -240,10 +298,18 @@ test('a row that may be refused once only is dead at once', async () => {
   const dead: string[] = [];
   cache.on('dead-letter', ({ key, code }) => dead.push(`${key} ${code}`));
   bench.store.hooks.refuse = ({ key }) => (key === 'bad' ? '23514' : undefined);
-  const receipts = await bench.clock.until(cache.setMany([['bad', 1], ['good', 2]]));
+  const receipts = await bench.clock.until(
+    cache.setMany([
+      ['bad', 1],
+      ['good', 2],
+    ]),
+  );
   await bench.clock.until(cache.flush());
   expect(dead).toEqual(['bad 23514']);
-  expect(await bench.clock.until(Promise.all(receipts.map((receipt) => outcome(receipt.stored()))))).toEqual([expect.stringMatching(/^MILLRACE_REJECTED .*kept as a dead letter/), 'written']);
+  expect(await bench.clock.until(Promise.all(receipts.map((receipt) => outcome(receipt.stored()))))).toEqual([
+    expect.stringMatching(/^MILLRACE_REJECTED .*kept as a dead letter/),
+    'written',
+  ]);
   expect(await bench.clock.until(cache.stats())).toMatchObject({ dead: 1, stored: 1 });
 });
 
@@ -267,7 +333,8 @@ test('what fails for an unknown reason is told, and tried again', async () => {
 function custom(): { store: CustomStore<number>; rows: Map<string, number>; faults: number } {
   const kept = { rows: new Map<string, number>(), faults: 0 };
   const store: CustomStore<number> = {
-    loadMany: async (keys) => keys.flatMap((key) => (kept.rows.has(key) ? [[key, kept.rows.get(key) as number] as const] : [])),
+    loadMany: async (keys) =>
+      keys.flatMap((key) => (kept.rows.has(key) ? [[key, kept.rows.get(key) as number] as const] : [])),
     async apply(batch) {
       if (kept.faults-- > 0) throw new Error('down');
       for (const mutation of batch) if (mutation.kind === 'put') kept.rows.set(mutation.key, mutation.value);
@@ -289,7 +356,9 @@ test('a custom store is flushed into without fence and letters, also where an ac
   expect(kept.rows.size).toBe(count);
   expect(steps).toBe(3);
   expect(await bench.clock.until(cache.stats())).toMatchObject({ pending: { entries: 0 } });
-  expect(await bench.clock.until(outcome(cache.resume({ acceptStoreRollback: true })))).toMatch(/^MILLRACE_UNSUPPORTED/);
+  expect(await bench.clock.until(outcome(cache.resume({ acceptStoreRollback: true })))).toMatch(
+    /^MILLRACE_UNSUPPORTED/,
+  );
 });
 
 test('a worker that takes a lane in front of a custom store goes on with the generation that was under way', async () => {

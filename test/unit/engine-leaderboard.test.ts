@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { LOAD_SCORES_MAX } from '../../src/engine/settings.ts';
-import { MillraceError, type Leaderboard } from '../../src/index.ts';
+import { type Leaderboard, MillraceError } from '../../src/index.ts';
 import type { Store } from '../../src/ports/store.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { Gate } from '../support/gate.ts';
@@ -11,7 +11,8 @@ import { EngineBench } from './engine-bench.ts';
 
 const down = () => new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'down');
 const rows = (bench: EngineBench): Record<string, string> => Object.fromEntries(bench.store.rows);
-const top = async (bench: EngineBench, board: Leaderboard): Promise<unknown> => (await bench.clock.until(board.top(10))).map(({ member, score }) => [member, score]);
+const top = async (bench: EngineBench, board: Leaderboard): Promise<unknown> =>
+  (await bench.clock.until(board.top(10))).map(({ member, score }) => [member, score]);
 
 test('scores of one turn are done in their order, and each caller is told his own', async () => {
   await using bench = new EngineBench({}, 'scores');
@@ -20,7 +21,10 @@ test('scores of one turn are done in their order, and each caller is told his ow
   const scores = [board.add('a', 1), board.set('a', 5), board.add('a', 0.5), board.add('b', 2), board.set('c', 7)];
   expect((await bench.clock.until(Promise.all(scores))).map(({ score }) => score)).toEqual([1, 5, 5.5, 42, 7]);
   await bench.clock.until(board.remove('c'));
-  expect(await top(bench, board)).toEqual([['b', 42], ['a', 5.5]]);
+  expect(await top(bench, board)).toEqual([
+    ['b', 42],
+    ['a', 5.5],
+  ]);
   await bench.clock.until(board.flush());
   expect(rows(bench)).toEqual({ a: '5.5', b: '42' });
   await bench.clock.until(board.remove('b'));
@@ -42,14 +46,20 @@ test('of more than a step takes, one step follows the other', async () => {
     return result;
   };
   await bench.clock.until(Promise.all(Array.from({ length: 600 }, (_, n) => board.set(`m${n % 150}`, n))));
-  expect(seen).toEqual([[250, 1], [250, 1], [100, 1]]);
+  expect(seen).toEqual([
+    [250, 1],
+    [250, 1],
+    [100, 1],
+  ]);
 });
 
 test('a score beyond the limit is refused by itself', async () => {
   await using bench = new EngineBench({}, 'scores');
   const board = bench.leaderboard();
   const max = Number.MAX_SAFE_INTEGER;
-  const said = await bench.clock.until(Promise.all([outcome(board.set('a', max)), outcome(board.add('a', 1)), outcome(board.add('a', -1))]));
+  const said = await bench.clock.until(
+    Promise.all([outcome(board.set('a', max)), outcome(board.add('a', 1)), outcome(board.add('a', -1))]),
+  );
   expect(said).toEqual(['written', expect.stringMatching(/^MILLRACE_VALUE .*would leave/), 'written']);
   expect(await bench.clock.until(board.score('a'))).toBe(max - 1);
 });
@@ -76,7 +86,9 @@ test('a board of several pages is loaded once for all who wait', async () => {
     loads++;
     return go();
   };
-  const [best, rank, added] = await bench.clock.until(Promise.all([board.top(1), board.rank('m0'), board.add('m0', count)]));
+  const [best, rank, added] = await bench.clock.until(
+    Promise.all([board.top(1), board.rank('m0'), board.add('m0', count)]),
+  );
   expect([best, rank, added.score]).toEqual([[expect.objectContaining({ rank: 1 })], expect.any(Number), count]);
   expect(loads).toBe(3);
   expect((await bench.clock.until(board.stats())).loads).toBe(3);
@@ -87,8 +99,20 @@ test('what needs a board that cannot be loaded is told so, and what does not goe
   const board = bench.leaderboard();
   await bench.clock.until(board.ready());
   bench.onStore.loadScores = () => Promise.reject(down());
-  const said = await bench.clock.until(Promise.all([outcome(board.set('a', 1)), outcome(board.add('a', 1)), outcome(board.set('a', 3)), outcome(board.top(1))]));
-  expect(said).toEqual(['written', expect.stringMatching(/^MILLRACE_STORE_UNAVAILABLE/), 'written', expect.stringMatching(/^MILLRACE_STORE_UNAVAILABLE/)]);
+  const said = await bench.clock.until(
+    Promise.all([
+      outcome(board.set('a', 1)),
+      outcome(board.add('a', 1)),
+      outcome(board.set('a', 3)),
+      outcome(board.top(1)),
+    ]),
+  );
+  expect(said).toEqual([
+    'written',
+    expect.stringMatching(/^MILLRACE_STORE_UNAVAILABLE/),
+    'written',
+    expect.stringMatching(/^MILLRACE_STORE_UNAVAILABLE/),
+  ]);
   delete bench.onStore.loadScores;
   await bench.clock.advance(60_000);
   expect(await top(bench, board)).toEqual([['a', 3]]);
@@ -109,10 +133,17 @@ test('nobody waits for a loading for ever, nor more than may', async () => {
   await bench.clock.advance(1);
   const later = [board.set('b', 1), board.set('c', 1), board.set('d', 1)].map(outcome);
   expect(await bench.clock.until(later[2] as Promise<string>)).toMatch(/^MILLRACE_FULL .*wait to be sent already/);
-  expect(await bench.clock.until(Promise.all([waiting, reading]))).toEqual([expect.stringMatching(/^MILLRACE_TIMEOUT .*loadWait/), expect.stringMatching(/^MILLRACE_TIMEOUT/)]);
+  expect(await bench.clock.until(Promise.all([waiting, reading]))).toEqual([
+    expect.stringMatching(/^MILLRACE_TIMEOUT .*loadWait/),
+    expect.stringMatching(/^MILLRACE_TIMEOUT/),
+  ]);
   expect(await bench.clock.until(Promise.all(later.slice(0, 2)))).toEqual(['written', 'written']);
   gate.open();
-  expect(await top(bench, board)).toEqual([['a', 1], ['b', 1], ['c', 1]]);
+  expect(await top(bench, board)).toEqual([
+    ['a', 1],
+    ['b', 1],
+    ['c', 1],
+  ]);
 });
 
 test('a page from before a generation that is stored meanwhile is read again, but not for ever', async () => {
@@ -123,7 +154,9 @@ test('a page from before a generation that is stored meanwhile is read again, bu
   let stale = 4;
   bench.onFront.fillScores = (go) => (stale-- > 0 ? Promise.resolve({ kind: 'stale' }) : go());
   stale = Number.POSITIVE_INFINITY;
-  expect(await bench.clock.until(outcome(board.top(1)))).toMatch(/^MILLRACE_FRONT_UNAVAILABLE .*flushed again and again/);
+  expect(await bench.clock.until(outcome(board.top(1)))).toMatch(
+    /^MILLRACE_FRONT_UNAVAILABLE .*flushed again and again/,
+  );
   stale = 4;
   expect(await top(bench, board)).toEqual([['a', 1]]);
 });
@@ -134,7 +167,9 @@ test('a lane that is stopped tells nothing, and takes nothing in', async () => {
   await bench.clock.until(board.ready());
   const stopped = { kind: 'stopped', reason: 'it holds a log' } as const;
   bench.answerOnce('readScores', stopped);
-  expect(await bench.clock.until(outcome(board.top(1)))).toMatch(/^MILLRACE_LANE_STOPPED .*cannot be read: it holds a log/);
+  expect(await bench.clock.until(outcome(board.top(1)))).toMatch(
+    /^MILLRACE_LANE_STOPPED .*cannot be read: it holds a log/,
+  );
   bench.answerOnce('fillScores', stopped);
   expect(await bench.clock.until(outcome(board.top(1)))).toMatch(/^MILLRACE_LANE_STOPPED/);
   bench.answerOnce('writeScores', stopped);
@@ -162,8 +197,14 @@ test('what a store refused is read anew', async () => {
   const [receipt] = await bench.clock.until(Promise.all([board.add('a', 9), board.set('b', 9), board.set('c', 9)]));
   await bench.clock.until(board.flush());
   expect(await bench.clock.until(outcome(receipt?.stored()))).toMatch(/^MILLRACE_REJECTED/);
-  expect(await top(bench, board)).toEqual([['c', 9], ['a', 1]]);
-  expect((await bench.clock.until(board.deadLetters.list())).map(({ key, value }) => [key, value])).toEqual([['a', 10], ['b', 9]]);
+  expect(await top(bench, board)).toEqual([
+    ['c', 9],
+    ['a', 1],
+  ]);
+  expect((await bench.clock.until(board.deadLetters.list())).map(({ key, value }) => [key, value])).toEqual([
+    ['a', 10],
+    ['b', 9],
+  ]);
 });
 
 test('a board that is loaded by the time it is looked at needs no page', async () => {
@@ -180,7 +221,10 @@ test('a board that is loaded by the time it is looked at needs no page', async (
   expect(loads).toBe(0);
   // Twice: somebody emptied the front between the loading and the reading.
   let call = 0;
-  bench.onFront.readScores = (go) => ([1, 3].includes((call += 1)) ? Promise.resolve({ kind: 'unloaded', epoch: 1, complete: false, cursor: '', doubts: [] }) : go());
+  bench.onFront.readScores = (go) =>
+    [1, 3].includes((call += 1))
+      ? Promise.resolve({ kind: 'unloaded', epoch: 1, complete: false, cursor: '', doubts: [] })
+      : go();
   expect(await top(bench, board)).toEqual([]);
   expect(await bench.clock.until(board.stats())).toMatchObject({ misses: 3, hits: 0 });
   expect(call).toBe(5);
@@ -207,7 +251,16 @@ test('a page of changes may bring one again, and what is gone is told as lost', 
   board.on('loss', ({ count }) => losses.push(count));
   await bench.clock.until(Promise.all([board.set('a', 1), board.set('b', 2), board.set('c', 3)]));
   bench.onFront.readFlightScores = async (_go, _lane, _epoch, _generation, cursor) =>
-    cursor === '' ? { kind: 'scores', rows: [['a', -1], ['b', -2]], next: 'again' } : { kind: 'scores', rows: [['b', -2]], next: '' };
+    cursor === ''
+      ? {
+          kind: 'scores',
+          rows: [
+            ['a', -1],
+            ['b', -2],
+          ],
+          next: 'again',
+        }
+      : { kind: 'scores', rows: [['b', -2]], next: '' };
   await bench.clock.until(board.flush());
   expect([rows(bench), losses]).toEqual([{ a: '1', b: '2' }, [1]]);
 });
@@ -223,8 +276,15 @@ test('who has lost the lane to another worker stores nothing', async () => {
 
 test('a store that was said to hold a leaderboard and has no scores is found out', async () => {
   await using bench = new EngineBench({}, 'scores');
-  const store: Store = { kind: 'memory', capabilities: bench.store.capabilities, holds: 'scores', attach: (attachment) => new MemoryStore().attach(attachment) };
-  expect(await bench.clock.until(outcome(bench.leaderboard({ store }).top(1)))).toMatch(/^MILLRACE_INTERNAL .*no scores/);
+  const store: Store = {
+    kind: 'memory',
+    capabilities: bench.store.capabilities,
+    holds: 'scores',
+    attach: (attachment) => new MemoryStore().attach(attachment),
+  };
+  expect(await bench.clock.until(outcome(bench.leaderboard({ store }).top(1)))).toMatch(
+    /^MILLRACE_INTERNAL .*no scores/,
+  );
 });
 
 test('a flush and a closing wait for scores that are on their way', async () => {

@@ -45,7 +45,10 @@ test('what a retry stored is forgotten by the front, however often that fails', 
   const { cache, receipt, refusing } = await withLetter(bench);
   expect(await bench.clock.until(cache.get('bad'))).toBeUndefined();
   refusing.is = false;
-  const faults = [() => Promise.reject(unreachable()), () => Promise.resolve({ kind: 'unrecovered' as const, header: undefined })];
+  const faults = [
+    () => Promise.reject(unreachable()),
+    () => Promise.resolve({ kind: 'unrecovered' as const, header: undefined }),
+  ];
   bench.onFront.invalidate = (go) => faults.shift()?.() ?? go();
   await bench.clock.advance(2_000);
   expect(faults).toEqual([]);
@@ -98,7 +101,7 @@ test.each([
   expect((await bench.clock.until(cache.stats())).stored).toBe(before.stored + counted);
 });
 
-test('a retry that another worker\'s epoch refuses changes nothing, and is made by whoever has the lane then', async () => {
+test("a retry that another worker's epoch refuses changes nothing, and is made by whoever has the lane then", async () => {
   await using bench = new EngineBench();
   const { cache, receipt, refusing } = await withLetter(bench);
   refusing.is = false;
@@ -136,11 +139,15 @@ test('however many rows are refused, the front forgets them in bounded steps, be
   const count = 2 * ACKNOWLEDGE_KEYS_MAX + 1;
   bench.store.hooks.refuse = ({ key }) => (key === 'good' ? undefined : '23514');
   const cache = bench.open({ retry: { attempts: 1 } });
-  const receipts = await bench.clock.until(cache.setMany([['good', 1], ...Array.from({ length: count }, (_, n) => [`k${n}`, n] as const)]));
+  const receipts = await bench.clock.until(
+    cache.setMany([['good', 1], ...Array.from({ length: count }, (_, n) => [`k${n}`, n] as const)]),
+  );
   const steps: string[] = [];
   bench.onFront.acknowledge = async (go, _lane, { deadKeys, limit }) => {
     const result = await go();
-    steps.push(`${deadKeys.length} of ${limit}, ${result.kind} at ${result.kind === 'refused' ? '' : result.header.storedSeq}`);
+    steps.push(
+      `${deadKeys.length} of ${limit}, ${result.kind} at ${result.kind === 'refused' ? '' : result.header.storedSeq}`,
+    );
     return result;
   };
   await bench.clock.until(cache.flush());

@@ -87,7 +87,9 @@ test('events are read in pages, until another worker has the lane, and those tha
   bench.onFront.readLog = async (go) => {
     if (++pages === 2) return { kind: 'refused', epoch: 9 };
     const page = await go();
-    return page.kind === 'entries' && page.entries.length < READ_KEYS_MAX ? { ...page, entries: page.entries.slice(0, -1) } : page;
+    return page.kind === 'entries' && page.entries.length < READ_KEYS_MAX
+      ? { ...page, entries: page.entries.slice(0, -1) }
+      : page;
   };
   await bench.clock.until(log.resume());
   await bench.clock.until(log.flush());

@@ -75,7 +75,9 @@ test('what is loaded comes to the front in steps of a bounded size', async () =>
   const begun: number[] = [];
   const filled: (readonly [keys: number, bytes: number])[] = [];
   bench.onFront.beginFill = (go, _lane, { length }) => (begun.push(length), go());
-  bench.onFront.endFill = (go, _lane, { length }, _token, loaded) => (filled.push([length, loaded.join('').length]), go());
+  bench.onFront.endFill = (go, _lane, { length }, _token, loaded) => (
+    filled.push([length, loaded.join('').length]), go()
+  );
   expect((await bench.clock.until(cache.getMany(keys))).size).toBe(600);
   expect(begun).toEqual([256, 256, 88]);
   expect(filled.reduce((sum, [count]) => sum + count, 0)).toBe(600);

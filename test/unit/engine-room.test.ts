@@ -4,7 +4,7 @@ import { Caller } from '../../src/engine/caller.ts';
 import type { Writer } from '../../src/engine/collected.ts';
 import { WRITE_BYTES_MAX } from '../../src/engine/settings.ts';
 import { WaitingRoom } from '../../src/engine/waiting-room.ts';
-import { isMillraceError, MillraceError, type BackpressureOptions, type Cache } from '../../src/index.ts';
+import { type BackpressureOptions, type Cache, isMillraceError, MillraceError } from '../../src/index.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';
 import { EngineBench } from './engine-bench.ts';
@@ -12,7 +12,11 @@ import { EngineBench } from './engine-bench.ts';
 /** Writes that find no room in the buffer. */
 
 /** A cache whose two entries are taken, in front of a store that takes nothing before the gate opens. */
-async function full<V>(bench: EngineBench, value: V, backpressure: BackpressureOptions = {}): Promise<{ cache: Cache<V>; gate: Gate }> {
+async function full<V>(
+  bench: EngineBench,
+  value: V,
+  backpressure: BackpressureOptions = {},
+): Promise<{ cache: Cache<V>; gate: Gate }> {
   const gate = new Gate();
   bench.store.hooks.beforeApply = () => gate.pass();
   const cache = bench.open<V>({ backpressure: { maxEntries: 2, ...backpressure } });
@@ -25,11 +29,17 @@ test('a bounded number waits for room, with bounded bytes, and what can never fi
   const { cache, gate } = await full(bench, '1', { maxWaiters: 2, maxBytes: 200, maxWaitingBytes: 100 });
   const waiting = outcome(cache.set('a', 'x'.repeat(60)));
   await bench.clock.advance(10);
-  expect(await bench.clock.until(outcome(cache.set('b', 'x'.repeat(60))))).toMatch(/^MILLRACE_FULL .*about 62 bytes wait for room already \(backpressure\.maxWaitingBytes\)/);
-  expect(await bench.clock.until(outcome(cache.set('b', 'x'.repeat(200))))).toMatch(/^MILLRACE_FULL .*The value alone has more than backpressure\.maxBytes/);
+  expect(await bench.clock.until(outcome(cache.set('b', 'x'.repeat(60))))).toMatch(
+    /^MILLRACE_FULL .*about 62 bytes wait for room already \(backpressure\.maxWaitingBytes\)/,
+  );
+  expect(await bench.clock.until(outcome(cache.set('b', 'x'.repeat(200))))).toMatch(
+    /^MILLRACE_FULL .*The value alone has more than backpressure\.maxBytes/,
+  );
   const second = outcome(cache.set('b', '2'));
   await bench.clock.advance(10);
-  expect(await bench.clock.until(outcome(cache.set('c', '3')))).toMatch(/^MILLRACE_FULL .* 2 writes wait for room already \(backpressure\.maxWaiters\)/);
+  expect(await bench.clock.until(outcome(cache.set('c', '3')))).toMatch(
+    /^MILLRACE_FULL .* 2 writes wait for room already \(backpressure\.maxWaiters\)/,
+  );
   gate.open();
   expect(await bench.clock.until(Promise.all([waiting, second]))).toEqual(['written', 'written']);
   expect((await bench.clock.until(cache.stats())).refused).toBe(3);
@@ -62,7 +72,8 @@ test('who is on the way when his time is up comes back, and is turned away then'
   await bench.clock.advance(900);
   await onTheWay.arrived;
   onTheWay.open();
-  for (const said of await bench.clock.until(Promise.all([...writes, late]))) expect(said).toMatch(/^MILLRACE_FULL .* waited 500 ms/);
+  for (const said of await bench.clock.until(Promise.all([...writes, late])))
+    expect(said).toMatch(/^MILLRACE_FULL .* waited 500 ms/);
   gate.open();
 });
 
@@ -93,7 +104,9 @@ test('says that the server of the front has no memory, and finds out one at a ti
   const sent: number[] = [];
   bench.onFront.write = (go, _lane, { keys }) => {
     sent.push(keys.length);
-    return hasMemory ? go() : Promise.resolve({ kind: 'full', entries: 0, bytes: 0, refused: keys.map((_, i) => i), outOfMemory: true });
+    return hasMemory
+      ? go()
+      : Promise.resolve({ kind: 'full', entries: 0, bytes: 0, refused: keys.map((_, i) => i), outOfMemory: true });
   };
   const first = ['a', 'b'].map((key) => outcome(cache.set(key, 1)));
   await bench.clock.advance(500);
@@ -158,7 +171,9 @@ test('a paused cache says so, and turns away at once whoever waits when it is cl
   expect(await bench.clock.until(waiting)).toMatch(/^MILLRACE_CLOSED/);
   gate.open();
   expect(await bench.clock.until(report)).toEqual({ stored: 0, remaining: 2, dead: 0 });
-  expect(warnings).toEqual([expect.stringContaining('2 entries of cache "c" remain in a front that dies with this process')]);
+  expect(warnings).toEqual([
+    expect.stringContaining('2 entries of cache "c" remain in a front that dies with this process'),
+  ]);
 });
 
 test('a write beyond the capacity that a later one overtook is answered when that is stored', async () => {
@@ -192,12 +207,36 @@ test('a write beyond the capacity that a later one overtook is answered when tha
 
 test('what does not wait there is not taken back', () => {
   const bench = new EngineBench();
-  const limits = { maxEntries: 1, maxBytes: 100, onFull: 'wait', maxWaiters: 10, maxWaitingBytes: 100, maxWaitMs: 100 } as const;
-  const context = { settings: { name: 'c', backpressure: limits }, clock: bench.clock, counts: { refused: 0 } } as unknown as ConstructorParameters<typeof WaitingRoom>[0];
+  const limits = {
+    maxEntries: 1,
+    maxBytes: 100,
+    onFull: 'wait',
+    maxWaiters: 10,
+    maxWaitingBytes: 100,
+    maxWaitMs: 100,
+  } as const;
+  const context = {
+    settings: { name: 'c', backpressure: limits },
+    clock: bench.clock,
+    counts: { refused: 0 },
+  } as unknown as ConstructorParameters<typeof WaitingRoom>[0];
   const never = new Promise<void>(() => undefined);
-  const room = new WaitingRoom(context, new Admission(limits, []), { waitForRoom: () => never, send: () => never, ask: () => undefined, trouble: () => undefined });
+  const room = new WaitingRoom(context, new Admission(limits, []), {
+    waitForRoom: () => never,
+    send: () => never,
+    ask: () => undefined,
+    trouble: () => undefined,
+  });
   const told: unknown[] = [];
-  const writerOf = (key: string): Writer => new Caller(key, '1', undefined, 'buffered', () => undefined, (error) => told.push(error));
+  const writerOf = (key: string): Writer =>
+    new Caller(
+      key,
+      '1',
+      undefined,
+      'buffered',
+      () => undefined,
+      (error) => told.push(error),
+    );
   const [waits, stranger, other] = [writerOf('a'), writerOf('a'), writerOf('b')];
   room.enter(0, [waits], false);
   expect(room.remove(stranger)).toBe(false);

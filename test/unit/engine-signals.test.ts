@@ -13,10 +13,21 @@ test('a write is taken back until it is sent, and only that one', async () => {
   const cache = bench.open();
   await bench.clock.until(cache.ready());
   const one = new AbortController();
-  const writes = [cache.set('a', 1, { ttl: 5 }), cache.set('a', 2, { signal: one.signal }), cache.set('b', 1)].map(outcome);
+  const writes = [cache.set('a', 1, { ttl: 5 }), cache.set('a', 2, { signal: one.signal }), cache.set('b', 1)].map(
+    outcome,
+  );
   one.abort();
-  expect(await bench.clock.until(Promise.all(writes))).toEqual(['written', expect.stringMatching(WITHDRAWN), 'written']);
-  expect(await bench.clock.until(cache.getMany(['a', 'b']))).toEqual(new Map([['a', 1], ['b', 1]]));
+  expect(await bench.clock.until(Promise.all(writes))).toEqual([
+    'written',
+    expect.stringMatching(WITHDRAWN),
+    'written',
+  ]);
+  expect(await bench.clock.until(cache.getMany(['a', 'b']))).toEqual(
+    new Map([
+      ['a', 1],
+      ['b', 1],
+    ]),
+  );
 });
 
 test('a signal that is aborted before it is given writes nothing', async () => {

@@ -8,7 +8,10 @@ import { EngineBench } from './engine-bench.ts';
 /** Writes whose steps the front answers in another order, or in another life. */
 
 /** A cache whose first step has to be sent again, once `restarted` is open; `later` answers those after it. */
-async function withRepeated(bench: EngineBench, later: (go: () => Promise<WriteResult>, step: number) => Promise<WriteResult>) {
+async function withRepeated(
+  bench: EngineBench,
+  later: (go: () => Promise<WriteResult>, step: number) => Promise<WriteResult>,
+) {
   const cache = bench.open();
   await bench.clock.until(cache.ready());
   const restarted = new Gate();
@@ -29,7 +32,10 @@ test('a batch that has to be sent again writes nothing that a later one has repl
     if (step === 2) await taken.pass();
     return go();
   });
-  const first = cache.setMany([['a', 1], ['b', 1]]);
+  const first = cache.setMany([
+    ['a', 1],
+    ['b', 1],
+  ]);
   await bench.clock.until(restarted.arrived);
   const second = cache.set('a', 2);
   await bench.clock.until(taken.arrived);
@@ -84,7 +90,12 @@ test('writes of a key that has no room wait in their order, also when the earlie
   };
   const writes = [cache.set('b', 1), cache.set('c', 1), cache.set('f', 1), cache.set('f', 2), cache.set('d', 1)];
   await bench.clock.until(Promise.all(writes));
-  expect(sent.slice(0, 4)).toEqual([['b=1', 'c=1', 'f=1'], ['f=2', 'd=1'], ['b=1', 'c=1', 'f=1'], ['f=2', 'd=1']]);
+  expect(sent.slice(0, 4)).toEqual([
+    ['b=1', 'c=1', 'f=1'],
+    ['f=2', 'd=1'],
+    ['b=1', 'c=1', 'f=1'],
+    ['f=2', 'd=1'],
+  ]);
   expect(sent.flat().findLast((write) => write.startsWith('f'))).toBe('f=2');
   await bench.clock.until(cache.flush());
   expect(Object.fromEntries(bench.store.rows)).toEqual({ b: '1', c: '1', f: '2', d: '1' });
@@ -96,10 +107,17 @@ test('a front that was restarted before it could confirm a write says that the w
   await bench.clock.until(cache.set('a', 1));
   bench.onFront.header = async (go) => {
     const seen = await go();
-    return seen.header === undefined ? seen : { current: true, header: { ...seen.header, epoch: 9, epochs: [{ epoch: 9, seq: 1 }] } };
+    return seen.header === undefined
+      ? seen
+      : { current: true, header: { ...seen.header, epoch: 9, epochs: [{ epoch: 9, seq: 1 }] } };
   };
-  const said = await bench.clock.until(Promise.all([outcome(cache.set('b', 1)), outcome(cache.set('c', 1, { ack: 'buffered' }))]));
-  expect(said).toEqual([expect.stringMatching(/^MILLRACE_LOST .*before it could confirm the write as 'fsynced'/), 'written']);
+  const said = await bench.clock.until(
+    Promise.all([outcome(cache.set('b', 1)), outcome(cache.set('c', 1, { ack: 'buffered' }))]),
+  );
+  expect(said).toEqual([
+    expect.stringMatching(/^MILLRACE_LOST .*before it could confirm the write as 'fsynced'/),
+    'written',
+  ]);
 });
 
 test('a lone write to a front that others share goes at the end of its turn, several go together after it', async () => {

@@ -41,6 +41,12 @@ describe('what JSON would change without a word is a fault', () => {
 
   test('an error that is none', () => {
     // oxlint-disable-next-line no-throw-literal
-    expect(encodeJson({ toJSON: () => { throw 'no'; } })).toEqual({ fault: 'JSON.stringify failed' });
+    expect(
+      encodeJson({
+        toJSON: () => {
+          throw 'no';
+        },
+      }),
+    ).toEqual({ fault: 'JSON.stringify failed' });
   });
 });

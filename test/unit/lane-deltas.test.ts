@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { fillTotals, increment, SUM_MAX, type IncrementBatch, type LoadedTotals } from '../../src/core/lane-deltas.ts';
+import { fillTotals, type IncrementBatch, increment, type LoadedTotals, SUM_MAX } from '../../src/core/lane-deltas.ts';
 import { readDeltas } from '../../src/core/lane-flush.ts';
 import { recover } from '../../src/core/lane-recover.ts';
 import { invalidate } from '../../src/core/lane-slots.ts';
@@ -14,23 +14,58 @@ function counters(shape = 'counters'): Lane {
 function add(lane: Lane, sums: Readonly<Record<string, bigint>>, over: Partial<IncrementBatch> = {}) {
   const keys = Object.keys(sums);
   return increment(lane.table, ENV, {
-    accepted: keys.length, keys, sums: Object.values(sums), wanted: keys.map(() => false), shape: 'counters', limit: SUM_MAX, mayExpire: false, bytes: 16 * keys.length, maxEntries: 100, maxBytes: 1_000, ...over,
+    accepted: keys.length,
+    keys,
+    sums: Object.values(sums),
+    wanted: keys.map(() => false),
+    shape: 'counters',
+    limit: SUM_MAX,
+    mayExpire: false,
+    bytes: 16 * keys.length,
+    maxEntries: 100,
+    maxBytes: 1_000,
+    ...over,
   });
 }
 
 const fill = (lane: Lane, stored: Readonly<Record<string, bigint>>, over: Partial<LoadedTotals> = {}) =>
-  fillTotals(lane.table, ENV, { keys: Object.keys(stored), stored: Object.values(stored), generation: lane.header.generation, epoch: lane.header.epoch, invalidations: lane.header.invalidations, shape: 'counters', limit: SUM_MAX, ttlMs: undefined, ...over });
+  fillTotals(lane.table, ENV, {
+    keys: Object.keys(stored),
+    stored: Object.values(stored),
+    generation: lane.header.generation,
+    epoch: lane.header.epoch,
+    invalidations: lane.header.invalidations,
+    shape: 'counters',
+    limit: SUM_MAX,
+    ttlMs: undefined,
+    ...over,
+  });
 
 const inFlight = (lane: Lane) => readDeltas(lane.table, 'run', 1, lane.header.generation, '', 10);
 
 describe('increment', () => {
   test('sums up what is pending of a key, and numbers each increment', () => {
     const lane = counters();
-    expect(add(lane, { a: 2n, b: 1n }, { accepted: 3 })).toEqual({ kind: 'accepted', seq: 3, epoch: 1, pending: 2, entries: 2, bytes: 32, totals: [undefined, undefined] });
+    expect(add(lane, { a: 2n, b: 1n }, { accepted: 3 })).toEqual({
+      kind: 'accepted',
+      seq: 3,
+      epoch: 1,
+      pending: 2,
+      entries: 2,
+      bytes: 32,
+      totals: [undefined, undefined],
+    });
     expect(add(lane, { a: -5n })).toMatchObject({ kind: 'accepted', seq: 4, pending: 2, bytes: 32 });
     expect([lane.table.readDelta('a'), lane.table.readDelta('b')]).toEqual([-3n, 1n]);
     lane.cut();
-    expect(inFlight(lane)).toEqual({ kind: 'deltas', rows: [['a', -3n], ['b', 1n]], next: '' });
+    expect(inFlight(lane)).toEqual({
+      kind: 'deltas',
+      rows: [
+        ['a', -3n],
+        ['b', 1n],
+      ],
+      next: '',
+    });
   });
 
   test('remembers since when the oldest is pending', () => {
@@ -58,7 +93,11 @@ describe('increment', () => {
 
   test('adds nothing while a wanted total is not known', () => {
     const lane = counters();
-    expect(add(lane, { a: 1n, b: 1n }, { wanted: [false, true] })).toEqual({ kind: 'unsettled', unknown: [1], beyond: [] });
+    expect(add(lane, { a: 1n, b: 1n }, { wanted: [false, true] })).toEqual({
+      kind: 'unsettled',
+      unknown: [1],
+      beyond: [],
+    });
     expect(lane.header.seq).toBe(0);
     expect(lane.table.readDelta('a')).toBeUndefined();
   });
@@ -67,7 +106,11 @@ describe('increment', () => {
     const lane = counters();
     add(lane, { a: 90n }, { limit: 100n });
     fill(lane, { b: -95n }, { limit: 100n });
-    expect(add(lane, { a: 11n, b: -6n, c: 100n }, { limit: 100n })).toEqual({ kind: 'unsettled', unknown: [], beyond: [0, 1] });
+    expect(add(lane, { a: 11n, b: -6n, c: 100n }, { limit: 100n })).toEqual({
+      kind: 'unsettled',
+      unknown: [],
+      beyond: [0, 1],
+    });
     expect(add(lane, { a: 10n, b: -5n }, { limit: 100n })).toMatchObject({ kind: 'accepted' });
   });
 
@@ -135,13 +178,16 @@ describe('fillTotals', () => {
     expect(lane.slots('a')).toEqual([undefined]);
   });
 
-  test.each([{ invalidations: 0 }, { epoch: 0 }, { epoch: 2 }])('what was loaded before totals were invalidated is stale: %o', (before) => {
-    const lane = counters();
-    invalidate(lane.table, ENV, ['b']);
-    expect(lane.header.invalidations).toBe(1);
-    expect(fill(lane, { a: 1n }, before)).toEqual({ kind: 'stale' });
-    expect(fill(lane, { a: 1n })).toEqual({ kind: 'totals', totals: [1n] });
-  });
+  test.each([{ invalidations: 0 }, { epoch: 0 }, { epoch: 2 }])(
+    'what was loaded before totals were invalidated is stale: %o',
+    (before) => {
+      const lane = counters();
+      invalidate(lane.table, ENV, ['b']);
+      expect(lane.header.invalidations).toBe(1);
+      expect(fill(lane, { a: 1n }, before)).toEqual({ kind: 'stale' });
+      expect(fill(lane, { a: 1n })).toEqual({ kind: 'totals', totals: [1n] });
+    },
+  );
 
   test('forgetting what was refused invalidates totals, and nothing else of acknowledging does', () => {
     const lane = counters('counters.2');

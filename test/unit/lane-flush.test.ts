@@ -16,7 +16,11 @@ describe('claim and release', () => {
     lane.table.writeHeader({ ...lane.header, owner, leaseUntilMs: untilMs });
     const before = lane.header;
     const result = claim(lane.table, ENV, 'me', 100);
-    expect(result).toMatchObject({ kind: 'claimed', held, header: held ? { owner: 'me', leaseUntilMs: T0 + 100 } : before });
+    expect(result).toMatchObject({
+      kind: 'claimed',
+      held,
+      header: held ? { owner: 'me', leaseUntilMs: T0 + 100 } : before,
+    });
     expect(lane.header).toEqual((result as { header: unknown }).header);
   });
 
@@ -62,8 +66,26 @@ describe('cut', () => {
     const lane = Lane.recovered();
     lane.write({ a: '11', b: '~' });
     const flight = lane.cut('digest');
-    expect(flight).toEqual({ generation: 1, cutSeq: 3, digest: 'digest', entries: 2, bytes: 3, tombstones: 1, sinceMs: T0, state: 'cut' });
-    expect(lane.header).toMatchObject({ seq: 3, generation: 1, flight, storedSeq: 0, pendingEntries: 0, pendingBytes: 0, pendingTombstones: 0, pendingSinceMs: 0 });
+    expect(flight).toEqual({
+      generation: 1,
+      cutSeq: 3,
+      digest: 'digest',
+      entries: 2,
+      bytes: 3,
+      tombstones: 1,
+      sinceMs: T0,
+      state: 'cut',
+    });
+    expect(lane.header).toMatchObject({
+      seq: 3,
+      generation: 1,
+      flight,
+      storedSeq: 0,
+      pendingEntries: 0,
+      pendingBytes: 0,
+      pendingTombstones: 0,
+      pendingSinceMs: 0,
+    });
     lane.write({ c: '1' });
     expect(lane.tryCut(1, 'again')).toEqual({ kind: 'cut', flight });
   });
@@ -79,7 +101,11 @@ describe('readGeneration', () => {
     expect(readGeneration(lane.table, 'run', 2, 1, '', 9)).toEqual({ kind: 'refused', epoch: 1 });
     expect(readGeneration(lane.table, 'run', 1, 2, '', 9)).toEqual({ kind: 'refused', epoch: 1 });
     expect(readGeneration(lane.table, 'next run', 1, 1, '', 9)).toEqual({ kind: 'refused', epoch: 1 });
-    expect(readGeneration(lane.table, 'run', 1, 1, '', 9)).toEqual({ kind: 'rows', rows: [{ key: 'a', raw: '1' }], next: 'f' });
+    expect(readGeneration(lane.table, 'run', 1, 1, '', 9)).toEqual({
+      kind: 'rows',
+      rows: [{ key: 'a', raw: '1' }],
+      next: 'f',
+    });
   });
 
   test.each([1, 2, 3, 4, 100])('gives marks, then frozen values, in pages of %i', (limit) => {
@@ -135,7 +161,10 @@ describe('acknowledge', () => {
     const lane = Lane.recovered();
     lane.write(rows, { ttls });
     const flight = lane.cut();
-    expect(lane.acknowledge({ ...over, limit: 2 })).toMatchObject({ kind: 'more', header: { storedSeq: flight.cutSeq, flight: { ...flight, state: 'stored' } } });
+    expect(lane.acknowledge({ ...over, limit: 2 })).toMatchObject({
+      kind: 'more',
+      header: { storedSeq: flight.cutSeq, flight: { ...flight, state: 'stored' } },
+    });
     expect(lane.acknowledge({ ...over, limit: 2 })).toMatchObject({ kind: 'done', header: { flight: undefined } });
   });
 
@@ -149,7 +178,15 @@ describe('acknowledge', () => {
 
   test('a clean entry gets its own expiry before that of the cache; a tombstone goes', () => {
     const lane = Lane.recovered();
-    lane.write({ a: '1', own: '1', gone: '~', goneToo: '~' }, { ttls: new Map([[1, 70], [3, 70]]) });
+    lane.write(
+      { a: '1', own: '1', gone: '~', goneToo: '~' },
+      {
+        ttls: new Map([
+          [1, 70],
+          [3, 70],
+        ]),
+      },
+    );
     lane.cut();
     lane.acknowledge({ ttlMs: 50 });
     expect([lane.table.readExpiry('a'), lane.table.readExpiry('own')]).toEqual([T0 + 50, T0 + 70]);
@@ -161,7 +198,10 @@ describe('acknowledge', () => {
     const lane = Lane.recovered();
     lane.write({ a: '1', b: '1' });
     lane.cut();
-    expect(lane.acknowledge({ deadKeys: ['a'], limit: 0 })).toMatchObject({ kind: 'more', header: { storedSeq: 0, flight: { state: 'cut' } } });
+    expect(lane.acknowledge({ deadKeys: ['a'], limit: 0 })).toMatchObject({
+      kind: 'more',
+      header: { storedSeq: 0, flight: { state: 'cut' } },
+    });
     expect(lane.slots('a', 'b')).toEqual([undefined, '1']);
     expect(lane.acknowledge()).toMatchObject({ kind: 'done', header: { flight: undefined } });
   });
@@ -179,7 +219,15 @@ describe('acknowledge', () => {
 
   test('a dead key is forgotten with its expiry, unless it was written again', () => {
     const lane = Lane.recovered();
-    lane.write({ dead: '1', back: '1', good: '1' }, { ttls: new Map([[0, 70], [1, 70]]) });
+    lane.write(
+      { dead: '1', back: '1', good: '1' },
+      {
+        ttls: new Map([
+          [0, 70],
+          [1, 70],
+        ]),
+      },
+    );
     lane.cut();
     lane.write({ back: '2' }, { ttls: new Map([[0, 90]]) });
     lane.acknowledge({ deadKeys: ['dead', 'back', 'never was'] });

@@ -13,7 +13,12 @@ const FLUSH = { maxDelayMs: 1_000, leaseMs: 1_000 } as ConstructorParameters<typ
 test('what an earlier epoch is answered late does not disturb who takes the lane again', async () => {
   const recovered = defer<Awaited<ReturnType<Recovery['recover']>>>();
   const front = { header: async () => ({ header: undefined, current: false }) };
-  const context = { front, clock: new VirtualClock(), random: systemRandom, frontIsShared: false } as unknown as EngineContext;
+  const context = {
+    front,
+    clock: new VirtualClock(),
+    random: systemRandom,
+    frontIsShared: false,
+  } as unknown as EngineContext;
   const recovery = { recover: () => recovered.promise } as unknown as Recovery;
   const letters = { taken: async () => undefined } as unknown as LetterRetry;
   const lane = new FlushLane(0);

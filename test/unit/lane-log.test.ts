@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { readLog } from '../../src/core/lane-flush.ts';
-import { append, type AppendBatch } from '../../src/core/lane-log.ts';
+import { type AppendBatch, append } from '../../src/core/lane-log.ts';
 import { recover } from '../../src/core/lane-recover.ts';
 import { ENV, Lane, recovery, T0 } from './lane-fixture.ts';
 
@@ -11,7 +11,14 @@ function log(shape = 'log'): Lane {
 }
 
 const put = (lane: Lane, entries: readonly string[], over: Partial<AppendBatch> = {}) =>
-  append(lane.table, ENV, { entries, bytes: entries.join('').length, shape: 'log', maxEntries: 100, maxBytes: 1_000, ...over });
+  append(lane.table, ENV, {
+    entries,
+    bytes: entries.join('').length,
+    shape: 'log',
+    maxEntries: 100,
+    maxBytes: 1_000,
+    ...over,
+  });
 
 describe('append', () => {
   test('keeps the order, and numbers each entry', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { EPOCHS_KEPT, type Fence, type LaneHeader, unconfirmed } from '../../src/core/lane.ts';
 import { adopt, confirm, NO_FENCE, recover } from '../../src/core/lane-recover.ts';
-import { EPOCHS_KEPT, unconfirmed, type Fence, type LaneHeader } from '../../src/core/lane.ts';
 import { fence, Lane, recovery, T0 } from './lane-fixture.ts';
 
 const ADOPTION = { lanes: 4, runId: 'run', incarnation: 'second' };
@@ -43,30 +43,111 @@ interface Case {
 const CASES: readonly Case[] = [
   // Nothing ever happened.
   { front: 'empty', fence: { generation: 0, seq: 0 }, result: { kind: 'current', dropped: 0 }, header: { seq: 0 } },
-  { front: 'empty', fence: { generation: 1, seq: 2 }, result: { kind: 'behind', dropped: 0 }, header: { seq: 2, generation: 1, storedSeq: 2 } },
+  {
+    front: 'empty',
+    fence: { generation: 1, seq: 2 },
+    result: { kind: 'behind', dropped: 0 },
+    header: { seq: 2, generation: 1, storedSeq: 2 },
+  },
   { front: 'empty', fence: { generation: 1, seq: 0 }, result: { kind: 'stopped', reason: /never cut/ } },
   // Something is pending, nothing in flight.
-  { front: 'pending', fence: { generation: 1, seq: 2, digest: 'one' }, result: { kind: 'current', dropped: 0 }, header: { seq: 3, storedSeq: 2, pendingEntries: 1 } },
-  { front: 'pending', fence: { generation: 0, seq: 0 }, result: { kind: 'stopped', reason: /lost generations 1 to 1 / } },
-  { front: 'pending', fence: { generation: 1, seq: 1 }, result: { kind: 'stopped', reason: /ends at seq 1 in the store but at 2 in the front/ } },
-  { front: 'pending', fence: { generation: 2, seq: 3 }, result: { kind: 'stopped', reason: /the store has generation 2, which the front at generation 1 never cut/ } },
-  { front: 'pending', fence: { generation: 1, seq: 4 }, result: { kind: 'behind', dropped: 1 }, header: { seq: 4, generation: 1, pendingEntries: 0 } },
-  { front: 'pending', fence: { generation: 7, seq: 40 }, result: { kind: 'behind', dropped: 1 }, header: { seq: 40, generation: 7 } },
+  {
+    front: 'pending',
+    fence: { generation: 1, seq: 2, digest: 'one' },
+    result: { kind: 'current', dropped: 0 },
+    header: { seq: 3, storedSeq: 2, pendingEntries: 1 },
+  },
+  {
+    front: 'pending',
+    fence: { generation: 0, seq: 0 },
+    result: { kind: 'stopped', reason: /lost generations 1 to 1 / },
+  },
+  {
+    front: 'pending',
+    fence: { generation: 1, seq: 1 },
+    result: { kind: 'stopped', reason: /ends at seq 1 in the store but at 2 in the front/ },
+  },
+  {
+    front: 'pending',
+    fence: { generation: 2, seq: 3 },
+    result: { kind: 'stopped', reason: /the store has generation 2, which the front at generation 1 never cut/ },
+  },
+  {
+    front: 'pending',
+    fence: { generation: 1, seq: 4 },
+    result: { kind: 'behind', dropped: 1 },
+    header: { seq: 4, generation: 1, pendingEntries: 0 },
+  },
+  {
+    front: 'pending',
+    fence: { generation: 7, seq: 40 },
+    result: { kind: 'behind', dropped: 1 },
+    header: { seq: 40, generation: 7 },
+  },
   // A generation is cut, and the store may have it.
-  { front: 'cut', fence: { generation: 1, seq: 2, digest: 'one' }, result: { kind: 'current' }, header: { seq: 6, storedSeq: 2, pendingEntries: 2 } },
-  { front: 'cut', fence: { generation: 2, seq: 4, digest: 'two' }, result: { kind: 'current' }, header: { seq: 6, storedSeq: 4, pendingEntries: 2 } },
-  { front: 'cut', fence: { generation: 2, seq: 4, digest: 'other' }, result: { kind: 'stopped', reason: /generation 2 in the store is not the one/ } },
-  { front: 'cut', fence: { generation: 2, seq: 5, digest: 'two' }, result: { kind: 'stopped', reason: /generation 2 in the store is not the one/ } },
-  { front: 'cut', fence: { generation: 1, seq: 3 }, result: { kind: 'stopped', reason: /ends at seq 3 in the store but at 2/ } },
+  {
+    front: 'cut',
+    fence: { generation: 1, seq: 2, digest: 'one' },
+    result: { kind: 'current' },
+    header: { seq: 6, storedSeq: 2, pendingEntries: 2 },
+  },
+  {
+    front: 'cut',
+    fence: { generation: 2, seq: 4, digest: 'two' },
+    result: { kind: 'current' },
+    header: { seq: 6, storedSeq: 4, pendingEntries: 2 },
+  },
+  {
+    front: 'cut',
+    fence: { generation: 2, seq: 4, digest: 'other' },
+    result: { kind: 'stopped', reason: /generation 2 in the store is not the one/ },
+  },
+  {
+    front: 'cut',
+    fence: { generation: 2, seq: 5, digest: 'two' },
+    result: { kind: 'stopped', reason: /generation 2 in the store is not the one/ },
+  },
+  {
+    front: 'cut',
+    fence: { generation: 1, seq: 3 },
+    result: { kind: 'stopped', reason: /ends at seq 3 in the store but at 2/ },
+  },
   { front: 'cut', fence: { generation: 0, seq: 0 }, result: { kind: 'stopped', reason: /lost generations 1 to 1 / } },
-  { front: 'cut', fence: { generation: 3, seq: 6 }, result: { kind: 'stopped', reason: /has generation 3, which the front at generation 2 never cut/ } },
-  { front: 'cut', fence: { generation: 3, seq: 7 }, result: { kind: 'behind', dropped: 3 }, header: { seq: 7, generation: 3, flight: undefined, pendingEntries: 0 } },
+  {
+    front: 'cut',
+    fence: { generation: 3, seq: 6 },
+    result: { kind: 'stopped', reason: /has generation 3, which the front at generation 2 never cut/ },
+  },
+  {
+    front: 'cut',
+    fence: { generation: 3, seq: 7 },
+    result: { kind: 'behind', dropped: 3 },
+    header: { seq: 7, generation: 3, flight: undefined, pendingEntries: 0 },
+  },
   // The store has the generation, and it is being cleaned up.
-  { front: 'stored', fence: { generation: 2, seq: 5, digest: 'two' }, result: { kind: 'current' }, header: { seq: 5, storedSeq: 5 } },
-  { front: 'stored', fence: { generation: 1, seq: 2 }, result: { kind: 'stopped', reason: /lost generations 2 to 2 / } },
-  { front: 'stored', fence: { generation: 2, seq: 4 }, result: { kind: 'stopped', reason: /ends at seq 4 in the store but at 5/ } },
+  {
+    front: 'stored',
+    fence: { generation: 2, seq: 5, digest: 'two' },
+    result: { kind: 'current' },
+    header: { seq: 5, storedSeq: 5 },
+  },
+  {
+    front: 'stored',
+    fence: { generation: 1, seq: 2 },
+    result: { kind: 'stopped', reason: /lost generations 2 to 2 / },
+  },
+  {
+    front: 'stored',
+    fence: { generation: 2, seq: 4 },
+    result: { kind: 'stopped', reason: /ends at seq 4 in the store but at 5/ },
+  },
   { front: 'stored', fence: { generation: 3, seq: 5 }, result: { kind: 'stopped', reason: /has generation 3, which/ } },
-  { front: 'stored', fence: { generation: 3, seq: 9 }, result: { kind: 'behind', dropped: 0 }, header: { seq: 9, generation: 3, flight: undefined } },
+  {
+    front: 'stored',
+    fence: { generation: 3, seq: 9 },
+    result: { kind: 'behind', dropped: 0 },
+    header: { seq: 9, generation: 3, flight: undefined },
+  },
 ];
 
 describe('recover', () => {
@@ -77,7 +158,9 @@ describe('recover', () => {
     const { reason } = result as { reason?: RegExp };
     expect(found).toMatchObject(reason === undefined ? { ...result, header: lane.header } : { kind: 'stopped' });
     expect('reason' in found ? found.reason : '').toMatch(reason ?? /^$/);
-    expect(lane.header).toMatchObject(found.kind === 'stopped' ? { flight: before.flight, seq: before.seq, storedSeq: before.storedSeq } : {});
+    expect(lane.header).toMatchObject(
+      found.kind === 'stopped' ? { flight: before.flight, seq: before.seq, storedSeq: before.storedSeq } : {},
+    );
     expect(lane.header).toMatchObject({ ...header, runId: 'next run', epoch: 9, owner: 'me', leaseUntilMs: T0 + 500 });
     const seqOfEpoch = found.kind === 'behind' ? fence.seq : before.seq;
     const kept = { empty: undefined, pending: '1', cut: '2', stored: '1' }[front];
@@ -117,7 +200,18 @@ describe('recover', () => {
     const lane = new Lane();
     lane.table.writeSlot('rest', 'of what was there');
     expect(recover(lane.table, recovery(fence))).toEqual({ kind, header: lane.header, dropped: 0 });
-    expect(lane.header).toMatchObject({ lanes: 4, runId: 'run', incarnation: 'first', epochs: [{ epoch: 1, seq: fence.seq }], seq: fence.seq, storedSeq: fence.seq, generation: fence.generation, flight: undefined, flushSeq: 0, stopped: '' });
+    expect(lane.header).toMatchObject({
+      lanes: 4,
+      runId: 'run',
+      incarnation: 'first',
+      epochs: [{ epoch: 1, seq: fence.seq }],
+      seq: fence.seq,
+      storedSeq: fence.seq,
+      generation: fence.generation,
+      flight: undefined,
+      flushSeq: 0,
+      stopped: '',
+    });
     expect(lane.slots('rest')).toEqual([undefined]);
   });
 
@@ -147,7 +241,8 @@ describe('recover', () => {
 
   test('remembers a bounded number of epochs', () => {
     const lane = Lane.recovered();
-    for (let epoch = 2; epoch <= EPOCHS_KEPT + 5; epoch++) recover(lane.table, recovery({ epoch, generation: epoch, seq: 10 * epoch }, { runId: `run ${epoch}` }));
+    for (let epoch = 2; epoch <= EPOCHS_KEPT + 5; epoch++)
+      recover(lane.table, recovery({ epoch, generation: epoch, seq: 10 * epoch }, { runId: `run ${epoch}` }));
     expect(lane.header.epochs.map(({ epoch }) => epoch)).toEqual(Array.from({ length: EPOCHS_KEPT }, (_, i) => i + 6));
   });
 });
@@ -161,27 +256,70 @@ describe('epochs', () => {
 
   test('that the store remembers outlive a front that was emptied', () => {
     const lane = new Lane();
-    recover(lane.table, recovery({ epoch: 7, generation: 4, seq: 40, epochs: [{ epoch: 3, seq: 11 }, { epoch: 5, seq: 20 }] }));
-    expect(lane.header.epochs).toEqual([{ epoch: 3, seq: 11 }, { epoch: 5, seq: 20 }, { epoch: 7, seq: 40 }]);
+    recover(
+      lane.table,
+      recovery({
+        epoch: 7,
+        generation: 4,
+        seq: 40,
+        epochs: [
+          { epoch: 3, seq: 11 },
+          { epoch: 5, seq: 20 },
+        ],
+      }),
+    );
+    expect(lane.header.epochs).toEqual([
+      { epoch: 3, seq: 11 },
+      { epoch: 5, seq: 20 },
+      { epoch: 7, seq: 40 },
+    ]);
   });
 
   test('that began where a later one did are told by that', () => {
     const lane = new Lane();
-    recover(lane.table, recovery({ epoch: 7, generation: 4, seq: 20, epochs: [{ epoch: 3, seq: 11 }, { epoch: 5, seq: 20 }, { epoch: 6, seq: 31 }] }));
-    expect(lane.header.epochs).toEqual([{ epoch: 3, seq: 11 }, { epoch: 7, seq: 20 }]);
+    recover(
+      lane.table,
+      recovery({
+        epoch: 7,
+        generation: 4,
+        seq: 20,
+        epochs: [
+          { epoch: 3, seq: 11 },
+          { epoch: 5, seq: 20 },
+          { epoch: 6, seq: 31 },
+        ],
+      }),
+    );
+    expect(lane.header.epochs).toEqual([
+      { epoch: 3, seq: 11 },
+      { epoch: 7, seq: 20 },
+    ]);
   });
 
   test('that were never confirmed are not remembered', () => {
     const lane = new Lane();
     recover(lane.table, recovery({ epoch: 3, generation: 1, seq: 4 }, { tentative: true }));
-    recover(lane.table, recovery({ epoch: 5, generation: 2, seq: 9, epochs: [{ epoch: 2, seq: 0 }] }, { tentative: true }));
-    expect(lane.header.epochs).toEqual([{ epoch: 2, seq: 0 }, { epoch: 5, seq: 9 }]);
+    recover(
+      lane.table,
+      recovery({ epoch: 5, generation: 2, seq: 9, epochs: [{ epoch: 2, seq: 0 }] }, { tentative: true }),
+    );
+    expect(lane.header.epochs).toEqual([
+      { epoch: 2, seq: 0 },
+      { epoch: 5, seq: 9 },
+    ]);
   });
 
   test('of front and store are merged in a front that was reset', () => {
     const lane = Lane.recovered();
-    recover(lane.table, recovery({ epoch: 9, generation: 4, seq: 40, epochs: [{ epoch: 4, seq: 11 }] }, { runId: 'next run' }));
-    expect(lane.header.epochs).toEqual([{ epoch: 1, seq: 0 }, { epoch: 4, seq: 11 }, { epoch: 9, seq: 40 }]);
+    recover(
+      lane.table,
+      recovery({ epoch: 9, generation: 4, seq: 40, epochs: [{ epoch: 4, seq: 11 }] }, { runId: 'next run' }),
+    );
+    expect(lane.header.epochs).toEqual([
+      { epoch: 1, seq: 0 },
+      { epoch: 4, seq: 11 },
+      { epoch: 9, seq: 40 },
+    ]);
   });
 });
 
@@ -236,7 +374,16 @@ describe('adopt', () => {
     const lane = new Lane();
     lane.table.writeSlot('rest', '1');
     expect(adopt(lane.table, ADOPTION)).toEqual({ kind: 'adopted', header: lane.header });
-    expect(lane.header).toMatchObject({ lanes: 4, runId: 'run', incarnation: 'second', epoch: NO_FENCE.epoch, epochs: [{ epoch: 0, seq: 0 }], seq: 0, owner: '', leaseUntilMs: 0 });
+    expect(lane.header).toMatchObject({
+      lanes: 4,
+      runId: 'run',
+      incarnation: 'second',
+      epoch: NO_FENCE.epoch,
+      epochs: [{ epoch: 0, seq: 0 }],
+      seq: 0,
+      owner: '',
+      leaseUntilMs: 0,
+    });
     expect(lane.slots('rest')).toEqual([undefined]);
   });
 
@@ -252,7 +399,15 @@ describe('adopt', () => {
   test('forgets the values of another run, and goes on from its seq', () => {
     const lane = FRONTS.stored();
     expect(adopt(lane.table, { ...ADOPTION, runId: 'next run' })).toEqual({ kind: 'adopted', header: lane.header });
-    expect(lane.header).toMatchObject({ runId: 'next run', incarnation: 'second', epoch: 1, seq: 5, storedSeq: 5, generation: 2, flight: undefined });
+    expect(lane.header).toMatchObject({
+      runId: 'next run',
+      incarnation: 'second',
+      epoch: 1,
+      seq: 5,
+      storedSeq: 5,
+      generation: 2,
+      flight: undefined,
+    });
     expect(lane.slots('a', 'b', 'z')).toEqual([undefined, undefined, undefined]);
   });
 
@@ -261,7 +416,8 @@ describe('adopt', () => {
     { front: 'cut', entries: 3 },
   ] as const)('refuses a lane that is $front', ({ front, entries }) => {
     const lane = FRONTS[front]();
-    for (const runId of ['run', 'next run']) expect(adopt(lane.table, { ...ADOPTION, runId })).toEqual({ kind: 'pending', entries });
+    for (const runId of ['run', 'next run'])
+      expect(adopt(lane.table, { ...ADOPTION, runId })).toEqual({ kind: 'pending', entries });
   });
 
   test('refuses another number of lanes', () => {
@@ -284,7 +440,12 @@ describe('what is forgotten when the store was restored', () => {
     const lane = pending();
     lane.cut('two');
     lane.write({ b: '2' });
-    expect(recover(lane.table, recovery({ epoch: 2, generation: 2, seq: 4, digest: 'two' }, { incarnation: 'second', forget: true }))).toMatchObject({ kind: 'current', header: { incarnation: 'second' } });
+    expect(
+      recover(
+        lane.table,
+        recovery({ epoch: 2, generation: 2, seq: 4, digest: 'two' }, { incarnation: 'second', forget: true }),
+      ),
+    ).toMatchObject({ kind: 'current', header: { incarnation: 'second' } });
     expect(slots(lane)).toEqual([undefined, undefined, '2']);
   });
 });

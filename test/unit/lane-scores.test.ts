@@ -1,7 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { doubtScores, fillScores, readFlightScores, readScores, turned, WEIGHT_MAX, writeScores, type LoadedScores, type ScoreBatch, type ScoreOp } from '../../src/core/lane-scores.ts';
-import type { Unloaded } from '../../src/core/score-table.ts';
 import { recover } from '../../src/core/lane-recover.ts';
+import {
+  doubtScores,
+  fillScores,
+  type LoadedScores,
+  readFlightScores,
+  readScores,
+  type ScoreBatch,
+  type ScoreOp,
+  turned,
+  WEIGHT_MAX,
+  writeScores,
+} from '../../src/core/lane-scores.ts';
+import type { Unloaded } from '../../src/core/score-table.ts';
 import { ENV, Lane, recovery, T0 } from './lane-fixture.ts';
 
 type Op = readonly [op: ScoreOp, member: string, weight?: number];
@@ -17,24 +28,72 @@ function board(rows?: Rows, shape = 'scores'): Lane {
 function act(lane: Lane, ops: readonly Op[], over: Partial<ScoreBatch> = {}) {
   const members = ops.map(([, member]) => member);
   return writeScores(lane.table, ENV, {
-    ops: ops.map(([op]) => op), members, weights: ops.map(([, , weight = 0]) => weight), shape: 'scores', bytes: 16 * new Set(members).size, maxEntries: 100, maxBytes: 1_000, ...over,
+    ops: ops.map(([op]) => op),
+    members,
+    weights: ops.map(([, , weight = 0]) => weight),
+    shape: 'scores',
+    bytes: 16 * new Set(members).size,
+    maxEntries: 100,
+    maxBytes: 1_000,
+    ...over,
   });
 }
 
-const fill = (lane: Lane, loaded: Partial<LoadedScores>) => fillScores(lane.table, ENV, { generation: lane.header.generation, epoch: lane.header.epoch, shape: 'scores', ...loaded });
-const load = (lane: Lane, rows: Rows, over: Partial<LoadedScores> = {}) => fill(lane, { page: { from: '', next: undefined, rows }, ...over });
+const fill = (lane: Lane, loaded: Partial<LoadedScores>) =>
+  fillScores(lane.table, ENV, {
+    generation: lane.header.generation,
+    epoch: lane.header.epoch,
+    shape: 'scores',
+    ...loaded,
+  });
+const load = (lane: Lane, rows: Rows, over: Partial<LoadedScores> = {}) =>
+  fill(lane, { page: { from: '', next: undefined, rows }, ...over });
 const range = (lane: Lane) => readScores(lane.table, ENV, 'scores', { kind: 'range', from: 0, count: 10 });
 const inFlight = (lane: Lane) => readFlightScores(lane.table, 'run', 1, lane.header.generation, '', 10);
 
 describe('writeScores', () => {
   test('does what is asked in its order, and numbers what changes something', () => {
     const lane = board([['a', 5]]);
-    expect(act(lane, [['add', 'a', 1], ['best', 'a', 2], ['best', 'a', 3], ['set', 'b', 4], ['remove', 'b'], ['add', 'c', -1], ['best', 'd', 9]])).toEqual({
-      kind: 'accepted', seq: 6, epoch: 1, pending: 4, entries: 4, bytes: 64, accepted: 6, outcomes: [6, 2, 2, 4, undefined, -1, 9],
+    expect(
+      act(lane, [
+        ['add', 'a', 1],
+        ['best', 'a', 2],
+        ['best', 'a', 3],
+        ['set', 'b', 4],
+        ['remove', 'b'],
+        ['add', 'c', -1],
+        ['best', 'd', 9],
+      ]),
+    ).toEqual({
+      kind: 'accepted',
+      seq: 6,
+      epoch: 1,
+      pending: 4,
+      entries: 4,
+      bytes: 64,
+      accepted: 6,
+      outcomes: [6, 2, 2, 4, undefined, -1, 9],
     });
-    expect(range(lane)).toEqual({ kind: 'rows', first: 0, rows: [['c', -1], ['a', 2], ['d', 9]] });
+    expect(range(lane)).toEqual({
+      kind: 'rows',
+      first: 0,
+      rows: [
+        ['c', -1],
+        ['a', 2],
+        ['d', 9],
+      ],
+    });
     lane.cut();
-    expect(inFlight(lane)).toEqual({ kind: 'scores', rows: [['a', 2], ['b', null], ['c', -1], ['d', 9]], next: '' });
+    expect(inFlight(lane)).toEqual({
+      kind: 'scores',
+      rows: [
+        ['a', 2],
+        ['b', null],
+        ['c', -1],
+        ['d', 9],
+      ],
+      next: '',
+    });
   });
 
   test('remembers since when the oldest is pending', () => {
@@ -51,7 +110,13 @@ describe('writeScores', () => {
   test('what changes nothing leaves the lane as it is', () => {
     const lane = board([['a', 5]]);
     const before = lane.header;
-    expect(act(lane, [['best', 'a', 7], ['add', 'a', 0], ['remove', 'nobody']])).toMatchObject({ seq: 0, accepted: 0, bytes: 0, outcomes: [5, 5, undefined] });
+    expect(
+      act(lane, [
+        ['best', 'a', 7],
+        ['add', 'a', 0],
+        ['remove', 'nobody'],
+      ]),
+    ).toMatchObject({ seq: 0, accepted: 0, bytes: 0, outcomes: [5, 5, undefined] });
     expect(act(lane, [])).toMatchObject({ accepted: 0, outcomes: [] });
     expect(lane.header).toBe(before);
   });
@@ -67,22 +132,54 @@ describe('writeScores', () => {
 
   test('refuses by itself what would leave the limit', () => {
     const lane = board([['a', WEIGHT_MAX]]);
-    expect(act(lane, [['add', 'a', 1], ['add', 'a', -1], ['add', 'b', -WEIGHT_MAX], ['add', 'b', -1]])).toMatchObject({ accepted: 2, outcomes: ['beyond', WEIGHT_MAX - 1, -WEIGHT_MAX, 'beyond'] });
+    expect(
+      act(lane, [
+        ['add', 'a', 1],
+        ['add', 'a', -1],
+        ['add', 'b', -WEIGHT_MAX],
+        ['add', 'b', -1],
+      ]),
+    ).toMatchObject({ accepted: 2, outcomes: ['beyond', WEIGHT_MAX - 1, -WEIGHT_MAX, 'beyond'] });
   });
 
   test('of a board that is not loaded takes what does not depend on it', () => {
     const lane = board();
-    for (const op of ['add', 'best'] as const) expect(act(lane, [['set', 'a', 1], [op, 'b', 1]])).toEqual({ kind: 'unloaded', epoch: 1, complete: false, cursor: '', doubts: [] });
-    expect(act(lane, [['set', 'a', 1], ['remove', 'b'], ['remove', 'a']])).toMatchObject({ accepted: 3, pending: 2 });
+    for (const op of ['add', 'best'] as const)
+      expect(
+        act(lane, [
+          ['set', 'a', 1],
+          [op, 'b', 1],
+        ]),
+      ).toEqual({ kind: 'unloaded', epoch: 1, complete: false, cursor: '', doubts: [] });
+    expect(
+      act(lane, [
+        ['set', 'a', 1],
+        ['remove', 'b'],
+        ['remove', 'a'],
+      ]),
+    ).toMatchObject({ accepted: 3, pending: 2 });
     expect(range(lane)).toMatchObject({ kind: 'unloaded' });
   });
 
   test('takes no new member above the bounds, but changes of one that is pending', () => {
     const lane = board([]);
     act(lane, [['set', 'a', 1]]);
-    expect(act(lane, [['set', 'a', 1], ['set', 'b', 1], ['set', 'c', 1]], { maxEntries: 2 })).toEqual({ kind: 'full', entries: 1, bytes: 16 });
+    expect(
+      act(
+        lane,
+        [
+          ['set', 'a', 1],
+          ['set', 'b', 1],
+          ['set', 'c', 1],
+        ],
+        { maxEntries: 2 },
+      ),
+    ).toEqual({ kind: 'full', entries: 1, bytes: 16 });
     expect(act(lane, [['set', 'b', 1]], { maxBytes: 20 })).toEqual({ kind: 'full', entries: 1, bytes: 16 });
-    expect(act(lane, [['set', 'a', 2]], { maxBytes: 20, maxEntries: 0 })).toMatchObject({ kind: 'accepted', entries: 1 });
+    expect(act(lane, [['set', 'a', 2]], { maxBytes: 20, maxEntries: 0 })).toMatchObject({
+      kind: 'accepted',
+      entries: 1,
+    });
   });
 
   test.each([
@@ -119,29 +216,76 @@ describe('fillScores', () => {
 
   test('takes pages one after the other', () => {
     const lane = board();
-    expect(fill(lane, { page: { from: '', next: 'b', rows: [['a', 1], ['b', 2]] } })).toEqual({ kind: 'filled', epoch: 1, complete: false, cursor: 'b', doubts: [] });
-    expect(fill(lane, { page: { from: '', next: undefined, rows: [['x', 1]] } })).toMatchObject({ complete: false, cursor: 'b' });
+    expect(
+      fill(lane, {
+        page: {
+          from: '',
+          next: 'b',
+          rows: [
+            ['a', 1],
+            ['b', 2],
+          ],
+        },
+      }),
+    ).toEqual({ kind: 'filled', epoch: 1, complete: false, cursor: 'b', doubts: [] });
+    expect(fill(lane, { page: { from: '', next: undefined, rows: [['x', 1]] } })).toMatchObject({
+      complete: false,
+      cursor: 'b',
+    });
     expect(fill(lane, { page: { from: 'b', next: undefined, rows: [] } })).toMatchObject({ complete: true });
     expect(fill(lane, { page: { from: '', next: 'q', rows: [['x', 1]] } })).toMatchObject({ complete: true });
-    expect(range(lane)).toEqual({ kind: 'rows', first: 0, rows: [['a', 1], ['b', 2]] });
+    expect(range(lane)).toEqual({
+      kind: 'rows',
+      first: 0,
+      rows: [
+        ['a', 1],
+        ['b', 2],
+      ],
+    });
   });
 
   test('leaves alone what is pending, and what is in flight unless the rows have it', () => {
     const lane = board();
-    act(lane, [['set', 'flight', 1], ['remove', 'gone']]);
+    act(lane, [
+      ['set', 'flight', 1],
+      ['remove', 'gone'],
+    ]);
     lane.cut();
     act(lane, [['set', 'pending', 2]]);
-    const rows: Rows = [['flight', 100], ['gone', 100], ['pending', 100], ['row', 100]];
+    const rows: Rows = [
+      ['flight', 100],
+      ['gone', 100],
+      ['pending', 100],
+      ['row', 100],
+    ];
     load(lane, rows, { generation: 0 });
-    expect(range(lane)).toMatchObject({ rows: [['flight', 1], ['pending', 2], ['row', 100]] });
+    expect(range(lane)).toMatchObject({
+      rows: [
+        ['flight', 1],
+        ['pending', 2],
+        ['row', 100],
+      ],
+    });
   });
 
   test('rows from after the commit are as good', () => {
     const lane = board();
     act(lane, [['set', 'a', 1]]);
     lane.cut();
-    load(lane, [['a', 1], ['b', 3]], { generation: 1 });
-    expect(range(lane)).toMatchObject({ rows: [['a', 1], ['b', 3]] });
+    load(
+      lane,
+      [
+        ['a', 1],
+        ['b', 3],
+      ],
+      { generation: 1 },
+    );
+    expect(range(lane)).toMatchObject({
+      rows: [
+        ['a', 1],
+        ['b', 3],
+      ],
+    });
   });
 
   test.each([-1, 1])('what was loaded %i generations off is stale', (off) => {
@@ -158,14 +302,30 @@ describe('fillScores', () => {
   });
 
   test('settles the doubts that it knows', () => {
-    const lane = board([['a', 1], ['b', 1], ['c', 1]]);
+    const lane = board([
+      ['a', 1],
+      ['b', 1],
+      ['c', 1],
+    ]);
     act(lane, [['set', 'b', 2]]);
     lane.cut();
     act(lane, [['set', 'c', 2]]);
     doubtScores(lane.table, ENV, ['a', 'b', 'c', 'd']);
     const result = range(lane);
-    expect(result).toMatchObject({ kind: 'unloaded', epoch: 1, complete: true, doubts: [['a', expect.any(String)], ['d', expect.any(String)]] });
-    const doubts = (result as Unloaded).doubts.map(([member, token]) => ({ member, token, weight: member === 'a' ? 7 : undefined }));
+    expect(result).toMatchObject({
+      kind: 'unloaded',
+      epoch: 1,
+      complete: true,
+      doubts: [
+        ['a', expect.any(String)],
+        ['d', expect.any(String)],
+      ],
+    });
+    const doubts = (result as Unloaded).doubts.map(([member, token]) => ({
+      member,
+      token,
+      weight: member === 'a' ? 7 : undefined,
+    }));
     doubtScores(lane.table, ENV, ['d']);
     expect(fill(lane, { doubts })).toMatchObject({ complete: true, doubts: [['d', expect.any(String)]] });
     expect(lane.table.scores.readWeight('a')).toBe(7);
@@ -173,8 +333,14 @@ describe('fillScores', () => {
 });
 
 test('a refused score is in doubt, unless a later one replaces it', () => {
-  const lane = board([['a', 1], ['b', 1]]);
-  act(lane, [['set', 'a', 2], ['set', 'b', 2]]);
+  const lane = board([
+    ['a', 1],
+    ['b', 1],
+  ]);
+  act(lane, [
+    ['set', 'a', 2],
+    ['set', 'b', 2],
+  ]);
   lane.cut();
   act(lane, [['set', 'b', 3]]);
   lane.acknowledge({ deadKeys: ['a', 'b', 'nobody'] });
@@ -182,13 +348,39 @@ test('a refused score is in doubt, unless a later one replaces it', () => {
 });
 
 describe('readScores', () => {
-  const lane = board([['a', 1], ['b', 2], ['c', 2], ['d', 3]]);
+  const lane = board([
+    ['a', 1],
+    ['b', 2],
+    ['c', 2],
+    ['d', 3],
+  ]);
   const read = (query: Parameters<typeof readScores>[3]) => readScores(lane.table, ENV, 'scores', query);
 
   test('gives ranges, surroundings and scores', () => {
-    expect(read({ kind: 'range', from: 1, count: 2 })).toEqual({ kind: 'rows', first: 1, rows: [['b', 2], ['c', 2]] });
-    expect(read({ kind: 'around', member: 'd', count: 1 })).toEqual({ kind: 'rows', first: 2, rows: [['c', 2], ['d', 3]] });
-    expect(read({ kind: 'around', member: 'a', count: 1 })).toEqual({ kind: 'rows', first: 0, rows: [['a', 1], ['b', 2]] });
+    expect(read({ kind: 'range', from: 1, count: 2 })).toEqual({
+      kind: 'rows',
+      first: 1,
+      rows: [
+        ['b', 2],
+        ['c', 2],
+      ],
+    });
+    expect(read({ kind: 'around', member: 'd', count: 1 })).toEqual({
+      kind: 'rows',
+      first: 2,
+      rows: [
+        ['c', 2],
+        ['d', 3],
+      ],
+    });
+    expect(read({ kind: 'around', member: 'a', count: 1 })).toEqual({
+      kind: 'rows',
+      first: 0,
+      rows: [
+        ['a', 1],
+        ['b', 2],
+      ],
+    });
     expect(read({ kind: 'around', member: 'x', count: 1 })).toEqual({ kind: 'rows', first: 0, rows: [] });
     expect(read({ kind: 'scores', members: ['x', 'c'] })).toEqual({ kind: 'rows', first: 0, rows: [['c', 2]] });
   });

@@ -28,7 +28,12 @@ describe('slots are written so that they can be told apart', () => {
   ])('%s', (raw, slot) => expect(readSlot(raw)).toEqual(slot));
 
   test('and back', () => {
-    expect([fillSlot('t'), refreshSlot('t', '1'), intentSlot(['a'], false), intentSlot(['a', 'b'], true)]).toEqual(['?t', '^t:1', '!a', '!!a,b']);
+    expect([fillSlot('t'), refreshSlot('t', '1'), intentSlot(['a'], false), intentSlot(['a', 'b'], true)]).toEqual([
+      '?t',
+      '^t:1',
+      '!a',
+      '!!a,b',
+    ]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { write } from '../../src/core/lane-write.ts';
 import { bytesOf, entriesOf, oldestSinceMs } from '../../src/core/lane.ts';
+import { write } from '../../src/core/lane-write.ts';
 import { Lane, T0 } from './lane-fixture.ts';
 
 describe('write', () => {
@@ -9,7 +9,10 @@ describe('write', () => {
     const unknown = new Lane();
     expect(unknown.tryWrite({ a: '1' })).toEqual({ kind: 'unrecovered', header: undefined });
     const lane = Lane.recovered();
-    for (const env of [{ runId: 'another', incarnation: 'first' }, { runId: 'run', incarnation: 'another' }]) {
+    for (const env of [
+      { runId: 'another', incarnation: 'first' },
+      { runId: 'run', incarnation: 'another' },
+    ]) {
       expect(write(lane.table, env, batch)).toEqual({ kind: 'unrecovered', header: lane.header });
     }
     expect(lane.slots('a')).toEqual([undefined]);
@@ -34,9 +37,23 @@ describe('write', () => {
 
   test('gives each mutation a seq and counts each key once', () => {
     const lane = Lane.recovered();
-    expect(lane.write({ a: '1', b: '22' }, { accepted: 5 })).toEqual({ kind: 'accepted', seq: 5, epoch: 1, pending: 2, entries: 2, bytes: 3 });
+    expect(lane.write({ a: '1', b: '22' }, { accepted: 5 })).toEqual({
+      kind: 'accepted',
+      seq: 5,
+      epoch: 1,
+      pending: 2,
+      entries: 2,
+      bytes: 3,
+    });
     lane.table.nowMs += 10;
-    expect(lane.write({ a: '333', c: '333' })).toEqual({ kind: 'accepted', seq: 7, epoch: 1, pending: 3, entries: 3, bytes: 8 });
+    expect(lane.write({ a: '333', c: '333' })).toEqual({
+      kind: 'accepted',
+      seq: 7,
+      epoch: 1,
+      pending: 3,
+      entries: 3,
+      bytes: 8,
+    });
     expect(lane.header).toMatchObject({ pendingEntries: 3, pendingBytes: 8, pendingSinceMs: T0, pendingTombstones: 0 });
     expect(lane.write({}, { accepted: 0 })).toMatchObject({ seq: 7, bytes: 8 });
   });
@@ -50,15 +67,27 @@ describe('write', () => {
 
   test.each([
     { limit: { maxEntries: 2 }, rows: { a: '9', b: '9' }, result: { kind: 'accepted' } },
-    { limit: { maxEntries: 2 }, rows: { a: '9', c: '9' }, result: { kind: 'full', entries: 2, bytes: 2, refused: [1] } },
-    { limit: { maxEntries: 3 }, rows: { c: '9', d: '9' }, result: { kind: 'full', entries: 2, bytes: 2, refused: [1] } },
+    {
+      limit: { maxEntries: 2 },
+      rows: { a: '9', c: '9' },
+      result: { kind: 'full', entries: 2, bytes: 2, refused: [1] },
+    },
+    {
+      limit: { maxEntries: 3 },
+      rows: { c: '9', d: '9' },
+      result: { kind: 'full', entries: 2, bytes: 2, refused: [1] },
+    },
     { limit: { maxEntries: 3 }, rows: { a: '9', c: '9' }, result: { kind: 'accepted' } },
     { limit: { maxEntries: 1 }, rows: { c: '9' }, result: { kind: 'full', entries: 2, bytes: 2, refused: [0] } },
     { limit: { maxEntries: 1 }, rows: { a: '9', b: '9' }, result: { kind: 'accepted' } },
     { limit: { maxBytes: 2 }, rows: { a: '99' }, result: { kind: 'full', entries: 2, bytes: 2, refused: [0] } },
     { limit: { maxBytes: 3 }, rows: { a: '99' }, result: { kind: 'accepted' } },
     { limit: { maxBytes: 1 }, rows: { a: '9', b: '' }, result: { kind: 'accepted' } },
-    { limit: { maxBytes: 4 }, rows: { c: '99', d: '9', a: '999', b: '' }, result: { kind: 'full', entries: 2, bytes: 2, refused: [1, 2] } },
+    {
+      limit: { maxBytes: 4 },
+      rows: { c: '99', d: '9', a: '999', b: '' },
+      result: { kind: 'full', entries: 2, bytes: 2, refused: [1, 2] },
+    },
     { limit: { maxBytes: 2 }, rows: { c: '9' }, result: { kind: 'full', entries: 2, bytes: 2, refused: [0] } },
     { limit: { maxBytes: 3 }, rows: { c: '9' }, result: { kind: 'accepted' } },
   ])('with $limit, $rows is $result.kind', ({ limit, rows, result }) => {
@@ -75,7 +104,11 @@ describe('write', () => {
     lane.cut();
     lane.write({ a: '2' });
     lane.write({ a: '3' });
-    expect(lane.generation().toSorted()).toEqual([['a', '1'], ['b', '1'], ['c', '1']]);
+    expect(lane.generation().toSorted()).toEqual([
+      ['a', '1'],
+      ['b', '1'],
+      ['c', '1'],
+    ]);
     lane.acknowledge({ limit: 1, ttlMs: 5 });
     lane.write({ b: '2', c: '2' });
     expect(lane.table.scanFrozen('', 10).rows).toEqual([]);

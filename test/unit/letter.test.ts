@@ -39,16 +39,22 @@ describe('a row that is refused each time', () => {
 
 test('however it is set, a row is dead after its attempts, and no wait is longer than its bound', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 1_000 }), fc.integer({ min: 1, max: 100_000 }), fc.constantFrom('23514', '23503'), (attempts, minDelayMs, maxDelayMs, code) => {
-      const verdicts = life(code, { attempts, minDelayMs, maxDelayMs });
-      expect(verdicts.at(-1)).toEqual({ state: 'dead', attempts });
-      expect(verdicts).toHaveLength(attempts + (code === '23503' ? 1 : 0));
-      for (const [at, verdict] of verdicts.entries()) {
-        if (verdict.state === 'dead') continue;
-        const boundMs = maxDelayMs + (code === '23503' && at === 0 ? policy.flushDelayMs : 0);
-        expect(verdict.retryInMs).toBeGreaterThan(0);
-        expect(verdict.retryInMs).toBeLessThanOrEqual(boundMs);
-      }
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 1, max: 1_000 }),
+      fc.integer({ min: 1, max: 100_000 }),
+      fc.constantFrom('23514', '23503'),
+      (attempts, minDelayMs, maxDelayMs, code) => {
+        const verdicts = life(code, { attempts, minDelayMs, maxDelayMs });
+        expect(verdicts.at(-1)).toEqual({ state: 'dead', attempts });
+        expect(verdicts).toHaveLength(attempts + (code === '23503' ? 1 : 0));
+        for (const [at, verdict] of verdicts.entries()) {
+          if (verdict.state === 'dead') continue;
+          const boundMs = maxDelayMs + (code === '23503' && at === 0 ? policy.flushDelayMs : 0);
+          expect(verdict.retryInMs).toBeGreaterThan(0);
+          expect(verdict.retryInMs).toBeLessThanOrEqual(boundMs);
+        }
+      },
+    ),
   );
 });

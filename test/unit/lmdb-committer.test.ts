@@ -1,10 +1,14 @@
 import type { RootDatabase } from 'lmdb';
 import { expect, test } from 'vitest';
-import { Committer, type Base } from '../../src/fronts/lmdb/committer.ts';
+import { type Base, Committer } from '../../src/fronts/lmdb/committer.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
 /** What the driver does with a transaction that is given to it. */
-const over = (transaction: (run: () => void) => Promise<void>, clock = new VirtualClock(), last: Base = { base: () => 1n, committed: () => undefined }) => new Committer({ transaction } as unknown as RootDatabase, clock, '/folder', last);
+const over = (
+  transaction: (run: () => void) => Promise<void>,
+  clock = new VirtualClock(),
+  last: Base = { base: () => 1n, committed: () => undefined },
+) => new Committer({ transaction } as unknown as RootDatabase, clock, '/folder', last);
 
 async function codeOf(step: Promise<unknown>): Promise<unknown> {
   return step.then(
@@ -45,7 +49,9 @@ test('steps that wait together share a transaction, up to 20,000 keys', async ()
     run();
     sizes.push(steps);
   }, clock);
-  await Promise.all([...Array.from({ length: 10 }, () => 5_000), 30_000, 1].map((keys) => committer.step(keys, () => steps++)));
+  await Promise.all(
+    [...Array.from({ length: 10 }, () => 5_000), 30_000, 1].map((keys) => committer.step(keys, () => steps++)),
+  );
   expect(sizes).toEqual([4, 4, 2, 1, 1]);
 });
 
@@ -62,13 +68,17 @@ test('a driver that does not even begin fails those who wait, and nobody after t
 });
 
 test('a commit that failed says why, and a step that threw is a defect of its own', async () => {
-  const failure = Object.assign(new Error('Commit failed'), { commitError: Promise.reject(new Error('No space left on device')) });
+  const failure = Object.assign(new Error('Commit failed'), {
+    commitError: Promise.reject(new Error('No space left on device')),
+  });
   failure.commitError.catch(() => undefined);
   const failing = over((run) => {
     run();
     return Promise.reject(failure);
   });
-  await expect(failing.step(1, () => 1)).rejects.toThrow(/could not commit: No space left on device\. Nothing was written/);
+  await expect(failing.step(1, () => 1)).rejects.toThrow(
+    /could not commit: No space left on device\. Nothing was written/,
+  );
 
   const sound = over(async (run) => run());
   const thrown = codeOf(
@@ -93,6 +103,9 @@ test('a transaction that does not begin with the last commit does nothing, and i
 });
 
 test('who waits is told when no transaction begins with the last commit', async () => {
-  const committer = over(async (run) => run(), new VirtualClock(), { base: () => undefined, committed: () => undefined });
+  const committer = over(async (run) => run(), new VirtualClock(), {
+    base: () => undefined,
+    committed: () => undefined,
+  });
   expect(await codeOf(committer.step(1, () => 1))).toBe('MILLRACE_FRONT_UNAVAILABLE');
 });

@@ -23,18 +23,27 @@ function isolate(rows: number, bad: ReadonlySet<number>): { found: number[]; acc
 
 test('finds exactly the bad rows, stores each other row once, and in order', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 300 }).chain((rows) => fc.tuple(fc.constant(rows), fc.uniqueArray(fc.nat({ max: rows - 1 }), { minLength: 1, maxLength: rows }))), ([rows, list]) => {
-      const bad = new Set(list);
-      const { found, accepted, statements } = isolate(rows, bad);
-      expect(found).toEqual([...bad].toSorted((a, b) => a - b));
-      expect(accepted).toEqual(Array.from({ length: rows }, (_, row) => row).filter((row) => !bad.has(row)));
-      expect(statements).toBeLessThanOrEqual(Math.max(1, bad.size * 2 * Math.ceil(Math.log2(rows))));
-    }),
+    fc.property(
+      fc
+        .integer({ min: 1, max: 300 })
+        .chain((rows) =>
+          fc.tuple(fc.constant(rows), fc.uniqueArray(fc.nat({ max: rows - 1 }), { minLength: 1, maxLength: rows })),
+        ),
+      ([rows, list]) => {
+        const bad = new Set(list);
+        const { found, accepted, statements } = isolate(rows, bad);
+        expect(found).toEqual([...bad].toSorted((a, b) => a - b));
+        expect(accepted).toEqual(Array.from({ length: rows }, (_, row) => row).filter((row) => !bad.has(row)));
+        expect(statements).toBeLessThanOrEqual(Math.max(1, bad.size * 2 * Math.ceil(Math.log2(rows))));
+      },
+    ),
   );
 });
 
 test('one bad row among 10,000 costs at most 28 statements, wherever it is', () => {
-  const costs = [0, 1, 4_999, 5_000, 9_998, 9_999, 1_234, 7_777].map((row) => isolate(10_000, new Set([row])).statements);
+  const costs = [0, 1, 4_999, 5_000, 9_998, 9_999, 1_234, 7_777].map(
+    (row) => isolate(10_000, new Set([row])).statements,
+  );
   expect(Math.max(...costs)).toBeLessThanOrEqual(2 * Math.ceil(Math.log2(10_000)));
 });
 

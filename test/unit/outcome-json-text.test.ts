@@ -21,12 +21,25 @@ describe('JSON text that jsonb refuses', () => {
     expect(unstorable(json)).toContain(what);
   });
 
-  test.each([String.raw`"\\u0000"`, String.raw`"\\\\u0000"`, String.raw`"\\ud83d"`, String.raw`"\ud83d\ude00"`, String.raw`"\uD83D\uDE00\u0001"`, '"👍"', '"u0000"', String.raw`"\"\/\b\f\n\r\t"`, 'null'])('and not %s', (json) => {
+  test.each([
+    String.raw`"\\u0000"`,
+    String.raw`"\\\\u0000"`,
+    String.raw`"\\ud83d"`,
+    String.raw`"\ud83d\ude00"`,
+    String.raw`"\uD83D\uDE00\u0001"`,
+    '"👍"',
+    '"u0000"',
+    String.raw`"\"\/\b\f\n\r\t"`,
+    'null',
+  ])('and not %s', (json) => {
     expect(unstorable(json)).toBeUndefined();
   });
 
   test('agrees with what the parsed text holds', () => {
-    const unit = fc.oneof({ weight: 3, arbitrary: fc.integer({ min: 0xd7ff, max: 0xe000 }) }, fc.constantFrom(0, 0x5c, 0x75, 0x30, 0x22, 0x41));
+    const unit = fc.oneof(
+      { weight: 3, arbitrary: fc.integer({ min: 0xd7ff, max: 0xe000 }) },
+      fc.constantFrom(0, 0x5c, 0x75, 0x30, 0x22, 0x41),
+    );
     fc.assert(
       fc.property(fc.array(unit, { maxLength: 12 }), (units) => {
         const text = String.fromCharCode(...units);
@@ -46,9 +59,12 @@ test('table names are read as SQL reads them', () => {
   expect(parseTableName('app."a.b""c"')).toEqual({ schema: 'app', name: 'a.b"c' });
 });
 
-test.each(['', 'a b', 'a.b.c', '"open', 'a;drop table b', '1a', '.', 'a.', '""', "a'b"])('%s is no table name', (name) => {
-  expect(parseTableName(name)).toBeUndefined();
-});
+test.each(['', 'a b', 'a.b.c', '"open', 'a;drop table b', '1a', '.', 'a.', '""', "a'b"])(
+  '%s is no table name',
+  (name) => {
+    expect(parseTableName(name)).toBeUndefined();
+  },
+);
 
 test('literals and arrays hold any text', () => {
   expect(literal("it's")).toBe("'it''s'");

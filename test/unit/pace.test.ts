@@ -20,7 +20,11 @@ describe('the pace', () => {
   });
 
   test('doubles batches and halves flushes with each slow flush, up to the bound', () => {
-    expect([1, 2, 3].map((times) => of(relieved(times)))).toEqual([[1_000, 3], [2_000, 2], [3_000, 1]]);
+    expect([1, 2, 3].map((times) => of(relieved(times)))).toEqual([
+      [1_000, 3],
+      [2_000, 2],
+      [3_000, 1],
+    ]);
   });
 
   test('lets batches grow by the factor by which a flush was too slow', () => {
@@ -30,7 +34,13 @@ describe('the pace', () => {
   });
 
   test('adds flushes when batches can grow no more', () => {
-    expect([4, 5, 6, 7, 8].map((times) => of(relieved(times)))).toEqual([[3_000, 2], [3_000, 3], [3_000, 4], [3_000, 5], [3_000, 5]]);
+    expect([4, 5, 6, 7, 8].map((times) => of(relieved(times)))).toEqual([
+      [3_000, 2],
+      [3_000, 3],
+      [3_000, 4],
+      [3_000, 5],
+      [3_000, 5],
+    ]);
   });
 
   test('goes back in steps with quick flushes, however small they are', () => {
@@ -40,7 +50,15 @@ describe('the pace', () => {
       pace.flushed(1, QUICK);
       steps.push(of(pace));
     }
-    expect(steps).toEqual([[2_500, 2], [2_000, 3], [1_500, 4], [1_000, 5], [500, 5], [500, 5], [500, 5]]);
+    expect(steps).toEqual([
+      [2_500, 2],
+      [2_000, 3],
+      [1_500, 4],
+      [1_000, 5],
+      [500, 5],
+      [500, 5],
+      [500, 5],
+    ]);
   });
 
   test('stays as it is when a flush is neither slow nor quick', () => {
@@ -63,7 +81,12 @@ describe('the pace', () => {
       pace.failed();
       steps.push(of(pace));
     }
-    expect(steps).toEqual([[500, 3], [500, 2], [500, 1], [500, 1]]);
+    expect(steps).toEqual([
+      [500, 3],
+      [500, 2],
+      [500, 1],
+      [500, 1],
+    ]);
   });
 
   test('never calls a flush of 20 ms slow', () => {

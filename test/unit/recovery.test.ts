@@ -16,7 +16,10 @@ test('a lease that was taken while another was quicker does not make the epoch o
     settings: { name: 'c', flush: { leaseMs: 400 } },
     storeCapabilities: { transactions: true },
     store: { raiseEpoch: () => Promise.resolve({ epoch: 8, generation: 0, seq: 0, digest: '' }) },
-    front: { header: () => Promise.resolve({ header, current: true }), recover: () => Promise.resolve({ kind: 'refused', epoch: 9 }) },
+    front: {
+      header: () => Promise.resolve({ header, current: true }),
+      recover: () => Promise.resolve({ kind: 'refused', epoch: 9 }),
+    },
   } as unknown as EngineContext;
   const recovery = new Recovery(context, [new Watermark('c', 0, () => undefined)]);
   expect(await clock.until(recovery.recover(0))).toEqual({ header, isOurs: false });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { defer, type Deferred } from '../../src/core/deferred.ts';
+import { type Deferred, defer } from '../../src/core/deferred.ts';
 import { LaneSteps } from '../../src/fronts/redis/lane-steps.ts';
 import type { RedisServers } from '../../src/fronts/redis/servers.ts';
 
@@ -9,7 +9,11 @@ interface Sent {
 }
 
 /** One server that answers when the test says so, and the steps of one lane on it. */
-function fixture(): { sent: Sent[]; write(name: string): Promise<string>; answer(name: string, reply: readonly unknown[] | Error): Promise<void> } {
+function fixture(): {
+  sent: Sent[];
+  write(name: string): Promise<string>;
+  answer(name: string, reply: readonly unknown[] | Error): Promise<void>;
+} {
   const sent: Sent[] = [];
   const server = {
     runId: 'run',
@@ -21,10 +25,19 @@ function fixture(): { sent: Sent[]; write(name: string): Promise<string>; answer
     },
     prepare: async () => undefined,
   };
-  const steps = new LaneSteps({ serverOf: () => server, refresh: async () => undefined } as unknown as RedisServers, 'tag');
+  const steps = new LaneSteps(
+    { serverOf: () => server, refresh: async () => undefined } as unknown as RedisServers,
+    'tag',
+  );
   return {
     sent,
-    write: (name) => steps.run('write', () => [name]).then(([kind]) => kind, (error: Error) => error.message),
+    write: (name) =>
+      steps
+        .run('write', () => [name])
+        .then(
+          ([kind]) => kind,
+          (error: Error) => error.message,
+        ),
     answer: async (name, reply) => {
       const { resolve, reject } = (sent.findLast((each) => each.name === name) as Sent).reply;
       if (reply instanceof Error) reject(reply);

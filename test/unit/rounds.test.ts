@@ -13,7 +13,12 @@ beforeEach(() => {
   sent = [];
 });
 
-const clock: Clock = { now: () => 0, monotonic: () => 0, after: () => ({ cancel: () => undefined }), soon: (task) => void next.push(task) };
+const clock: Clock = {
+  now: () => 0,
+  monotonic: () => 0,
+  after: () => ({ cancel: () => undefined }),
+  soon: (task) => void next.push(task),
+};
 const withTurns: Clock = { ...clock, turnEnd: (task) => void ends.push(task) };
 const rounds = (frontIsShared: boolean, of = clock): Rounds => new Rounds(of, frontIsShared);
 
@@ -88,9 +93,16 @@ describe('the steps of lanes', () => {
     expect([turn(), round()]).toEqual(['', 'a']);
   });
 
-  test.each([[true, 'a', ''], [false, '', 'a']])('go at the end of the turn when nothing is under way and only if they are lone: %s', (isLone, atEnd, after) => {
+  test.each([
+    [true, 'a', ''],
+    [false, '', 'a'],
+  ])('go at the end of the turn when nothing is under way and only if they are lone: %s', (isLone, atEnd, after) => {
     const of = rounds(true, withTurns);
-    of.collect(true, () => isLone, () => sent.push('a'));
+    of.collect(
+      true,
+      () => isLone,
+      () => sent.push('a'),
+    );
     expect([turn(), round()]).toEqual([atEnd, after]);
   });
 });

@@ -2,7 +2,14 @@ import { strict as assert } from 'node:assert';
 import { describe, expect, test, vi } from 'vitest';
 import { attemptsMax, FAILURES_TO_OPEN, PROBE_MS, RAMP_MS } from '../../src/core/breaker.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
-import { createCache, isMillraceError, MillraceError, type Cache, type CacheEvents, type CacheOptions } from '../../src/index.ts';
+import {
+  type Cache,
+  type CacheEvents,
+  type CacheOptions,
+  createCache,
+  isMillraceError,
+  MillraceError,
+} from '../../src/index.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
@@ -64,7 +71,12 @@ class Process {
 
   /** What became of it: a value, or the code and message of the refusal. */
   async outcome(work: Promise<unknown>): Promise<unknown> {
-    return this.clock.until(work.then((value) => value, (error: unknown) => (isMillraceError(error) ? `${error.code}: ${error.message}` : error)));
+    return this.clock.until(
+      work.then(
+        (value) => value,
+        (error: unknown) => (isMillraceError(error) ? `${error.code}: ${error.message}` : error),
+      ),
+    );
   }
 
   async trip(cache: Cache<number>): Promise<void> {
@@ -82,9 +94,16 @@ describe('while the store is down', () => {
     await process.trip(cache);
     const { calls } = process;
     const refused = await process.outcome(cache.get('x'));
-    expect(refused).toMatch(/^MILLRACE_STORE_UNAVAILABLE: The store is down and was not asked; the next attempt may be made in \d+ ms\. Its last failure: the server is away$/);
+    expect(refused).toMatch(
+      /^MILLRACE_STORE_UNAVAILABLE: The store is down and was not asked; the next attempt may be made in \d+ ms\. Its last failure: the server is away$/,
+    );
     expect(process.calls).toBe(calls);
-    expect((await cache.stats()).breaker).toMatchObject({ state: 'open', failures: FAILURES_TO_OPEN, reason: 'the server is away', refused: 1 });
+    expect((await cache.stats()).breaker).toMatchObject({
+      state: 'open',
+      failures: FAILURES_TO_OPEN,
+      reason: 'the server is away',
+      refused: 1,
+    });
   });
 
   test('write-behind goes on, and no flush goes past it, however urgent', async () => {
@@ -99,7 +118,11 @@ describe('while the store is down', () => {
     process.calls = 0;
     const before = process.store.batches.length;
     const outageMs = 1_200_000;
-    const waiting = [cache.flush(), cache.set('urgent', 1, { ack: 'stored' }), (await process.clock.until(cache.set('receipt', 1))).stored()];
+    const waiting = [
+      cache.flush(),
+      cache.set('urgent', 1, { ack: 'stored' }),
+      (await process.clock.until(cache.set('receipt', 1))).stored(),
+    ];
     for (let passedMs = 0; passedMs < outageMs; passedMs += 10_000) {
       await process.clock.advance(10_000);
       void cache.flush();
@@ -126,7 +149,12 @@ describe('while the store is down', () => {
     await process.clock.advance(3_600_000);
     process.up();
     await process.clock.advance(3_600_000);
-    for (const name of ['a', 'b']) expect(process.events.filter(({ cache }) => cache === name).map(({ state }) => state)).toEqual(['open', 'ramp', 'closed']);
+    for (const name of ['a', 'b'])
+      expect(process.events.filter(({ cache }) => cache === name).map(({ state }) => state)).toEqual([
+        'open',
+        'ramp',
+        'closed',
+      ]);
     expect(process.events[0]).toMatchObject({ failures: FAILURES_TO_OPEN, reason: 'the server is away' });
     expect(process.events[0]?.retryInMs).toBeGreaterThan(0);
     // What is refused is not reported as if it had failed.
@@ -138,7 +166,9 @@ describe('while the store is down', () => {
     const cache = process.open('a', { policy: 'write-through' });
     await process.clock.until(cache.set('x', 1));
     await process.trip(cache);
-    expect(await process.outcome(cache.set('x', 2))).toContain('MILLRACE_STORE_UNAVAILABLE: The store is down and was not asked');
+    expect(await process.outcome(cache.set('x', 2))).toContain(
+      'MILLRACE_STORE_UNAVAILABLE: The store is down and was not asked',
+    );
     expect(await process.outcome(cache.get('x'))).toBe(1);
   });
 
@@ -210,7 +240,12 @@ describe('while the store is down', () => {
 describe('the probe', () => {
   test('is one, over all caches and kinds of calls', async () => {
     const process = new Process();
-    const caches = [process.open('a'), process.open('b'), process.open('c', { policy: 'write-through' }), process.open('d', { policy: 'cache-aside' })];
+    const caches = [
+      process.open('a'),
+      process.open('b'),
+      process.open('c', { policy: 'write-through' }),
+      process.open('d', { policy: 'cache-aside' }),
+    ];
     for (const cache of caches) await process.clock.until(cache.ready());
     const [first, second, through, aside] = caches as [Cache<number>, Cache<number>, Cache<number>, Cache<number>];
     await process.trip(aside);
@@ -251,7 +286,10 @@ describe('the probe', () => {
     front.attach = async (attachment) => {
       const lanes = await attach(attachment);
       const read = lanes.readGeneration.bind(lanes);
-      lanes.readGeneration = (...args) => (frontFails ? Promise.reject(new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'the front is away')) : read(...args));
+      lanes.readGeneration = (...args) =>
+        frontFails
+          ? Promise.reject(new MillraceError('MILLRACE_FRONT_UNAVAILABLE', 'the front is away'))
+          : read(...args);
       return lanes;
     };
     const cache = process.open('a', { front });
@@ -315,7 +353,9 @@ describe('the ramp', () => {
     }
     const outcomes = await process.clock.until(Promise.all(reads));
     expect(process.calls - calls).toBe(2);
-    expect(outcomes.filter((message) => String(message).startsWith('The store is down and was not asked'))).toHaveLength(3);
+    expect(
+      outcomes.filter((message) => String(message).startsWith('The store is down and was not asked')),
+    ).toHaveLength(3);
   });
 });
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { historyOf } from '../torture/judge/history.ts';
-import { judge, type Evidence, type Offence } from '../torture/judge/index.ts';
+import { type Evidence, judge, type Offence } from '../torture/judge/index.ts';
 import type { Asked, CacheName, Level, Line } from '../torture/ledger.ts';
 
 interface How {
@@ -82,7 +82,9 @@ class Doctored {
 
 /** Versions of rows in the order of the audit; the last of each key is what is stored. */
 function audit(versions: Record<string, (string | null)[]>): Evidence {
-  const stored = Object.entries(versions).flatMap(([key, ids]) => (typeof ids.at(-1) === 'string' ? [[key, ids.at(-1) as string] as const] : []));
+  const stored = Object.entries(versions).flatMap(([key, ids]) =>
+    typeof ids.at(-1) === 'string' ? [[key, ids.at(-1) as string] as const] : [],
+  );
   return { ...NOTHING, versions: new Map(Object.entries(versions)), stored: new Map(stored) };
 }
 
@@ -91,8 +93,14 @@ const sums = (counts: Record<string, bigint>): Evidence => ({ ...NOTHING, counts
 /** Rows of the log, with order keys that rise. */
 const rows = (...ids: string[]): Evidence => ({ ...NOTHING, events: ids.map((id, order) => ({ id, order })) });
 
-function offences(ledger: Doctored, evidence: Evidence, survives: Level[] = ['buffered', 'fsynced', 'stored']): Offence[] {
-  const { violations } = judge(historyOf(new Map([['w0', ledger.lines]]), false), evidence, { survives: new Set(survives) });
+function offences(
+  ledger: Doctored,
+  evidence: Evidence,
+  survives: Level[] = ['buffered', 'fsynced', 'stored'],
+): Offence[] {
+  const { violations } = judge(historyOf(new Map([['w0', ledger.lines]]), false), evidence, {
+    survives: new Set(survives),
+  });
   return violations.map(({ offence }) => offence);
 }
 
@@ -133,7 +141,10 @@ test('a reported loss is a loss only for a level that should have survived', () 
   ledger.loses(1);
   expect(offences(ledger, audit({ k: [first] }), ['stored'])).toEqual([]);
   expect(offences(ledger, audit({ k: [first] }), ['fsynced', 'stored'])).toEqual(['lost']);
-  expect(offences(ledger, audit({ k: [first] })), 'no level of this cycle can lose anything').toEqual(['lost', 'falseAlarms']);
+  expect(offences(ledger, audit({ k: [first] })), 'no level of this cycle can lose anything').toEqual([
+    'lost',
+    'falseAlarms',
+  ]);
   expect(offences(ledger, audit({}), ['stored']), 'more is gone than was reported').toEqual(['lost']);
 });
 
@@ -212,7 +223,13 @@ test('a read of what is older than acknowledged, of nothing, of what nobody wrot
   dying.dies();
   reader.read('k', open);
   reader.read('k', old);
-  const history = historyOf(new Map([['w0', dying.lines], ['w1', reader.lines]]), false);
+  const history = historyOf(
+    new Map([
+      ['w0', dying.lines],
+      ['w1', reader.lines],
+    ]),
+    false,
+  );
   const { violations } = judge(history, audit({ k: [old, open] }), { survives: new Set<Level>(['buffered']) });
   expect(violations.map(({ offence }) => offence)).toEqual(['misread']);
 });
@@ -262,8 +279,19 @@ test('every digit of a score tells of one addition, and the leaderboard is that 
   expect(offences(ledger, scores(all))).toEqual([]);
   expect(offences(ledger, scores({ ...all, a: 0n }))).toEqual(['lost']);
   expect(offences(ledger, scores({ ...all, b: 2n }))).toEqual(['duplicated']);
-  expect(offences(ledger, sums(all)).sort(), 'as counters').toEqual(['lost', 'lost', 'lost', 'misread', 'misread', 'misread']);
-  const top = [['c', String(4n ** 25n)], ['a', '1'], ['b', '1']] as const;
+  expect(offences(ledger, sums(all)).sort(), 'as counters').toEqual([
+    'lost',
+    'lost',
+    'lost',
+    'misread',
+    'misread',
+    'misread',
+  ]);
+  const top = [
+    ['c', String(4n ** 25n)],
+    ['a', '1'],
+    ['b', '1'],
+  ] as const;
   ledger.board(top);
   expect(offences(ledger, scores(all))).toEqual([]);
   ledger.board([top[0], top[2], top[1]]);
@@ -274,7 +302,12 @@ test('a total has what was acknowledged before, once, and keeps what was seen', 
   const ledger = new Doctored();
   ledger.add('k', 0);
   const evidence = sums({ k: 5n });
-  for (const [total, found] of [[1n, []], [0n, ['misread']], [2n, ['misread']], [5n, ['misread']]] as const) {
+  for (const [total, found] of [
+    [1n, []],
+    [0n, ['misread']],
+    [2n, ['misread']],
+    [5n, ['misread']],
+  ] as const) {
     ledger.total('k', total);
     expect(offences(ledger, sums({ k: 1n })), `read as ${total}`).toEqual(found);
     ledger.lines.pop();
@@ -336,7 +369,13 @@ test('events are in the order of their lane, of their key, and of their process'
   const first = ledger.append('a');
   const second = ledger.append('b');
   expect(offences(ledger, rows(second, first)), 'of one lane').toEqual(['reordered']);
-  const orders = { ...NOTHING, events: [{ id: first, order: 2 }, { id: second, order: 1 }] };
+  const orders = {
+    ...NOTHING,
+    events: [
+      { id: first, order: 2 },
+      { id: second, order: 1 },
+    ],
+  };
   expect(offences(ledger, orders)).toEqual(['reordered']);
   const other = new Doctored();
   const open = other.append('a', { acked: false });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { EPOCHS_KEPT, type LaneHeader } from '../../src/core/lane.ts';
-import { Watermark, type RefusedWrite } from '../../src/engine/watermark.ts';
+import { type RefusedWrite, Watermark } from '../../src/engine/watermark.ts';
 import { MillraceError } from '../../src/errors.ts';
 import type { LossCause } from '../../src/events.ts';
 
@@ -58,7 +58,16 @@ test('an answer that is looked at after a later epoch was seen is counted by wha
   watermark.gave(1, 9, 2);
   expect(losses).toEqual([2, 2]);
   // Seq 5 is part of the epoch that outlived, and can still be lost with it.
-  watermark.observe(header({ epoch: 3, epochs: [{ epoch: 2, seq: 5 }, { epoch: 3, seq: 3 }], seq: 3 }));
+  watermark.observe(
+    header({
+      epoch: 3,
+      epochs: [
+        { epoch: 2, seq: 5 },
+        { epoch: 3, seq: 3 },
+      ],
+      seq: 3,
+    }),
+  );
   expect(losses).toEqual([2, 2, 2]);
 });
 
@@ -78,7 +87,10 @@ test('whoever waits is told when a header says that the lane is stopped, unless 
   const waiting = watermark.wait({ lane: 0, epoch: 1, seq: 2 }, 'a');
   watermark.observe(header({ seq: 2, storedSeq: 1, stopped: 'the store lost generations 2 to 3' }));
   await expect(stored).resolves.toBeUndefined();
-  await expect(waiting).rejects.toMatchObject({ code: 'MILLRACE_LANE_STOPPED', message: 'Lane 0 does not flush: the store lost generations 2 to 3.' });
+  await expect(waiting).rejects.toMatchObject({
+    code: 'MILLRACE_LANE_STOPPED',
+    message: 'Lane 0 does not flush: the store lost generations 2 to 3.',
+  });
   expect(watermark.waiting).toBe(false);
 });
 
@@ -91,7 +103,15 @@ function begun() {
 }
 
 const at = (epoch: number, seq: number) => ({ lane: 0, epoch, seq });
-const refused = (key: string, over: Partial<RefusedWrite> = {}): RefusedWrite => ({ key, lane: 0, id: `letter of ${key}`, code: '23514', message: 'no', state: 'dead', ...over });
+const refused = (key: string, over: Partial<RefusedWrite> = {}): RefusedWrite => ({
+  key,
+  lane: 0,
+  id: `letter of ${key}`,
+  code: '23514',
+  message: 'no',
+  state: 'dead',
+  ...over,
+});
 
 describe('a receipt', () => {
   test('resolves when its seq is stored, at once if it is already', async () => {
@@ -127,9 +147,21 @@ describe('a receipt', () => {
     const kept = watermark.wait(at(1, 2), 'a');
     const lost = [watermark.wait(at(1, 3), 'a'), watermark.wait(at(1, 4), undefined)];
     const told = Promise.allSettled(lost);
-    watermark.observe(header({ epoch: 3, epochs: [{ epoch: 2, seq: 2 }, { epoch: 3, seq: 8 }], seq: 9, storedSeq: 9 }));
+    watermark.observe(
+      header({
+        epoch: 3,
+        epochs: [
+          { epoch: 2, seq: 2 },
+          { epoch: 3, seq: 8 },
+        ],
+        seq: 9,
+        storedSeq: 9,
+      }),
+    );
     await kept;
-    expect((await told).map((settled) => settled.status === 'rejected' && [settled.reason.code, settled.reason.message])).toEqual([
+    expect(
+      (await told).map((settled) => settled.status === 'rejected' && [settled.reason.code, settled.reason.message]),
+    ).toEqual([
       ['MILLRACE_LOST', 'The write of key "a" was acknowledged by the front, which then lost it. Write it again.'],
       ['MILLRACE_LOST', 'The write of this barrier was acknowledged by the front, which then lost it. Write it again.'],
     ]);
@@ -140,20 +172,41 @@ describe('a receipt', () => {
 
   test('of a refused write rejects, unless it was stored or replaced since, or has the letter that waits; a barrier and writes of other generations resolve', async () => {
     const { watermark } = begun();
-    watermark.judge(3, 5, [refused('dead'), refused('gone', { state: 'discarded' }), refused('waits', { state: 'waiting' }), refused('late', { state: 'stored' }), refused('old', { state: 'superseded' })]);
+    watermark.judge(3, 5, [
+      refused('dead'),
+      refused('gone', { state: 'discarded' }),
+      refused('waits', { state: 'waiting' }),
+      refused('late', { state: 'stored' }),
+      refused('old', { state: 'superseded' }),
+    ]);
     watermark.observe(header({ seq: 9, storedSeq: 9 }));
-    await expect(watermark.wait(at(1, 3), 'dead')).rejects.toMatchObject({ code: 'MILLRACE_REJECTED', message: expect.stringContaining('kept as a dead letter') });
-    await expect(watermark.wait(at(1, 5), 'gone')).rejects.toMatchObject({ code: 'MILLRACE_REJECTED', message: expect.stringContaining('discarded') });
+    await expect(watermark.wait(at(1, 3), 'dead')).rejects.toMatchObject({
+      code: 'MILLRACE_REJECTED',
+      message: expect.stringContaining('kept as a dead letter'),
+    });
+    await expect(watermark.wait(at(1, 5), 'gone')).rejects.toMatchObject({
+      code: 'MILLRACE_REJECTED',
+      message: expect.stringContaining('discarded'),
+    });
     expect(await watermark.wait(at(1, 4), 'waits')).toBe('letter of waits');
     for (const key of ['late', 'old']) expect(await watermark.wait(at(1, 4), key)).toBeUndefined();
-    for (const [seq, key] of [[2, 'dead'], [6, 'dead'], [4, 'fine'], [4, undefined]] as const) expect(await watermark.wait(at(1, seq), key)).toBeUndefined();
+    for (const [seq, key] of [
+      [2, 'dead'],
+      [6, 'dead'],
+      [4, 'fine'],
+      [4, undefined],
+    ] as const)
+      expect(await watermark.wait(at(1, seq), key)).toBeUndefined();
   });
 
   test('of a write whose value somebody removed before it was stored is lost', async () => {
     const { watermark } = begun();
     watermark.judge(1, 2, [], ['a']);
     watermark.observe(header({ seq: 2, storedSeq: 2 }));
-    await expect(watermark.wait(at(1, 1), 'a')).rejects.toMatchObject({ code: 'MILLRACE_LOST', message: expect.stringContaining('removed from the front by somebody else') });
+    await expect(watermark.wait(at(1, 1), 'a')).rejects.toMatchObject({
+      code: 'MILLRACE_LOST',
+      message: expect.stringContaining('removed from the front by somebody else'),
+    });
   });
 
   test('rejects when the lane stops, and after the cache was closed unless it is known to be stored', async () => {
@@ -186,7 +239,11 @@ describe('what was refused', () => {
     watermark.judge(1, 4, [refused('a')]);
     watermark.judge(5, 8, [refused('a')]);
     expect([4, 5].map((seq) => watermark.judged(seq))).toEqual([false, true]);
-    watermark.judge(9, 12, Array.from({ length: 1_000 }, (_, i) => refused(`k${i}`)));
+    watermark.judge(
+      9,
+      12,
+      Array.from({ length: 1_000 }, (_, i) => refused(`k${i}`)),
+    );
     expect([8, 9].map((seq) => watermark.judged(seq))).toEqual([false, true]);
   });
 });
@@ -199,19 +256,52 @@ describe('loss', () => {
     expect(watermark.gave(1, 5, 1)).toBe(false);
     watermark.foundEmpty();
     // By whomever the lane was begun anew, and whoever saw it first.
-    watermark.observe(header({ epoch: 2, epochs: [{ epoch: 1, seq: 0 }, { epoch: 2, seq: 4 }], seq: 4, storedSeq: 4 }));
+    watermark.observe(
+      header({
+        epoch: 2,
+        epochs: [
+          { epoch: 1, seq: 0 },
+          { epoch: 2, seq: 4 },
+        ],
+        seq: 4,
+        storedSeq: 4,
+      }),
+    );
     expect(losses).toEqual([[3, 'front-emptied']]);
     // What survived can still be lost later, and is counted from there.
-    watermark.observe(header({ epoch: 3, epochs: [{ epoch: 2, seq: 4 }, { epoch: 3, seq: 4 }], seq: 4, storedSeq: 4 }));
+    watermark.observe(
+      header({
+        epoch: 3,
+        epochs: [
+          { epoch: 2, seq: 4 },
+          { epoch: 3, seq: 4 },
+        ],
+        seq: 4,
+        storedSeq: 4,
+      }),
+    );
     expect(losses).toHaveLength(1);
     watermark.observe(header({ epoch: 4, epochs: [{ epoch: 4, seq: 1 }], seq: 4, storedSeq: 4 }));
-    expect(losses).toEqual([[3, 'front-emptied'], [3, 'front-lost-tail']]);
+    expect(losses).toEqual([
+      [3, 'front-emptied'],
+      [3, 'front-lost-tail'],
+    ]);
   });
 
   test('of an answer that is looked at late has the cause of the epoch that did not find it', () => {
     const { watermark, losses } = begun();
     watermark.foundEmpty();
-    watermark.observe(header({ epoch: 2, epochs: [{ epoch: 1, seq: 0 }, { epoch: 2, seq: 4 }], seq: 4, storedSeq: 4 }));
+    watermark.observe(
+      header({
+        epoch: 2,
+        epochs: [
+          { epoch: 1, seq: 0 },
+          { epoch: 2, seq: 4 },
+        ],
+        seq: 4,
+        storedSeq: 4,
+      }),
+    );
     watermark.gave(1, 5, 1);
     expect(losses).toEqual([[1, 'front-emptied']]);
   });

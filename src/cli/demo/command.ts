@@ -1,10 +1,17 @@
-import { Option, type Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { EXIT } from '../failure.ts';
 import { numberOption } from '../parse.ts';
-import { runCommand, type CommandContext } from '../run.ts';
-import { demoDocument } from './document.ts';
+import { type CommandContext, runCommand } from '../run.ts';
 import { runDemo } from './demo.ts';
-import { demoOptions, IN_FLIGHT_MAX, STORE_LATENCY_MS_MAX, WRITES_MAX, WRITES_ONE_BY_ONE_MAX, type DemoFlags } from './options.ts';
+import { demoDocument } from './document.ts';
+import {
+  type DemoFlags,
+  demoOptions,
+  IN_FLIGHT_MAX,
+  STORE_LATENCY_MS_MAX,
+  WRITES_MAX,
+  WRITES_ONE_BY_ONE_MAX,
+} from './options.ts';
 import { DemoText } from './text.ts';
 
 const DEFAULT_WRITES = 20;
@@ -23,12 +30,19 @@ Exit code: 0 every record is in both places, 1 one is not or a server failed, 2 
 export function addDemo(program: Command): void {
   program
     .command('demo')
-    .description('does the same writes with each policy, compares them, and verifies that every record is in both places')
-    .addOption(new Option('--writes <n>', `writes per policy, up to ${WRITES_MAX}`).argParser(numberOption(1, WRITES_MAX, true)).default(DEFAULT_WRITES))
+    .description(
+      'does the same writes with each policy, compares them, and verifies that every record is in both places',
+    )
     .addOption(
-      new Option('--in-flight <n>', `writes at the same time (default: 1, above ${WRITES_ONE_BY_ONE_MAX} writes 64)`).argParser(
-        numberOption(1, IN_FLIGHT_MAX, true),
-      ),
+      new Option('--writes <n>', `writes per policy, up to ${WRITES_MAX}`)
+        .argParser(numberOption(1, WRITES_MAX, true))
+        .default(DEFAULT_WRITES),
+    )
+    .addOption(
+      new Option(
+        '--in-flight <n>',
+        `writes at the same time (default: 1, above ${WRITES_ONE_BY_ONE_MAX} writes 64)`,
+      ).argParser(numberOption(1, IN_FLIGHT_MAX, true)),
     )
     .option('--redis <url>', 'a Redis or Valkey server in front, instead of LMDB')
     .option('--postgres <url>', 'a PostgreSQL server behind, instead of PGlite; works in a schema of its own')
@@ -39,7 +53,11 @@ export function addDemo(program: Command): void {
     )
     .option('--flush-delay <duration>', 'age at which a write is flushed at the latest, such as 100ms or 5s')
     .addOption(new Option('--batch-size <n>', 'rows of one statement').argParser(numberOption(1, BATCH_MAX, true)))
-    .addOption(new Option('--seed <n>', 'makes other sessions').argParser(numberOption(0, 2 ** 32 - 1, true)).default(DEFAULT_SEED))
+    .addOption(
+      new Option('--seed <n>', 'makes other sessions')
+        .argParser(numberOption(0, 2 ** 32 - 1, true))
+        .default(DEFAULT_SEED),
+    )
     .option('--keep', 'leaves the written data where it is, to look at it')
     .option('--json', 'prints one JSON document and nothing else')
     .addHelpText('after', EXAMPLES)

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { createCache, type Cache, type CacheOptions } from '../../index.ts';
-import { lmdbPlace, redisPlace, type FrontPlace } from './front-place.ts';
-import { POLICIES, type DemoOptions } from './options.ts';
-import { cacheOptions, runPolicy, type Observer, type PolicyResult } from './policy.ts';
-import { pglitePlace, postgresPlace, TABLE, type StorePlace } from './store-place.ts';
-import { verifyAll, type StatementTap, type Verification } from './verification.ts';
+import { type Cache, type CacheOptions, createCache } from '../../index.ts';
+import { type FrontPlace, lmdbPlace, redisPlace } from './front-place.ts';
+import { type DemoOptions, POLICIES } from './options.ts';
+import { cacheOptions, type Observer, type PolicyResult, runPolicy } from './policy.ts';
+import { pglitePlace, postgresPlace, type StorePlace, TABLE } from './store-place.ts';
+import { type StatementTap, type Verification, verifyAll } from './verification.ts';
 import type { Session } from './workload.ts';
 
 export interface DemoObserver extends Observer {
@@ -54,12 +54,25 @@ export async function runDemo(options: DemoOptions, observer: DemoObserver, sign
 
 type Opened = FrontPlace | StorePlace;
 
-async function openPlaces(options: DemoOptions, run: string, tap: StatementTap, observer: DemoObserver, opened: Opened[]): Promise<Places> {
-  const trips = { latencyMs: options.storeLatencyMs, onStatement: (sql: string, values: unknown) => tap.listener?.(sql, values) };
+async function openPlaces(
+  options: DemoOptions,
+  run: string,
+  tap: StatementTap,
+  observer: DemoObserver,
+  opened: Opened[],
+): Promise<Places> {
+  const trips = {
+    latencyMs: options.storeLatencyMs,
+    onStatement: (sql: string, values: unknown) => tap.listener?.(sql, values),
+  };
   const front = await (options.redis === undefined ? lmdbPlace() : redisPlace(options.redis, run));
   opened.push(front);
-  observer.settingUp(options.postgres === undefined ? 'setting up PGlite, which takes a few seconds' : 'connecting to PostgreSQL');
-  const store = await (options.postgres === undefined ? pglitePlace(trips, options.keep) : postgresPlace(options.postgres, run, trips));
+  observer.settingUp(
+    options.postgres === undefined ? 'setting up PGlite, which takes a few seconds' : 'connecting to PostgreSQL',
+  );
+  const store = await (options.postgres === undefined
+    ? pglitePlace(trips, options.keep)
+    : postgresPlace(options.postgres, run, trips));
   opened.push(store);
   return { front, store };
 }
@@ -71,7 +84,11 @@ interface Run {
   readonly signal: AbortSignal;
 }
 
-async function comparePolicies(options: DemoOptions, { front, store }: Places, { run, tap, observer, signal }: Run): Promise<DemoResult> {
+async function comparePolicies(
+  options: DemoOptions,
+  { front, store }: Places,
+  { run, tap, observer, signal }: Run,
+): Promise<DemoResult> {
   const caches: Cache<Session>[] = [];
   const works: { result: PolicyResult; cache: Cache<Session> }[] = [];
   const onAbort = () => observer.interrupted();

@@ -1,5 +1,5 @@
-import { perSecond } from './measure.ts';
 import type { DemoResult } from './demo.ts';
+import { perSecond } from './measure.ts';
 import type { DemoOptions } from './options.ts';
 import { speedUpOf } from './summary.ts';
 

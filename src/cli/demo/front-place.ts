@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MillraceError, type CacheOptions } from '../../index.ts';
+import { type CacheOptions, MillraceError } from '../../index.ts';
 import { driver } from '../driver.ts';
 import { plural } from '../format.ts';
 import { addressOf, answerOf, CONNECT_TIMEOUT_MS, reasonOf } from './servers.ts';
@@ -38,7 +38,10 @@ export async function lmdbPlace(): Promise<FrontPlace> {
 
 /** `run` is part of the name of every cache of this run, and so of every key. */
 export async function redisPlace(url: string, run: string): Promise<FrontPlace> {
-  const [{ createClient }, { redisFront }] = await Promise.all([driver('redis', () => import('redis')), import('../../fronts/redis/index.ts')]);
+  const [{ createClient }, { redisFront }] = await Promise.all([
+    driver('redis', () => import('redis')),
+    import('../../fronts/redis/index.ts'),
+  ]);
   let connected = false;
   const client = createClient({
     url,
@@ -67,12 +70,16 @@ export async function redisPlace(url: string, run: string): Promise<FrontPlace> 
       async close(keep) {
         const removed = keep ? 0 : await removeKeys(client, run);
         await client.close();
-        return keep ? `the keys in the front are kept: they contain ${run}` : `${plural(removed, 'key')} removed from the front`;
+        return keep
+          ? `the keys in the front are kept: they contain ${run}`
+          : `${plural(removed, 'key')} removed from the front`;
       },
     };
   } catch (cause) {
     client.destroy();
-    throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `the Redis server at ${addressOf(url)} ${reasonOf(cause)}`, { cause });
+    throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `the Redis server at ${addressOf(url)} ${reasonOf(cause)}`, {
+      cause,
+    });
   }
 }
 

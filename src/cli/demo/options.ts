@@ -60,7 +60,9 @@ function durationOf(text: string): Duration {
 function serverUrl(url: string | undefined, option: string, protocols: readonly string[]): string | undefined {
   if (url === undefined) return undefined;
   if (!URL.canParse(url) || !protocols.includes(new URL(url).protocol)) {
-    throw new UsageError(`${option} wants a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`);
+    throw new UsageError(
+      `${option} wants a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+    );
   }
   return url;
 }

@@ -2,7 +2,7 @@ import type { Cache, CacheOptions, FlushEvent, MillraceError, Policy } from '../
 import type { Statistics } from './measure.ts';
 import type { DemoOptions } from './options.ts';
 import { runTimed } from './timed.ts';
-import { keyOf, sessionOf, type Session } from './workload.ts';
+import { keyOf, type Session, sessionOf } from './workload.ts';
 
 /** What one policy did with the work. */
 export interface PolicyResult {
@@ -60,7 +60,10 @@ export function cacheOptions(
   places: { readonly front: CacheOptions<Session>['front']; readonly store: CacheOptions<Session>['store'] },
   { flushDelay, batchSize }: DemoOptions,
 ): CacheOptions<Session> {
-  const flush = { ...(flushDelay === undefined ? {} : { maxDelay: flushDelay }), ...(batchSize === undefined ? {} : { batchSize }) };
+  const flush = {
+    ...(flushDelay === undefined ? {} : { maxDelay: flushDelay }),
+    ...(batchSize === undefined ? {} : { batchSize }),
+  };
   return { name, policy, ...places, ...(policy === 'write-behind' ? { flush } : {}) };
 }
 
@@ -95,13 +98,29 @@ export async function runPolicy(work: PolicyWork): Promise<PolicyResult> {
     onDone: (index, ms) => observer.wrote(policy, keyOf(policy, index, options.writes), index, ms),
   });
   const storedAtOnce = await work.countStored();
-  observer.acknowledged({ policy, writes: written.count, latency: written.statistics, totalMs: written.totalMs, storedAtOnce, flushes });
+  observer.acknowledged({
+    policy,
+    writes: written.count,
+    latency: written.statistics,
+    totalMs: written.totalMs,
+    storedAtOnce,
+    flushes,
+  });
 
   if (policy === 'write-behind') await allStored(cache, receipts, signal);
   const storedAfterMs = policy === 'write-behind' ? performance.now() - start : written.totalMs;
   const firstRead = await readBack(work, written.count);
   cache.off('flush', onFlush);
-  const result = { policy, writes: written.count, latency: written.statistics, totalMs: written.totalMs, storedAtOnce, storedAfterMs, flushes, firstRead };
+  const result = {
+    policy,
+    writes: written.count,
+    latency: written.statistics,
+    totalMs: written.totalMs,
+    storedAtOnce,
+    storedAfterMs,
+    flushes,
+    firstRead,
+  };
   observer.policyEnded(result);
   return result;
 }
@@ -118,7 +137,11 @@ async function warmUp(cache: Cache<Session>, seed: number): Promise<void> {
 }
 
 /** Waits for the flush that is due by itself; an interrupt asks for it at once. */
-async function allStored(cache: Cache<Session>, receipts: readonly Promise<unknown>[], signal: AbortSignal): Promise<void> {
+async function allStored(
+  cache: Cache<Session>,
+  receipts: readonly Promise<unknown>[],
+  signal: AbortSignal,
+): Promise<void> {
   if (receipts.length === 0 || signal.aborted) return cache.flush();
   let onAbort = () => undefined as void;
   const interrupted = new Promise<void>((resolve) => (onAbort = resolve));
@@ -129,7 +152,10 @@ async function allStored(cache: Cache<Session>, receipts: readonly Promise<unkno
 }
 
 /** Times the first read of entries; with cache-aside it goes on to all of them, since reading is what fills the front. */
-async function readBack({ policy, cache, options, signal }: PolicyWork, count: number): Promise<Statistics | undefined> {
+async function readBack(
+  { policy, cache, options, signal }: PolicyWork,
+  count: number,
+): Promise<Statistics | undefined> {
   const key = (index: number) => keyOf(policy, index, options.writes);
   const one = await runTimed({
     count: Math.min(count, FIRST_READS_MAX),

@@ -19,14 +19,18 @@ export function addressOf(url: string): string {
 /** Why a server cannot be used, in words of our own: a driver's message may hold names and credentials. */
 export function reasonOf(error: unknown): string {
   const { code, message } = faultOf(error);
-  if (/^28|^WRONGPASS|^NOAUTH|^ERR AUTH|invalid.*password/i.test(code) || /WRONGPASS|NOAUTH|invalid password|password/i.test(message)) {
+  if (
+    /^28|^WRONGPASS|^NOAUTH|^ERR AUTH|invalid.*password/i.test(code) ||
+    /WRONGPASS|NOAUTH|invalid password|password/i.test(message)
+  ) {
     return 'refuses the login';
   }
   if (code === '3D000') return 'has no such database';
   if (code === '42501') return 'does not allow this user to create a schema';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'cannot be reached: there is no such host';
   if (code === 'ECONNREFUSED') return 'cannot be reached: nothing listens there (ECONNREFUSED)';
-  if (/timeout|timed out/i.test(`${code} ${message}`)) return `cannot be reached: no answer within ${CONNECT_TIMEOUT_MS / 1_000} s`;
+  if (/timeout|timed out/i.test(`${code} ${message}`))
+    return `cannot be reached: no answer within ${CONNECT_TIMEOUT_MS / 1_000} s`;
   return code === '' ? 'cannot be used' : `cannot be used (${code})`;
 }
 

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MillraceError, type CacheOptions } from '../../index.ts';
+import { type CacheOptions, MillraceError } from '../../index.ts';
 import { driver } from '../driver.ts';
 import { addressOf, answerOf, CONNECT_TIMEOUT_MS, reasonOf } from './servers.ts';
-import { watchedPool, type RoundTrips } from './watched-pool.ts';
+import { type RoundTrips, watchedPool } from './watched-pool.ts';
 
 /** The database behind, with empty tables. */
 export interface StorePlace {
@@ -35,7 +35,12 @@ const TABLES = `
     updated_at timestamptz NOT NULL DEFAULT now()
   );
 `;
-const MAPPING = { table: TABLE, key: 'user_id', value: 'session_data', touch: ['last_activity', 'updated_at'] } as const;
+const MAPPING = {
+  table: TABLE,
+  key: 'user_id',
+  value: 'session_data',
+  touch: ['last_activity', 'updated_at'],
+} as const;
 
 export async function pglitePlace(trips: RoundTrips, keep: boolean): Promise<StorePlace> {
   const [{ PGlite }, { postgresStore }] = await Promise.all([
@@ -46,7 +51,8 @@ export async function pglitePlace(trips: RoundTrips, keep: boolean): Promise<Sto
   const path = keep ? await mkdtemp(join(tmpdir(), 'millrace-demo-store-')) : undefined;
   const pglite = path === undefined ? await PGlite.create() : await PGlite.create(path);
   await pglite.exec(TABLES);
-  const query = async (sql: string, values: unknown[] = []) => (await pglite.query<Record<string, unknown>>(sql, values)).rows;
+  const query = async (sql: string, values: unknown[] = []) =>
+    (await pglite.query<Record<string, unknown>>(sql, values)).rows;
   const version = String((await query('SHOW server_version'))[0]?.['server_version']);
   return {
     title: `PGlite (PostgreSQL ${version} in this process${path === undefined ? ', in memory' : ''})`,
@@ -66,11 +72,15 @@ export async function pglitePlace(trips: RoundTrips, keep: boolean): Promise<Sto
 
 /** Works in a schema of its own, so that nothing else in the database is touched. */
 export async function postgresPlace(url: string, run: string, trips: RoundTrips): Promise<StorePlace> {
-  const [{ default: pg }, { postgresStore }] = await Promise.all([driver('pg', () => import('pg')), import('../../stores/postgres/index.ts')]);
+  const [{ default: pg }, { postgresStore }] = await Promise.all([
+    driver('pg', () => import('pg')),
+    import('../../stores/postgres/index.ts'),
+  ]);
   const schema = `millrace_demo_${run}`;
   const server = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   server.on('error', () => undefined);
-  const query = async (sql: string, values: unknown[] = []) => (await server.query<Record<string, unknown>>(sql, values)).rows;
+  const query = async (sql: string, values: unknown[] = []) =>
+    (await server.query<Record<string, unknown>>(sql, values)).rows;
   try {
     await answerOf(server.connect());
     await server.query(`CREATE SCHEMA ${schema}`);
@@ -78,7 +88,11 @@ export async function postgresPlace(url: string, run: string, trips: RoundTrips)
     await server.query(TABLES);
   } catch (cause) {
     await server.end().catch(() => undefined);
-    throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', `the PostgreSQL server at ${addressOf(url)} ${reasonOf(cause)}`, { cause });
+    throw new MillraceError(
+      'MILLRACE_STORE_UNAVAILABLE',
+      `the PostgreSQL server at ${addressOf(url)} ${reasonOf(cause)}`,
+      { cause },
+    );
   }
   const version = String((await query('SHOW server_version'))[0]?.['server_version']).split(' ')[0] as string;
   const pool = new pg.Pool({ connectionString: url, options: `-c search_path=${schema}`, max: 10 });

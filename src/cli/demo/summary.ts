@@ -1,4 +1,4 @@
-import { formatCount, formatFactor, formatMs, formatRate, plural, tableRows, type Column } from '../format.ts';
+import { type Column, formatCount, formatFactor, formatMs, formatRate, plural, tableRows } from '../format.ts';
 import type { Colors } from '../terminal.ts';
 import { perSecond, speedUp } from './measure.ts';
 import type { PolicyResult } from './policy.ts';
@@ -49,7 +49,12 @@ export function verificationLines(verification: Verification, colors: Colors): s
       `          ${main.map(({ policy }) => policy).join(' and ')}: ${plural(both, 'record')}, ${plural(both, 'entry', 'entries')}`,
     ];
   }
-  return [colors.red(colors.bold('NOT verified')), ...policies.map(policyLine), ...excessLines(verification), ...faultLines(verification)];
+  return [
+    colors.red(colors.bold('NOT verified')),
+    ...policies.map(policyLine),
+    ...excessLines(verification),
+    ...faultLines(verification),
+  ];
 }
 
 function policyLine({ policy, expected, store, front }: PolicyVerification): string {

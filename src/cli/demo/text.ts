@@ -48,8 +48,11 @@ export class DemoText implements DemoObserver {
     this.#line(`  front  ${front.title}`);
     this.#line(`  store  ${store.title}`);
     for (const note of [front.note, store.note]) if (note !== undefined) this.#line(colors.dim(`         ${note}`));
-    this.#line(inFlight === 1 ? '  writes one after the other' : `  writes ${formatCount(inFlight)} at a time (--in-flight)`);
-    if (storeLatencyMs > 0) this.#line(`  every round trip to the store takes ${formatMs(storeLatencyMs)} longer (--store-latency)`);
+    this.#line(
+      inFlight === 1 ? '  writes one after the other' : `  writes ${formatCount(inFlight)} at a time (--in-flight)`,
+    );
+    if (storeLatencyMs > 0)
+      this.#line(`  every round trip to the store takes ${formatMs(storeLatencyMs)} longer (--store-latency)`);
   }
 
   policyBegan(policy: Policy): void {
@@ -82,7 +85,9 @@ export class DemoText implements DemoObserver {
       const refused = dead === 0 ? '' : `, ${plural(dead, 'row')} refused`;
       const what = `${plural(rows, 'row')} in ${plural(statements, 'statement')}${refused}`;
       const { colors } = this.#terminal;
-      this.#line(`  ${colors.green('flush')}  ${what} in ${formatMs(durationMs)}; the oldest write waited ${formatMs(lagMs)}`);
+      this.#line(
+        `  ${colors.green('flush')}  ${what} in ${formatMs(durationMs)}; the oldest write waited ${formatMs(lagMs)}`,
+      );
     } else {
       if (this.#flushes === FLUSHES_WITH_LINES_MAX + 1) this.#line(this.#terminal.colors.dim('  flush  … and so on'));
       this.#progress(policy);
@@ -100,7 +105,12 @@ export class DemoText implements DemoObserver {
     this.#line(this.#terminal.colors.yellow(`  warning: ${message}`));
   }
 
-  acknowledged({ policy, writes, totalMs, storedAtOnce }: Pick<PolicyResult, 'policy' | 'writes' | 'totalMs' | 'storedAtOnce'>): void {
+  acknowledged({
+    policy,
+    writes,
+    totalMs,
+    storedAtOnce,
+  }: Pick<PolicyResult, 'policy' | 'writes' | 'totalMs' | 'storedAtOnce'>): void {
     this.#line(
       `  ${plural(writes, 'write')} acknowledged after ${formatMs(totalMs)}; ` +
         `the store has ${formatCount(storedAtOnce)} of ${plural(writes, 'record')}`,
@@ -140,14 +150,21 @@ export class DemoText implements DemoObserver {
     this.#line(this.#terminal.colors.dim(`at the end: ${what.join('; ')}`));
     const { postgres, storeLatencyMs } = this.#options;
     if (postgres === undefined && storeLatencyMs === 0) {
-      this.#line(this.#terminal.colors.dim('next: --store-latency 50 for a database that takes its time, or servers of your own with --redis and --postgres'));
+      this.#line(
+        this.#terminal.colors.dim(
+          'next: --store-latency 50 for a database that takes its time, or servers of your own with --redis and --postgres',
+        ),
+      );
     }
   }
 
   #progress(policy: Policy): void {
     if (!this.#due()) return;
     const { writes } = this.#options;
-    const stored = policy === 'write-behind' ? ` · ${formatCount(this.#rowsStored)} stored in ${plural(this.#flushes, 'flush', 'flushes')}` : '';
+    const stored =
+      policy === 'write-behind'
+        ? ` · ${formatCount(this.#rowsStored)} stored in ${plural(this.#flushes, 'flush', 'flushes')}`
+        : '';
     this.#terminal.progress(`  ${formatCount(this.#written)} of ${formatCount(writes)} written${stored}`);
   }
 

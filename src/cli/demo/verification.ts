@@ -1,9 +1,9 @@
 import type { Cache, Policy } from '../../index.ts';
 import type { DemoOptions } from './options.ts';
 import type { PolicyResult } from './policy.ts';
-import { TABLE, type StorePlace } from './store-place.ts';
-import { verifyPlace, type Expected, type Fault, type Found, type Place } from './verify.ts';
-import { keyOf, sessionOf, type Session } from './workload.ts';
+import { type StorePlace, TABLE } from './store-place.ts';
+import { type Expected, type Fault, type Found, type Place, verifyPlace } from './verify.ts';
+import { keyOf, type Session, sessionOf } from './workload.ts';
 
 export interface PolicyVerification {
   readonly policy: Policy;
@@ -79,7 +79,10 @@ function storeReader(store: Pick<StorePlace, 'query'>): Place {
   return {
     name: 'store',
     async read(keys) {
-      const rows = await store.query(`SELECT user_id, session_data::text AS json FROM ${TABLE} WHERE user_id = ANY($1)`, [keys]);
+      const rows = await store.query(
+        `SELECT user_id, session_data::text AS json FROM ${TABLE} WHERE user_id = ANY($1)`,
+        [keys],
+      );
       return new Map(rows.map(({ user_id, json }) => [String(user_id), JSON.parse(String(json)) as unknown]));
     },
   };

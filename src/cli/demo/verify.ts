@@ -50,7 +50,12 @@ export async function verifyPlace(place: Place, expected: Expected, onRead?: (co
   return { present, equal: expected.keys.length - faults.length, faults };
 }
 
-function compare(where: Fault['where'], key: string, written: unknown, values: ReadonlyMap<string, unknown>): Fault | undefined {
+function compare(
+  where: Fault['where'],
+  key: string,
+  written: unknown,
+  values: ReadonlyMap<string, unknown>,
+): Fault | undefined {
   if (!values.has(key)) return { key, where, problem: 'missing' };
   const path = firstDifference(written, values.get(key));
   return path === undefined ? undefined : { key, where, problem: 'different', path };
@@ -62,7 +67,8 @@ export function firstDifference(written: unknown, found: unknown): string | unde
   if (!isContainer(written) || !isContainer(found) || Array.isArray(written) !== Array.isArray(found)) return '';
   const names = new Set([...Object.keys(written), ...Object.keys(found)]);
   for (const name of names) {
-    const inside = Object.hasOwn(written, name) && Object.hasOwn(found, name) ? firstDifference(written[name], found[name]) : '';
+    const inside =
+      Object.hasOwn(written, name) && Object.hasOwn(found, name) ? firstDifference(written[name], found[name]) : '';
     if (inside === undefined) continue;
     const step = Array.isArray(written) ? `[${name}]` : `.${name}`;
     return `${step}${inside === '' || inside.startsWith('[') ? inside : `.${inside}`}`.replace(/^\./, '');

@@ -26,21 +26,31 @@ export function watchedPool<T extends object>(pool: T, trips: RoundTrips): T {
     return wait();
   };
 
-  const statement = (call: Method): Method => async (...args) => {
-    await sent(args[0], args[1]);
-    return call(...args);
-  };
+  const statement =
+    (call: Method): Method =>
+    async (...args) => {
+      await sent(args[0], args[1]);
+      return call(...args);
+    };
   // pg's pool.connect() gives a client.
-  const connect = (call: Method): Method => async (...args) => watchedPool((await call(...args)) as object, trips);
+  const connect =
+    (call: Method): Method =>
+    async (...args) =>
+      watchedPool((await call(...args)) as object, trips);
   // PGlite begins before it calls back, and commits afterwards.
-  const transaction = (call: Method): Method => async (use, ...rest) => {
-    await sent('BEGIN');
-    return call(async (inside: object) => {
-      const result: unknown = await (use as Method)(watchedPool(inside, trips));
-      await sent('COMMIT');
-      return result;
-    }, ...rest);
-  };
+  const transaction =
+    (call: Method): Method =>
+    async (use, ...rest) => {
+      await sent('BEGIN');
+      return call(
+        async (inside: object) => {
+          const result: unknown = await (use as Method)(watchedPool(inside, trips));
+          await sent('COMMIT');
+          return result;
+        },
+        ...rest,
+      );
+    };
   const wrappers: Readonly<Record<string, (call: Method) => Method>> = {
     query: statement,
     exec: statement,

@@ -1,4 +1,4 @@
-import { misshapen, type LaneHeader } from '../../core/lane.ts';
+import { type LaneHeader, misshapen } from '../../core/lane.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Attachment, FrontCapabilities } from '../../ports/front.ts';
 
@@ -15,8 +15,17 @@ export function checkLanes({ cache, lanes, shape = '' }: Attachment, headers: It
   for (const header of headers) {
     if (header === undefined) continue;
     const fault = misshapen(header.shape, shape);
-    if (fault !== '') throw new MillraceError('MILLRACE_OPTIONS', `the cache exists in the front already, and ${fault}: use another name`, { cache });
+    if (fault !== '')
+      throw new MillraceError(
+        'MILLRACE_OPTIONS',
+        `the cache exists in the front already, and ${fault}: use another name`,
+        { cache },
+      );
     if (header.lanes === lanes) continue;
-    throw new MillraceError('MILLRACE_LANES', `the cache exists in the front with ${header.lanes} lanes, and ${lanes} are configured`, { cache });
+    throw new MillraceError(
+      'MILLRACE_LANES',
+      `the cache exists in the front with ${header.lanes} lanes, and ${lanes} are configured`,
+      { cache },
+    );
   }
 }

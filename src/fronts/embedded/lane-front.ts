@@ -1,14 +1,23 @@
 import type { SyncLevel } from '../../core/acks.ts';
-import { fillTotals, increment } from '../../core/lane-deltas.ts';
-import { acknowledge, claim, cut, readDeltas, readGeneration, readLog, release, requestFlush } from '../../core/lane-flush.ts';
-import { append } from '../../core/lane-log.ts';
-import { doubtScores, fillScores, readFlightScores, readScores, writeScores } from '../../core/lane-scores.ts';
-import { adopt, confirm, recover } from '../../core/lane-recover.ts';
-import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../core/lane-slots.ts';
-import { write, type WriteBatch, type WriteResult } from '../../core/lane-write.ts';
 import { isScores, type LaneEnv, type LaneTable } from '../../core/lane.ts';
+import { fillTotals, increment } from '../../core/lane-deltas.ts';
+import {
+  acknowledge,
+  claim,
+  cut,
+  readDeltas,
+  readGeneration,
+  readLog,
+  release,
+  requestFlush,
+} from '../../core/lane-flush.ts';
+import { append } from '../../core/lane-log.ts';
+import { adopt, confirm, recover } from '../../core/lane-recover.ts';
+import { doubtScores, fillScores, readFlightScores, readScores, writeScores } from '../../core/lane-scores.ts';
+import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../core/lane-slots.ts';
+import { type WriteBatch, type WriteResult, write } from '../../core/lane-write.ts';
 import { isMillraceError, MillraceError } from '../../errors.ts';
-import { UNRECOVERED, type Attachment, type LaneFront } from '../../ports/front.ts';
+import { type Attachment, type LaneFront, UNRECOVERED } from '../../ports/front.ts';
 import type { EmbeddedLanes, EmbeddedTable } from './lanes.ts';
 
 /** UTF-8 bytes that a key may have: what the embedded fronts' tables are laid out for. */
@@ -39,7 +48,9 @@ export class EmbeddedLaneFront implements LaneFront {
   async readMany(lanes: readonly number[], keys: readonly string[]): ReturnType<LaneFront['readMany']> {
     const slots: (string | undefined)[] = [];
     for (let i = 0; i < keys.length; i++) {
-      const slot = this.#view(lanes[i] as number, (table) => (table.isCurrent() ? table.readSlot(keys[i] as string) : UNRECOVERED));
+      const slot = this.#view(lanes[i] as number, (table) =>
+        table.isCurrent() ? table.readSlot(keys[i] as string) : UNRECOVERED,
+      );
       if (slot === UNRECOVERED) return UNRECOVERED;
       slots.push(slot);
     }
@@ -47,7 +58,9 @@ export class EmbeddedLaneFront implements LaneFront {
   }
 
   async readWithTtl(lane: number, key: string): ReturnType<LaneFront['readWithTtl']> {
-    return this.#view(lane, (table) => (table.isCurrent() ? { raw: table.readSlot(key), ttlMs: ttlOf(table, key) } : UNRECOVERED));
+    return this.#view(lane, (table) =>
+      table.isCurrent() ? { raw: table.readSlot(key), ttlMs: ttlOf(table, key) } : UNRECOVERED,
+    );
   }
 
   write(lane: number, batch: WriteBatch): Promise<WriteResult> {
@@ -77,7 +90,11 @@ export class EmbeddedLaneFront implements LaneFront {
     return this.#step(lane, members, (table, env) => fillScores(table, env, loaded));
   }
 
-  async readScores(lane: number, shape: Parameters<LaneFront['readScores']>[1], query: Parameters<LaneFront['readScores']>[2]): ReturnType<LaneFront['readScores']> {
+  async readScores(
+    lane: number,
+    shape: Parameters<LaneFront['readScores']>[1],
+    query: Parameters<LaneFront['readScores']>[2],
+  ): ReturnType<LaneFront['readScores']> {
     return this.#view(lane, (table, runId) => readScores(table, envOf(table, runId), shape, query));
   }
 
@@ -89,11 +106,22 @@ export class EmbeddedLaneFront implements LaneFront {
     return this.#step(lane, keys, (table, env) => beginRefresh(table, env, keys, token));
   }
 
-  endFill(lane: number, keys: readonly string[], token: string, loaded: readonly (string | undefined)[], ttlMs: number | undefined): ReturnType<LaneFront['endFill']> {
+  endFill(
+    lane: number,
+    keys: readonly string[],
+    token: string,
+    loaded: readonly (string | undefined)[],
+    ttlMs: number | undefined,
+  ): ReturnType<LaneFront['endFill']> {
     return this.#step(lane, keys, (table, env) => endFill(table, env, keys, token, loaded, ttlMs));
   }
 
-  beginIntent(lane: number, keys: readonly string[], token: string, intentMs: number): ReturnType<LaneFront['beginIntent']> {
+  beginIntent(
+    lane: number,
+    keys: readonly string[],
+    token: string,
+    intentMs: number,
+  ): ReturnType<LaneFront['beginIntent']> {
     return this.#step(lane, keys, (table, env) => beginIntent(table, env, keys, token, intentMs));
   }
 
@@ -128,19 +156,43 @@ export class EmbeddedLaneFront implements LaneFront {
     return this.#step(lane, [], (table, env) => cut(table, env, epoch, digest));
   }
 
-  async readGeneration(lane: number, epoch: number, generation: number, cursor: string, limit: number): ReturnType<LaneFront['readGeneration']> {
+  async readGeneration(
+    lane: number,
+    epoch: number,
+    generation: number,
+    cursor: string,
+    limit: number,
+  ): ReturnType<LaneFront['readGeneration']> {
     return this.#view(lane, (table, runId) => readGeneration(table, runId, epoch, generation, cursor, limit));
   }
 
-  async readDeltas(lane: number, epoch: number, generation: number, cursor: string, limit: number): ReturnType<LaneFront['readDeltas']> {
+  async readDeltas(
+    lane: number,
+    epoch: number,
+    generation: number,
+    cursor: string,
+    limit: number,
+  ): ReturnType<LaneFront['readDeltas']> {
     return this.#view(lane, (table, runId) => readDeltas(table, runId, epoch, generation, cursor, limit));
   }
 
-  async readFlightScores(lane: number, epoch: number, generation: number, cursor: string, limit: number): ReturnType<LaneFront['readFlightScores']> {
+  async readFlightScores(
+    lane: number,
+    epoch: number,
+    generation: number,
+    cursor: string,
+    limit: number,
+  ): ReturnType<LaneFront['readFlightScores']> {
     return this.#view(lane, (table, runId) => readFlightScores(table, runId, epoch, generation, cursor, limit));
   }
 
-  async readLog(lane: number, epoch: number, generation: number, from: number, limit: number): ReturnType<LaneFront['readLog']> {
+  async readLog(
+    lane: number,
+    epoch: number,
+    generation: number,
+    from: number,
+    limit: number,
+  ): ReturnType<LaneFront['readLog']> {
     return this.#view(lane, (table, runId) => readLog(table, runId, epoch, generation, from, limit));
   }
 
@@ -150,7 +202,9 @@ export class EmbeddedLaneFront implements LaneFront {
     for (let { limit } = ack; ; limit = Math.ceil(limit / ACKNOWLEDGE_DIVISOR)) {
       this.#checkOpen();
       try {
-        return await this.#lanes.step(lane, ack.deadKeys.length + limit, (table, runId) => acknowledge(table, runId, { ...ack, limit }));
+        return await this.#lanes.step(lane, ack.deadKeys.length + limit, (table, runId) =>
+          acknowledge(table, runId, { ...ack, limit }),
+        );
       } catch (error) {
         if (limit <= 1 || !isMillraceError(error) || error.code !== 'MILLRACE_FRONT_UNAVAILABLE') throw error;
       }
@@ -165,7 +219,9 @@ export class EmbeddedLaneFront implements LaneFront {
     this.#checkOpen();
     const { lanes, shape = '', random } = this.#attachment;
     const incarnation = random.token();
-    return this.#lanes.step(lane, 1, (table, runId) => recover(table, { ...recovery, lanes, shape, runId, incarnation }));
+    return this.#lanes.step(lane, 1, (table, runId) =>
+      recover(table, { ...recovery, lanes, shape, runId, incarnation }),
+    );
   }
 
   async confirm(lane: number, epoch: number): ReturnType<LaneFront['confirm']> {
@@ -194,8 +250,10 @@ export class EmbeddedLaneFront implements LaneFront {
     return this.#view(lane, (table) => ({
       raw: isScores(this.#attachment.shape) ? table.scores.readWeight(key)?.toString() : table.readSlot(key),
       ttlMs: ttlOf(table, key),
-      pending: table.hasPending(key) || table.readDelta(key) !== undefined || table.scores.readPending(key) !== undefined,
-      inFlight: table.hasFlight(key) || table.readFlightDelta(key) !== undefined || table.scores.readFlight(key) !== undefined,
+      pending:
+        table.hasPending(key) || table.readDelta(key) !== undefined || table.scores.readPending(key) !== undefined,
+      inFlight:
+        table.hasFlight(key) || table.readFlightDelta(key) !== undefined || table.scores.readFlight(key) !== undefined,
       header: table.readHeader(),
     }));
   }
@@ -220,12 +278,16 @@ export class EmbeddedLaneFront implements LaneFront {
     for (const key of keys) {
       if (key.length * 3 <= KEY_BYTES_MAX && key !== '') continue;
       if (key !== '' && Buffer.byteLength(key) <= KEY_BYTES_MAX) continue;
-      throw new MillraceError('MILLRACE_KEY', `a key has 1 to ${KEY_BYTES_MAX} bytes in UTF-8`, { cache: this.#attachment.cache, key });
+      throw new MillraceError('MILLRACE_KEY', `a key has 1 to ${KEY_BYTES_MAX} bytes in UTF-8`, {
+        cache: this.#attachment.cache,
+        key,
+      });
     }
   }
 
   #checkOpen(): void {
-    if (this.#closed !== undefined) throw new MillraceError('MILLRACE_CLOSED', 'the cache is closed', { cache: this.#attachment.cache });
+    if (this.#closed !== undefined)
+      throw new MillraceError('MILLRACE_CLOSED', 'the cache is closed', { cache: this.#attachment.cache });
   }
 }
 

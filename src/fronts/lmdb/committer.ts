@@ -125,7 +125,10 @@ export class Committer {
     let timer: Timer;
     const watch = () => {
       timer = this.#clock.after(COMMIT_MS_MAX, () => {
-        const error = new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `LMDB in ${this.#path} has not committed for ${COMMIT_MS_MAX / 1000} s: another process may hold its lock, or the disk hangs. What was written may or may not be there`);
+        const error = new MillraceError(
+          'MILLRACE_FRONT_UNAVAILABLE',
+          `LMDB in ${this.#path} has not committed for ${COMMIT_MS_MAX / 1000} s: another process may hold its lock, or the disk hangs. What was written may or may not be there`,
+        );
         for (const step of [...taken(), ...this.#queue.splice(0)]) step.reject(error);
         watch();
       });
@@ -136,14 +139,22 @@ export class Committer {
 
   #fault(cause: unknown): unknown {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    return new MillraceError('MILLRACE_FRONT_UNAVAILABLE', `LMDB in ${this.#path} could not commit: ${reason}. Nothing was written; look at the free space and the health of the disk`, { cause });
+    return new MillraceError(
+      'MILLRACE_FRONT_UNAVAILABLE',
+      `LMDB in ${this.#path} could not commit: ${reason}. Nothing was written; look at the free space and the health of the disk`,
+      { cause },
+    );
   }
 }
 
 /** A step that threw although the transaction is sound: not the disk's doing. */
 function defect(cause: unknown): unknown {
   if (cause instanceof MillraceError) return cause;
-  return new MillraceError('MILLRACE_INTERNAL', `a step failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  return new MillraceError(
+    'MILLRACE_INTERNAL',
+    `a step failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+    { cause },
+  );
 }
 
 /** The driver's rejection of a commit says little; the reason comes in a promise of its own, a little later. */

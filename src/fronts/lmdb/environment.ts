@@ -3,11 +3,11 @@ import { MillraceError } from '../../errors.ts';
 import type { Attachment } from '../../ports/front.ts';
 import { Sweeper, type SweepResult } from '../embedded/sweeper.ts';
 import { Committer } from './committer.ts';
-import { LastCommit } from './last-commit.ts';
 import { after, dueRowOf, dueTimeOf, timeName } from './keys.ts';
+import { LastCommit } from './last-commit.ts';
 import { alone, dataFileIn, openEnvironment, unusable } from './open.ts';
-import { isAlive, thisProcess, type ProcessRow } from './processes.ts';
-import { FORMAT, Tables, type SetKind } from './tables.ts';
+import { isAlive, type ProcessRow, thisProcess } from './processes.ts';
+import { FORMAT, type SetKind, Tables } from './tables.ts';
 
 /** Rows that one step of the sweep or of the garbage collection looks at: about a millisecond. */
 const CHUNK_ROWS = 500;
@@ -55,7 +55,10 @@ export class Environment {
       const { lanes } = this.tables;
       const format = lanes.get('format');
       if (format !== undefined && format !== FORMAT) {
-        throw new MillraceError('MILLRACE_FRONT_SETTINGS', `${path} was written by another version of Millrace (layout ${format}, this one reads ${FORMAT})`);
+        throw new MillraceError(
+          'MILLRACE_FRONT_SETTINGS',
+          `${path} was written by another version of Millrace (layout ${format}, this one reads ${FORMAT})`,
+        );
       }
       void lanes.put('format', FORMAT);
       let others = 0;
@@ -85,7 +88,9 @@ export class Environment {
   async close(): Promise<void> {
     this.#closing = true;
     // If it fails, the row says that this process has it open, until somebody finds that it is gone.
-    await this.committer.step(1, () => void this.tables.lanes.removeSync([...this.#processName])).catch(() => undefined);
+    await this.committer
+      .step(1, () => void this.tables.lanes.removeSync([...this.#processName]))
+      .catch(() => undefined);
     await this.committer.idle();
     await this.#root.close();
   }
@@ -162,7 +167,10 @@ const opened = new Map<string, Shared>();
 const closing = new Map<string, Promise<void>>();
 
 /** Opens the environment or joins those who have it open; `release` lets go of it, the last one closes it. */
-export async function shareEnvironment(path: string, attachment: Attachment): Promise<{ environment: Environment; release: () => Promise<void> }> {
+export async function shareEnvironment(
+  path: string,
+  attachment: Attachment,
+): Promise<{ environment: Environment; release: () => Promise<void> }> {
   await closing.get(path);
   let shared = opened.get(path);
   if (shared === undefined) opened.set(path, (shared = { environment: openAndStart(path, attachment), users: 0 }));

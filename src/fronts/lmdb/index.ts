@@ -5,7 +5,7 @@ import type { Attachment, Front, FrontCapabilities, LaneFront } from '../../port
 import { checkAcks, checkLanes } from '../embedded/checks.ts';
 import { EmbeddedLaneFront } from '../embedded/lane-front.ts';
 import type { EmbeddedLanes, EmbeddedTable } from '../embedded/lanes.ts';
-import { shareEnvironment, type Environment } from './environment.ts';
+import { type Environment, shareEnvironment } from './environment.ts';
 import { examineFolder } from './examine.ts';
 import { LmdbTable } from './lmdb-table.ts';
 import { makeFolder } from './open.ts';
@@ -16,7 +16,12 @@ export interface LmdbFrontOptions {
   readonly path: string;
 }
 
-const CAPABILITIES: FrontCapabilities = { acks: ['buffered', 'fsynced'], defaultAck: 'fsynced', durable: true, shared: true };
+const CAPABILITIES: FrontCapabilities = {
+  acks: ['buffered', 'fsynced'],
+  defaultAck: 'fsynced',
+  durable: true,
+  shared: true,
+};
 
 /**
  * A front in LMDB files on the local disk: no server, several caches and processes may share a folder.
@@ -29,9 +34,15 @@ const CAPABILITIES: FrontCapabilities = { acks: ['buffered', 'fsynced'], default
  */
 export function lmdbFront(options: LmdbFrontOptions): Front {
   const { path } = options;
-  if (typeof path !== 'string' || path === '') throw new MillraceError('MILLRACE_OPTIONS', 'lmdbFront: `path` is the name of a folder');
+  if (typeof path !== 'string' || path === '')
+    throw new MillraceError('MILLRACE_OPTIONS', 'lmdbFront: `path` is the name of a folder');
   const absolute = resolve(path);
-  return { kind: 'lmdb', capabilities: CAPABILITIES, attach: (attachment) => attach(absolute, attachment), examine: (examination) => examineFolder(absolute, examination) };
+  return {
+    kind: 'lmdb',
+    capabilities: CAPABILITIES,
+    attach: (attachment) => attach(absolute, attachment),
+    examine: (examination) => examineFolder(absolute, examination),
+  };
 }
 
 async function attach(path: string, attachment: Attachment): Promise<LaneFront> {
@@ -65,7 +76,12 @@ class LmdbLanes implements EmbeddedLanes {
   /** Of every lane that the cache has, also those beyond the number that is configured. */
   headers(): (LaneHeader | undefined)[] {
     const { cache } = this.#attachment;
-    const rows = [...this.#environment.tables.lanes.getKeys({ start: ['lane', cache, 0], end: ['lane', cache, Number.MAX_SAFE_INTEGER] })];
+    const rows = [
+      ...this.#environment.tables.lanes.getKeys({
+        start: ['lane', cache, 0],
+        end: ['lane', cache, Number.MAX_SAFE_INTEGER],
+      }),
+    ];
     return rows.map((row) => this.view((row as [string, string, number])[2], (table) => table.readHeader()));
   }
 
@@ -97,7 +113,9 @@ class LmdbLanes implements EmbeddedLanes {
   #table(lane: number): LmdbTable {
     let table = this.#tables.get(lane);
     if (table === undefined) {
-      table = new LmdbTable(this.#environment.tables, this.#attachment.cache, lane, (atMs) => this.#environment.sweeper.due(atMs));
+      table = new LmdbTable(this.#environment.tables, this.#attachment.cache, lane, (atMs) =>
+        this.#environment.sweeper.due(atMs),
+      );
       this.#tables.set(lane, table);
     }
     return table;

@@ -14,7 +14,8 @@ export const timeName = (ms: number): string => Math.max(0, Math.ceil(ms)).toStr
 export const entryName = (number: number): string => number.toString(36).padStart(ENTRY_DIGITS, '0');
 
 /** The first name after all that begin with `prefix`, which ends with an ASCII character. */
-export const after = (prefix: string): string => prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+export const after = (prefix: string): string =>
+  prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 
 export const setOf = (row: string): string => row.slice(0, SET_DIGITS);
 /** The key in a row's name. */
@@ -33,7 +34,8 @@ export const utf8Keys = {
       if (at === key.length) return start + at;
     }
     // A key that does not fit must throw a RangeError: the driver then takes a larger buffer.
-    if (start + key.length * 3 > target.length && start + Buffer.byteLength(key) > target.length) throw new RangeError('the key does not fit');
+    if (start + key.length * 3 > target.length && start + Buffer.byteLength(key) > target.length)
+      throw new RangeError('the key does not fit');
     return start + target.write(key, start);
   },
   readKey: (source: Buffer, start: number, end: number): string => source.toString('utf8', start, end),

@@ -22,7 +22,21 @@ export interface LaneRow {
   readonly scores: ScoresRow;
 }
 
-export const NO_ROW: LaneRow = { header: undefined, slots: '', pending: '', flight: '', frozen: '', ttls: '', ttlCount: 0, deltas: '', flightDeltas: '', log: '', logCount: 0, flightLog: '', scores: NO_SCORES };
+export const NO_ROW: LaneRow = {
+  header: undefined,
+  slots: '',
+  pending: '',
+  flight: '',
+  frozen: '',
+  ttls: '',
+  ttlCount: 0,
+  deltas: '',
+  flightDeltas: '',
+  log: '',
+  logCount: 0,
+  flightLog: '',
+  scores: NO_SCORES,
+};
 
 function parseRow(text: string): LaneRow {
   const row = JSON.parse(text) as LaneRow;

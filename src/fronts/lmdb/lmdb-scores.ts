@@ -15,7 +15,16 @@ export interface ScoresRow extends BoardLoad {
   readonly doubtCount: number;
 }
 
-export const NO_SCORES: ScoresRow = { complete: false, cursor: '', weights: '', ranked: [], pending: '', flight: '', doubts: '', doubtCount: 0 };
+export const NO_SCORES: ScoresRow = {
+  complete: false,
+  cursor: '',
+  weights: '',
+  ranked: [],
+  pending: '',
+  flight: '',
+  doubts: '',
+  doubtCount: 0,
+};
 
 /** The lane's row, as the step has it. */
 interface LaneRow {
@@ -77,7 +86,10 @@ export class LmdbScores implements ScoreTable {
   /** The set of the weights, which is there with its ranking from now on. */
   #weights(): string {
     if (this.#lane.read().weights === '') {
-      this.#lane.change({ weights: this.#lane.newSet(), ranked: Array.from({ length: RANKED_SETS }, () => this.#lane.newSet()) });
+      this.#lane.change({
+        weights: this.#lane.newSet(),
+        ranked: Array.from({ length: RANKED_SETS }, () => this.#lane.newSet()),
+      });
     }
     return this.#lane.read().weights;
   }
@@ -93,7 +105,8 @@ export class LmdbScores implements ScoreTable {
   #ranking(): RankedSet {
     const { ranked } = this.#lane.read();
     // Rows are read anew when somebody else has changed them, so the names tell.
-    if (this.#ranked?.sets[0] !== ranked[0]) this.#ranked = { sets: ranked, set: new RankedSet(this.#tables.marks, ranked) };
+    if (this.#ranked?.sets[0] !== ranked[0])
+      this.#ranked = { sets: ranked, set: new RankedSet(this.#tables.marks, ranked) };
     return (this.#ranked as { readonly set: RankedSet }).set;
   }
 
@@ -115,10 +128,18 @@ export class LmdbScores implements ScoreTable {
     return this.#changeIn(this.#lane.read().flight, member);
   }
 
-  scanFlight(cursor: string, limit: number): { readonly rows: readonly (readonly [string, Change])[]; readonly next: string } {
+  scanFlight(
+    cursor: string,
+    limit: number,
+  ): { readonly rows: readonly (readonly [string, Change])[]; readonly next: string } {
     const { flight } = this.#lane.read();
     if (flight === '') return { rows: [], next: '' };
-    const range = this.#tables.marks.getRange({ start: flight + cursor, end: after(flight), exclusiveStart: cursor !== '', limit });
+    const range = this.#tables.marks.getRange({
+      start: flight + cursor,
+      end: after(flight),
+      exclusiveStart: cursor !== '',
+      limit,
+    });
     const rows = [...range].map(({ key, value }) => [keyOf(key), changeOf(value)] as const);
     return { rows, next: rows.length < limit ? '' : (rows.at(-1) as readonly [string, Change])[0] };
   }
@@ -141,7 +162,9 @@ export class LmdbScores implements ScoreTable {
   readDoubts(limit: number): readonly Doubt[] {
     const { doubts, doubtCount } = this.#lane.read();
     if (doubtCount === 0) return [];
-    return [...this.#tables.marks.getRange({ start: doubts, end: after(doubts), limit })].map(({ key, value }) => [keyOf(key), value] as const);
+    return [...this.#tables.marks.getRange({ start: doubts, end: after(doubts), limit })].map(
+      ({ key, value }) => [keyOf(key), value] as const,
+    );
   }
 
   settleDoubt(member: string, token: string): boolean {
@@ -157,7 +180,8 @@ export class LmdbScores implements ScoreTable {
     for (const set of [weights, ...ranked, doubts]) this.#tables.addGarbage('marks', set);
     this.#lane.change({ ...NO_SCORES, pending, flight });
     for (const set of [flight, pending]) {
-      for (const { key, value } of set === '' ? [] : [...this.#tables.marks.getRange({ start: set, end: after(set) })]) this.writeWeight(keyOf(key), changeOf(value) ?? undefined);
+      for (const { key, value } of set === '' ? [] : [...this.#tables.marks.getRange({ start: set, end: after(set) })])
+        this.writeWeight(keyOf(key), changeOf(value) ?? undefined);
     }
   }
 

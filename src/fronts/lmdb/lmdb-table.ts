@@ -114,7 +114,15 @@ export class LmdbTable implements EmbeddedTable {
 
   cutPending(): void {
     const { pending, deltas, log } = this.#record.read();
-    this.#record.change({ flight: pending, pending: this.#newSet(), flightDeltas: deltas, deltas: '', flightLog: log, log: '', logCount: 0 });
+    this.#record.change({
+      flight: pending,
+      pending: this.#newSet(),
+      flightDeltas: deltas,
+      deltas: '',
+      flightLog: log,
+      log: '',
+      logCount: 0,
+    });
     this.scores.cut();
   }
 
@@ -148,7 +156,9 @@ export class LmdbTable implements EmbeddedTable {
   }
 
   #range(set: string, cursor: string, limit: number): string[] {
-    return [...this.#tables.marks.getKeys({ start: set + cursor, end: after(set), exclusiveStart: cursor !== '', limit })];
+    return [
+      ...this.#tables.marks.getKeys({ start: set + cursor, end: after(set), exclusiveStart: cursor !== '', limit }),
+    ];
   }
 
   // Frozen values lie among the slots, in a set of their own.
@@ -158,10 +168,18 @@ export class LmdbTable implements EmbeddedTable {
     this.#tables.putSlot(this.#record.read().frozen + key, raw);
   }
 
-  scanFrozen(cursor: string, limit: number): { readonly rows: readonly (readonly [string, string])[]; readonly next: string } {
+  scanFrozen(
+    cursor: string,
+    limit: number,
+  ): { readonly rows: readonly (readonly [string, string])[]; readonly next: string } {
     const { frozen } = this.#record.read();
     if (frozen === '') return { rows: [], next: '' };
-    const range = this.#tables.slots.getRange({ start: frozen + cursor, end: after(frozen), exclusiveStart: cursor !== '', limit });
+    const range = this.#tables.slots.getRange({
+      start: frozen + cursor,
+      end: after(frozen),
+      exclusiveStart: cursor !== '',
+      limit,
+    });
     const rows = [...range].map(({ key, value }) => [keyOf(key), value] as const);
     return { rows, next: rows.length < limit ? '' : (rows.at(-1) as readonly [string, string])[0] };
   }
@@ -193,10 +211,18 @@ export class LmdbTable implements EmbeddedTable {
     return sum === undefined ? undefined : BigInt(sum);
   }
 
-  scanFlightDeltas(cursor: string, limit: number): { readonly rows: readonly (readonly [string, bigint])[]; readonly next: string } {
+  scanFlightDeltas(
+    cursor: string,
+    limit: number,
+  ): { readonly rows: readonly (readonly [string, bigint])[]; readonly next: string } {
     const { flightDeltas } = this.#record.read();
     if (flightDeltas === '') return { rows: [], next: '' };
-    const range = this.#tables.marks.getRange({ start: flightDeltas + cursor, end: after(flightDeltas), exclusiveStart: cursor !== '', limit });
+    const range = this.#tables.marks.getRange({
+      start: flightDeltas + cursor,
+      end: after(flightDeltas),
+      exclusiveStart: cursor !== '',
+      limit,
+    });
     const rows = [...range].map(({ key, value }) => [keyOf(key), BigInt(value)] as const);
     return { rows, next: rows.length < limit ? '' : (rows.at(-1) as readonly [string, bigint])[0] };
   }
@@ -213,7 +239,9 @@ export class LmdbTable implements EmbeddedTable {
   readFlightLog(from: number, limit: number): readonly string[] {
     const { flightLog } = this.#record.read();
     if (flightLog === '') return [];
-    return [...this.#tables.slots.getRange({ start: flightLog + entryName(from), end: after(flightLog), limit })].map(({ value }) => value);
+    return [...this.#tables.slots.getRange({ start: flightLog + entryName(from), end: after(flightLog), limit })].map(
+      ({ value }) => value,
+    );
   }
 
   dropFlightShapes(): void {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { MillraceError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
-import { Committer, type Base } from './committer.ts';
+import { type Base, Committer } from './committer.ts';
 
 /** Where LMDB's file has its magic number, and the number with the version of the layout behind it. */
 const MAGIC_OFFSET = 24;

@@ -110,13 +110,24 @@ export class RankedSet {
       }
     }
     const start = this.#members + mark;
-    return [...this.#table.getKeys({ start, end: after(this.#members), limit: skip + count })].slice(skip).map((key) => memberOf(keyOf(key)));
+    return [...this.#table.getKeys({ start, end: after(this.#members), limit: skip + count })]
+      .slice(skip)
+      .map((key) => memberOf(keyOf(key)));
   }
 
   /** The last mark before the row, or at it; the first of a level is there without a row of its own. */
   #markBefore(level: number, row: string, isInclusive: boolean): { readonly mark: string; readonly count: number } {
     const set = this.#levels[level - 1] as string;
-    const [found] = [...this.#table.getRange({ start: set + row, end: set, inclusiveEnd: true, exclusiveStart: !isInclusive, reverse: true, limit: 1 })];
+    const [found] = [
+      ...this.#table.getRange({
+        start: set + row,
+        end: set,
+        inclusiveEnd: true,
+        exclusiveStart: !isInclusive,
+        reverse: true,
+        limit: 1,
+      }),
+    ];
     return found === undefined ? { mark: '', count: 0 } : { mark: keyOf(found.key), count: Number(found.value) };
   }
 

@@ -22,7 +22,11 @@ export function memoryFront(): Front {
     kind: 'memory',
     capabilities: CAPABILITIES,
     async attach(attachment: Attachment): Promise<LaneFront> {
-      checkAcks(attachment, CAPABILITIES, "a front in memory dies with its process, so it gives 'buffered' only; use the LMDB or the Redis front");
+      checkAcks(
+        attachment,
+        CAPABILITIES,
+        "a front in memory dies with its process, so it gives 'buffered' only; use the LMDB or the Redis front",
+      );
       if (runId === '') runId = attachment.random.token();
       let cache = caches.get(attachment.cache);
       if (cache === undefined) caches.set(attachment.cache, (cache = new MemoryCache(runId)));
@@ -64,7 +68,8 @@ class MemoryCache {
 
   #table(lane: number): MemoryTable {
     let table = this.#tables.get(lane);
-    if (table === undefined) this.#tables.set(lane, (table = new MemoryTable(this.#runId, (atMs) => this.#sweeper.due(atMs))));
+    if (table === undefined)
+      this.#tables.set(lane, (table = new MemoryTable(this.#runId, (atMs) => this.#sweeper.due(atMs))));
     return table;
   }
 

@@ -69,7 +69,10 @@ export class MemoryScores implements ScoreTable {
     return this.#flight.get(member);
   }
 
-  scanFlight(cursor: string, limit: number): { readonly rows: readonly (readonly [string, Change])[]; readonly next: string } {
+  scanFlight(
+    cursor: string,
+    limit: number,
+  ): { readonly rows: readonly (readonly [string, Change])[]; readonly next: string } {
     this.#scanned ??= [...this.#flight];
     const from = Number(cursor);
     const rows = this.#scanned.slice(from, from + limit);
@@ -98,7 +101,8 @@ export class MemoryScores implements ScoreTable {
     this.#weights = new Map();
     this.#ranking = new Ranking();
     this.#doubts.clear();
-    for (const changes of [this.#flight, this.#pending]) for (const [member, change] of changes) this.writeWeight(member, change ?? undefined);
+    for (const changes of [this.#flight, this.#pending])
+      for (const [member, change] of changes) this.writeWeight(member, change ?? undefined);
   }
 
   clear(): void {

@@ -194,7 +194,10 @@ export class MemoryTable implements EmbeddedTable {
     this.#frozen.set(key, raw);
   }
 
-  scanFrozen(cursor: string, limit: number): { readonly rows: readonly (readonly [string, string])[]; readonly next: string } {
+  scanFrozen(
+    cursor: string,
+    limit: number,
+  ): { readonly rows: readonly (readonly [string, string])[]; readonly next: string } {
     const from = cursor === '' ? 0 : Number(cursor);
     const keys = this.#frozenKeys.slice(from, from + limit);
     const rows = keys.map((key) => [key, this.#frozen.get(key) as string] as const);
@@ -219,7 +222,10 @@ export class MemoryTable implements EmbeddedTable {
     return this.#flightDeltas.get(key);
   }
 
-  scanFlightDeltas(cursor: string, limit: number): { readonly rows: readonly (readonly [string, bigint])[]; readonly next: string } {
+  scanFlightDeltas(
+    cursor: string,
+    limit: number,
+  ): { readonly rows: readonly (readonly [string, bigint])[]; readonly next: string } {
     this.#scannedDeltas ??= [...this.#flightDeltas];
     const from = Number(cursor);
     const rows = this.#scannedDeltas.slice(from, from + limit);
@@ -256,7 +262,8 @@ export class MemoryTable implements EmbeddedTable {
   }
 
   forgetClean(stored: boolean): void {
-    for (const entry of this.#entries.values()) if (entry.set !== this.#pendingSet && (stored || entry.set !== this.#flightSet)) this.#remove(entry);
+    for (const entry of this.#entries.values())
+      if (entry.set !== this.#pendingSet && (stored || entry.set !== this.#flightSet)) this.#remove(entry);
     this.scores.forgetBoard();
   }
 

@@ -52,7 +52,8 @@ export class Ranking {
     const rows: (readonly [string, number])[] = [];
     let skip = from;
     for (const { members, weights } of this.#blocks) {
-      for (let i = skip; i < members.length && rows.length < count; i++) rows.push([members[i] as string, weights[i] as number]);
+      for (let i = skip; i < members.length && rows.length < count; i++)
+        rows.push([members[i] as string, weights[i] as number]);
       if (rows.length >= count) break;
       skip = Math.max(0, skip - members.length);
     }
@@ -68,7 +69,8 @@ export class Ranking {
   }
 }
 
-const placeIn = ({ members, weights }: Block, member: string, weight: number): number => firstOf(members.length, (i) => !isBefore(weights[i] as number, members[i] as string, weight, member));
+const placeIn = ({ members, weights }: Block, member: string, weight: number): number =>
+  firstOf(members.length, (i) => !isBefore(weights[i] as number, members[i] as string, weight, member));
 
 const isBefore = (weight: number, member: string, otherWeight: number, otherMember: string): boolean =>
   weight < otherWeight || (weight === otherWeight && compareBytes(member, otherMember) < 0);

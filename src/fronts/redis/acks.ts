@@ -31,7 +31,8 @@ export class Acks {
     }
     const online = replicasOnline(String(await server.send(['INFO', 'replication'])));
     const { replicas } = this.#settings;
-    if (online < replicas) return `${online} of ${replicas} replicas are connected: add replicas, or set \`replicas\` of redisFront`;
+    if (online < replicas)
+      return `${online} of ${replicas} replicas are connected: add replicas, or set \`replicas\` of redisFront`;
     const refused = await refusedCommand(server, ['WAIT', '0', '1']);
     return refused && `its user may not run WAIT (${refused})`;
   }
@@ -43,7 +44,10 @@ export class Acks {
   sync(server: RedisServer, level: SyncLevel, markKey: string): Promise<void> {
     let groups = this.#groups.get(server);
     if (groups === undefined) {
-      groups = { fsynced: new SyncGroup((key) => this.#fsynced(server, key)), replicated: new SyncGroup((key) => this.#replicated(server, key)) };
+      groups = {
+        fsynced: new SyncGroup((key) => this.#fsynced(server, key)),
+        replicated: new SyncGroup((key) => this.#replicated(server, key)),
+      };
       this.#groups.set(server, groups);
     }
     return groups[level].sync(markKey);
@@ -65,8 +69,15 @@ export class Acks {
       await marked(server, 'fsynced', (side, mark) => this.#alwaysSynced(side, [...mark, markKey]));
       return;
     }
-    const [local] = (await this.#waited(server, 'fsynced', markKey, ['WAITAOF', '1', '0'])) as readonly [number, number];
-    if (!(local >= 1)) throw new MillraceError('MILLRACE_ACK', `its append-only file was not synced within ${this.#settings.timeoutMs} ms`);
+    const [local] = (await this.#waited(server, 'fsynced', markKey, ['WAITAOF', '1', '0'])) as readonly [
+      number,
+      number,
+    ];
+    if (!(local >= 1))
+      throw new MillraceError(
+        'MILLRACE_ACK',
+        `its append-only file was not synced within ${this.#settings.timeoutMs} ms`,
+      );
   }
 
   /**
@@ -85,13 +96,20 @@ export class Acks {
   async #replicated(server: RedisServer, markKey: string): Promise<void> {
     const { replicas, timeoutMs } = this.#settings;
     const confirmed = Number(await this.#waited(server, 'replicated', markKey, ['WAIT', String(replicas)]));
-    if (!(confirmed >= replicas)) throw new MillraceError('MILLRACE_ACK', `${confirmed} of ${replicas} replicas confirmed it within ${timeoutMs} ms`);
+    if (!(confirmed >= replicas))
+      throw new MillraceError(
+        'MILLRACE_ACK',
+        `${confirmed} of ${replicas} replicas confirmed it within ${timeoutMs} ms`,
+      );
   }
 
   /** The answer of a command that waits, on the connection that wrote the mark just before. */
   #waited(server: RedisServer, level: SyncLevel, markKey: string, command: readonly string[]): Promise<unknown> {
     return marked(server, level, async (side, mark) => {
-      const [, reply] = await Promise.all([side.send([...mark, markKey]), side.send([...command, String(this.#settings.timeoutMs)])]);
+      const [, reply] = await Promise.all([
+        side.send([...mark, markKey]),
+        side.send([...command, String(this.#settings.timeoutMs)]),
+      ]);
       return reply;
     });
   }
@@ -132,7 +150,11 @@ class SyncGroup {
  * the call that writes the mark. The mark is a script of the very run that `server` is in: a second connection that
  * ended at another server, or at another run, is found out.
  */
-async function marked<T>(server: RedisServer, level: SyncLevel, work: (side: RedisServer, mark: readonly string[]) => Promise<T>): Promise<T> {
+async function marked<T>(
+  server: RedisServer,
+  level: SyncLevel,
+  work: (side: RedisServer, mark: readonly string[]) => Promise<T>,
+): Promise<T> {
   const side = await server.side(level);
   const attempt = () => work(side, ['EVALSHA', server.sha('mark'), '1']);
   try {
@@ -144,7 +166,9 @@ async function marked<T>(server: RedisServer, level: SyncLevel, work: (side: Red
   try {
     return await attempt();
   } catch (error) {
-    throw replyCode(error) === 'NOSCRIPT' ? unavailable('another Redis server answers on a second connection', error) : error;
+    throw replyCode(error) === 'NOSCRIPT'
+      ? unavailable('another Redis server answers on a second connection', error)
+      : error;
   }
 }
 
@@ -152,7 +176,10 @@ const ALWAYS_SETTINGS = ['appendonly', 'appendfsync', 'no-appendfsync-on-rewrite
 
 async function fsyncMethod(server: RedisServer): Promise<FsyncMethod> {
   if (!/^aof_enabled:1\r?$/m.test(String(await server.send(['INFO', 'persistence'])))) {
-    return { kind: 'none', why: "its append-only file is off: set 'appendonly yes', and 'appendfsync always' or a version with WAITAOF (7.2)" };
+    return {
+      kind: 'none',
+      why: "its append-only file is off: set 'appendonly yes', and 'appendfsync always' or a version with WAITAOF (7.2)",
+    };
   }
   // The one thing that no later change of a setting makes untrue. Waits for nobody.
   if ((await refusedCommand(server, ['WAITAOF', '0', '0', '1'])) === undefined) return { kind: 'waitaof' };
@@ -162,7 +189,10 @@ async function fsyncMethod(server: RedisServer): Promise<FsyncMethod> {
   } catch (error) {
     // Managed servers forbid CONFIG.
     if (replyCode(error) === undefined) throw error;
-    return { kind: 'none', why: "it does not tell whether 'appendfsync' is 'always' (allow CONFIG GET), and it has no WAITAOF (7.2)" };
+    return {
+      kind: 'none',
+      why: "it does not tell whether 'appendfsync' is 'always' (allow CONFIG GET), and it has no WAITAOF (7.2)",
+    };
   }
 }
 
@@ -180,8 +210,10 @@ async function refusedCommand(server: RedisServer, args: readonly string[]): Pro
 
 function notAlways(settings: ReadonlyMap<string, string>): string | undefined {
   if (settings.get('appendonly') !== 'yes') return "its append-only file is off: set 'appendonly yes'";
-  if (settings.get('appendfsync') !== 'always') return "'appendfsync' is not 'always', and it has no WAITAOF (7.2): set 'appendfsync always'";
-  if (settings.get('no-appendfsync-on-rewrite') === 'yes') return "'no-appendfsync-on-rewrite' is 'yes', so it does not sync while a child process writes: set it to 'no'";
+  if (settings.get('appendfsync') !== 'always')
+    return "'appendfsync' is not 'always', and it has no WAITAOF (7.2): set 'appendfsync always'";
+  if (settings.get('no-appendfsync-on-rewrite') === 'yes')
+    return "'no-appendfsync-on-rewrite' is 'yes', so it does not sync while a child process writes: set it to 'no'";
   return undefined;
 }
 

@@ -1,14 +1,23 @@
-import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, GenerationRow } from '../../core/lane-flush.ts';
-import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
 import type { Refused, Shape } from '../../core/lane.ts';
+import type {
+  Acknowledgement,
+  AcknowledgeResult,
+  ClaimResult,
+  CutResult,
+  GenerationRow,
+} from '../../core/lane-flush.ts';
+import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
 import type { LaneFront } from '../../ports/front.ts';
-import { mustHaveHeader, unexplained, unrecovered, type Reply } from './lane-steps.ts';
+import { mustHaveHeader, type Reply, unexplained, unrecovered } from './lane-steps.ts';
 
 /** Arguments and answers of the steps with which a lane is flushed and recovered, as their scripts have them. */
 
 export const refused = (reply: Reply): Refused => ({ kind: 'refused', epoch: reply[1] as number });
 
-export const claimed = (reply: Reply): ClaimResult => (reply[0] === 'claimed' ? { kind: 'claimed', held: reply[1] === 1, header: mustHaveHeader(reply) } : unrecovered(reply));
+export const claimed = (reply: Reply): ClaimResult =>
+  reply[0] === 'claimed'
+    ? { kind: 'claimed', held: reply[1] === 1, header: mustHaveHeader(reply) }
+    : unrecovered(reply);
 
 export function requested(reply: Reply): Awaited<ReturnType<LaneFront['requestFlush']>> {
   if (reply[0] !== 'requested') return unrecovered(reply);
@@ -46,15 +55,41 @@ export interface GenerationPart {
 
 export function generationPart(reply: Reply): GenerationPart | Refused {
   if (reply[0] === 'refused') return refused(reply);
-  const [, next, prefix, names, slots, rest] = reply as readonly [string, string, number, string[], (string | null)[], string[]];
-  return { kind: 'part', next, rest, rows: names.map((name, i) => ({ key: name.slice(prefix), raw: slots[i] ?? undefined })) };
+  const [, next, prefix, names, slots, rest] = reply as readonly [
+    string,
+    string,
+    number,
+    string[],
+    (string | null)[],
+    string[],
+  ];
+  return {
+    kind: 'part',
+    next,
+    rest,
+    rows: names.map((name, i) => ({ key: name.slice(prefix), raw: slots[i] ?? undefined })),
+  };
 }
 
-export const acknowledgeArgs = ({ epoch, generation, ttlMs, limit, deadKeys }: Acknowledgement): string[] => [String(epoch), String(generation), ttlMs === undefined ? '' : String(ttlMs), String(limit), ...deadKeys];
+export const acknowledgeArgs = ({ epoch, generation, ttlMs, limit, deadKeys }: Acknowledgement): string[] => [
+  String(epoch),
+  String(generation),
+  ttlMs === undefined ? '' : String(ttlMs),
+  String(limit),
+  ...deadKeys,
+];
 
-export const acknowledged = (reply: Reply): AcknowledgeResult => (reply[0] === 'refused' ? refused(reply) : { kind: reply[0] === 'done' ? 'done' : 'more', header: mustHaveHeader(reply) });
+export const acknowledged = (reply: Reply): AcknowledgeResult =>
+  reply[0] === 'refused'
+    ? refused(reply)
+    : { kind: reply[0] === 'done' ? 'done' : 'more', header: mustHaveHeader(reply) };
 
-export function recoverArgs({ fence, owner, leaseMs, tentative, forget }: Parameters<LaneFront['recover']>[1], lanes: number, incarnation: string, shape: Shape | undefined): string[] {
+export function recoverArgs(
+  { fence, owner, leaseMs, tentative, forget }: Parameters<LaneFront['recover']>[1],
+  lanes: number,
+  incarnation: string,
+  shape: Shape | undefined,
+): string[] {
   return [
     String(lanes),
     incarnation,
@@ -84,7 +119,8 @@ export function recovered(reply: Reply): RecoverResult {
   }
 }
 
-export const confirmed = (reply: Reply): ConfirmResult => (reply[0] === 'confirmed' ? { kind: 'confirmed', header: mustHaveHeader(reply) } : refused(reply));
+export const confirmed = (reply: Reply): ConfirmResult =>
+  reply[0] === 'confirmed' ? { kind: 'confirmed', header: mustHaveHeader(reply) } : refused(reply);
 
 export function adopted(reply: Reply): AdoptResult {
   switch (reply[0]) {

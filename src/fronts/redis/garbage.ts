@@ -25,7 +25,10 @@ export class GarbageCollector {
     this.sweep(lane)
       .catch((error: unknown) => {
         const code = replyCode(error);
-        if (!this.#closed) this.#onWarning(`values that a recovery left behind in Redis were not removed${code === undefined ? '' : ` (${code})`}; the next recovery tries again`);
+        if (!this.#closed)
+          this.#onWarning(
+            `values that a recovery left behind in Redis were not removed${code === undefined ? '' : ` (${code})`}; the next recovery tries again`,
+          );
       })
       .finally(() => this.#running.delete(lane));
   }
@@ -37,7 +40,14 @@ export class GarbageCollector {
     if (incarnations.length === 0) return;
     let cursor = '0';
     do {
-      const page = (await lane.server.send(['SCAN', cursor, 'MATCH', `${globEscaped(lane.prefix)}*:*`, 'COUNT', String(PAGE_KEYS)])) as [string, string[]];
+      const page = (await lane.server.send([
+        'SCAN',
+        cursor,
+        'MATCH',
+        `${globEscaped(lane.prefix)}*:*`,
+        'COUNT',
+        String(PAGE_KEYS),
+      ])) as [string, string[]];
       cursor = page[0];
       const gone = page[1].filter((name) => isGarbage(name, lane.prefix, incarnations));
       if (gone.length > 0) await lane.run('sweep', () => gone);

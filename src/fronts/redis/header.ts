@@ -5,10 +5,33 @@ import type { Flight, LaneHeader, Shape } from '../../core/lane.ts';
  * it does not look at.
  */
 const FIELDS = [
-  'seq', 'epoch', 'pe', 'pb', 'pt', 'ps', 'fe', 'fb',
-  'run', 'inc', 'shape', 'stopped', 'fstate', 'ttls',
-  'lanes', 'gen', 'stored', 'lease', 'flush', 'fgen', 'fseq', 'ft', 'fs', 'inv',
-  'epochs', 'owner', 'fdigest',
+  'seq',
+  'epoch',
+  'pe',
+  'pb',
+  'pt',
+  'ps',
+  'fe',
+  'fb',
+  'run',
+  'inc',
+  'shape',
+  'stopped',
+  'fstate',
+  'ttls',
+  'lanes',
+  'gen',
+  'stored',
+  'lease',
+  'flush',
+  'fgen',
+  'fseq',
+  'ft',
+  'fs',
+  'inv',
+  'epochs',
+  'owner',
+  'fdigest',
 ] as const;
 type Field = (typeof FIELDS)[number];
 const PLACES = Object.fromEntries(FIELDS.map((field, place) => [field, place])) as Readonly<Record<Field, number>>;

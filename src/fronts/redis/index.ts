@@ -1,6 +1,6 @@
 import { MillraceError } from '../../errors.ts';
+import { type Examination, type Finding, fine, wrong } from '../../ports/finding.ts';
 import type { Attachment, Front, LaneFront } from '../../ports/front.ts';
-import { fine, wrong, type Examination, type Finding } from '../../ports/finding.ts';
 import { Acks } from './acks.ts';
 import { checkLanes, checkServers } from './checks.ts';
 import { examineServer } from './examine.ts';
@@ -42,12 +42,27 @@ export interface RedisFrontOptions {
  * in memory. Throws MILLRACE_OPTIONS for options that are not valid; opens nothing until a cache attaches.
  */
 export function redisFront(options: RedisFrontOptions): Front {
-  const { client, prefix = 'mr:', commandTimeoutMs = 10_000, replicas = 1, ackTimeoutMs = Math.floor(commandTimeoutMs * 0.9) } = options;
-  if (!/^[!-z|~]{0,64}$/.test(prefix)) throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `prefix` has up to 64 printable ASCII characters without spaces and braces');
-  if (!(commandTimeoutMs >= 100 && commandTimeoutMs <= 300_000)) throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `commandTimeoutMs` is 100 to 300,000');
-  if (!(Number.isInteger(replicas) && replicas >= 1 && replicas <= 16)) throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `replicas` is 1 to 16');
+  const {
+    client,
+    prefix = 'mr:',
+    commandTimeoutMs = 10_000,
+    replicas = 1,
+    ackTimeoutMs = Math.floor(commandTimeoutMs * 0.9),
+  } = options;
+  if (!/^[!-z|~]{0,64}$/.test(prefix))
+    throw new MillraceError(
+      'MILLRACE_OPTIONS',
+      'redisFront: `prefix` has up to 64 printable ASCII characters without spaces and braces',
+    );
+  if (!(commandTimeoutMs >= 100 && commandTimeoutMs <= 300_000))
+    throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `commandTimeoutMs` is 100 to 300,000');
+  if (!(Number.isInteger(replicas) && replicas >= 1 && replicas <= 16))
+    throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `replicas` is 1 to 16');
   if (!(Number.isInteger(ackTimeoutMs) && ackTimeoutMs >= 10 && ackTimeoutMs <= commandTimeoutMs * 0.9)) {
-    throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `ackTimeoutMs` is 10 to nine tenths of `commandTimeoutMs`');
+    throw new MillraceError(
+      'MILLRACE_OPTIONS',
+      'redisFront: `ackTimeoutMs` is 10 to nine tenths of `commandTimeoutMs`',
+    );
   }
   const topology = topologyOf(client);
   const shared = new SharedServers(() => new RedisServers(topology(), commandTimeoutMs));
@@ -60,13 +75,29 @@ export function redisFront(options: RedisFrontOptions): Front {
   };
 }
 
-async function examine(shared: SharedServers, acks: Acks, prefix: string, examination: Examination): Promise<Finding[]> {
-    const { servers, release } = await shared.take();
+async function examine(
+  shared: SharedServers,
+  acks: Acks,
+  prefix: string,
+  examination: Examination,
+): Promise<Finding[]> {
+  const { servers, release } = await shared.take();
   try {
     const lanes = lanesOf(servers, prefix, examination.cache, examination.lanes);
     const all = servers.all();
-    const found = await Promise.all(all.map((server) => examineServer(server, acks, `${lanes.find((lane) => lane.server === server)?.prefix ?? lanes[0]?.prefix}sync`, examination)));
-    const findings = found.flatMap((each, at) => (all.length === 1 ? each : each.map((finding) => ({ ...finding, found: `${all[at]?.address}: ${finding.found}` }))));
+    const found = await Promise.all(
+      all.map((server) =>
+        examineServer(
+          server,
+          acks,
+          `${lanes.find((lane) => lane.server === server)?.prefix ?? lanes[0]?.prefix}sync`,
+          examination,
+        ),
+      ),
+    );
+    const findings = found.flatMap((each, at) =>
+      all.length === 1 ? each : each.map((finding) => ({ ...finding, found: `${all[at]?.address}: ${finding.found}` })),
+    );
     return [...findings, await examineLanes(lanes, examination)];
   } catch (error) {
     throw error instanceof MillraceError ? error : unavailable('the Redis server refused to be examined', error);
@@ -80,8 +111,19 @@ async function examineLanes(lanes: readonly LaneSteps[], examination: Examinatio
     await checkLanes(lanes, examination);
     return fine('redis.lanes', `${lanes.length}, as configured`);
   } catch (error) {
-    if (!(error instanceof MillraceError)) return wrong('redis.lanes', `they cannot be read (${replyCode(error)})`, 'the cache does not start', 'see the findings above');
-    return wrong('redis.lanes', error.message, 'the cache refuses to start', 'configure that number, or drain the cache and use a new name');
+    if (!(error instanceof MillraceError))
+      return wrong(
+        'redis.lanes',
+        `they cannot be read (${replyCode(error)})`,
+        'the cache does not start',
+        'see the findings above',
+      );
+    return wrong(
+      'redis.lanes',
+      error.message,
+      'the cache refuses to start',
+      'configure that number, or drain the cache and use a new name',
+    );
   }
 }
 
@@ -103,7 +145,11 @@ async function attach(shared: SharedServers, acks: Acks, prefix: string, attachm
     release();
     if (error instanceof MillraceError) throw error;
     if (/^NO(AUTH|PERM)$/.test(replyCode(error) ?? '')) {
-      throw new MillraceError('MILLRACE_FRONT_SETTINGS', `the Redis user may not do what Millrace needs (${replyCode(error)})`, { cache: attachment.cache, cause: withoutCommand(error) });
+      throw new MillraceError(
+        'MILLRACE_FRONT_SETTINGS',
+        `the Redis user may not do what Millrace needs (${replyCode(error)})`,
+        { cache: attachment.cache, cause: withoutCommand(error) },
+      );
     }
     throw unavailable('the Redis server refused to be checked', error);
   }

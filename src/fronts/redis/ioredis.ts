@@ -159,7 +159,10 @@ class Reads {
   }
 }
 
-function settle({ resolve, reject }: Read, [error, reply]: readonly [Error | null, unknown] = [new Error('the pipeline was given up'), undefined]): void {
+function settle(
+  { resolve, reject }: Read,
+  [error, reply]: readonly [Error | null, unknown] = [new Error('the pipeline was given up'), undefined],
+): void {
   if (error === null) resolve(reply);
   else reject(error);
 }
@@ -204,7 +207,11 @@ export class IoRedisClusterTopology implements Topology {
     const node = this.#node(address);
     if (node === undefined) {
       queueMicrotask(() => events.ended(new Error('not a master')));
-      return { send: () => Promise.reject(new Error('not a master')), duplicate: () => Promise.reject(new Error('not a master')), close: () => undefined };
+      return {
+        send: () => Promise.reject(new Error('not a master')),
+        duplicate: () => Promise.reject(new Error('not a master')),
+        close: () => undefined,
+      };
     }
     const wire = wireOf(node, events);
     if (node.status === 'wait') node.connect().catch(() => undefined);

@@ -1,26 +1,83 @@
 import { createHash } from 'node:crypto';
 import type { SyncLevel } from '../../core/acks.ts';
+import { isScores, type LaneHeader, type Shape } from '../../core/lane.ts';
 import type { IncrementBatch, IncrementResult, LoadedTotals, TotalsResult } from '../../core/lane-deltas.ts';
-import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, DeltasResult, EntriesResult, GenerationRow, ReadResult } from '../../core/lane-flush.ts';
+import type {
+  Acknowledgement,
+  AcknowledgeResult,
+  ClaimResult,
+  CutResult,
+  DeltasResult,
+  EntriesResult,
+  GenerationRow,
+  ReadResult,
+} from '../../core/lane-flush.ts';
 import type { AppendBatch, AppendResult } from '../../core/lane-log.ts';
-import type { BoardRefusal, FillScoresResult, FlightScoresResult, LoadedScores, ScoreBatch, ScoreQuery, ScoreResult, ScoreRows } from '../../core/lane-scores.ts';
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
+import type {
+  BoardRefusal,
+  FillScoresResult,
+  FlightScoresResult,
+  LoadedScores,
+  ScoreBatch,
+  ScoreQuery,
+  ScoreResult,
+  ScoreRows,
+} from '../../core/lane-scores.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
-import { isScores, type LaneHeader, type Shape } from '../../core/lane.ts';
 import { NO_FILL } from '../../core/slot.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Attachment, LaneFront, SlotReport } from '../../ports/front.ts';
 import type { Acks } from './acks.ts';
 import { replyCode, withoutCommand } from './faults.ts';
-import { acknowledgeArgs, acknowledged, adopted, claimed, confirmed, generationPart, recoverArgs, recovered, requested, wasCut } from './flush-steps.ts';
+import {
+  acknowledgeArgs,
+  acknowledged,
+  adopted,
+  claimed,
+  confirmed,
+  generationPart,
+  recoverArgs,
+  recovered,
+  requested,
+  wasCut,
+} from './flush-steps.ts';
 import { GarbageCollector } from './garbage.ts';
 import { headerOf, type LaneSteps } from './lane-steps.ts';
 import { LaneReader } from './reader.ts';
-import { fillScoresArgs, flightScoresPage, partsOfScores, readScoresArgs, scoresFilled, scoresRead, scoresWritten, writeScoresArgs } from './score-steps.ts';
-import { done, endFillArgs, finishIntentArgs, inspected, inspectScript, named, slotWithTtl, writeArgs, written } from './slot-steps.ts';
+import {
+  fillScoresArgs,
+  flightScoresPage,
+  partsOfScores,
+  readScoresArgs,
+  scoresFilled,
+  scoresRead,
+  scoresWritten,
+  writeScoresArgs,
+} from './score-steps.ts';
+import {
+  appendArgs,
+  appended,
+  deltasPage,
+  filled,
+  incrementArgs,
+  incremented,
+  logPart,
+  totalsArgs,
+} from './shape-steps.ts';
+import {
+  done,
+  endFillArgs,
+  finishIntentArgs,
+  inspected,
+  inspectScript,
+  named,
+  slotWithTtl,
+  writeArgs,
+  written,
+} from './slot-steps.ts';
 import { StepRunner } from './step-runner.ts';
-import { appendArgs, appended, deltasPage, filled, incrementArgs, incremented, logPart, totalsArgs } from './shape-steps.ts';
 
 const INCARNATION_LENGTH = 10;
 
@@ -56,12 +113,17 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async increment(lane: number, batch: IncrementBatch): Promise<IncrementResult> {
-    const reply = await this.#steps.accept(lane, 'increment', (incarnation, slots) => incrementArgs(batch, incarnation, slots));
+    const reply = await this.#steps.accept(lane, 'increment', (incarnation, slots) =>
+      incrementArgs(batch, incarnation, slots),
+    );
     return 'kind' in reply ? reply : incremented(reply, batch);
   }
 
   async fillTotals(lane: number, loaded: LoadedTotals): Promise<TotalsResult> {
-    return filled(await this.#steps.run(lane, 'fillTotals', (incarnation, slots) => totalsArgs(loaded, incarnation, slots)), loaded);
+    return filled(
+      await this.#steps.run(lane, 'fillTotals', (incarnation, slots) => totalsArgs(loaded, incarnation, slots)),
+      loaded,
+    );
   }
 
   async append(lane: number, batch: AppendBatch): Promise<AppendResult> {
@@ -75,40 +137,74 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async fillScores(lane: number, loaded: LoadedScores): Promise<FillScoresResult> {
-    const fill = async (part: LoadedScores) => scoresFilled(await this.#steps.run(lane, 'fillScores', (incarnation) => fillScoresArgs(part, incarnation)), part);
+    const fill = async (part: LoadedScores) =>
+      scoresFilled(await this.#steps.run(lane, 'fillScores', (incarnation) => fillScoresArgs(part, incarnation)), part);
     // All are sent at once; where one is not put in, those after it do not begin where the board is.
     const results = await Promise.all(partsOfScores(loaded).map(fill));
     return results.find(({ kind }) => kind !== 'filled') ?? (results.at(-1) as FillScoresResult);
   }
 
   async readScores(lane: number, shape: Shape, query: ScoreQuery): Promise<ScoreRows | BoardRefusal> {
-    return scoresRead(await this.#steps.run(lane, 'readScores', (incarnation) => readScoresArgs(shape, query, incarnation)), shape);
+    return scoresRead(
+      await this.#steps.run(lane, 'readScores', (incarnation) => readScoresArgs(shape, query, incarnation)),
+      shape,
+    );
   }
 
   async write(lane: number, batch: WriteBatch): Promise<WriteResult> {
     const reply = await this.#steps.accept(lane, 'write', (incarnation, slots) => writeArgs(batch, incarnation, slots));
     if ('kind' in reply) {
       if (reply.kind === 'unrecovered') return reply;
-      return { kind: 'full', entries: reply.entries, bytes: reply.bytes, refused: batch.keys.map((_, i) => i), outOfMemory: true };
+      return {
+        kind: 'full',
+        entries: reply.entries,
+        bytes: reply.bytes,
+        refused: batch.keys.map((_, i) => i),
+        outOfMemory: true,
+      };
     }
     return written(reply);
   }
 
   async beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): Promise<SlotsResult> {
     // Out of memory the reader goes to the store and fills nothing.
-    return this.#steps.slots(lane, 'beginFill', NO_FILL, keys, (incarnation, slots) => [incarnation, token, String(tokenMs), ...named(slots, keys)]);
+    return this.#steps.slots(lane, 'beginFill', NO_FILL, keys, (incarnation, slots) => [
+      incarnation,
+      token,
+      String(tokenMs),
+      ...named(slots, keys),
+    ]);
   }
 
   async beginRefresh(lane: number, keys: readonly string[], token: string): Promise<SlotsResult> {
-    return this.#steps.slots(lane, 'beginRefresh', '', keys, (incarnation, slots) => [incarnation, token, ...named(slots, keys)]);
+    return this.#steps.slots(lane, 'beginRefresh', '', keys, (incarnation, slots) => [
+      incarnation,
+      token,
+      ...named(slots, keys),
+    ]);
   }
 
-  async endFill(lane: number, keys: readonly string[], token: string, loaded: readonly (string | undefined)[], ttlMs: number | undefined): Promise<SlotsResult> {
-    return this.#steps.slots(lane, 'endFill', '', keys, (incarnation, slots) => endFillArgs(keys, token, loaded, ttlMs, incarnation, slots));
+  async endFill(
+    lane: number,
+    keys: readonly string[],
+    token: string,
+    loaded: readonly (string | undefined)[],
+    ttlMs: number | undefined,
+  ): Promise<SlotsResult> {
+    return this.#steps.slots(lane, 'endFill', '', keys, (incarnation, slots) =>
+      endFillArgs(keys, token, loaded, ttlMs, incarnation, slots),
+    );
   }
 
   async beginIntent(lane: number, keys: readonly string[], token: string, intentMs: number): Promise<SlotsDone> {
-    return done(await this.#steps.run(lane, 'beginIntent', (incarnation, slots) => [incarnation, token, String(intentMs), ...named(slots, keys)]));
+    return done(
+      await this.#steps.run(lane, 'beginIntent', (incarnation, slots) => [
+        incarnation,
+        token,
+        String(intentMs),
+        ...named(slots, keys),
+      ]),
+    );
   }
 
   async finishIntent(
@@ -119,16 +215,29 @@ export class RedisLaneFront implements LaneFront {
     ttlMs: readonly (number | undefined)[],
   ): Promise<SlotsDone> {
     try {
-      return done(await this.#steps.of(lane).run('finishIntent', (incarnation, slots) => finishIntentArgs(keys, token, committed, ttlMs, incarnation, slots)));
+      return done(
+        await this.#steps
+          .of(lane)
+          .run('finishIntent', (incarnation, slots) =>
+            finishIntentArgs(keys, token, committed, ttlMs, incarnation, slots),
+          ),
+      );
     } catch (error) {
       if (replyCode(error) !== 'OOM') throw this.#steps.fault(lane, error);
-      return done(await this.#steps.run(lane, 'finishIntentOutOfMemory', (incarnation, slots) => finishIntentArgs(keys, token, [], ttlMs, incarnation, slots)));
+      return done(
+        await this.#steps.run(lane, 'finishIntentOutOfMemory', (incarnation, slots) =>
+          finishIntentArgs(keys, token, [], ttlMs, incarnation, slots),
+        ),
+      );
     }
   }
 
   async invalidate(lane: number, keys: readonly string[]): Promise<SlotsDone> {
-    if (isScores(this.#attachment.shape)) return done(await this.#steps.run(lane, 'doubtScores', (incarnation) => [incarnation, ...keys]));
-    return done(await this.#steps.run(lane, 'invalidate', (incarnation, slots) => [incarnation, ...named(slots, keys)]));
+    if (isScores(this.#attachment.shape))
+      return done(await this.#steps.run(lane, 'doubtScores', (incarnation) => [incarnation, ...keys]));
+    return done(
+      await this.#steps.run(lane, 'invalidate', (incarnation, slots) => [incarnation, ...named(slots, keys)]),
+    );
   }
 
   async claim(lane: number, owner: string, leaseMs: number): Promise<ClaimResult> {
@@ -148,11 +257,25 @@ export class RedisLaneFront implements LaneFront {
   }
 
   /** Values that are too long for one step are fetched by further ones. */
-  async readGeneration(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<ReadResult> {
+  async readGeneration(
+    lane: number,
+    epoch: number,
+    generation: number,
+    cursor: string,
+    limit: number,
+  ): Promise<ReadResult> {
     const rows: GenerationRow[] = [];
     let [next, rest]: [string, readonly string[]] = [cursor === '' ? 'm0' : cursor, []];
     do {
-      const part = generationPart(await this.#steps.run(lane, 'readGeneration', () => [String(epoch), String(generation), next, String(Math.max(1, limit)), ...rest]));
+      const part = generationPart(
+        await this.#steps.run(lane, 'readGeneration', () => [
+          String(epoch),
+          String(generation),
+          next,
+          String(Math.max(1, limit)),
+          ...rest,
+        ]),
+      );
       if (part.kind === 'refused') return part;
       rows.push(...part.rows);
       ({ next, rest } = part);
@@ -160,19 +283,49 @@ export class RedisLaneFront implements LaneFront {
     return { kind: 'rows', rows, next };
   }
 
-  async readDeltas(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<DeltasResult> {
-    return deltasPage(await this.#steps.run(lane, 'readDeltas', () => [String(epoch), String(generation), cursor === '' ? '0' : cursor, String(Math.max(1, limit))]));
+  async readDeltas(
+    lane: number,
+    epoch: number,
+    generation: number,
+    cursor: string,
+    limit: number,
+  ): Promise<DeltasResult> {
+    return deltasPage(
+      await this.#steps.run(lane, 'readDeltas', () => [
+        String(epoch),
+        String(generation),
+        cursor === '' ? '0' : cursor,
+        String(Math.max(1, limit)),
+      ]),
+    );
   }
 
-  async readFlightScores(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<FlightScoresResult> {
-    return flightScoresPage(await this.#steps.run(lane, 'readFlightScores', () => [String(epoch), String(generation), cursor === '' ? '0' : cursor, String(Math.max(1, limit))]));
+  async readFlightScores(
+    lane: number,
+    epoch: number,
+    generation: number,
+    cursor: string,
+    limit: number,
+  ): Promise<FlightScoresResult> {
+    return flightScoresPage(
+      await this.#steps.run(lane, 'readFlightScores', () => [
+        String(epoch),
+        String(generation),
+        cursor === '' ? '0' : cursor,
+        String(Math.max(1, limit)),
+      ]),
+    );
   }
 
   async readLog(lane: number, epoch: number, generation: number, from: number, limit: number): Promise<EntriesResult> {
     const entries: string[] = [];
     let isEnd = false;
     while (!isEnd && entries.length < limit) {
-      const part = logPart(await this.#steps.run(lane, 'readLog', () => [epoch, generation, from + entries.length, limit - entries.length].map(String)));
+      const part = logPart(
+        await this.#steps.run(lane, 'readLog', () =>
+          [epoch, generation, from + entries.length, limit - entries.length].map(String),
+        ),
+      );
       if (part.kind === 'refused') return part;
       entries.push(...part.entries);
       isEnd = part.entries.length < part.count;
@@ -196,7 +349,11 @@ export class RedisLaneFront implements LaneFront {
 
   async recover(lane: number, recovery: Parameters<LaneFront['recover']>[1]): Promise<RecoverResult> {
     const incarnation = this.#newIncarnation();
-    const result = recovered(await this.#steps.run(lane, 'recover', () => recoverArgs(recovery, this.#steps.lanes, incarnation, this.#attachment.shape)));
+    const result = recovered(
+      await this.#steps.run(lane, 'recover', () =>
+        recoverArgs(recovery, this.#steps.lanes, incarnation, this.#attachment.shape),
+      ),
+    );
     if ('dropped' in result) this.#garbage.collect(this.#steps.of(lane));
     return result;
   }
@@ -227,8 +384,15 @@ export class RedisLaneFront implements LaneFront {
     try {
       await this.#acks.sync(steps.server, level, `${steps.prefix}sync`);
     } catch (error) {
-      const fault = error instanceof Error && (error instanceof MillraceError || replyCode(error) === undefined) ? error.message : `the Redis server refused to confirm it (${replyCode(error)})`;
-      throw new MillraceError('MILLRACE_ACK', `not confirmed as '${level}': ${fault}. The front has it as 'buffered'.`, { cache: this.#attachment.cache, lane, cause: withoutCommand(error) });
+      const fault =
+        error instanceof Error && (error instanceof MillraceError || replyCode(error) === undefined)
+          ? error.message
+          : `the Redis server refused to confirm it (${replyCode(error)})`;
+      throw new MillraceError(
+        'MILLRACE_ACK',
+        `not confirmed as '${level}': ${fault}. The front has it as 'buffered'.`,
+        { cache: this.#attachment.cache, lane, cause: withoutCommand(error) },
+      );
     }
   }
 

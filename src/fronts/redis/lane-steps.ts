@@ -175,7 +175,10 @@ export class LaneSteps {
     this.#stale = undefined;
     this.#remedy(stale).then(
       () => this.#resume((step) => this.#take(step)),
-      (error: unknown) => this.#resume((step) => step.reject(error instanceof NotSent ? unavailable('the Redis server left; nothing was sent', error) : error)),
+      (error: unknown) =>
+        this.#resume((step) =>
+          step.reject(error instanceof NotSent ? unavailable('the Redis server left; nothing was sent', error) : error),
+        ),
     );
   }
 
@@ -201,11 +204,25 @@ export function headerOf(reply: Reply): LaneHeader | undefined {
 }
 
 const HEADER_AT: Readonly<Record<string, number>> = {
-  unrecovered: 1, header: 1, claimed: 2, requested: 1, cut: 1, empty: 1, done: 1, more: 1, created: 1, current: 1, behind: 1, confirmed: 1, adopted: 1, report: 5,
+  unrecovered: 1,
+  header: 1,
+  claimed: 2,
+  requested: 1,
+  cut: 1,
+  empty: 1,
+  done: 1,
+  more: 1,
+  created: 1,
+  current: 1,
+  behind: 1,
+  confirmed: 1,
+  adopted: 1,
+  report: 5,
 };
 
 /** What a reply says that no script of this version gives. */
-export const unexplained = (reply: Reply): MillraceError => new MillraceError('MILLRACE_INTERNAL', `a script answered '${String(reply[0])}', which it never should`);
+export const unexplained = (reply: Reply): MillraceError =>
+  new MillraceError('MILLRACE_INTERNAL', `a script answered '${String(reply[0])}', which it never should`);
 
 export function unrecovered(reply: Reply): Unrecovered {
   if (reply[0] !== 'unrecovered') throw unexplained(reply);

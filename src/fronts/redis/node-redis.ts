@@ -147,7 +147,8 @@ export class NodeRedisClusterTopology implements Topology {
   wire(address: string, events: WireEvents): Wire {
     const node = this.#cluster.masters.find((master) => master.address === address);
     let wire: Wire | undefined;
-    const connected = node === undefined ? Promise.reject(new Error('not a master')) : Promise.resolve(this.#cluster.nodeClient(node));
+    const connected =
+      node === undefined ? Promise.reject(new Error('not a master')) : Promise.resolve(this.#cluster.nodeClient(node));
     const opened = connected.then((client) => {
       wire = wireOf(client, events);
       if (client.isReady) events.up();

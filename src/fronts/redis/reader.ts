@@ -1,6 +1,6 @@
-import { defer, type Deferred } from '../../core/deferred.ts';
-import { UNRECOVERED } from '../../ports/front.ts';
+import { type Deferred, defer } from '../../core/deferred.ts';
 import { MillraceError } from '../../errors.ts';
+import { UNRECOVERED } from '../../ports/front.ts';
 import { NotSent, replyCode, unavailable } from './faults.ts';
 import type { LaneSteps } from './lane-steps.ts';
 import type { RedisServer } from './server.ts';
@@ -45,7 +45,10 @@ export class LaneReader {
     let recovered = true;
     await Promise.all(
       [...places].map(async ([lane, list]) => {
-        const found = await readLane((this.#lanes[lane] as SharedReads).steps, list.map((i) => keys[i] as string));
+        const found = await readLane(
+          (this.#lanes[lane] as SharedReads).steps,
+          list.map((i) => keys[i] as string),
+        );
         if (found === UNRECOVERED) recovered = false;
         else for (let j = 0; j < list.length; j++) values[list[j] as number] = found[j];
       }),
@@ -127,7 +130,8 @@ async function readLane(steps: LaneSteps, keys: readonly string[]): Promise<Raw[
     } catch (error) {
       // A redirection, or a server that left before anything was sent: the read begins again elsewhere.
       if (error instanceof MillraceError) throw error;
-      if (!(error instanceof NotSent) && !/^(MOVED|ASK|TRYAGAIN)$/.test(replyCode(error) ?? '')) throw unavailable('the Redis server refused a read', error);
+      if (!(error instanceof NotSent) && !/^(MOVED|ASK|TRYAGAIN)$/.test(replyCode(error) ?? ''))
+        throw unavailable('the Redis server refused a read', error);
       await steps.refresh();
     }
   }
@@ -142,7 +146,10 @@ async function readOnce(steps: LaneSteps, keys: readonly string[]): Promise<Raw[
   }
   const { generation } = server;
   const { incarnation, slotPrefix } = steps;
-  const replies = keys.length === 1 ? [await server.send(['GET', slotPrefix + (keys[0] as string)])] : ((await server.send(['MGET', ...keys.map((key) => slotPrefix + key)])) as unknown[]);
+  const replies =
+    keys.length === 1
+      ? [await server.send(['GET', slotPrefix + (keys[0] as string)])]
+      : ((await server.send(['MGET', ...keys.map((key) => slotPrefix + key)])) as unknown[]);
   if (server.generation !== generation) return AGAIN;
   let missed = false;
   const values = replies.map((raw) => {

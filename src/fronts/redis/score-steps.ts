@@ -1,5 +1,17 @@
-import { WEIGHT_MAX, type BoardRefusal, type FillScoresResult, type FlightScoresResult, type LoadedScores, type ScoreBatch, type ScoreOp, type ScoreOutcome, type ScoreQuery, type ScoreResult, type ScoreRows } from '../../core/lane-scores.ts';
 import type { Shape } from '../../core/lane.ts';
+import {
+  type BoardRefusal,
+  type FillScoresResult,
+  type FlightScoresResult,
+  type LoadedScores,
+  type ScoreBatch,
+  type ScoreOp,
+  type ScoreOutcome,
+  type ScoreQuery,
+  type ScoreResult,
+  type ScoreRows,
+  WEIGHT_MAX,
+} from '../../core/lane-scores.ts';
 import type { BoardProgress } from '../../core/score-table.ts';
 import type { Reply } from './lane-steps.ts';
 import { full, refusal } from './shape-steps.ts';
@@ -9,7 +21,10 @@ import { full, refusal } from './shape-steps.ts';
 const OPS: Readonly<Record<ScoreOp, string>> = { set: 's', best: 'b', add: 'a', remove: 'r' };
 const BEYOND = '!';
 
-export function writeScoresArgs({ ops, members, weights, shape, bytes, maxEntries, maxBytes }: ScoreBatch, incarnation: string): string[] {
+export function writeScoresArgs(
+  { ops, members, weights, shape, bytes, maxEntries, maxBytes }: ScoreBatch,
+  incarnation: string,
+): string[] {
   const args = [incarnation, shape, String(bytes), String(maxEntries), String(maxBytes), String(WEIGHT_MAX)];
   for (let i = 0; i < ops.length; i++) args.push(OPS[ops[i] as ScoreOp], members[i] as string, String(weights[i]));
   return args;
@@ -18,11 +33,21 @@ export function writeScoresArgs({ ops, members, weights, shape, bytes, maxEntrie
 export function scoresWritten(reply: Reply, { shape }: ScoreBatch): ScoreResult {
   if (reply[0] === 'full') return full(reply);
   if (reply[0] !== 'accepted') return boardRefusal(reply, shape);
-  const [, seq, epoch, pending, entries, bytes, accepted, outcomes] = reply as readonly [string, number, number, number, number, number, number, (string | number)[]];
+  const [, seq, epoch, pending, entries, bytes, accepted, outcomes] = reply as readonly [
+    string,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    (string | number)[],
+  ];
   return { kind: 'accepted', seq, epoch, pending, entries, bytes, accepted, outcomes: outcomes.map(outcomeOf) };
 }
 
-const outcomeOf = (weight: string | number): ScoreOutcome => (weight === '' ? undefined : weight === BEYOND ? 'beyond' : Number(weight));
+const outcomeOf = (weight: string | number): ScoreOutcome =>
+  weight === '' ? undefined : weight === BEYOND ? 'beyond' : Number(weight);
 
 /** Rows that one script puts on the board: 2 ms on a board of a million. */
 const FILL_ROWS_MAX = 500;
@@ -42,8 +67,21 @@ export function partsOfScores(loaded: LoadedScores): LoadedScores[] {
   return parts;
 }
 
-export function fillScoresArgs({ generation, epoch, shape, page, doubts = [] }: LoadedScores, incarnation: string): string[] {
-  const args = [incarnation, shape, String(generation), String(epoch), page === undefined ? '' : '1', page?.from ?? '', page?.next ?? '', page !== undefined && page.next === undefined ? '1' : '', String(doubts.length)];
+export function fillScoresArgs(
+  { generation, epoch, shape, page, doubts = [] }: LoadedScores,
+  incarnation: string,
+): string[] {
+  const args = [
+    incarnation,
+    shape,
+    String(generation),
+    String(epoch),
+    page === undefined ? '' : '1',
+    page?.from ?? '',
+    page?.next ?? '',
+    page !== undefined && page.next === undefined ? '1' : '',
+    String(doubts.length),
+  ];
   for (const { member, token, weight } of doubts) args.push(member, token, weight === undefined ? '' : String(weight));
   for (const [member, weight] of page?.rows ?? []) args.push(member, String(weight));
   return args;
@@ -67,20 +105,32 @@ export function readScoresArgs(shape: Shape, query: ScoreQuery, incarnation: str
 
 export function scoresRead(reply: Reply, shape: Shape): ScoreRows | BoardRefusal {
   if (reply[0] !== 'rows') return boardRefusal(reply, shape);
-  return { kind: 'rows', first: reply[1] as number, rows: pairs(reply[2] as string[]).map(([member, weight]) => [member, Number(weight)] as const) };
+  return {
+    kind: 'rows',
+    first: reply[1] as number,
+    rows: pairs(reply[2] as string[]).map(([member, weight]) => [member, Number(weight)] as const),
+  };
 }
 
 export function flightScoresPage(reply: Reply): FlightScoresResult {
   if (reply[0] === 'refused') return { kind: 'refused', epoch: reply[1] as number };
   // The member '' is nobody: it makes a table of the hash.
-  const rows = pairs(reply[2] as string[]).flatMap(([member, weight]) => (member === '' ? [] : [[member, weight === '' ? null : Number(weight)] as const]));
+  const rows = pairs(reply[2] as string[]).flatMap(([member, weight]) =>
+    member === '' ? [] : [[member, weight === '' ? null : Number(weight)] as const],
+  );
   return { kind: 'scores', next: reply[1] as string, rows };
 }
 
-const boardRefusal = (reply: Reply, shape: Shape): BoardRefusal => (reply[0] === 'unloaded' ? { kind: 'unloaded', ...progressOf(reply) } : refusal(reply, shape));
+const boardRefusal = (reply: Reply, shape: Shape): BoardRefusal =>
+  reply[0] === 'unloaded' ? { kind: 'unloaded', ...progressOf(reply) } : refusal(reply, shape);
 
 function progressOf([, epoch, complete, cursor, doubts]: Reply): BoardProgress {
-  return { epoch: epoch as number, complete: complete === 1, cursor: cursor as string, doubts: pairs(doubts as string[]) };
+  return {
+    epoch: epoch as number,
+    complete: complete === 1,
+    cursor: cursor as string,
+    doubts: pairs(doubts as string[]),
+  };
 }
 
 function pairs(flat: readonly string[]): (readonly [string, string])[] {

@@ -1,7 +1,7 @@
 import { MillraceError } from '../../errors.ts';
 import type { Topology, Wire } from './connection.ts';
 import { NotSent, replyCode, unavailable } from './faults.ts';
-import { bindScripts, type BoundScript, type ScriptName } from './scripts.ts';
+import { type BoundScript, bindScripts, type ScriptName } from './scripts.ts';
 
 interface Sent {
   /** The watchdog's tick at which it was given to us. */
@@ -38,7 +38,13 @@ export class RedisServer {
   readonly #sides = new Map<string, Promise<RedisServer>>();
   readonly #sidesOpened = new Set<RedisServer>();
 
-  constructor(topology: Topology, address: string, commandTicks: number, onUp: (first: boolean) => void, wire?: (server: RedisServer) => Wire) {
+  constructor(
+    topology: Topology,
+    address: string,
+    commandTicks: number,
+    onUp: (first: boolean) => void,
+    wire?: (server: RedisServer) => Wire,
+  ) {
     this.address = address;
     this.#topology = topology;
     this.#commandTicks = commandTicks;
@@ -96,7 +102,11 @@ export class RedisServer {
   async #prepare(): Promise<void> {
     const info = String(await this.send(['INFO', 'server']));
     const runId = /^run_id:([0-9a-f]+)\r?$/m.exec(info)?.[1];
-    if (runId === undefined) throw new MillraceError('MILLRACE_FRONT_SETTINGS', 'the Redis server does not tell its run_id: Millrace needs Redis 7.0 or Valkey 7.2, and the permission for INFO');
+    if (runId === undefined)
+      throw new MillraceError(
+        'MILLRACE_FRONT_SETTINGS',
+        'the Redis server does not tell its run_id: Millrace needs Redis 7.0 or Valkey 7.2, and the permission for INFO',
+      );
     const scripts = bindScripts(runId);
     await Promise.all([...scripts.values()].map(({ text }) => this.send(['SCRIPT', 'LOAD', text])));
     this.runId = runId;
@@ -115,11 +125,17 @@ export class RedisServer {
 
   async #openSide(): Promise<RedisServer> {
     const second: { wire?: Wire } = {};
-    const side = new RedisServer(this.#topology, this.address, this.#commandTicks, () => undefined, () => ({
-      send: (args) => (second.wire as Wire).send(args),
-      duplicate: () => Promise.reject(new Error('not a connection to duplicate')),
-      close: () => second.wire?.close(),
-    }));
+    const side = new RedisServer(
+      this.#topology,
+      this.address,
+      this.#commandTicks,
+      () => undefined,
+      () => ({
+        send: (args) => (second.wire as Wire).send(args),
+        duplicate: () => Promise.reject(new Error('not a connection to duplicate')),
+        close: () => second.wire?.close(),
+      }),
+    );
     second.wire = await this.#wire.duplicate(side.events);
     this.#sidesOpened.add(side);
     return side;
@@ -150,7 +166,11 @@ export class RedisServer {
   }
 
   /** The events of the wire name it `ended`; here that is a state. */
-  readonly events = { up: () => this.up(), down: (cause: unknown) => this.down(cause), ended: (cause: unknown) => this.end(cause) };
+  readonly events = {
+    up: () => this.up(),
+    down: (cause: unknown) => this.down(cause),
+    ended: (cause: unknown) => this.end(cause),
+  };
 
   /** One watchdog for all commands instead of a timer for each, which would cost more than the command. */
   watch(): void {
@@ -173,8 +193,13 @@ export class RedisServer {
   close(): void {
     this.end(undefined);
     this.#wire.close();
-    for (const side of this.#sides.values()) void side.then((opened) => opened.close(), () => undefined);
+    for (const side of this.#sides.values())
+      void side.then(
+        (opened) => opened.close(),
+        () => undefined,
+      );
   }
 }
 
-const lost = (cause: unknown): MillraceError => unavailable('the connection to the Redis server was lost; the outcome is not known', cause);
+const lost = (cause: unknown): MillraceError =>
+  unavailable('the connection to the Redis server was lost; the outcome is not known', cause);

@@ -1,8 +1,13 @@
 import { MillraceError } from '../../errors.ts';
 import { OPEN_PATIENCE_MS, type Topology } from './connection.ts';
 import { NotSent, unavailable } from './faults.ts';
-import { IoRedisClusterTopology, IoRedisSingle, type IoRedisClient, type IoRedisCluster } from './ioredis.ts';
-import { NodeRedisClusterTopology, NodeRedisSingle, type NodeRedisClient, type NodeRedisCluster } from './node-redis.ts';
+import { type IoRedisClient, type IoRedisCluster, IoRedisClusterTopology, IoRedisSingle } from './ioredis.ts';
+import {
+  type NodeRedisClient,
+  type NodeRedisCluster,
+  NodeRedisClusterTopology,
+  NodeRedisSingle,
+} from './node-redis.ts';
 import { RedisServer } from './server.ts';
 
 /** The driver is told by what its client can do: importing one would make every user install it. */
@@ -14,7 +19,10 @@ export function topologyOf(client: unknown): () => Topology {
     if (can('sendCommand') && can('nodeClient')) return () => new NodeRedisClusterTopology(client as NodeRedisCluster);
     if (can('sendCommand') && can('destroy')) return () => new NodeRedisSingle(client as NodeRedisClient);
   }
-  throw new MillraceError('MILLRACE_OPTIONS', 'redisFront: `client` must be a client or a cluster of redis 5 or 6, ioredis or iovalkey');
+  throw new MillraceError(
+    'MILLRACE_OPTIONS',
+    'redisFront: `client` must be a client or a cluster of redis 5 or 6, ioredis or iovalkey',
+  );
 }
 
 /** Connections of one front's own, shared by its caches. */
@@ -40,7 +48,9 @@ export class RedisServers {
       await this.#withDeadline(this.#topology.open(), 'the Redis server could not be reached');
     } catch (cause) {
       this.close();
-      throw cause instanceof MillraceError ? cause : unavailable(`the Redis server could not be reached within ${OPEN_PATIENCE_MS} ms`, cause);
+      throw cause instanceof MillraceError
+        ? cause
+        : unavailable(`the Redis server could not be reached within ${OPEN_PATIENCE_MS} ms`, cause);
     }
     this.#open = true;
   }
@@ -60,9 +70,14 @@ export class RedisServers {
     const known = this.#servers.get(address);
     if (known !== undefined && !known.ended) return known;
     const replaced = known !== undefined;
-    const server = new RedisServer(this.#topology, address, Math.ceil(this.commandTimeoutMs / this.#tickMs), (first) => {
-      if (this.#open && (!first || replaced)) for (const listener of this.#listeners) listener();
-    });
+    const server = new RedisServer(
+      this.#topology,
+      address,
+      Math.ceil(this.commandTimeoutMs / this.#tickMs),
+      (first) => {
+        if (this.#open && (!first || replaced)) for (const listener of this.#listeners) listener();
+      },
+    );
     this.#servers.set(address, server);
     return server;
   }
@@ -71,7 +86,9 @@ export class RedisServers {
     try {
       await this.#withDeadline(this.#topology.refresh(key), 'the Redis cluster did not tell who has the lane');
     } catch (cause) {
-      throw cause instanceof MillraceError ? cause : unavailable('the Redis cluster did not tell who has the lane; nothing was sent', cause);
+      throw cause instanceof MillraceError
+        ? cause
+        : unavailable('the Redis cluster did not tell who has the lane; nothing was sent', cause);
     }
   }
 
@@ -83,7 +100,10 @@ export class RedisServers {
 
   #withDeadline(work: Promise<void>, what: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(unavailable(`${what} within ${this.commandTimeoutMs} ms`)), this.commandTimeoutMs);
+      const timer = setTimeout(
+        () => reject(unavailable(`${what} within ${this.commandTimeoutMs} ms`)),
+        this.commandTimeoutMs,
+      );
       work.then(resolve, reject).finally(() => clearTimeout(timer));
     });
   }

@@ -1,8 +1,14 @@
-import { SUM_MAX, type IncrementBatch, type IncrementResult, type LoadedTotals, type TotalsResult } from '../../core/lane-deltas.ts';
+import { type Full, misshapen, type Refused, type Shape, type Stopped, type Unrecovered } from '../../core/lane.ts';
+import {
+  type IncrementBatch,
+  type IncrementResult,
+  type LoadedTotals,
+  SUM_MAX,
+  type TotalsResult,
+} from '../../core/lane-deltas.ts';
 import type { DeltasResult } from '../../core/lane-flush.ts';
 import type { AppendBatch, AppendResult } from '../../core/lane-log.ts';
-import { misshapen, type Full, type Refused, type Shape, type Stopped, type Unrecovered } from '../../core/lane.ts';
-import { headerOf, unexplained, type Reply } from './lane-steps.ts';
+import { headerOf, type Reply, unexplained } from './lane-steps.ts';
 
 /** Arguments and answers of the steps on counters and logs, as their scripts have them. */
 
@@ -34,10 +40,26 @@ function flagsOf(wanted: readonly boolean[]): string {
 export function incremented(reply: Reply, { shape, wanted }: IncrementBatch): IncrementResult {
   switch (reply[0]) {
     case 'accepted': {
-      const [, seq, epoch, pending, entries, bytes, told] = reply as readonly [string, number, number, number, number, number, string];
+      const [, seq, epoch, pending, entries, bytes, told] = reply as readonly [
+        string,
+        number,
+        number,
+        number,
+        number,
+        number,
+        string,
+      ];
       const totals = told.split(',');
       let next = 0;
-      return { kind: 'accepted', seq, epoch, pending, entries, bytes, totals: wanted.map((is) => (is ? BigInt(totals[next++] as string) : undefined)) };
+      return {
+        kind: 'accepted',
+        seq,
+        epoch,
+        pending,
+        entries,
+        bytes,
+        totals: wanted.map((is) => (is ? BigInt(totals[next++] as string) : undefined)),
+      };
     }
     case 'unsettled':
       return { kind: 'unsettled', unknown: reply[1] as number[], beyond: reply[2] as number[] };
@@ -63,17 +85,16 @@ export const totalsArgs = (loaded: LoadedTotals, incarnation: string, slotPrefix
 export function filled(reply: Reply, { shape }: LoadedTotals): TotalsResult {
   if (reply[0] === 'stale') return { kind: 'stale' };
   if (reply[0] !== 'totals') return refusal(reply, shape);
-  return { kind: 'totals', totals: (reply[1] as (string | null)[]).map((total) => (total === null ? undefined : BigInt(total))) };
+  return {
+    kind: 'totals',
+    totals: (reply[1] as (string | null)[]).map((total) => (total === null ? undefined : BigInt(total))),
+  };
 }
 
-export const appendArgs = ({ shape, bytes, maxEntries, maxBytes, entries }: AppendBatch, incarnation: string): string[] => [
-  incarnation,
-  shape,
-  String(bytes),
-  String(maxEntries),
-  String(maxBytes),
-  ...entries,
-];
+export const appendArgs = (
+  { shape, bytes, maxEntries, maxBytes, entries }: AppendBatch,
+  incarnation: string,
+): string[] => [incarnation, shape, String(bytes), String(maxEntries), String(maxBytes), ...entries];
 
 export function appended(reply: Reply, { shape }: AppendBatch): AppendResult {
   if (reply[0] === 'full') return full(reply);
@@ -86,13 +107,18 @@ export function deltasPage(reply: Reply): DeltasResult {
   if (reply[0] === 'refused') return { kind: 'refused', epoch: reply[1] as number };
   const [, next, prefix, flat] = reply as readonly [string, string, number, string[]];
   const rows: (readonly [string, bigint])[] = [];
-  for (let i = 0; i < flat.length; i += 2) if (flat[i] !== '') rows.push([(flat[i] as string).slice(prefix), BigInt(flat[i + 1] as string)]);
+  for (let i = 0; i < flat.length; i += 2)
+    if (flat[i] !== '') rows.push([(flat[i] as string).slice(prefix), BigInt(flat[i + 1] as string)]);
   return { kind: 'deltas', rows, next };
 }
 
 /** `count` is how many were looked for: where fewer were found, the log ends. */
-export function logPart(reply: Reply): { readonly kind: 'entries'; readonly entries: readonly string[]; readonly count: number } | Refused {
-  return reply[0] === 'refused' ? { kind: 'refused', epoch: reply[1] as number } : { kind: 'entries', entries: reply[1] as string[], count: reply[2] as number };
+export function logPart(
+  reply: Reply,
+): { readonly kind: 'entries'; readonly entries: readonly string[]; readonly count: number } | Refused {
+  return reply[0] === 'refused'
+    ? { kind: 'refused', epoch: reply[1] as number }
+    : { kind: 'entries', entries: reply[1] as string[], count: reply[2] as number };
 }
 
 export function full(reply: Reply): Full {

@@ -2,8 +2,8 @@ import { isScores, type Shape } from '../../core/lane.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
 import { TOMBSTONE } from '../../core/slot.ts';
-import { UNRECOVERED, type LaneFront, type SlotReport } from '../../ports/front.ts';
-import { headerOf, unrecovered, type Reply } from './lane-steps.ts';
+import { type LaneFront, type SlotReport, UNRECOVERED } from '../../ports/front.ts';
+import { headerOf, type Reply, unrecovered } from './lane-steps.ts';
 import type { ScriptName } from './scripts.ts';
 
 /** Arguments and answers of the steps on slots, as their scripts have them. */
@@ -17,7 +17,14 @@ export function writeArgs(batch: WriteBatch, incarnation: string, slotPrefix: st
   const { keys, slots, ttls } = batch;
   const n = keys.length;
   const own = ttls === undefined ? [] : [...ttls].filter(([i]) => i < n);
-  const numbers = [batch.accepted, n, batch.maxEntries, batch.maxBytes, slots.reduce((sum, slot) => (slot === TOMBSTONE ? sum + 1 : sum), 0), own.length];
+  const numbers = [
+    batch.accepted,
+    n,
+    batch.maxEntries,
+    batch.maxBytes,
+    slots.reduce((sum, slot) => (slot === TOMBSTONE ? sum + 1 : sum), 0),
+    own.length,
+  ];
   const args = [incarnation, ...numbers.map(String)];
   for (let i = 0; i < n; i++) args.push(slotPrefix + (keys[i] as string), slots[i] as string);
   for (const [i, ttlMs] of own) args.push(slotPrefix + (keys[i] as string), String(ttlMs));
@@ -27,7 +34,14 @@ export function writeArgs(batch: WriteBatch, incarnation: string, slotPrefix: st
 export function written(reply: Reply): WriteResult {
   switch (reply[0]) {
     case 'accepted': {
-      const [, seq, epoch, pending, entries, bytes] = reply as readonly [string, number, number, number, number, number];
+      const [, seq, epoch, pending, entries, bytes] = reply as readonly [
+        string,
+        number,
+        number,
+        number,
+        number,
+        number,
+      ];
       return { kind: 'accepted', seq, epoch, pending, entries, bytes };
     }
     case 'full': {
@@ -43,26 +57,43 @@ export function written(reply: Reply): WriteResult {
 
 export const named = (slotPrefix: string, keys: readonly string[]): string[] => keys.map((key) => slotPrefix + key);
 
-export const endFillArgs = (keys: readonly string[], token: string, loaded: readonly (string | undefined)[], ttlMs: number | undefined, incarnation: string, slotPrefix: string): string[] => [
-  incarnation,
-  token,
-  optional(ttlMs),
-  ...keys.flatMap((key, i) => [slotPrefix + key, loaded[i] ?? '']),
-];
+export const endFillArgs = (
+  keys: readonly string[],
+  token: string,
+  loaded: readonly (string | undefined)[],
+  ttlMs: number | undefined,
+  incarnation: string,
+  slotPrefix: string,
+): string[] => [incarnation, token, optional(ttlMs), ...keys.flatMap((key, i) => [slotPrefix + key, loaded[i] ?? ''])];
 
 /** Without `committed` nothing is published. */
-export const finishIntentArgs = (keys: readonly string[], token: string, committed: readonly (string | undefined)[], ttlMs: readonly (number | undefined)[], incarnation: string, slotPrefix: string): string[] => [
+export const finishIntentArgs = (
+  keys: readonly string[],
+  token: string,
+  committed: readonly (string | undefined)[],
+  ttlMs: readonly (number | undefined)[],
+  incarnation: string,
+  slotPrefix: string,
+): string[] => [
   incarnation,
   token,
   ...keys.flatMap((key, i) => [slotPrefix + key, committed[i] ?? '', optional(ttlMs[i])]),
 ];
 
-export const slotsFound = (reply: Reply): SlotsResult => (reply[0] === 'slots' ? { kind: 'slots', slots: (reply[1] as Raw[]).map(defined) } : unrecovered(reply));
+export const slotsFound = (reply: Reply): SlotsResult =>
+  reply[0] === 'slots' ? { kind: 'slots', slots: (reply[1] as Raw[]).map(defined) } : unrecovered(reply);
 
 export const done = (reply: Reply): SlotsDone => (reply[0] === 'done' ? { kind: 'done' } : unrecovered(reply));
 
-export const slotWithTtl = (reply: Reply): Awaited<ReturnType<LaneFront['readWithTtl']>> => (reply[0] === 'slot' ? { raw: defined(reply[1]), ttlMs: ttlOf(reply[2]) } : UNRECOVERED);
+export const slotWithTtl = (reply: Reply): Awaited<ReturnType<LaneFront['readWithTtl']>> =>
+  reply[0] === 'slot' ? { raw: defined(reply[1]), ttlMs: ttlOf(reply[2]) } : UNRECOVERED;
 
 export const inspectScript = (shape: Shape | undefined): ScriptName => (isScores(shape) ? 'inspectScore' : 'inspect');
 
-export const inspected = (reply: Reply): SlotReport => ({ raw: defined(reply[1]), ttlMs: ttlOf(reply[2]), pending: reply[3] === 1, inFlight: reply[4] === 1, header: headerOf(reply) });
+export const inspected = (reply: Reply): SlotReport => ({
+  raw: defined(reply[1]),
+  ttlMs: ttlOf(reply[2]),
+  pending: reply[3] === 1,
+  inFlight: reply[4] === 1,
+  header: headerOf(reply),
+});

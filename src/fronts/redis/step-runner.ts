@@ -64,7 +64,13 @@ export class StepRunner {
   }
 
   /** A step over slots; each is `outOfMemory` where the server has no memory. */
-  async slots(lane: number, script: ScriptName, outOfMemory: string, keys: readonly string[], args: Args): Promise<SlotsResult> {
+  async slots(
+    lane: number,
+    script: ScriptName,
+    outOfMemory: string,
+    keys: readonly string[],
+    args: Args,
+  ): Promise<SlotsResult> {
     try {
       return slotsFound(await this.of(lane).run(script, args));
     } catch (error) {
@@ -78,10 +84,15 @@ export class StepRunner {
     const code = replyCode(error);
     const context = { cache: this.#cache, lane, cause: withoutCommand(error) };
     if (code === 'NOPERM' || code === 'NOAUTH') {
-      return new MillraceError('MILLRACE_FRONT_SETTINGS', `the Redis user may not do what Millrace needs (${code}); the ACL must allow its scripts, keys and commands`, context);
+      return new MillraceError(
+        'MILLRACE_FRONT_SETTINGS',
+        `the Redis user may not do what Millrace needs (${code}); the ACL must allow its scripts, keys and commands`,
+        context,
+      );
     }
     // WRONGTYPE and ERR: somebody else wrote into the lane's keys, or a defect. Neither passes by itself.
-    if (code === 'WRONGTYPE' || code === 'ERR') return new MillraceError('MILLRACE_INTERNAL', `a step was refused by the Redis server (${code})`, context);
+    if (code === 'WRONGTYPE' || code === 'ERR')
+      return new MillraceError('MILLRACE_INTERNAL', `a step was refused by the Redis server (${code})`, context);
     return unavailable('the Redis server refused a step; it was not executed', error);
   }
 

@@ -1,7 +1,7 @@
 import { bisect } from '../../core/bisect.ts';
-import { storeFault, type StoreFault } from '../../core/outcome.ts';
+import { type StoreFault, storeFault } from '../../core/outcome.ts';
 import type { Mutation } from '../../ports/store.ts';
-import { DriverError, type Connection } from './database.ts';
+import { type Connection, DriverError } from './database.ts';
 import type { TableStatements } from './statements.ts';
 
 /** A statement larger than this is cut in two: beyond are the limits of strings, messages and patience. */
@@ -57,7 +57,10 @@ export class BatchWriter {
   }
 
   async #writePart(part: readonly Mutation[]): Promise<void> {
-    const full = this.#segmentStatements >= SEGMENT_STATEMENTS_MAX || this.#segmentChars >= SEGMENT_CHARS_MAX || this.#segmentRows + part.length > SEGMENT_ROWS_MAX;
+    const full =
+      this.#segmentStatements >= SEGMENT_STATEMENTS_MAX ||
+      this.#segmentChars >= SEGMENT_CHARS_MAX ||
+      this.#segmentRows + part.length > SEGMENT_ROWS_MAX;
     if (full && this.#segment.length > 0) await this.#moveSavepoint();
     const fault = await this.#store(part);
     if (fault === undefined) {

@@ -8,18 +8,21 @@ import { DeadLetters } from './dead-letters.ts';
 import { examineDatabase } from './examine.ts';
 import { translate } from './faults.ts';
 import { quoteTable } from './identifiers.ts';
-import { PostgresLaneStore, type LaneStoreParts } from './lane-store.ts';
+import { type LaneStoreParts, PostgresLaneStore } from './lane-store.ts';
 import { LetterWrites } from './letter-writes.ts';
 import type { ParsedTable } from './options.ts';
 import { ensureTables, Fences, hasLetters } from './own-tables.ts';
 import { isPGlite, PGliteDatabase } from './pglite-database.ts';
-import { PoolDatabase, type PgPoolLike } from './pool-database.ts';
+import { type PgPoolLike, PoolDatabase } from './pool-database.ts';
 
 /** More than the server's own timeouts take, so that this is only for servers that are gone. */
 const SILENCE_MARGIN_MS = 5_000;
 
 /** What a kind of store makes of its table, once it is read from the catalogue. */
-export type OpenedTable = Pick<LaneStoreParts, 'sql' | 'statements' | 'checkKey' | 'checkValue' | 'totals' | 'scores'> & {
+export type OpenedTable = Pick<
+  LaneStoreParts,
+  'sql' | 'statements' | 'checkKey' | 'checkValue' | 'totals' | 'scores'
+> & {
   /** Where the table is. */
   readonly schema: string;
 };
@@ -36,7 +39,10 @@ export function tableStore(options: ParsedTable, holds: Store['holds'], open: Op
     origin: options.pool,
     async attach(attachment) {
       const { cache, shape = '' } = attachment;
-      if ((shape.split('.')[0] || undefined) !== holds) throw new MillraceError('MILLRACE_OPTIONS', `the cache holds ${describeShape(shape)}, and its store cannot`, { cache });
+      if ((shape.split('.')[0] || undefined) !== holds)
+        throw new MillraceError('MILLRACE_OPTIONS', `the cache holds ${describeShape(shape)}, and its store cannot`, {
+          cache,
+        });
       try {
         return await attach(options, attachment, open);
       } catch (error) {
@@ -46,16 +52,24 @@ export function tableStore(options: ParsedTable, holds: Store['holds'], open: Op
     examine(examination) {
       const database = databaseOf(options, examination.clock);
       const { table, schema } = options;
-      return examineDatabase(database, { table, schema, open: (onWarning) => open(database, { ...examination, onWarning }) }, poolMax(options.pool), examination);
+      return examineDatabase(
+        database,
+        { table, schema, open: (onWarning) => open(database, { ...examination, onWarning }) },
+        poolMax(options.pool),
+        examination,
+      );
     },
   };
 }
 
 /** Most connections that a `pg.Pool` opens. */
-const poolMax = (pool: unknown): number | undefined => (pool as { readonly options?: { readonly max?: number } }).options?.max;
+const poolMax = (pool: unknown): number | undefined =>
+  (pool as { readonly options?: { readonly max?: number } }).options?.max;
 
 function databaseOf({ pool, prepare, statementTimeoutMs }: ParsedTable, clock: Clock): Database {
-  return isPGlite(pool) ? new PGliteDatabase(pool) : new PoolDatabase(pool as PgPoolLike, clock, { prepare, silenceMs: statementTimeoutMs + SILENCE_MARGIN_MS });
+  return isPGlite(pool)
+    ? new PGliteDatabase(pool)
+    : new PoolDatabase(pool as PgPoolLike, clock, { prepare, silenceMs: statementTimeoutMs + SILENCE_MARGIN_MS });
 }
 
 async function attach(options: ParsedTable, attachment: StoreAttachment, open: OpenTable): Promise<LaneStore> {
@@ -74,12 +88,24 @@ async function attach(options: ParsedTable, attachment: StoreAttachment, open: O
   ].join('; ');
   const schema = options.schema ?? table.schema;
   if (!writeBehind) {
-    const fault = (await hasLetters(database, schema)) ? lettersInTheWay(await new DeadLetters(database, cache, schema).count()) : undefined;
+    const fault = (await hasLetters(database, schema))
+      ? lettersInTheWay(await new DeadLetters(database, cache, schema).count())
+      : undefined;
     if (fault !== undefined) throw new MillraceError('MILLRACE_OPTIONS', fault, { cache });
     return new PostgresLaneStore({ database, cache, ...table, settings, behind: undefined });
   }
   await ensureTables(database, schema, settings);
   const fences = new Fences({ cache, lanes, schema, settings });
   await fences.pin(database);
-  return new PostgresLaneStore({ database, cache, ...table, settings, behind: { fences, letters: new DeadLetters(database, cache, schema), letterWrites: new LetterWrites(cache, schema) } });
+  return new PostgresLaneStore({
+    database,
+    cache,
+    ...table,
+    settings,
+    behind: {
+      fences,
+      letters: new DeadLetters(database, cache, schema),
+      letterWrites: new LetterWrites(cache, schema),
+    },
+  });
 }

@@ -56,11 +56,18 @@ function countFaults({ sql }: Table, column: Column, shape: Shape): string[] {
   const quoted = quote(name);
   if (base === 'numeric') {
     if (decimalsOf(column) >= scale) return [];
-    return [`the count column ${quoted} is ${type}, and would round the ${scale} decimals of the counters: alter table ${sql} alter column ${quoted} type numeric`];
+    return [
+      `the count column ${quoted} is ${type}, and would round the ${scale} decimals of the counters: alter table ${sql} alter column ${quoted} type numeric`,
+    ];
   }
-  if (scale > 0) return [`the count column ${quoted} is ${type}, and the counters have ${scale} decimals: alter table ${sql} alter column ${quoted} type numeric`];
+  if (scale > 0)
+    return [
+      `the count column ${quoted} is ${type}, and the counters have ${scale} decimals: alter table ${sql} alter column ${quoted} type numeric`,
+    ];
   if (isWhole(column)) return [];
-  return [`the count column ${quoted} is ${type}; it must be bigint: alter table ${sql} alter column ${quoted} type bigint using ${quoted}::bigint`];
+  return [
+    `the count column ${quoted} is ${type}; it must be bigint: alter table ${sql} alter column ${quoted} type bigint using ${quoted}::bigint`,
+  ];
 }
 
 function countersStatements(table: Table, count: Column): TableStatements {
@@ -69,7 +76,15 @@ function countersStatements(table: Table, count: Column): TableStatements {
   const write = writeNumbers(table, count, (given) => `coalesce(t.${sum}, 0) + ${given}`);
   return {
     load: (keys) => ({ text: load, values: [arrayText(keys)] }),
-    write: (mutations) => [{ text: write, values: [arrayText(mutations.map(({ key: text }) => text)), arrayText(mutations.map(({ json }) => json as string))] }],
+    write: (mutations) => [
+      {
+        text: write,
+        values: [
+          arrayText(mutations.map(({ key: text }) => text)),
+          arrayText(mutations.map(({ json }) => json as string)),
+        ],
+      },
+    ],
   };
 }
 
@@ -78,5 +93,8 @@ function totalsOf(table: Table, count: Column, cache: string, schema: string) {
   const [key, sum] = [quote(table.key.name), quote(count.name)];
   const text = `select null as lane, t.${key}::text as key, coalesce(t.${sum}, 0)::text as value from unnest($1::text::${table.keyType.sql}[]) given(key) join ${table.sql} t on t.${key} = given.key
     union all select f.lane::text, null, f.generation::text from ${quote(schema)}.millrace_fence f where f.cache = ${literal(cache)} and f.lane = any($2::text::integer[])`;
-  return (lanes: readonly number[], keys: readonly string[]) => ({ text, values: [arrayText(keys), arrayText(lanes.map(String))] });
+  return (lanes: readonly number[], keys: readonly string[]) => ({
+    text,
+    values: [arrayText(keys), arrayText(lanes.map(String))],
+  });
 }

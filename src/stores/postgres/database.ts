@@ -28,7 +28,10 @@ export interface Database extends Connection {
    * Runs `work` on one connection between BEGIN and COMMIT or ROLLBACK. `opening` is a script that travels with
    * BEGIN; its rows are handed to `work`. When `work` rejects, everything is rolled back.
    */
-  transaction<T>(opening: string, work: (connection: Connection, opened: Row[]) => Promise<TransactionResult<T>>): Promise<T>;
+  transaction<T>(
+    opening: string,
+    work: (connection: Connection, opened: Row[]) => Promise<TransactionResult<T>>,
+  ): Promise<T>;
 }
 
 /** What a driver threw. Everything else that comes out of a transaction is not the database's. */

@@ -20,7 +20,10 @@ export class DeadLetters implements DeadLetterStore {
   async list({ limit, after = '0', state }: Parameters<DeadLetterStore['list']>[0]): Promise<DeadLetter[]> {
     if (!ID.test(after)) return [];
     const states = arrayText(state === undefined ? ['waiting', 'dead'] : [state]);
-    return this.#select('d.id > $2::text::bigint and d.state = any($3::text::text[]) order by d.id limit $4::text::bigint', [after, states, `${Math.max(0, Math.trunc(limit))}`]);
+    return this.#select(
+      'd.id > $2::text::bigint and d.state = any($3::text::text[]) order by d.id limit $4::text::bigint',
+      [after, states, `${Math.max(0, Math.trunc(limit))}`],
+    );
   }
 
   async get(id: string): Promise<DeadLetter | undefined> {
@@ -28,7 +31,9 @@ export class DeadLetters implements DeadLetterStore {
   }
 
   async ofKey(key: string): Promise<DeadLetter | undefined> {
-    return key.includes('\0') ? undefined : (await this.#select(`d.key = $2::text and ${OPEN} order by d.id desc limit 1`, [key]))[0];
+    return key.includes('\0')
+      ? undefined
+      : (await this.#select(`d.key = $2::text and ${OPEN} order by d.id desc limit 1`, [key]))[0];
   }
 
   async count(): Promise<LetterCounts> {
@@ -43,11 +48,18 @@ export class DeadLetters implements DeadLetterStore {
   }
 
   async ofWrite(key: string, seq: number): Promise<DeadLetter | undefined> {
-    return key.includes('\0') ? undefined : (await this.#select('d.key = $2::text and $3::text::bigint between d.from_seq and d.cut_seq', [key, `${seq}`]))[0];
+    return key.includes('\0')
+      ? undefined
+      : (
+          await this.#select('d.key = $2::text and $3::text::bigint between d.from_seq and d.cut_seq', [key, `${seq}`])
+        )[0];
   }
 
   ofGeneration(lane: number, generation: number): Promise<DeadLetter[]> {
-    return this.#select('d.lane = $2::text::integer and d.generation = $3::text::bigint order by d.id', [`${lane}`, `${generation}`]);
+    return this.#select('d.lane = $2::text::integer and d.generation = $3::text::bigint order by d.id', [
+      `${lane}`,
+      `${generation}`,
+    ]);
   }
 
   async due(lane: number, limit: number): Promise<DueLetters> {
@@ -57,9 +69,18 @@ export class DeadLetters implements DeadLetterStore {
     const nextInMs = typeof row?.['next_in_ms'] === 'string' ? Number(row['next_in_ms']) : undefined;
     const any = row?.['any'] === 'true';
     if (limit === 0 || nextInMs === undefined || nextInMs > 0) return { letters: [], nextInMs, any };
-    const due = await this.#select(`d.lane = $2::text::integer and d.state = 'waiting' and d.retry_at <= now() order by d.retry_at, d.id limit $3::text::bigint`, [`${lane}`, `${limit}`]);
+    const due = await this.#select(
+      `d.lane = $2::text::integer and d.state = 'waiting' and d.retry_at <= now() order by d.retry_at, d.id limit $3::text::bigint`,
+      [`${lane}`, `${limit}`],
+    );
     // A key has one letter that waits; of two, which only an earlier version could leave, the later counts.
-    return { letters: [...new Map(due.toSorted((a, b) => Number(a.id) - Number(b.id)).map((letter) => [letter.key, letter])).values()], nextInMs, any };
+    return {
+      letters: [
+        ...new Map(due.toSorted((a, b) => Number(a.id) - Number(b.id)).map((letter) => [letter.key, letter])).values(),
+      ],
+      nextInMs,
+      any,
+    };
   }
 
   async storedKeys(lane: number): Promise<string[]> {
@@ -77,7 +98,9 @@ export class DeadLetters implements DeadLetterStore {
       select o.lane::text as lane, o.state, exists (select from revived)::text as revived from o where exists (select from gone) or exists (select from revived)`;
     const [row] = await this.#connection.run({ text, values: [this.#cache, id] });
     if (row === undefined) return undefined;
-    return row['revived'] === 'true' ? { kind: 'waiting', lane: Number(row['lane']), revived: row['state'] === 'dead' } : { kind: 'superseded' };
+    return row['revived'] === 'true'
+      ? { kind: 'waiting', lane: Number(row['lane']), revived: row['state'] === 'dead' }
+      : { kind: 'superseded' };
   }
 
   async discard(id: string): Promise<'waiting' | 'dead' | undefined> {
@@ -90,7 +113,9 @@ export class DeadLetters implements DeadLetterStore {
 
   async #select(where: string, values: readonly string[]): Promise<DeadLetter[]> {
     const text = `select ${LETTER} from ${this.#table} d where d.cache = $1::text and ${where}`;
-    return (await this.#connection.run({ text, values: [this.#cache, ...values] })).map((row) => letterOf(this.#cache, row));
+    return (await this.#connection.run({ text, values: [this.#cache, ...values] })).map((row) =>
+      letterOf(this.#cache, row),
+    );
   }
 }
 

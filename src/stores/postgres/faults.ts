@@ -1,5 +1,5 @@
 import { storeFault } from '../../core/outcome.ts';
-import { MillraceError, type ErrorContext, type MillraceErrorCode } from '../../errors.ts';
+import { type ErrorContext, MillraceError, type MillraceErrorCode } from '../../errors.ts';
 import { DriverError } from './database.ts';
 
 const CODES: Readonly<Record<'transient' | 'rejected' | 'configuration', MillraceErrorCode>> = {
@@ -12,7 +12,10 @@ const CODES: Readonly<Record<'transient' | 'rejected' | 'configuration', Millrac
 export function translate(error: unknown, doing: string, context: ErrorContext): unknown {
   if (!(error instanceof DriverError)) return error;
   const { outcome, code, reason } = storeFault(error.cause);
-  return new MillraceError(CODES[outcome], `${doing}: ${reason} (${code})`, { ...context, cause: withoutValues(error.cause) });
+  return new MillraceError(CODES[outcome], `${doing}: ${reason} (${code})`, {
+    ...context,
+    cause: withoutValues(error.cause),
+  });
 }
 
 /** What a server's error tells without what it was given: its names, which are those of the schema, and who said so. */
@@ -26,5 +29,8 @@ function withoutValues(cause: unknown): unknown {
   const told = cause as Partial<Record<(typeof NAMES)[number], string>> | undefined;
   if (typeof told?.severity !== 'string') return cause;
   const named = NAMES.flatMap((name) => (told[name] === undefined ? [] : [[name, told[name]] as const]));
-  return Object.assign(new Error("PostgreSQL refused the statement; its own words are in the server's log"), Object.fromEntries(named));
+  return Object.assign(
+    new Error("PostgreSQL refused the statement; its own words are in the server's log"),
+    Object.fromEntries(named),
+  );
 }

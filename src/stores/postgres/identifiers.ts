@@ -25,8 +25,10 @@ const NAME = new RegExp(`^(?:${PART}\\.)?${PART}$`, 'u');
 export function parseTableName(text: string): TableName | undefined {
   const match = NAME.exec(text);
   if (match === null) return undefined;
-  const part = (quoted: string | undefined, plain: string | undefined) => quoted?.replaceAll('""', '"') ?? plain?.toLowerCase();
+  const part = (quoted: string | undefined, plain: string | undefined) =>
+    quoted?.replaceAll('""', '"') ?? plain?.toLowerCase();
   return { schema: part(match[1], match[2]), name: part(match[3], match[4]) as string };
 }
 
-export const quoteTable = ({ schema, name }: TableName): string => (schema === undefined ? quote(name) : `${quote(schema)}.${quote(name)}`);
+export const quoteTable = ({ schema, name }: TableName): string =>
+  schema === undefined ? quote(name) : `${quote(schema)}.${quote(name)}`;

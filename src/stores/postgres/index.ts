@@ -1,13 +1,13 @@
 import type { Store } from '../../ports/store.ts';
 import { readTable } from './catalogue.ts';
 import { tableStore } from './connect.ts';
-import { parseOptions, type PostgresStoreOptions } from './options.ts';
+import { type PostgresStoreOptions, parseOptions } from './options.ts';
 import { statementsOf } from './statements.ts';
 import { checkDocument, columnsCheck } from './values.ts';
 
-export { postgresCounters, type PostgresCountersOptions } from './counters.ts';
-export { postgresLeaderboard, type PostgresLeaderboardOptions } from './leaderboard.ts';
-export { postgresLog, type PostgresLogOptions } from './log.ts';
+export { type PostgresCountersOptions, postgresCounters } from './counters.ts';
+export { type PostgresLeaderboardOptions, postgresLeaderboard } from './leaderboard.ts';
+export { type PostgresLogOptions, postgresLog } from './log.ts';
 export type { PostgresStoreOptions } from './options.ts';
 export type { PGliteLike, PGliteTransaction } from './pglite-database.ts';
 export type { PgClientLike, PgPoolLike } from './pool-database.ts';

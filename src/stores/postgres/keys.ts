@@ -19,17 +19,31 @@ export const KEY_TYPES = 'text, varchar, char, smallint, integer, bigint or uuid
 export function keyTypeOf({ base, modifier, type }: Column): KeyType | undefined {
   const limit = INTEGERS[base];
   if (limit !== undefined) {
-    return { sql: base, check: (key) => (isInteger(key, limit) ? undefined : `the key column is ${type}, and takes integers as JavaScript prints them`) };
+    return {
+      sql: base,
+      check: (key) =>
+        isInteger(key, limit) ? undefined : `the key column is ${type}, and takes integers as JavaScript prints them`,
+    };
   }
   switch (base) {
     case 'uuid':
-      return { sql: base, check: (key) => (UUID.test(key) ? undefined : 'the key column is uuid, and takes lower-case UUIDs with hyphens') };
+      return {
+        sql: base,
+        check: (key) =>
+          UUID.test(key) ? undefined : 'the key column is uuid, and takes lower-case UUIDs with hyphens',
+      };
     case 'text':
       return { sql: 'text', check: unstorableText };
     case 'varchar':
       return { sql: 'text', check: (key) => unstorableText(key) ?? tooLong(key, modifier) };
     case 'bpchar':
-      return { sql: 'bpchar', check: (key) => unstorableText(key) ?? tooLong(key, modifier) ?? (key.endsWith(' ') ? 'a char column drops blanks at the end' : undefined) };
+      return {
+        sql: 'bpchar',
+        check: (key) =>
+          unstorableText(key) ??
+          tooLong(key, modifier) ??
+          (key.endsWith(' ') ? 'a char column drops blanks at the end' : undefined),
+      };
     default:
       return undefined;
   }

@@ -1,8 +1,19 @@
 import type { EpochStart, Fence } from '../../core/lane.ts';
-import { POSTPONED, type Judge, type Verdict } from '../../core/letter.ts';
+import { type Judge, POSTPONED, type Verdict } from '../../core/letter.ts';
 import { MillraceError } from '../../errors.ts';
-import type { ApplyResult, DeadLetter, DeadLetterStore, Flush, LaneStore, Mutation, RetryResult, ScoresPage, StoredScores, StoredTotals } from '../../ports/store.ts';
-import { BatchWriter, SAVEPOINT, type RefusedRow } from './batch-writer.ts';
+import type {
+  ApplyResult,
+  DeadLetter,
+  DeadLetterStore,
+  Flush,
+  LaneStore,
+  Mutation,
+  RetryResult,
+  ScoresPage,
+  StoredScores,
+  StoredTotals,
+} from '../../ports/store.ts';
+import { BatchWriter, type RefusedRow, SAVEPOINT } from './batch-writer.ts';
 import type { Connection, Database, Statement, TransactionResult } from './database.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { translate } from './faults.ts';
@@ -28,7 +39,9 @@ export interface LaneStoreParts {
   /** `set local …` for a flush. */
   readonly settings: string;
   /** Missing unless lanes are flushed. */
-  readonly behind: { readonly fences: Fences; readonly letters: DeadLetters; readonly letterWrites: LetterWrites } | undefined;
+  readonly behind:
+    | { readonly fences: Fences; readonly letters: DeadLetters; readonly letterWrites: LetterWrites }
+    | undefined;
 }
 
 export class PostgresLaneStore implements LaneStore {
@@ -44,7 +57,18 @@ export class PostgresLaneStore implements LaneStore {
   readonly loadScores?: NonNullable<LaneStore['loadScores']>;
   readonly deadLetters: DeadLetterStore | undefined;
 
-  constructor({ database, cache, sql, statements, checkKey, checkValue, totals, scores, settings, behind }: LaneStoreParts) {
+  constructor({
+    database,
+    cache,
+    sql,
+    statements,
+    checkKey,
+    checkValue,
+    totals,
+    scores,
+    settings,
+    behind,
+  }: LaneStoreParts) {
     this.#database = database;
     this.#cache = cache;
     this.#table = sql;
@@ -54,7 +78,8 @@ export class PostgresLaneStore implements LaneStore {
     this.checkKey = checkKey;
     this.checkValue = checkValue;
     if (totals !== undefined) this.loadTotals = (lanes, keys) => this.#loadTotals(totals(lanes, keys));
-    if (scores !== undefined) this.loadScores = (page) => this.#loadScores(scores(page), 'limit' in page ? page.limit : undefined);
+    if (scores !== undefined)
+      this.loadScores = (page) => this.#loadScores(scores(page), 'limit' in page ? page.limit : undefined);
     this.deadLetters = behind === undefined ? undefined : this.#translated(behind.letters);
   }
 
@@ -97,7 +122,10 @@ export class PostgresLaneStore implements LaneStore {
         if (statements.length === 1 && letters === undefined) return void (await this.#database.run(only));
         return this.#database.transaction(this.#settings, async (connection) => {
           // Letters before rows, as a retry locks them.
-          await letters?.supersede(connection, mutations.map(({ key }) => key));
+          await letters?.supersede(
+            connection,
+            mutations.map(({ key }) => key),
+          );
           for (const statement of statements) await connection.run(statement);
           return { commit: true, value: undefined };
         });
@@ -125,15 +153,20 @@ export class PostgresLaneStore implements LaneStore {
     // Not only when the fence is there: that takes a round trip, and so does the first page.
     const batches = new ReadAhead(flush.batches);
     const result = await this.#try('apply', () =>
-      this.#database.transaction(opening, async (connection, moved): Promise<TransactionResult<ApplyResult | undefined>> => {
-        if (moved.length !== flush.lanes.length) return { commit: false, value: undefined };
-        return { commit: true, value: await this.#write(connection, flush, batches) };
-      }),
+      this.#database.transaction(
+        opening,
+        async (connection, moved): Promise<TransactionResult<ApplyResult | undefined>> => {
+          if (moved.length !== flush.lanes.length) return { commit: false, value: undefined };
+          return { commit: true, value: await this.#write(connection, flush, batches) };
+        },
+      ),
     ).finally(() => batches.stop());
     if (result !== undefined) return result;
     const lanes = await this.#try('read the fences', () => fences.verdicts(this.#database, flush.lanes));
     if (lanes.length > 0) return { kind: 'fenced', lanes };
-    throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'apply: the fence changed while it was read', { cache: this.#cache });
+    throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'apply: the fence changed while it was read', {
+      cache: this.#cache,
+    });
   }
 
   async retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): Promise<RetryResult> {
@@ -145,8 +178,15 @@ export class PostgresLaneStore implements LaneStore {
         const waiting = await letterWrites.lock(connection, letters);
         // Only now: a row that is refused would let go of the letters as well, and who discards one would not be heard.
         await connection.script(SAVEPOINT);
-        const retried = await this.#retried(connection, letters.filter(({ id }) => waiting.has(id)), judge);
-        return { commit: true, value: { kind: 'retried', letters: await letterWrites.settle(connection, epoch, retried) } };
+        const retried = await this.#retried(
+          connection,
+          letters.filter(({ id }) => waiting.has(id)),
+          judge,
+        );
+        return {
+          commit: true,
+          value: { kind: 'retried', letters: await letterWrites.settle(connection, epoch, retried) },
+        };
       }),
     );
   }
@@ -155,7 +195,11 @@ export class PostgresLaneStore implements LaneStore {
     return Promise.resolve();
   }
 
-  async #write(connection: Connection, flush: Flush, batches: AsyncIterable<readonly Mutation[]>): Promise<ApplyResult> {
+  async #write(
+    connection: Connection,
+    flush: Flush,
+    batches: AsyncIterable<readonly Mutation[]>,
+  ): Promise<ApplyResult> {
     const { letterWrites } = this.#lanes();
     const lettered = flush.lanes.filter(({ letters }) => letters).map(({ lane }) => lane);
     const written: string[] = [];
@@ -163,12 +207,17 @@ export class PostgresLaneStore implements LaneStore {
     for await (const batch of batches) {
       await writer.write(batch);
       // Only a value replaces what was refused before it: increments and events each count.
-      for (const { lane, key, kind } of lettered.length === 0 ? [] : batch) if (kind === undefined && lettered.includes(lane)) written.push(key);
+      for (const { lane, key, kind } of lettered.length === 0 ? [] : batch)
+        if (kind === undefined && lettered.includes(lane)) written.push(key);
     }
     // After the rows, whose savepoints would take it back; before this generation's own letters.
     const superseded = await letterWrites.supersede(connection, written);
     if (lettered.length > 0) await letterWrites.sweep(connection, lettered);
-    const refused = await letterWrites.insert(connection, writer.refused.map((row) => refusedLetter(row, flush.judge)), flush.lanes);
+    const refused = await letterWrites.insert(
+      connection,
+      writer.refused.map((row) => refusedLetter(row, flush.judge)),
+      flush.lanes,
+    );
     return { kind: 'applied', rows: writer.rows, statements: writer.statements, refused, superseded };
   }
 
@@ -176,7 +225,9 @@ export class PostgresLaneStore implements LaneStore {
     const writer = new BatchWriter(connection, this.#statements);
     const mutations = letters.map(mutationOf);
     // Events stay in their order.
-    await writer.write(mutations[0]?.kind === 'append' ? mutations : mutations.toSorted((a, b) => (a.key < b.key ? -1 : 1)));
+    await writer.write(
+      mutations[0]?.kind === 'append' ? mutations : mutations.toSorted((a, b) => (a.key < b.key ? -1 : 1)),
+    );
     const refusals = new Map(writer.refused.map((row) => [row.mutation.key, row]));
     return letters.flatMap((letter): RetriedLetter[] => {
       const refusal = refusals.get(letter.key);
@@ -191,14 +242,20 @@ export class PostgresLaneStore implements LaneStore {
 
   #lanes(): NonNullable<LaneStoreParts['behind']> {
     if (this.#behind !== undefined) return this.#behind;
-    throw new MillraceError('MILLRACE_INTERNAL', 'a store that was attached without write-behind has no lanes', { cache: this.#cache });
+    throw new MillraceError('MILLRACE_INTERNAL', 'a store that was attached without write-behind has no lanes', {
+      cache: this.#cache,
+    });
   }
 
   async #try<T>(doing: string, action: () => Promise<T>, mutation?: Mutation): Promise<T> {
     try {
       return await action();
     } catch (error) {
-      throw translate(error, `${this.#table}: ${doing}`, { cache: this.#cache, key: mutation?.key, lane: mutation?.lane });
+      throw translate(error, `${this.#table}: ${doing}`, {
+        cache: this.#cache,
+        key: mutation?.key,
+        lane: mutation?.lane,
+      });
     }
   }
 

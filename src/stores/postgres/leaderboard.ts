@@ -35,7 +35,13 @@ export function postgresLeaderboard(options: PostgresLeaderboardOptions): Store 
   const score = read.name('score', true);
   read.distinct([member, score, ...common.touch]);
   read.finish();
-  const columns = { ...common, key: member as string, value: undefined, columns: [score as string], version: undefined };
+  const columns = {
+    ...common,
+    key: member as string,
+    value: undefined,
+    columns: [score as string],
+    version: undefined,
+  };
   return tableStore(common, 'scores', async (database, { cache, onWarning }) => {
     const table = await readTable(database, columns, onWarning);
     const column = table.columns[0] as Column;
@@ -59,7 +65,9 @@ function scoreFaults({ sql }: Table, column: Column): string[] {
   if (base === 'numeric' && (decimalsOf(column) === 0 || decimalsOf(column) === Number.POSITIVE_INFINITY)) return [];
   const quoted = quote(name);
   const why = base === 'numeric' || base === 'float4' ? 'and would round scores' : 'and holds no scores';
-  return [`the score column ${quoted} is ${type}, ${why}: alter table ${sql} alter column ${quoted} type double precision using ${quoted}::double precision`];
+  return [
+    `the score column ${quoted} is ${type}, ${why}: alter table ${sql} alter column ${quoted} type double precision using ${quoted}::double precision`,
+  ];
 }
 
 const INTEGER_MAX: Readonly<Record<string, number>> = { int2: 2 ** 15 - 1, int4: 2 ** 31 - 1 };
@@ -70,7 +78,9 @@ function scoreCheck(column: Column): ValueCheck {
   const max = INTEGER_MAX[column.base] ?? Number.MAX_SAFE_INTEGER;
   return (json) => {
     const score = Number(json);
-    return Number.isInteger(score) && Math.abs(score) <= max ? undefined : `the column ${quote(column.name)} is ${column.type}, and takes whole scores in its range`;
+    return Number.isInteger(score) && Math.abs(score) <= max
+      ? undefined
+      : `the column ${quote(column.name)} is ${column.type}, and takes whole scores in its range`;
   };
 }
 
@@ -87,7 +97,17 @@ function scoreStatements(table: Table, score: Column): TableStatements {
       const scores = mutations.filter(({ json }) => json !== undefined);
       return [
         ...(removed.length === 0 ? [] : [{ text: remove, values: [arrayText(removed)] }]),
-        ...(scores.length === 0 ? [] : [{ text: put, values: [arrayText(scores.map(({ key: text }) => text)), arrayText(scores.map(({ json }) => json as string))] }]),
+        ...(scores.length === 0
+          ? []
+          : [
+              {
+                text: put,
+                values: [
+                  arrayText(scores.map(({ key: text }) => text)),
+                  arrayText(scores.map(({ json }) => json as string)),
+                ],
+              },
+            ]),
       ];
     },
   };
@@ -109,6 +129,8 @@ function scoresOf(table: Table, score: Column, cache: string, schema: string): N
   const next = `${selected} where t.${key} > $1::text::${type} and`;
   return (of) => {
     if ('members' in of) return statement(named, [arrayText(of.members)]);
-    return of.after === '' ? statement(`${first} ${limited(of.limit)}`, []) : statement(`${next} ${limited(of.limit)}`, [of.after]);
+    return of.after === ''
+      ? statement(`${first} ${limited(of.limit)}`, [])
+      : statement(`${next} ${limited(of.limit)}`, [of.after]);
   };
 }

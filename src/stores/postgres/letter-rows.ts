@@ -1,5 +1,5 @@
-import type { DeadLetter, Mutation } from '../../ports/store.ts';
 import type { LetterState } from '../../core/letter.ts';
+import type { DeadLetter, Mutation } from '../../ports/store.ts';
 import type { Row } from './database.ts';
 
 /** What the letters' statements select, of a table `d`. */
@@ -33,7 +33,8 @@ export function letterOf(cache: string, row: Row): DeadLetter {
   };
 }
 
-const dateOf = (ms: string | null | undefined): Date | undefined => (typeof ms === 'string' ? new Date(Number(ms)) : undefined);
+const dateOf = (ms: string | null | undefined): Date | undefined =>
+  typeof ms === 'string' ? new Date(Number(ms)) : undefined;
 
 export function mutationOf({ lane, key, kind, json }: DeadLetter): Mutation {
   if (kind === 'delta' || kind === 'append') return { lane, key, json, kind };

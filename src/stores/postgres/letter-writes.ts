@@ -36,12 +36,27 @@ export class LetterWrites {
   }
 
   /** Keeps rows that were refused with their generations. */
-  async insert(connection: Connection, refused: readonly RefusedLetter[], generations: readonly LaneGeneration[]): Promise<RefusedMutation[]> {
+  async insert(
+    connection: Connection,
+    refused: readonly RefusedLetter[],
+    generations: readonly LaneGeneration[],
+  ): Promise<RefusedMutation[]> {
     if (refused.length === 0) return [];
     const byLane = new Map(generations.map((generation) => [generation.lane, generation]));
     const rows = refused.map(({ mutation: { lane, key, json, kind }, code, message, verdict }) => {
       const { generation = 0, fromSeq = 0, cutSeq = 0 } = byLane.get(lane) ?? {};
-      return { lane, key: storable(key), kind: kind ?? (json === undefined ? 'delete' : 'put'), value: json ?? null, code, message, ...outcomeOf(verdict), generation, from_seq: fromSeq, cut_seq: cutSeq };
+      return {
+        lane,
+        key: storable(key),
+        kind: kind ?? (json === undefined ? 'delete' : 'put'),
+        value: json ?? null,
+        code,
+        message,
+        ...outcomeOf(verdict),
+        generation,
+        from_seq: fromSeq,
+        cut_seq: cutSeq,
+      };
     });
     const inserted = await connection.run({
       text: `insert into ${this.#table} (cache, lane, key, kind, value, code, message, state, attempts, retry_at, generation, from_seq, cut_seq)
@@ -50,7 +65,14 @@ export class LetterWrites {
       values: [this.#cache, JSON.stringify(rows)],
     });
     const ids = new Map(inserted.map((row) => [row['key'], row['id'] as string]));
-    return refused.map(({ mutation: { lane, key }, code, message, verdict: { state } }) => ({ id: ids.get(storable(key)) as string, lane, key, code, message, state }));
+    return refused.map(({ mutation: { lane, key }, code, message, verdict: { state } }) => ({
+      id: ids.get(storable(key)) as string,
+      lane,
+      key,
+      code,
+      message,
+      state,
+    }));
   }
 
   /** A later write of these keys is being stored, or refused: it is the last word now. Returns how many letters waited. */
@@ -64,7 +86,10 @@ export class LetterWrites {
       where d.cache = $1::text and d.key = given.key and d.state in ('waiting', 'dead') and d.superseded_at is null returning d.state`;
     let waited = 0;
     for (let from = 0; from < keys.length; from += KEYS_MAX) {
-      const rows = await connection.run({ text, values: [this.#cache, arrayText(keys.slice(from, from + KEYS_MAX).map(storable))] });
+      const rows = await connection.run({
+        text,
+        values: [this.#cache, arrayText(keys.slice(from, from + KEYS_MAX).map(storable))],
+      });
       waited += rows.filter(({ state }) => state === 'superseded').length;
     }
     return waited;
@@ -98,11 +123,17 @@ export class LetterWrites {
           value = case when r.state = 'stored' then null else d.value end
         from json_to_recordset($2::text::json) r(id bigint, state text, attempts integer, retry_ms double precision, code text, message text)
         where d.cache = $1::text and d.id = r.id returning ${LETTER}`,
-      values: [this.#cache, JSON.stringify(retried.map(({ retryInMs, ...row }) => ({ ...row, retry_ms: retryInMs }))), `${epoch}`],
+      values: [
+        this.#cache,
+        JSON.stringify(retried.map(({ retryInMs, ...row }) => ({ ...row, retry_ms: retryInMs }))),
+        `${epoch}`,
+      ],
     });
     return rows.map((row) => letterOf(this.#cache, row));
   }
 }
 
 const outcomeOf = (verdict: Verdict): { state: string; attempts: number; retry_ms: number | null } =>
-  verdict.state === 'waiting' ? { state: 'waiting', attempts: verdict.attempts, retry_ms: verdict.retryInMs } : { state: 'dead', attempts: verdict.attempts, retry_ms: null };
+  verdict.state === 'waiting'
+    ? { state: 'waiting', attempts: verdict.attempts, retry_ms: verdict.retryInMs }
+    : { state: 'dead', attempts: verdict.attempts, retry_ms: null };

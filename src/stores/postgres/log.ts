@@ -1,5 +1,5 @@
 import type { Store } from '../../ports/store.ts';
-import { readLogTable, type LogTable } from './catalogue.ts';
+import { type LogTable, readLogTable } from './catalogue.ts';
 import { tableStore } from './connect.ts';
 import { quote } from './identifiers.ts';
 import { TableOptionReader, type TableStoreOptions } from './options.ts';
@@ -64,17 +64,29 @@ export function postgresLog(options: PostgresLogOptions): Store {
  */
 function logStatements(table: LogTable): TableStatements {
   const mapped = table.value === undefined ? table.columns : [table.value];
-  const names = [...mapped, ...(table.at === undefined ? [] : [table.at]), ...(table.order === undefined ? [] : [table.order])];
+  const names = [
+    ...mapped,
+    ...(table.at === undefined ? [] : [table.at]),
+    ...(table.order === undefined ? [] : [table.order]),
+  ];
   const isOrdered = table.at !== undefined || table.order !== undefined;
   const selected = [
-    ...(table.value === undefined ? table.columns.map(({ name }) => `r.${quote(name)}`) : [`e.v::${table.value.base === 'jsonb' ? 'jsonb' : 'json'}`]),
+    ...(table.value === undefined
+      ? table.columns.map(({ name }) => `r.${quote(name)}`)
+      : [`e.v::${table.value.base === 'jsonb' ? 'jsonb' : 'json'}`]),
     // In two parts: a double would not hold both.
-    ...(table.at === undefined ? [] : [`timestamptz 'epoch' + (e.micros / 1000000) * interval '1 second' + (e.micros % 1000000) * interval '1 microsecond'`]),
+    ...(table.at === undefined
+      ? []
+      : [
+          `timestamptz 'epoch' + (e.micros / 1000000) * interval '1 second' + (e.micros % 1000000) * interval '1 microsecond'`,
+        ]),
     ...(table.order === undefined ? [] : ['e.micros']),
   ];
   const record = table.columns.map(({ name, type }) => `${quote(name)} ${type}`).join(', ');
   const lines = (place: string): string => `string_to_array(${place}::text, e'\\n')`;
-  const rows = isOrdered ? `unnest(${lines('$1')}, ${lines('$2')}::bigint[]) e(v, micros)` : `unnest(${lines('$1')}) e(v)`;
+  const rows = isOrdered
+    ? `unnest(${lines('$1')}, ${lines('$2')}::bigint[]) e(v, micros)`
+    : `unnest(${lines('$1')}) e(v)`;
   const source = `${rows}${table.value === undefined ? ` cross join lateral json_to_record(e.v::json) r(${record})` : ''}`;
   const text = `insert into ${table.sql} (${names.map(({ name }) => quote(name)).join(', ')}) select ${selected.join(', ')} from ${source}`;
   return {

@@ -3,7 +3,8 @@ import type { Column } from './column.ts';
 import { quote } from './identifiers.ts';
 
 /** What a numeric column keeps after the point; its modifier is (precision << 16 | scale) + 4, or -1 where neither is given. */
-export const decimalsOf = ({ modifier }: Column): number => (modifier < 0 ? Number.POSITIVE_INFINITY : (modifier - 4) & 0x7_ff);
+export const decimalsOf = ({ modifier }: Column): number =>
+  modifier < 0 ? Number.POSITIVE_INFINITY : (modifier - 4) & 0x7_ff;
 
 export const isWhole = ({ base }: Column): boolean => base === 'int2' || base === 'int4' || base === 'int8';
 

@@ -1,4 +1,4 @@
-import { parseDuration, type Duration } from '../../core/duration.ts';
+import { type Duration, parseDuration } from '../../core/duration.ts';
 import { MillraceError } from '../../errors.ts';
 import { parseTableName, type TableName } from './identifiers.ts';
 import { isPGlite, type PGliteLike } from './pglite-database.ts';
@@ -78,7 +78,16 @@ export interface ParsedTable {
 
 export interface ParsedOptions extends ParsedTable, TableOptions {}
 
-const COMMON = ['pool', 'table', 'touch', 'schema', 'prepare', 'lockTimeout', 'statementTimeout', 'idleTimeout'] as const;
+const COMMON = [
+  'pool',
+  'table',
+  'touch',
+  'schema',
+  'prepare',
+  'lockTimeout',
+  'statementTimeout',
+  'idleTimeout',
+] as const;
 const TIMEOUT_MS_MIN = 10;
 const TIMEOUT_MS_MAX = 3_600_000;
 
@@ -107,7 +116,9 @@ export class TableOptionReader {
     this.#where = where;
     this.#given = (typeof options === 'object' && options !== null ? options : {}) as Readonly<Record<string, unknown>>;
     const known = new Set<string>([...COMMON, ...own]);
-    this.#faults = Object.keys(this.#given).filter((name) => !known.has(name)).map((name) => `unknown option ${name}`);
+    this.#faults = Object.keys(this.#given)
+      .filter((name) => !known.has(name))
+      .map((name) => `unknown option ${name}`);
   }
 
   name(option: string, required: boolean): string | undefined {
@@ -132,22 +143,27 @@ export class TableOptionReader {
   }
 
   oneOf(value: string | undefined, columns: readonly string[]): void {
-    if ((value === undefined) === (this.#given['columns'] === undefined)) this.#faults.push('either value (one JSON column) or columns (of an object) is needed');
+    if ((value === undefined) === (this.#given['columns'] === undefined))
+      this.#faults.push('either value (one JSON column) or columns (of an object) is needed');
     else if (value === undefined && columns.length === 0) this.#faults.push('columns: at least one is needed');
   }
 
   distinct(columns: readonly (string | undefined)[]): void {
     const used = columns.filter((column) => column !== undefined);
-    for (const column of new Set(used.filter((column, at) => used.indexOf(column) !== at))) this.#faults.push(`the column ${column} is used twice`);
+    for (const column of new Set(used.filter((column, at) => used.indexOf(column) !== at)))
+      this.#faults.push(`the column ${column} is used twice`);
   }
 
   common(): ParsedTable {
     const given = this.#given;
     const table = typeof given['table'] === 'string' ? parseTableName(given['table']) : undefined;
-    if (table === undefined) this.#faults.push('table: `table` or `schema.table` is needed, with other than plain names in double quotes');
-    if (!isPGlite(given['pool']) && !isPgPool(given['pool'])) this.#faults.push('pool: a pg.Pool or a PGlite instance is needed (a pg.Client has no connections to share)');
+    if (table === undefined)
+      this.#faults.push('table: `table` or `schema.table` is needed, with other than plain names in double quotes');
+    if (!isPGlite(given['pool']) && !isPgPool(given['pool']))
+      this.#faults.push('pool: a pg.Pool or a PGlite instance is needed (a pg.Client has no connections to share)');
     const schema = given['schema'];
-    if (schema !== undefined && (typeof schema !== 'string' || schema === '' || schema.includes('\0'))) this.#faults.push('schema: a name is needed');
+    if (schema !== undefined && (typeof schema !== 'string' || schema === '' || schema.includes('\0')))
+      this.#faults.push('schema: a name is needed');
     const prepare = given['prepare'] ?? true;
     if (typeof prepare !== 'boolean') this.#faults.push('prepare: true or false is needed');
     return {
@@ -170,6 +186,7 @@ export class TableOptionReader {
   }
 
   finish(): void {
-    if (this.#faults.length > 0) throw new MillraceError('MILLRACE_OPTIONS', `${this.#where}: ${this.#faults.join('; ')}`);
+    if (this.#faults.length > 0)
+      throw new MillraceError('MILLRACE_OPTIONS', `${this.#where}: ${this.#faults.join('; ')}`);
   }
 }

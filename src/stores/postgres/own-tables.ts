@@ -1,6 +1,6 @@
 import { judgeFence } from '../../core/fence.ts';
-import { MillraceError } from '../../errors.ts';
 import type { EpochStart, Fence } from '../../core/lane.ts';
+import { MillraceError } from '../../errors.ts';
 import type { FencedLane, LaneGeneration } from '../../ports/store.ts';
 import { schemaError } from './catalogue.ts';
 import type { Connection, Row } from './database.ts';
@@ -35,7 +35,9 @@ export async function readOwnTables(connection: Connection, schema: string): Pro
   const found = await find(connection, schema);
   const quoted = quote(schema);
   const upgrades = found.deadLetter && !found.deadLetterCurrent;
-  const scripts = [...(found.fence ? [] : [fenceSql]), ...(found.deadLetter && !upgrades ? [] : [deadLetterSql])].map((sql) => sql.replaceAll('{{schema}}', quoted).trim());
+  const scripts = [...(found.fence ? [] : [fenceSql]), ...(found.deadLetter && !upgrades ? [] : [deadLetterSql])].map(
+    (sql) => sql.replaceAll('{{schema}}', quoted).trim(),
+  );
   return { scripts, refusal: refusalOf(found, quoted, scripts) };
 }
 
@@ -56,18 +58,28 @@ function refusalOf(found: Found, quoted: string, scripts: readonly string[]): Mi
   if (scripts.length > 0) {
     const creates = !found.fence || !found.deadLetter;
     if (found.mayUse !== true || (creates && found.mayCreate !== true)) {
-      return schemaError(fence, [`this login may not create it; have someone run this, and grant the rights on it:\n${scripts.join('\n')}`]);
+      return schemaError(fence, [
+        `this login may not create it; have someone run this, and grant the rights on it:\n${scripts.join('\n')}`,
+      ]);
     }
     if (found.deadLetter && !found.deadLetterCurrent && found.mayAlterDeadLetter !== true) {
-      return schemaError(`${quoted}.millrace_dead_letter`, [`it was made by an earlier version and lacks columns, which this login may not add; have its owner run this, and grant update on it:\n${scripts.join('\n')}`]);
+      return schemaError(`${quoted}.millrace_dead_letter`, [
+        `it was made by an earlier version and lacks columns, which this login may not add; have its owner run this, and grant update on it:\n${scripts.join('\n')}`,
+      ]);
     }
     return undefined;
   }
   const faults: string[] = [];
   if (found.mayUse !== true) faults.push(`grant usage on schema ${quoted}`);
   if (found.fenceAllowed !== true) faults.push(`grant select, insert, update on ${fence}`);
-  if (found.deadLetterAllowed !== true) faults.push(`grant select, insert, update, delete on ${quoted}.millrace_dead_letter`);
-  return faults.length === 0 ? undefined : schemaError(fence, faults.map((fault) => `this login lacks permissions: ${fault}`));
+  if (found.deadLetterAllowed !== true)
+    faults.push(`grant select, insert, update, delete on ${quoted}.millrace_dead_letter`);
+  return faults.length === 0
+    ? undefined
+    : schemaError(
+        fence,
+        faults.map((fault) => `this login lacks permissions: ${fault}`),
+      );
 }
 
 /** Makes sure of the fence and dead letter tables. Rejects with MILLRACE_STORE_SCHEMA, with the SQL to run. */
@@ -75,7 +87,10 @@ export async function ensureTables(connection: Connection, schema: string, setti
   const { scripts, refusal } = await readOwnTables(connection, schema);
   if (refusal !== undefined) throw refusal;
   // `if not exists` alone fails when two create at the same moment.
-  if (scripts.length > 0) await connection.script(`${settings}; select pg_advisory_xact_lock(${SETUP_LOCK}) is null as locked; ${scripts.join('\n')}`);
+  if (scripts.length > 0)
+    await connection.script(
+      `${settings}; select pg_advisory_xact_lock(${SETUP_LOCK}) is null as locked; ${scripts.join('\n')}`,
+    );
 }
 
 export interface FenceOptions {
@@ -109,9 +124,15 @@ export class Fences {
       where not exists (select from ${this.#table} where cache = ${cache});
       select distinct lanes::text as lanes from ${this.#table} where cache = ${cache}`,
     );
-    const other = rows.map(({ lanes }) => lanes).find((lanes) => typeof lanes === 'string' && lanes !== `${this.#lanes}`);
+    const other = rows
+      .map(({ lanes }) => lanes)
+      .find((lanes) => typeof lanes === 'string' && lanes !== `${this.#lanes}`);
     if (other === undefined || other === null) return;
-    throw new MillraceError('MILLRACE_LANES', `the cache ${this.#cache} has ${other} lanes in the store and ${this.#lanes} in its options: the number is pinned when a cache is first used`, { cache: this.#cache });
+    throw new MillraceError(
+      'MILLRACE_LANES',
+      `the cache ${this.#cache} has ${other} lanes in the store and ${this.#lanes} in its options: the number is pinned when a cache is first used`,
+      { cache: this.#cache },
+    );
   }
 
   /** A lost row begins anew, above the epoch that the front knows: the front, which knows its last generation, finds out. */
@@ -124,7 +145,12 @@ export class Fences {
   }
 
   /** False when a higher epoch was issued. */
-  async move(connection: Connection, lane: number, epoch: number, { generation, seq }: Pick<Fence, 'generation' | 'seq'>): Promise<boolean> {
+  async move(
+    connection: Connection,
+    lane: number,
+    epoch: number,
+    { generation, seq }: Pick<Fence, 'generation' | 'seq'>,
+  ): Promise<boolean> {
     const rows = await connection.script(
       `${this.#settings}; update ${this.#table} f set generation = ${integer(generation)}, seq = ${integer(seq)}, digest = '', updated_at = now()
       where f.cache = ${literal(this.#cache)} and f.lane = ${integer(lane)} and f.epoch = ${integer(epoch)} returning f.lane::text as lane`,
@@ -152,7 +178,10 @@ export class Fences {
     // Sorted, so that two flushes of the same lanes meet at the first and not in a deadlock.
     const values = lanes
       .toSorted((a, b) => a.lane - b.lane)
-      .map(({ lane, epoch, generation, cutSeq, digest }) => `(${integer(lane)}, ${integer(epoch)}::bigint, ${integer(generation)}::bigint, ${integer(cutSeq)}::bigint, ${literal(digest)})`);
+      .map(
+        ({ lane, epoch, generation, cutSeq, digest }) =>
+          `(${integer(lane)}, ${integer(epoch)}::bigint, ${integer(generation)}::bigint, ${integer(cutSeq)}::bigint, ${literal(digest)})`,
+      );
     return `update ${this.#table} f set generation = n.generation, seq = n.seq, digest = n.digest, updated_at = now()
       from (values ${values.join(', ')}) n(lane, epoch, generation, seq, digest)
       where f.cache = ${literal(this.#cache)} and f.lane = n.lane and f.epoch = n.epoch and f.generation = n.generation - 1
@@ -172,9 +201,16 @@ export class Fences {
   }
 }
 
-const FENCE = 'f.lane::text as lane, f.epoch::text as epoch, f.generation::text as generation, f.seq::text as seq, f.digest as digest, f.epochs as epochs';
+const FENCE =
+  'f.lane::text as lane, f.epoch::text as epoch, f.generation::text as generation, f.seq::text as seq, f.digest as digest, f.epochs as epochs';
 
-const fenceOf = (row: Row): Fence => ({ epoch: Number(row['epoch']), generation: Number(row['generation']), seq: Number(row['seq']), digest: row['digest'] as string, ...epochsOf(row['epochs'] as string) });
+const fenceOf = (row: Row): Fence => ({
+  epoch: Number(row['epoch']),
+  generation: Number(row['generation']),
+  seq: Number(row['seq']),
+  digest: row['digest'] as string,
+  ...epochsOf(row['epochs'] as string),
+});
 
 function epochsOf(list: string): Pick<Fence, 'epochs'> {
   if (list === '') return {};
@@ -183,6 +219,7 @@ function epochsOf(list: string): Pick<Fence, 'epochs'> {
 }
 
 function integer(value: number): string {
-  if (!Number.isSafeInteger(value)) throw new MillraceError('MILLRACE_INTERNAL', `a fence takes integers, not ${value}`);
+  if (!Number.isSafeInteger(value))
+    throw new MillraceError('MILLRACE_INTERNAL', `a fence takes integers, not ${value}`);
   return `${value}`;
 }

@@ -1,4 +1,11 @@
-import { DriverError, type Connection, type Database, type Row, type Statement, type TransactionResult } from './database.ts';
+import {
+  type Connection,
+  type Database,
+  DriverError,
+  type Row,
+  type Statement,
+  type TransactionResult,
+} from './database.ts';
 
 interface PGliteResult {
   readonly rows: unknown[];
@@ -20,7 +27,9 @@ export interface PGliteLike {
 
 export function isPGlite(value: unknown): value is PGliteLike {
   if (typeof value !== 'object' || value === null) return false;
-  return ['query', 'exec', 'transaction'].every((method) => typeof (value as Record<string, unknown>)[method] === 'function');
+  return ['query', 'exec', 'transaction'].every(
+    (method) => typeof (value as Record<string, unknown>)[method] === 'function',
+  );
 }
 
 /** One process, one connection: PGlite puts callers in line by itself. */
@@ -42,7 +51,10 @@ export class PGliteDatabase implements Database {
     return this.#connection.script(text);
   }
 
-  async transaction<T>(opening: string, work: (connection: Connection, opened: Row[]) => Promise<TransactionResult<T>>): Promise<T> {
+  async transaction<T>(
+    opening: string,
+    work: (connection: Connection, opened: Row[]) => Promise<TransactionResult<T>>,
+  ): Promise<T> {
     let own: { error: unknown } | undefined;
     try {
       return await this.#pglite.transaction(async (transaction) => {

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { leavesConnection } from '../../core/outcome.ts';
 import type { Clock } from '../../ports/clock.ts';
-import { DriverError, type Connection, type Database, type Row, type Statement, type TransactionResult } from './database.ts';
+import {
+  type Connection,
+  type Database,
+  DriverError,
+  type Row,
+  type Statement,
+  type TransactionResult,
+} from './database.ts';
 
 /** The part of a `pg` client that is used. */
 export interface PgClientLike {
@@ -45,7 +52,11 @@ interface PgResult {
 export function isPgPool(value: unknown): value is PgPoolLike {
   if (typeof value !== 'object' || value === null) return false;
   const pool = value as Record<string, unknown>;
-  return typeof pool['connect'] === 'function' && typeof pool['query'] === 'function' && typeof pool['totalCount'] === 'number';
+  return (
+    typeof pool['connect'] === 'function' &&
+    typeof pool['query'] === 'function' &&
+    typeof pool['totalCount'] === 'number'
+  );
 }
 
 export interface PoolSettings {
@@ -77,7 +88,10 @@ export class PoolDatabase implements Database {
     return this.#withClient((client) => this.#connectionOf(client).script(text));
   }
 
-  transaction<T>(opening: string, work: (connection: Connection, opened: Row[]) => Promise<TransactionResult<T>>): Promise<T> {
+  transaction<T>(
+    opening: string,
+    work: (connection: Connection, opened: Row[]) => Promise<TransactionResult<T>>,
+  ): Promise<T> {
     return this.#withClient(async (client, breaks) => {
       const connection = this.#connectionOf(client);
       try {
@@ -121,7 +135,10 @@ export class PoolDatabase implements Database {
       return await this.#bounded(connecting);
     } catch (cause) {
       // It may still come, after we gave up.
-      connecting.then((client) => client.release(), () => undefined);
+      connecting.then(
+        (client) => client.release(),
+        () => undefined,
+      );
       throw new DriverError(cause);
     }
   }
@@ -134,7 +151,9 @@ export class PoolDatabase implements Database {
       },
       script: async (text) => {
         const results = await this.#ask(client, { text });
-        return Array.isArray(results) ? (results as PgResult[]).flatMap(({ rows }) => rows) : (results as PgResult).rows;
+        return Array.isArray(results)
+          ? (results as PgResult[]).flatMap(({ rows }) => rows)
+          : (results as PgResult).rows;
       },
     };
   }
@@ -150,7 +169,9 @@ export class PoolDatabase implements Database {
   /** The server's own timeouts end a slow statement; this ends the wait for a server that does not answer at all. */
   #bounded<T>(answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(this.#settings.silenceMs, () => reject(new Error(`no answer in ${this.#settings.silenceMs} ms`)));
+      const timer = this.#clock.after(this.#settings.silenceMs, () =>
+        reject(new Error(`no answer in ${this.#settings.silenceMs} ms`)),
+      );
       answer.then(resolve, reject).finally(() => timer.cancel());
     });
   }

@@ -32,7 +32,14 @@ export function statementsOf(table: Table): TableStatements {
       const { removed, put } = split(mutations);
       return [
         ...(removed.length === 0 ? [] : [{ text: removeText, values: [arrayText(removed)] }]),
-        ...(put.length === 0 ? [] : [{ text: upsertText, values: [arrayText(put.map(({ key }) => key)), put.map(({ json }) => line(json)).join('\n')] }]),
+        ...(put.length === 0
+          ? []
+          : [
+              {
+                text: upsertText,
+                values: [arrayText(put.map(({ key }) => key)), put.map(({ json }) => line(json)).join('\n')],
+              },
+            ]),
       ];
     },
   };
@@ -45,7 +52,8 @@ function split(mutations: readonly Mutation[]): { removed: string[]; put: PutRow
   const removed: string[] = [];
   const put: PutRow[] = [];
   for (const { key, json, kind } of mutations) {
-    if (kind !== undefined) throw new MillraceError('MILLRACE_STORE_SCHEMA', `a table of documents cannot take a ${kind}`);
+    if (kind !== undefined)
+      throw new MillraceError('MILLRACE_STORE_SCHEMA', `a table of documents cannot take a ${kind}`);
     if (json === undefined) removed.push(key);
     else put.push({ key, json });
   }
@@ -94,13 +102,18 @@ function readColumn({ name, base }: Column): string {
 function upsertOf(table: Table): string {
   const mapped = table.value === undefined ? table.columns : [table.value];
   const names = [table.key, ...mapped, ...(table.version === undefined ? [] : [table.version]), ...table.touch];
-  const values = table.value === undefined ? table.columns.map(({ name }) => `r.${quote(name)}`) : [`e.v::${table.value.base === 'jsonb' ? 'jsonb' : 'json'}`];
+  const values =
+    table.value === undefined
+      ? table.columns.map(({ name }) => `r.${quote(name)}`)
+      : [`e.v::${table.value.base === 'jsonb' ? 'jsonb' : 'json'}`];
   const selected = ['e.k', ...values, ...(table.version === undefined ? [] : ['1']), ...table.touch.map(() => 'now()')];
   const record = table.columns.map(({ name, type }) => `${quote(name)} ${type}`).join(', ');
   const source = `unnest($1::text::${table.keyType.sql}[], string_to_array($2::text, e'\\n')) e(k, v)${table.value === undefined ? ` cross join lateral json_to_record(e.v::json) r(${record})` : ''}`;
   const updates = [
     ...mapped.map(({ name }) => `${quote(name)} = excluded.${quote(name)}`),
-    ...(table.version === undefined ? [] : [`${quote(table.version.name)} = coalesce(t.${quote(table.version.name)}, 0) + 1`]),
+    ...(table.version === undefined
+      ? []
+      : [`${quote(table.version.name)} = coalesce(t.${quote(table.version.name)}, 0) + 1`]),
     ...table.touch.map(({ name }) => `${quote(name)} = now()`),
   ];
   return `insert into ${table.sql} as t (${names.map(({ name }) => quote(name)).join(', ')}) select ${selected.join(', ')} from ${source} on conflict (${quote(table.key.name)}) do update set ${updates.join(', ')}`;

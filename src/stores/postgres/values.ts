@@ -16,9 +16,11 @@ export function columnsCheck(columns: readonly Column[]): ValueCheck {
     const broken = unstorable(json);
     if (broken !== undefined) return broken;
     const value: unknown = JSON.parse(json);
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'the columns of the table take an object';
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return 'the columns of the table take an object';
     const unknown = Object.keys(value).filter((name) => !known.has(name));
-    if (unknown.length > 0) return `it has properties that are not mapped to a column: ${unknown.map(quote).join(', ')}`;
+    if (unknown.length > 0)
+      return `it has properties that are not mapped to a column: ${unknown.map(quote).join(', ')}`;
     for (const column of columns) {
       const property = Object.hasOwn(value, column.name) ? (value as Record<string, unknown>)[column.name] : null;
       const refusal = refuse(property, column);
@@ -35,10 +37,12 @@ const NOT_A_NUMBER = /^\s*(?:nan|[+-]?inf(?:inity)?)\s*$/i;
 
 /** Only what is sure: the server has the last word, and what it refuses becomes a dead letter. */
 function refuse(value: unknown, column: Column): string | undefined {
-  if (value === null) return column.notNull ? 'the column takes no null, and the property is null or missing' : undefined;
+  if (value === null)
+    return column.notNull ? 'the column takes no null, and the property is null or missing' : undefined;
   const { base, type } = column;
   const limit = INTEGER_LIMITS[base];
-  if (limit !== undefined) return isInteger(value, limit) ? undefined : `the column is ${type} and takes integers in its range`;
+  if (limit !== undefined)
+    return isInteger(value, limit) ? undefined : `the column is ${type} and takes integers in its range`;
   switch (base) {
     case 'text':
     case 'varchar':
@@ -51,7 +55,9 @@ function refuse(value: unknown, column: Column): string | undefined {
     case 'float4':
     case 'float8':
       if (typeof value === 'number') return undefined;
-      return typeof value === 'string' && (NUMERIC.test(value) || NOT_A_NUMBER.test(value)) ? undefined : `the column is ${type} and takes numbers`;
+      return typeof value === 'string' && (NUMERIC.test(value) || NOT_A_NUMBER.test(value))
+        ? undefined
+        : `the column is ${type} and takes numbers`;
     case 'uuid':
       return typeof value === 'string' && UUID.test(value) ? undefined : 'the column is uuid';
     case 'json':
@@ -59,7 +65,8 @@ function refuse(value: unknown, column: Column): string | undefined {
       return undefined;
     default:
       if (column.category === 'A') return Array.isArray(value) ? undefined : `the column is ${type} and takes arrays`;
-      if (column.category === 'D') return typeof value === 'string' ? undefined : `the column is ${type} and takes strings`;
+      if (column.category === 'D')
+        return typeof value === 'string' ? undefined : `the column is ${type} and takes strings`;
       return undefined;
   }
 }

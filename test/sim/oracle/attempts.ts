@@ -45,6 +45,10 @@ export class Attempts {
     const { sinceMs } = this.#outage;
     const begun = ++this.#outage.begun;
     const most = attemptsMax(this.#nowMs() - sinceMs, this.#maxDelayMs) + UNCOUNTED_MAX;
-    if (begun > most) this.#findings.fail(10, `${this.#process} asked a store that is down ${begun} times within ${Math.round(this.#nowMs() - sinceMs)} ms, and may do so ${most} times`);
+    if (begun > most)
+      this.#findings.fail(
+        10,
+        `${this.#process} asked a store that is down ${begun} times within ${Math.round(this.#nowMs() - sinceMs)} ms, and may do so ${most} times`,
+      );
   }
 }

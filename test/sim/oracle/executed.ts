@@ -46,7 +46,9 @@ export abstract class Executed<E extends Mutated> {
   }
 
   find({ lane, epoch, seq }: Pos, key: string): E | undefined {
-    return (this.all[lane] as E[]).findLast((entry) => entry.key === key && entry.epoch === epoch && entry.fromSeq <= seq && seq <= entry.seq);
+    return (this.all[lane] as E[]).findLast(
+      (entry) => entry.key === key && entry.epoch === epoch && entry.fromSeq <= seq && seq <= entry.seq,
+    );
   }
 
   executed(entry: E): void {
@@ -66,7 +68,10 @@ export abstract class Executed<E extends Mutated> {
   rewound(lane: number, before: SimTable | undefined, seq: number): void {
     const flight = before?.header?.flight;
     // Only a transaction of the last epoch can still be committed.
-    const inFlightSeq = Math.max(this.#inFlightSeq[lane] ?? 0, flight?.state === 'cut' && before?.header?.epoch === this.#epochs[lane] ? flight.cutSeq : 0);
+    const inFlightSeq = Math.max(
+      this.#inFlightSeq[lane] ?? 0,
+      flight?.state === 'cut' && before?.header?.epoch === this.#epochs[lane] ? flight.cutSeq : 0,
+    );
     this.#inFlightSeq[lane] = inFlightSeq;
     const log = this.pending(lane);
     for (const entry of log) {

@@ -7,7 +7,8 @@ import type { Findings } from '../violation.ts';
 export function checkLane(lane: number, table: SimTable, findings: Findings): void {
   const { header } = table;
   if (header === undefined) return;
-  if (header.pendingEntries !== table.pending.size) findings.fail(11, `lane ${lane} counts ${header.pendingEntries} pending entries and has ${table.pending.size}`);
+  if (header.pendingEntries !== table.pending.size)
+    findings.fail(11, `lane ${lane} counts ${header.pendingEntries} pending entries and has ${table.pending.size}`);
   for (const key of table.pending) {
     const slot = table.slots.get(key);
     if (slot === undefined) findings.fail(1, `dirty key ${key} has no value`);
@@ -15,23 +16,37 @@ export function checkLane(lane: number, table: SimTable, findings: Findings): vo
     if (table.flight.has(key)) findings.fail(4, `key ${key} is pending and unfrozen in flight`);
   }
   if (header.flight?.state === 'cut') {
-    for (const key of table.flight) if (table.slots.get(key)?.expiresAtMs !== undefined) findings.fail(7, `key ${key} in flight has an expiry`);
+    for (const key of table.flight)
+      if (table.slots.get(key)?.expiresAtMs !== undefined) findings.fail(7, `key ${key} in flight has an expiry`);
   }
   if (header.epochs.length > 32) findings.fail(7, `lane ${lane} remembers ${header.epochs.length} epochs`);
 }
 
 /** What must hold of a step that found the lane with `before`. */
-export function checkChange(lane: number, table: SimTable, before: LaneHeader, entriesMax: number, findings: Findings): void {
+export function checkChange(
+  lane: number,
+  table: SimTable,
+  before: LaneHeader,
+  entriesMax: number,
+  findings: Findings,
+): void {
   const { header } = table;
   if (header === undefined) return;
-  if (entriesOf(header) > Math.max(entriesMax, entriesOf(before))) findings.fail(7, `lane ${lane} holds ${entriesOf(header)} entries, more than its capacity`);
-  if (header.flight === undefined && (table.flight.size > 0 || table.frozen.size > 0)) findings.fail(7, `lane ${lane} keeps marks or values of a generation that is over`);
+  if (entriesOf(header) > Math.max(entriesMax, entriesOf(before)))
+    findings.fail(7, `lane ${lane} holds ${entriesOf(header)} entries, more than its capacity`);
+  if (header.flight === undefined && (table.flight.size > 0 || table.frozen.size > 0))
+    findings.fail(7, `lane ${lane} keeps marks or values of a generation that is over`);
 }
 
 /** The generation that a step acknowledged, if it did. */
-export function acknowledgedIn(before: LaneHeader, { flight, generation, storedSeq }: LaneHeader): LaneHeader['flight'] {
+export function acknowledgedIn(
+  before: LaneHeader,
+  { flight, generation, storedSeq }: LaneHeader,
+): LaneHeader['flight'] {
   const was = before.flight;
-  return was?.state === 'cut' && flight?.state !== 'cut' && generation === was.generation && storedSeq === was.cutSeq ? was : undefined;
+  return was?.state === 'cut' && flight?.state !== 'cut' && generation === was.generation && storedSeq === was.cutSeq
+    ? was
+    : undefined;
 }
 
 /** Nothing is pending any more, and nothing stays for ever that should not. */

@@ -1,6 +1,6 @@
-import type { WriteBatch } from '../../../src/core/lane-write.ts';
 import type { Fence, LaneHeader } from '../../../src/core/lane.ts';
 import { laneOf } from '../../../src/core/lane-of.ts';
+import type { WriteBatch } from '../../../src/core/lane-write.ts';
 import { isValue, TOMBSTONE } from '../../../src/core/slot.ts';
 import type { DeadLetter, LaneGeneration, Mutation } from '../../../src/ports/store.ts';
 import type { SimTable } from '../sim-table.ts';
@@ -57,7 +57,17 @@ export class Oracle {
     batch.keys.forEach((key, i) => {
       const slot = batch.slots[i] as string;
       const json = slot === TOMBSTONE ? undefined : slot;
-      this.history.executed({ lane, key, json, epoch, fromSeq: seq - batch.accepted + 1, seq, fate: 'pending', wasRefused: false, isBuried: false });
+      this.history.executed({
+        lane,
+        key,
+        json,
+        epoch,
+        fromSeq: seq - batch.accepted + 1,
+        seq,
+        fate: 'pending',
+        wasRefused: false,
+        isBuried: false,
+      });
       this.reads.became(key, json);
     });
   }
@@ -66,7 +76,8 @@ export class Oracle {
   #checkOrder(slot: string): void {
     const asked = this.#asked.get(slot);
     if (asked === undefined) return;
-    if (asked.order <= (this.#executed.get(asked.turn) ?? -1)) this.findings.fail(2, `a write of ${asked.turn} was executed twice, or after a later one: ${slot}`);
+    if (asked.order <= (this.#executed.get(asked.turn) ?? -1))
+      this.findings.fail(2, `a write of ${asked.turn} was executed twice, or after a later one: ${slot}`);
     this.#executed.set(asked.turn, asked.order);
   }
 
@@ -87,24 +98,33 @@ export class Oracle {
 
   checkStep(lane: number, table: SimTable, before: LaneHeader | undefined, isCurrent: boolean): void {
     const { header } = table;
-    for (const key of this.reads.refusals.keys()) if (laneOf(key, this.#lanes) === lane) this.reads.seen(key, table.slots.get(key)?.raw);
+    for (const key of this.reads.refusals.keys())
+      if (laneOf(key, this.#lanes) === lane) this.reads.seen(key, table.slots.get(key)?.raw);
     checkLane(lane, table, this.findings);
     if (header === undefined || before === undefined) return;
     const flight = acknowledgedIn(before, header);
     if (flight !== undefined && !this.#commits.has(nameOf(lane, flight.generation, flight.cutSeq, flight.digest))) {
-      this.findings.fail(5, `generation ${flight.generation} of lane ${lane} was acknowledged, and the store never had it`);
+      this.findings.fail(
+        5,
+        `generation ${flight.generation} of lane ${lane} was acknowledged, and the store never had it`,
+      );
     }
     checkChange(lane, table, before, this.#entriesMax, this.findings);
     if (header.flight !== undefined || !isCurrent) return;
     for (const [key, json] of this.reads.refusals) {
-      if (!table.pending.has(key) && table.slots.get(key)?.raw === json) this.findings.fail(9, `key ${key} can be read as ${json}, which was refused, and its generation is over`);
+      if (!table.pending.has(key) && table.slots.get(key)?.raw === json)
+        this.findings.fail(9, `key ${key} can be read as ${json}, which was refused, and its generation is over`);
     }
   }
 
   // What happened in the store.
 
   /** A generation was committed: the store must hold exactly what the lane's history says up to its cut. */
-  committed({ lane, generation, cutSeq, digest }: LaneGeneration, rows: ReadonlyMap<string, string>, dead: ReadonlySet<string>): void {
+  committed(
+    { lane, generation, cutSeq, digest }: LaneGeneration,
+    rows: ReadonlyMap<string, string>,
+    dead: ReadonlySet<string>,
+  ): void {
     this.commits++;
     this.#commits.add(nameOf(lane, generation, cutSeq, digest));
     const { last, newest, doubtful } = this.history.take(lane, cutSeq);
@@ -126,7 +146,10 @@ export class Oracle {
     }
     for (const key of new Set([...rows.keys(), ...this.#rows.keys()])) {
       if (laneOf(key, this.#lanes) !== lane || rows.get(key) === this.#rows.get(key)) continue;
-      this.findings.fail(4, `the store is no prefix of lane ${lane} at seq ${cutSeq}: key ${key} is ${rows.get(key)}, and should be ${this.#rows.get(key)}`);
+      this.findings.fail(
+        4,
+        `the store is no prefix of lane ${lane} at seq ${cutSeq}: key ${key} is ${rows.get(key)}, and should be ${this.#rows.get(key)}`,
+      );
     }
   }
 
@@ -134,16 +157,20 @@ export class Oracle {
   checkBatches(batches: readonly (readonly Mutation[])[]): void {
     const keys = batches.flat().map(({ key }) => key);
     if (new Set(keys).size < keys.length) this.findings.fail(9, `a key comes twice in a flush: ${keys.join(', ')}`);
-    for (const batch of batches) if (batch.some(({ key }, i) => i > 0 && key < (batch[i - 1] as Mutation).key)) this.findings.fail(9, `the rows of a batch are not sorted: ${batch.map(({ key }) => key).join(', ')}`);
+    for (const batch of batches)
+      if (batch.some(({ key }, i) => i > 0 && key < (batch[i - 1] as Mutation).key))
+        this.findings.fail(9, `the rows of a batch are not sorted: ${batch.map(({ key }) => key).join(', ')}`);
   }
 
   /** A row that was refused is stored after all. */
   retried({ lane, key, json }: Mutation): void {
     const entry = this.history.findRow(lane, key, json);
-    if (entry?.fate !== 'dead') this.findings.fail(9, `the refused value ${json} of key ${key} was tried again and stored; it is ${entry?.fate}`);
+    if (entry?.fate !== 'dead')
+      this.findings.fail(9, `the refused value ${json} of key ${key} was tried again and stored; it is ${entry?.fate}`);
     entry.fate = 'committed';
     const later = this.history.laterOf(entry);
-    if (later !== undefined) this.findings.fail(2, `the refused value ${json} of key ${key} was stored over the later ${later.json}`);
+    if (later !== undefined)
+      this.findings.fail(2, `the refused value ${json} of key ${key} was stored over the later ${later.json}`);
     const before = this.#rows.get(key);
     this.#store(key, json);
     this.reads.retried(key, json, before);
@@ -162,10 +189,23 @@ export class Oracle {
   }
 
   /** A redrive was told what became of the letter. */
-  checkRedriven(process: string, { lane, key, fromSeq, cutSeq }: Pick<DeadLetter, 'lane' | 'key' | 'fromSeq' | 'cutSeq'>, outcome: 'redriven' | 'superseded'): void {
-    const refused = this.history.ofKey(lane, key).filter(({ seq, wasRefused }) => wasRefused && fromSeq <= seq && seq <= cutSeq);
-    const isTrue = outcome === 'redriven' ? refused.some(({ fate }) => fate === 'committed' || fate === 'superseded') : refused.some((entry) => this.history.laterOf(entry) !== undefined);
-    if (!isTrue) this.findings.fail(9, `${process} was told that the letter of ${key} is ${outcome}; it is ${refused.map(({ fate }) => fate).join(', ')}`);
+  checkRedriven(
+    process: string,
+    { lane, key, fromSeq, cutSeq }: Pick<DeadLetter, 'lane' | 'key' | 'fromSeq' | 'cutSeq'>,
+    outcome: 'redriven' | 'superseded',
+  ): void {
+    const refused = this.history
+      .ofKey(lane, key)
+      .filter(({ seq, wasRefused }) => wasRefused && fromSeq <= seq && seq <= cutSeq);
+    const isTrue =
+      outcome === 'redriven'
+        ? refused.some(({ fate }) => fate === 'committed' || fate === 'superseded')
+        : refused.some((entry) => this.history.laterOf(entry) !== undefined);
+    if (!isTrue)
+      this.findings.fail(
+        9,
+        `${process} was told that the letter of ${key} is ${outcome}; it is ${refused.map(({ fate }) => fate).join(', ')}`,
+      );
   }
 
   /** Write-through and cache-aside. */
@@ -190,16 +230,23 @@ export class Oracle {
   // What must hold at the end.
 
   /** When everything is drained: nothing is left, and the store is what the history says. */
-  checkDrained(tables: readonly SimTable[], expires: boolean, rows: ReadonlyMap<string, string>, letters: number | undefined): void {
+  checkDrained(
+    tables: readonly SimTable[],
+    expires: boolean,
+    rows: ReadonlyMap<string, string>,
+    letters: number | undefined,
+  ): void {
     tables.forEach((table, lane) => {
       const left = this.history.pending(lane).length;
       if (left > 0) this.findings.fail(8, `lane ${lane} is drained, and ${left} mutations are not in the store`);
       checkDrainedLane(lane, table, expires, this.findings);
     });
     for (const key of new Set([...rows.keys(), ...this.#rows.keys()])) {
-      if (rows.get(key) !== this.#rows.get(key)) this.findings.fail(1, `at the end key ${key} is ${rows.get(key)}, and should be ${this.#rows.get(key)}`);
+      if (rows.get(key) !== this.#rows.get(key))
+        this.findings.fail(1, `at the end key ${key} is ${rows.get(key)}, and should be ${this.#rows.get(key)}`);
     }
-    if (letters !== undefined && letters !== this.refusals) this.findings.fail(9, `${this.refusals} rows were refused, and there are ${letters} dead letters`);
+    if (letters !== undefined && letters !== this.refusals)
+      this.findings.fail(9, `${this.refusals} rows were refused, and there are ${letters} dead letters`);
   }
 
   #store(key: string, json: string | undefined): void {
@@ -208,4 +255,5 @@ export class Oracle {
   }
 }
 
-const nameOf = (lane: number, generation: number, cutSeq: number, digest: string): string => `${lane}/${generation}/${cutSeq}/${digest}`;
+const nameOf = (lane: number, generation: number, cutSeq: number, digest: string): string =>
+  `${lane}/${generation}/${cutSeq}/${digest}`;

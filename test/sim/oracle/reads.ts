@@ -54,7 +54,8 @@ export class Reads {
 
   /** The front has forgotten a clean value: what was before a row that was stored after all is gone. */
   told(key: string): void {
-    for (const json of this.#outdated.get(key) ?? []) if (json !== this.#stored(key)) this.#versions.ended(key, json, this.#step());
+    for (const json of this.#outdated.get(key) ?? [])
+      if (json !== this.#stored(key)) this.#versions.ended(key, json, this.#step());
   }
 
   /** The front has this in the key's slot now; a value that was refused is gone when it is something else. */
@@ -94,7 +95,8 @@ export class Reads {
     if (json === undefined) this.failedDirectly(key);
     // What was committed after its caller gave up came after that, perhaps.
     else if ((this.#tainted.get(key) ?? -1) >= fromStep) return;
-    else if (this.#versions.since(key, fromStep).includes(json)) this.#versions.succeeded(key, json, fromStep, this.#step());
+    else if (this.#versions.since(key, fromStep).includes(json))
+      this.#versions.succeeded(key, json, fromStep, this.#step());
   }
 
   /** A direct write failed, or its process died: the front may serve what was before it until it expires or is written again. */
@@ -147,13 +149,21 @@ export class Reads {
   checkRead(process: string, key: string, json: string | undefined, fromStep: number): void {
     if (this.#tainted.has(key)) return;
     const possible = this.#versions.between(key, fromStep, this.#step());
-    if (!possible.includes(json)) this.#findings.fail(6, `${process} read ${json} for key ${key} since step ${fromStep}; it was ${possible.join(' or ')}`);
+    if (!possible.includes(json))
+      this.#findings.fail(
+        6,
+        `${process} read ${json} for key ${key} since step ${fromStep}; it was ${possible.join(' or ')}`,
+      );
   }
 
   checkHas(process: string, key: string, has: boolean, fromStep: number): void {
     if (this.#tainted.has(key)) return;
     const possible = this.#versions.between(key, fromStep, this.#step());
-    if (!possible.some((json) => (json !== undefined) === has)) this.#findings.fail(6, `${process} found ${has ? 'a' : 'no'} value for key ${key} since step ${fromStep}; it was ${possible.join(' or ')}`);
+    if (!possible.some((json) => (json !== undefined) === has))
+      this.#findings.fail(
+        6,
+        `${process} found ${has ? 'a' : 'no'} value for key ${key} since step ${fromStep}; it was ${possible.join(' or ')}`,
+      );
   }
 
   /**

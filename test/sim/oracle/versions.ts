@@ -15,7 +15,8 @@ export class Versions {
 
   #of(key: string): Version[] {
     let versions = this.#byKey.get(key);
-    if (versions === undefined) this.#byKey.set(key, (versions = [{ json: undefined, fromStep: 0, untilStep: Number.POSITIVE_INFINITY }]));
+    if (versions === undefined)
+      this.#byKey.set(key, (versions = [{ json: undefined, fromStep: 0, untilStep: Number.POSITIVE_INFINITY }]));
     return versions;
   }
 
@@ -50,16 +51,21 @@ export class Versions {
 
   /** A value that could be seen beside the newest is gone. */
   ended(key: string, json: string | undefined, step: number): void {
-    for (const version of this.#of(key)) if (version.json === json) version.untilStep = Math.min(version.untilStep, step);
+    for (const version of this.#of(key))
+      if (version.json === json) version.untilStep = Math.min(version.untilStep, step);
   }
 
   /** Values that the key had between two steps, both included. */
   between(key: string, fromStep: number, toStep: number): (string | undefined)[] {
-    return this.#of(key).filter((version) => version.fromStep <= toStep && version.untilStep >= fromStep).map(({ json }) => json);
+    return this.#of(key)
+      .filter((version) => version.fromStep <= toStep && version.untilStep >= fromStep)
+      .map(({ json }) => json);
   }
 
   /** Values that the key has been given since a step. */
   since(key: string, fromStep: number): (string | undefined)[] {
-    return this.#of(key).filter((version) => version.fromStep >= fromStep).map(({ json }) => json);
+    return this.#of(key)
+      .filter((version) => version.fromStep >= fromStep)
+      .map(({ json }) => json);
   }
 }

@@ -25,7 +25,9 @@ export class Boards {
   }
 
   ranked(scores: ReadonlyMap<string, number>): Ranked[] {
-    const rows = [...scores].sort(([a, score], [b, other]) => (this.#isDescending ? other - score : score - other) || compareBytes(a, b));
+    const rows = [...scores].sort(
+      ([a, score], [b, other]) => (this.#isDescending ? other - score : score - other) || compareBytes(a, b),
+    );
     return rows.map(([member, score], i) => ({ member, score, rank: i + 1 }));
   }
 

@@ -14,5 +14,11 @@ export interface Cast<O extends ShapeOracle> {
   /** Steps that a fault can lie in wait for. */
   readonly ambushes: readonly string[];
   oracle(lanes: number, entriesMax: number, step: () => number, prng: Prng): O;
-  client(world: ShapeSurroundings<O>, process: SimProcess, connection: SimConnection, database: ShapeDatabase, flushes: boolean): ShapeClient<O>;
+  client(
+    world: ShapeSurroundings<O>,
+    process: SimProcess,
+    connection: SimConnection,
+    database: ShapeDatabase,
+    flushes: boolean,
+  ): ShapeClient<O>;
 }

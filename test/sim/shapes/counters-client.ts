@@ -1,9 +1,9 @@
-import { createCounters, isMillraceError, type Counters } from '../../../src/index.ts';
+import { type Counters, createCounters, isMillraceError } from '../../../src/index.ts';
 import type { Ack } from '../base-client.ts';
 import type { SimConnection } from '../sim-front.ts';
 import type { SimProcess } from '../sim-process.ts';
 import type { CountersOracle } from './counters-oracle.ts';
-import { ShapeSession, type ShapeDatabase } from './database.ts';
+import { type ShapeDatabase, ShapeSession } from './database.ts';
 import { optionsOf, ShapeClient } from './shape-client.ts';
 import type { ShapeSurroundings } from './surroundings.ts';
 
@@ -16,13 +16,25 @@ export class CountersClient extends ShapeClient<CountersOracle, Counters<bigint>
   /** Increments under way, and all that were when one of them was. */
   readonly #under = new Set<{ readonly key: string; readonly by: bigint; readonly others: bigint[] }>();
 
-  constructor(world: ShapeSurroundings<CountersOracle>, process: SimProcess, connection: SimConnection, database: ShapeDatabase, flushes: boolean) {
+  constructor(
+    world: ShapeSurroundings<CountersOracle>,
+    process: SimProcess,
+    connection: SimConnection,
+    database: ShapeDatabase,
+    flushes: boolean,
+  ) {
     const { ttlMs } = world.setup;
     super(
       world,
       process,
       connection,
-      createCounters({ ...optionsOf(world, process, flushes), front: connection, store: new ShapeSession(world, database, process, 'counters'), bigint: true, ...(ttlMs !== undefined && { ttl: ttlMs }) }),
+      createCounters({
+        ...optionsOf(world, process, flushes),
+        front: connection,
+        store: new ShapeSession(world, database, process, 'counters'),
+        bigint: true,
+        ...(ttlMs !== undefined && { ttl: ttlMs }),
+      }),
     );
   }
 
@@ -43,7 +55,9 @@ export class CountersClient extends ShapeClient<CountersOracle, Counters<bigint>
     const { prng } = this.world;
     const ack = this.pickAck();
     const count = prng.chance(0.3) ? prng.between(2, 4) : 1;
-    const done = await Promise.allSettled(Array.from({ length: count }, () => this.#increment(key, BigInt(prng.between(1, BY_MAX)), isWanted, ack)));
+    const done = await Promise.allSettled(
+      Array.from({ length: count }, () => this.#increment(key, BigInt(prng.between(1, BY_MAX)), isWanted, ack)),
+    );
     for (const each of done) if (each.status === 'rejected') throw each.reason;
   }
 
@@ -72,7 +86,8 @@ export class CountersClient extends ShapeClient<CountersOracle, Counters<bigint>
       }
       oracle.tally.acknowledged(name, key, by);
     } catch (error) {
-      if (this.#under.has(own) && !(isMillraceError(error) && error.code === 'MILLRACE_FULL')) oracle.tally.unknown(name, key, by);
+      if (this.#under.has(own) && !(isMillraceError(error) && error.code === 'MILLRACE_FULL'))
+        oracle.tally.unknown(name, key, by);
       throw error;
     } finally {
       this.#under.delete(own);

@@ -1,5 +1,5 @@
-import type { IncrementBatch } from '../../../src/core/lane-deltas.ts';
 import type { LaneHeader } from '../../../src/core/lane.ts';
+import type { IncrementBatch } from '../../../src/core/lane-deltas.ts';
 import type { DeadLetter, Mutation } from '../../../src/ports/store.ts';
 import { Versions } from '../oracle/versions.ts';
 import type { SimTable } from '../sim-table.ts';
@@ -62,10 +62,25 @@ export class CountersOracle extends ShapeOracle {
     this.#versions.became(key, String(total), this.#step());
   }
 
-  override incremented(lane: number, { keys, sums, accepted }: IncrementBatch, epoch: number, seq: number, process: string): void {
+  override incremented(
+    lane: number,
+    { keys, sums, accepted }: IncrementBatch,
+    epoch: number,
+    seq: number,
+    process: string,
+  ): void {
     keys.forEach((key, i) => {
       const sum = sums[i] as bigint;
-      this.history.executed({ lane, key, json: String(sum), epoch, fromSeq: seq - accepted + 1, seq, fate: 'pending', wasDead: false });
+      this.history.executed({
+        lane,
+        key,
+        json: String(sum),
+        epoch,
+        fromSeq: seq - accepted + 1,
+        seq,
+        fate: 'pending',
+        wasDead: false,
+      });
       this.tally.executed(process, key, sum);
       this.#became(key, this.#total(key) + sum);
       this.#executed.push({ process, key, step: this.#step(), total: this.#total(key) });
@@ -77,15 +92,21 @@ export class CountersOracle extends ShapeOracle {
     for (const key of this.#totals.keys()) {
       const lane = this.laneOfKey(key);
       const pending = this.history.pending(lane).filter((entry) => entry.key === key);
-      this.#became(key, pending.reduce((sum, { json }) => sum + BigInt(json), this.#stored(key)));
+      this.#became(
+        key,
+        pending.reduce((sum, { json }) => sum + BigInt(json), this.#stored(key)),
+      );
       // The front may be as it was before it heard what became of a sum.
       const storedSeq = tables[lane]?.header?.storedSeq ?? 0;
-      for (const ghost of this.#ghosts) if (ghost.key === key && (ghost.cutSeq ?? storedSeq) >= storedSeq) ghost.untilStep = Number.POSITIVE_INFINITY;
+      for (const ghost of this.#ghosts)
+        if (ghost.key === key && (ghost.cutSeq ?? storedSeq) >= storedSeq) ghost.untilStep = Number.POSITIVE_INFINITY;
     }
   }
 
   override invalidated(keys: readonly string[]): void {
-    for (const ghost of this.#ghosts) if (ghost.cutSeq === undefined && keys.includes(ghost.key)) ghost.untilStep = Math.min(ghost.untilStep, this.#step());
+    for (const ghost of this.#ghosts)
+      if (ghost.cutSeq === undefined && keys.includes(ghost.key))
+        ghost.untilStep = Math.min(ghost.untilStep, this.#step());
   }
 
   override copy(): () => void {
@@ -94,14 +115,23 @@ export class CountersOracle extends ShapeOracle {
       restore();
       for (const [key, total] of this.#totals) {
         const sum = total - this.#stored(key);
-        if (sum !== 0n) this.#ghosts.push({ key, lane: this.laneOfKey(key), sum, cutSeq: undefined, fromStep: this.#step(), untilStep: Number.POSITIVE_INFINITY });
+        if (sum !== 0n)
+          this.#ghosts.push({
+            key,
+            lane: this.laneOfKey(key),
+            sum,
+            cutSeq: undefined,
+            fromStep: this.#step(),
+            untilStep: Number.POSITIVE_INFINITY,
+          });
         this.#became(key, this.#stored(key));
       }
     };
   }
 
   protected override forgotten(lane: number): void {
-    for (const ghost of this.#ghosts) if (ghost.lane === lane && ghost.cutSeq === undefined) ghost.untilStep = Math.min(ghost.untilStep, this.#step());
+    for (const ghost of this.#ghosts)
+      if (ghost.lane === lane && ghost.cutSeq === undefined) ghost.untilStep = Math.min(ghost.untilStep, this.#step());
   }
 
   #stored(key: string): bigint {
@@ -133,7 +163,14 @@ export class CountersOracle extends ShapeOracle {
     if (String(sum) !== json) this.findings.fail(3, `the letter of ${key} has ${json}, and not ${sum}`);
     this.rows.set(key, String(this.#stored(key) + sum));
     this.#became(key, this.#total(key) + sum);
-    this.#ghosts.push({ key, lane, sum: -sum, cutSeq: undefined, fromStep: this.#step(), untilStep: Number.POSITIVE_INFINITY });
+    this.#ghosts.push({
+      key,
+      lane,
+      sum: -sum,
+      cutSeq: undefined,
+      fromStep: this.#step(),
+      untilStep: Number.POSITIVE_INFINITY,
+    });
   }
 
   checkBatches(batches: readonly (readonly Mutation[])[]): void {
@@ -152,13 +189,21 @@ export class CountersOracle extends ShapeOracle {
   protected checkLane(lane: number, table: SimTable, { storedSeq, flight }: LaneHeader, isCurrent: boolean): void {
     if (!isCurrent) return;
     for (const ghost of this.#ghosts) {
-      if (ghost.lane === lane && ghost.untilStep === Number.POSITIVE_INFINITY && ghost.cutSeq !== undefined && storedSeq >= ghost.cutSeq && flight?.cutSeq !== ghost.cutSeq) ghost.untilStep = this.#step();
+      if (
+        ghost.lane === lane &&
+        ghost.untilStep === Number.POSITIVE_INFINITY &&
+        ghost.cutSeq !== undefined &&
+        storedSeq >= ghost.cutSeq &&
+        flight?.cutSeq !== ghost.cutSeq
+      )
+        ghost.untilStep = this.#step();
     }
     for (const key of table.slots.keys()) {
       const raw = table.readSlot(key);
       if (raw === undefined) continue;
       const possible = this.#possible(key, [this.#total(key)], this.#step());
-      if (!possible.has(BigInt(raw))) this.findings.fail(3, `the front has ${raw} as the total of ${key}, which is ${[...possible].join(' or ')}`);
+      if (!possible.has(BigInt(raw)))
+        this.findings.fail(3, `the front has ${raw} as the total of ${key}, which is ${[...possible].join(' or ')}`);
     }
   }
 
@@ -174,7 +219,11 @@ export class CountersOracle extends ShapeOracle {
   checkTotal(process: string, key: string, total: bigint, fromStep: number): void {
     const had = this.#versions.between(key, fromStep, this.#step()).map((text) => BigInt(text ?? 0));
     const possible = this.#possible(key, had, fromStep);
-    if (!possible.has(total)) this.findings.fail(6, `${process} read ${total} for ${key} since step ${fromStep}; it was ${[...possible].join(' or ')}`);
+    if (!possible.has(total))
+      this.findings.fail(
+        6,
+        `${process} read ${total} for ${key} since step ${fromStep}; it was ${[...possible].join(' or ')}`,
+      );
   }
 
   /**
@@ -183,14 +232,21 @@ export class CountersOracle extends ShapeOracle {
    */
   checkIncremented(process: string, key: string, total: bigint, fromStep: number, others: readonly bigint[]): void {
     if (others.length > OTHERS_MAX) return;
-    const after = this.#executed.filter((one) => one.process === process && one.key === key && one.step >= fromStep).map((one) => one.total);
+    const after = this.#executed
+      .filter((one) => one.process === process && one.key === key && one.step >= fromStep)
+      .map((one) => one.total);
     let possible = this.#possible(key, after, fromStep);
     for (const by of others) possible = new Set([...possible].flatMap((sum) => [sum, sum - by]));
-    if (!possible.has(total)) this.findings.fail(6, `${process} was told ${total} after its increment of ${key} since step ${fromStep}; it was ${[...possible].join(' or ')}`);
+    if (!possible.has(total))
+      this.findings.fail(
+        6,
+        `${process} was told ${total} after its increment of ${key} since step ${fromStep}; it was ${[...possible].join(' or ')}`,
+      );
   }
 
   /** Nothing changes any more. */
   checkSettled(key: string, total: bigint): void {
-    if (total !== this.#stored(key)) this.findings.fail(6, `at the end ${key} is read as ${total}, and stored as ${this.#stored(key)}`);
+    if (total !== this.#stored(key))
+      this.findings.fail(6, `at the end ${key} is read as ${total}, and stored as ${this.#stored(key)}`);
   }
 }

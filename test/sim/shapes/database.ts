@@ -1,8 +1,17 @@
 import type { Fence } from '../../../src/core/lane.ts';
 import type { Judge } from '../../../src/core/letter.ts';
-import type { ApplyResult, DeadLetter, Flush, LaneGeneration, LaneStore, Mutation, RefusedMutation, RetryResult } from '../../../src/ports/store.ts';
-import type { SimProcess } from '../sim-process.ts';
+import type {
+  ApplyResult,
+  DeadLetter,
+  Flush,
+  LaneGeneration,
+  LaneStore,
+  Mutation,
+  RefusedMutation,
+  RetryResult,
+} from '../../../src/ports/store.ts';
 import { SimDatabase } from '../sim-database.ts';
+import type { SimProcess } from '../sim-process.ts';
 import { SimSession } from '../sim-session.ts';
 import type { Surroundings } from '../surroundings.ts';
 import type { LetterOf } from './entries.ts';
@@ -71,7 +80,9 @@ export class ShapeDatabase extends SimDatabase {
     const refused: RefusedMutation[] = [];
     const buried: LetterOf[] = [];
     const written = batches.flat();
-    const replaced = written.filter(({ lane, kind }) => kind === undefined && flush.lanes.some((other) => other.lane === lane && other.letters));
+    const replaced = written.filter(
+      ({ lane, kind }) => kind === undefined && flush.lanes.some((other) => other.lane === lane && other.letters),
+    );
     const superseded = this.letters.supersede(new Set(replaced.map(({ key }) => key)));
     for (const mutation of written) {
       const { lane, key, json } = mutation;
@@ -85,7 +96,8 @@ export class ShapeDatabase extends SimDatabase {
       if (verdict.state === 'dead') buried.push({ ...generation, key });
       refused.push({ id, lane, key, code: REFUSAL, message: 'refused', state: verdict.state });
     }
-    for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes) this.fences[lane] = { ...(this.fences[lane] as Fence), epoch, generation, seq: cutSeq, digest };
+    for (const { lane, epoch, generation, cutSeq, digest } of flush.lanes)
+      this.fences[lane] = { ...(this.fences[lane] as Fence), epoch, generation, seq: cutSeq, digest };
     for (const generation of flush.lanes) this.#oracle.committed(generation, this.rows);
     for (const letter of buried) this.#oracle.buried(letter);
     return { kind: 'applied', rows: written.length - refused.length, statements: batches.length, refused, superseded };
@@ -98,7 +110,9 @@ export class ShapeDatabase extends SimDatabase {
       this.#table.write(this.rows, row);
       return undefined;
     });
-    const stored = after.filter(({ state }) => state === 'stored').map(({ id }) => letters.find((letter) => letter.id === id) as DeadLetter);
+    const stored = after
+      .filter(({ state }) => state === 'stored')
+      .map(({ id }) => letters.find((letter) => letter.id === id) as DeadLetter);
     if (stored.length > 0) this.#oracle.retried(lane, stored, this.rows);
     for (const letter of after) if (letter.state === 'dead') this.#oracle.buried(letter);
     return { kind: 'retried', letters: after };
@@ -133,11 +147,16 @@ export class ShapeSession extends SimSession {
       },
       async loadScores(page) {
         const found = await attached.load([EVERY, fenceOf(0)]);
-        if (prng.chance(SLOW_PAGE_CHANCE)) await new Promise<void>((resolve) => clock.after(prng.between(0, SLOW_PAGE_MS_MAX), resolve, true));
+        if (prng.chance(SLOW_PAGE_CHANCE))
+          await new Promise<void>((resolve) => clock.after(prng.between(0, SLOW_PAGE_MS_MAX), resolve, true));
         const generation = Number(found.get(fenceOf(0)));
         found.delete(fenceOf(0));
         // Its order is its own, and a page as long as it likes.
-        const rows = [...found].filter(([member]) => ('members' in page ? page.members.includes(member) : page.after === '' || member < page.after)).sort(([a], [b]) => (a < b ? 1 : -1));
+        const rows = [...found]
+          .filter(([member]) =>
+            'members' in page ? page.members.includes(member) : page.after === '' || member < page.after,
+          )
+          .sort(([a], [b]) => (a < b ? 1 : -1));
         if ('members' in page || rows.length <= pageMax) return { scores: new Map(rows), generation, next: undefined };
         const scores = new Map(rows.slice(0, pageMax));
         return { scores, generation, next: [...scores.keys()].at(-1) };

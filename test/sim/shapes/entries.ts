@@ -17,7 +17,13 @@ export type LetterOf = Pick<DeadLetter, 'lane' | 'key' | 'fromSeq' | 'cutSeq'>;
 export class Entries extends Executed<Entry> {
   /** What a letter was written for. */
   ofLetter({ lane, key, fromSeq, cutSeq }: LetterOf): readonly Entry[] {
-    return (this.all[lane] as Entry[]).filter((entry) => entry.key === key && fromSeq <= entry.seq && entry.seq <= cutSeq && (entry.fate === 'refused' || entry.fate === 'stored'));
+    return (this.all[lane] as Entry[]).filter(
+      (entry) =>
+        entry.key === key &&
+        fromSeq <= entry.seq &&
+        entry.seq <= cutSeq &&
+        (entry.fate === 'refused' || entry.fate === 'stored'),
+    );
   }
 
   /** A commit takes everything up to the seq, in order; what is left stays pending. */

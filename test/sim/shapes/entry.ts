@@ -1,4 +1,8 @@
-const ENTRIES = { counters: 'test/sim/shapes/counters-worker.ts', log: 'test/sim/shapes/log-worker.ts', scores: 'test/sim/shapes/scores-worker.ts' } as const;
+const ENTRIES = {
+  counters: 'test/sim/shapes/counters-worker.ts',
+  log: 'test/sim/shapes/log-worker.ts',
+  scores: 'test/sim/shapes/scores-worker.ts',
+} as const;
 
 export type ShapeName = keyof typeof ENTRIES;
 export const SHAPES = Object.keys(ENTRIES) as readonly ShapeName[];
@@ -7,4 +11,5 @@ export const SHAPES = Object.keys(ENTRIES) as readonly ShapeName[];
 export const entryOf = (shape: ShapeName): string => ENTRIES[shape];
 
 /** The command that runs a schedule again. */
-export const replayOf = (shape: ShapeName, seed: number, turns = false): string => `npm run sim:shapes -- --shape ${shape} --seed ${seed}${turns ? ' --turns' : ''}`;
+export const replayOf = (shape: ShapeName, seed: number, turns = false): string =>
+  `npm run sim:shapes -- --shape ${shape} --seed ${seed}${turns ? ' --turns' : ''}`;

@@ -1,10 +1,10 @@
 import { laneOf } from '../../../src/core/lane-of.ts';
 import { createLog, type Log } from '../../../src/index.ts';
+import type { Pos } from '../oracle/executed.ts';
 import type { SimConnection } from '../sim-front.ts';
 import type { SimProcess } from '../sim-process.ts';
+import { type ShapeDatabase, ShapeSession } from './database.ts';
 import type { LogOracle } from './log-oracle.ts';
-import type { Pos } from '../oracle/executed.ts';
-import { ShapeSession, type ShapeDatabase } from './database.ts';
 import { optionsOf, ShapeClient } from './shape-client.ts';
 import type { ShapeSurroundings } from './surroundings.ts';
 
@@ -19,8 +19,24 @@ type Place = Pos & { readonly key: string };
 
 /** A process with a log. */
 export class LogClient extends ShapeClient<LogOracle, Log<Event>> {
-  constructor(world: ShapeSurroundings<LogOracle>, process: SimProcess, connection: SimConnection, database: ShapeDatabase, flushes: boolean) {
-    super(world, process, connection, createLog<Event>({ ...optionsOf(world, process, flushes), front: connection, store: new ShapeSession(world, database, process, 'log'), key: ({ key }) => key }));
+  constructor(
+    world: ShapeSurroundings<LogOracle>,
+    process: SimProcess,
+    connection: SimConnection,
+    database: ShapeDatabase,
+    flushes: boolean,
+  ) {
+    super(
+      world,
+      process,
+      connection,
+      createLog<Event>({
+        ...optionsOf(world, process, flushes),
+        front: connection,
+        store: new ShapeSession(world, database, process, 'log'),
+        key: ({ key }) => key,
+      }),
+    );
   }
 
   protected choose(): [string, () => Promise<unknown>] {
@@ -37,7 +53,10 @@ export class LogClient extends ShapeClient<LogOracle, Log<Event>> {
     const events = Array.from({ length: count }, () => ({ ...(this.world.value() as object), key: prng.pick(KEYS) }));
     for (const event of events) oracle.asked(this.process.name, laneOf(event.key, setup.lanes), JSON.stringify(event));
     const receipts = await this.cache.appendMany(events, { ack });
-    if (ack !== 'stored') receipts.forEach((receipt, i) => oracle.checkPlace(this.process.name, receipt as unknown as Place, JSON.stringify(events[i])));
+    if (ack !== 'stored')
+      receipts.forEach((receipt, i) =>
+        oracle.checkPlace(this.process.name, receipt as unknown as Place, JSON.stringify(events[i])),
+      );
     for (const receipt of receipts) await this.keep((receipt as unknown as Partial<Place>).key ?? '', receipt, ack);
   }
 

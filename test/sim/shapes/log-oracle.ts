@@ -1,8 +1,8 @@
-import { eventName } from '../../../src/engine/appends.ts';
 import type { AppendBatch } from '../../../src/core/lane-log.ts';
+import { eventName } from '../../../src/engine/appends.ts';
 import type { DeadLetter, Mutation } from '../../../src/ports/store.ts';
-import type { SimTable } from '../sim-table.ts';
 import type { Pos } from '../oracle/executed.ts';
+import type { SimTable } from '../sim-table.ts';
 import type { Entry } from './entries.ts';
 import { ShapeOracle } from './shape-oracle.ts';
 
@@ -34,7 +34,16 @@ export class LogOracle extends ShapeOracle {
     entries.forEach((json, i) => {
       const own = seq - entries.length + 1 + i;
       this.#checkOrder(json, isLate);
-      this.history.executed({ lane, key: eventName(lane, own), json, epoch, fromSeq: own, seq: own, fate: 'pending', wasDead: false });
+      this.history.executed({
+        lane,
+        key: eventName(lane, own),
+        json,
+        epoch,
+        fromSeq: own,
+        seq: own,
+        fate: 'pending',
+        wasDead: false,
+      });
     });
   }
 
@@ -47,14 +56,16 @@ export class LogOracle extends ShapeOracle {
     if (asked === undefined) return this.findings.fail(3, `nobody appended ${event}`);
     if (isLate) return;
     const last = this.#last.get(asked.turn);
-    if (last !== undefined && (asked.order <= last.order || orderKey <= last.orderKey)) this.findings.fail(3, `the event ${event} of ${asked.turn} was executed after a later one`);
+    if (last !== undefined && (asked.order <= last.order || orderKey <= last.orderKey))
+      this.findings.fail(3, `the event ${event} of ${asked.turn} was executed after a later one`);
     this.#last.set(asked.turn, { order: asked.order, orderKey });
   }
 
   /** An append was acknowledged with this place in its lane: it is the event's own. */
   checkPlace(process: string, place: Pos & { readonly key: string }, event: string): void {
     const entry = this.history.find(place, place.key);
-    if (entry === undefined || eventIn(entry.json) !== event) this.findings.fail(3, `${process} was given ${place.key} for ${event}, where ${entry?.json} is`);
+    if (entry === undefined || eventIn(entry.json) !== event)
+      this.findings.fail(3, `${process} was given ${place.key} for ${event}, where ${entry?.json} is`);
   }
 
   protected store(lane: number, taken: readonly Entry[]): void {
@@ -77,7 +88,8 @@ export class LogOracle extends ShapeOracle {
   }
 
   checkBatches(batches: readonly (readonly Mutation[])[]): void {
-    for (const { key, kind } of batches.flat()) if (kind !== 'append') this.findings.fail(3, `${key} is in a flush of a log, and is no event`);
+    for (const { key, kind } of batches.flat())
+      if (kind !== 'append') this.findings.fail(3, `${key} is in a flush of a log, and is no event`);
   }
 
   protected laneOfRow(key: string): number {

@@ -3,8 +3,8 @@ import type { Ack } from '../base-client.ts';
 import type { SimConnection } from '../sim-front.ts';
 import type { SimProcess } from '../sim-process.ts';
 import type { BoardQuery } from './boards.ts';
-import { ShapeSession, type ShapeDatabase } from './database.ts';
-import { MEMBERS, TIED_MAX, type ScoresOracle } from './scores-oracle.ts';
+import { type ShapeDatabase, ShapeSession } from './database.ts';
+import { MEMBERS, type ScoresOracle, TIED_MAX } from './scores-oracle.ts';
 import { optionsOf, ShapeClient } from './shape-client.ts';
 import type { ShapeSurroundings } from './surroundings.ts';
 
@@ -18,13 +18,25 @@ export class ScoresClient extends ShapeClient<ScoresOracle, Leaderboard> {
   /** Additions under way. */
   readonly #under = new Set<{ readonly member: string; readonly by: number }>();
 
-  constructor(world: ShapeSurroundings<ScoresOracle>, process: SimProcess, connection: SimConnection, database: ShapeDatabase, flushes: boolean) {
+  constructor(
+    world: ShapeSurroundings<ScoresOracle>,
+    process: SimProcess,
+    connection: SimConnection,
+    database: ShapeDatabase,
+    flushes: boolean,
+  ) {
     const { lanes: _, ...options } = optionsOf(world, process, flushes);
     super(
       world,
       process,
       connection,
-      createLeaderboard({ ...options, front: connection, store: new ShapeSession(world, database, process, 'scores'), keep: world.prng.pick(['best', 'last']), order: world.shapes.isDescending ? 'desc' : 'asc' }),
+      createLeaderboard({
+        ...options,
+        front: connection,
+        store: new ShapeSession(world, database, process, 'scores'),
+        keep: world.prng.pick(['best', 'last']),
+        order: world.shapes.isDescending ? 'desc' : 'asc',
+      }),
     );
   }
 
@@ -43,7 +55,12 @@ export class ScoresClient extends ShapeClient<ScoresOracle, Leaderboard> {
   #query(member: string): BoardQuery {
     const { prng } = this.world;
     const count = prng.between(1, MEMBERS.length);
-    return prng.pick([{ kind: 'top', count }, { kind: 'around', member, count: count - 1 }, { kind: 'score', member }, { kind: 'rank', member }] as const);
+    return prng.pick([
+      { kind: 'top', count },
+      { kind: 'around', member, count: count - 1 },
+      { kind: 'score', member },
+      { kind: 'rank', member },
+    ] as const);
   }
 
   /** A score that no other operation has. */
@@ -58,7 +75,9 @@ export class ScoresClient extends ShapeClient<ScoresOracle, Leaderboard> {
     const { prng } = this.world;
     const ack = this.pickAck();
     const count = prng.chance(0.3) ? prng.between(2, 4) : 1;
-    const done = await Promise.allSettled(Array.from({ length: count }, () => this.#add(member, (prng.chance(0.3) ? -1 : 1) * this.#own(), ack)));
+    const done = await Promise.allSettled(
+      Array.from({ length: count }, () => this.#add(member, (prng.chance(0.3) ? -1 : 1) * this.#own(), ack)),
+    );
     for (const each of done) if (each.status === 'rejected') throw each.reason;
   }
 
@@ -75,7 +94,8 @@ export class ScoresClient extends ShapeClient<ScoresOracle, Leaderboard> {
       this.world.shapes.checkOutcome(name, by, receipt.score);
       await this.keep(member, receipt, ack);
     } catch (error) {
-      if (this.#under.delete(own) && !(isMillraceError(error) && error.code === 'MILLRACE_FULL')) tally.unknown(name, member, BigInt(by));
+      if (this.#under.delete(own) && !(isMillraceError(error) && error.code === 'MILLRACE_FULL'))
+        tally.unknown(name, member, BigInt(by));
       throw error;
     }
   }
@@ -126,7 +146,10 @@ export class ScoresClient extends ShapeClient<ScoresOracle, Leaderboard> {
 
   async readSettled(): Promise<void> {
     this.world.shapes.tally.check();
-    for (const query of [{ kind: 'top', count: MEMBERS.length } as const, ...MEMBERS.map((member) => ({ kind: 'rank', member }) as const)]) {
+    for (const query of [
+      { kind: 'top', count: MEMBERS.length } as const,
+      ...MEMBERS.map((member) => ({ kind: 'rank', member }) as const),
+    ]) {
       const fromStep = this.world.scheduler.steps;
       const told = await this.#ask(query).catch((error: unknown) => this.world.expect(error));
       this.world.shapes.checkSettled(query, told, fromStep);

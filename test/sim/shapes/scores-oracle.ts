@@ -1,10 +1,10 @@
-import type { ScoreBatch, ScoreOp, ScoreOutcome, ScoreResult } from '../../../src/core/lane-scores.ts';
 import type { LaneHeader } from '../../../src/core/lane.ts';
+import type { ScoreBatch, ScoreOp, ScoreOutcome, ScoreResult } from '../../../src/core/lane-scores.ts';
 import type { DeadLetter, Mutation } from '../../../src/ports/store.ts';
+import type { Pos } from '../oracle/executed.ts';
 import type { Prng } from '../prng.ts';
 import type { SimTable } from '../sim-table.ts';
-import { answerOf, Boards, type BoardQuery } from './boards.ts';
-import type { Pos } from '../oracle/executed.ts';
+import { answerOf, type BoardQuery, Boards } from './boards.ts';
 import type { Entry, LetterOf } from './entries.ts';
 import { ShapeOracle } from './shape-oracle.ts';
 import { Tally } from './tally.ts';
@@ -74,12 +74,19 @@ export class ScoresOracle extends ShapeOracle {
   }
 
   asked(process: string, score: number): void {
-    if (Math.abs(score) > TIED_MAX) this.#asked.set(Math.abs(score), { process, order: this.#asked.size, outcome: undefined });
+    if (Math.abs(score) > TIED_MAX)
+      this.#asked.set(Math.abs(score), { process, order: this.#asked.size, outcome: undefined });
   }
 
   // What the front executes.
 
-  override scored(batch: ScoreBatch, { epoch, seq, accepted, outcomes }: Extract<ScoreResult, { kind: 'accepted' }>, table: SimTable, process: string, isLate: boolean): void {
+  override scored(
+    batch: ScoreBatch,
+    { epoch, seq, accepted, outcomes }: Extract<ScoreResult, { kind: 'accepted' }>,
+    table: SimTable,
+    process: string,
+    isLate: boolean,
+  ): void {
     const isUnloaded = !isKnown(table);
     const after = new Map<string, ReadonlySet<Score>>();
     const changed = new Set<string>();
@@ -94,21 +101,42 @@ export class ScoresOracle extends ShapeOracle {
       this.#executed(op, member, by, outcome, process, isLate);
       // A board that must be loaded first has no scores to begin at, and then the operation may not need one.
       const fitting = [...before].filter((score) => this.#came(op, score, by) === outcome);
-      if (fitting.length === 0) this.findings.fail(3, `${process}: ${op} ${by} of ${member}, which has ${[...before].join(' or ')}, came to ${outcome}`);
+      if (fitting.length === 0)
+        this.findings.fail(
+          3,
+          `${process}: ${op} ${by} of ${member}, which has ${[...before].join(' or ')}, came to ${outcome}`,
+        );
       const isSure = op === 'set' || (op === 'remove' && isUnloaded) || fitting.every((score) => score !== outcome);
       if (isSure) mutations++;
       else if (fitting.some((score) => score !== outcome)) perhaps++;
       if (isSure || perhaps > 0) changed.add(member);
       after.set(member, new Set([outcome]));
     });
-    if (accepted < mutations || accepted > mutations + perhaps) this.findings.fail(11, `${process}: ${accepted} of ${batch.ops.length} operations were counted as mutations, which are ${mutations}`);
+    if (accepted < mutations || accepted > mutations + perhaps)
+      this.findings.fail(
+        11,
+        `${process}: ${accepted} of ${batch.ops.length} operations were counted as mutations, which are ${mutations}`,
+      );
     for (const member of changed) {
       const score = [...(after.get(member) as ReadonlySet<Score>)][0];
       if (table.scores.readPending(member) === undefined) {
-        if (perhaps === 0) this.findings.fail(1, `${process} was acknowledged a change of ${member} that the front does not have as pending`);
+        if (perhaps === 0)
+          this.findings.fail(
+            1,
+            `${process} was acknowledged a change of ${member} that the front does not have as pending`,
+          );
         continue;
       }
-      const entry: Entry = { lane: 0, key: member, json: score === undefined ? '' : String(score), epoch, fromSeq: seq - accepted + 1, seq, fate: 'pending', wasDead: false };
+      const entry: Entry = {
+        lane: 0,
+        key: member,
+        json: score === undefined ? '' : String(score),
+        epoch,
+        fromSeq: seq - accepted + 1,
+        seq,
+        fate: 'pending',
+        wasDead: false,
+      };
       this.history.executed(entry);
       this.#changes.set(member, [...(this.#changes.get(member) ?? []), { seq, score }]);
     }
@@ -140,14 +168,19 @@ export class ScoresOracle extends ShapeOracle {
     if (asked.outcome !== undefined) return this.findings.fail(3, `${op} ${by} of ${member} was executed twice`);
     asked.outcome = outcome;
     if (isLate) return;
-    if (asked.order <= (this.#last.get(process) ?? -1)) this.findings.fail(3, `${op} ${by} of ${member} by ${process} was executed after a later one`);
+    if (asked.order <= (this.#last.get(process) ?? -1))
+      this.findings.fail(3, `${op} ${by} of ${member} by ${process} was executed after a later one`);
     this.#last.set(process, asked.order);
   }
 
   override rewound(before: readonly SimTable[], tables: readonly SimTable[]): void {
     super.rewound(before, tables);
     const seq = tables[0]?.header?.seq ?? 0;
-    for (const [member, changes] of this.#changes) this.#changes.set(member, changes.filter((change) => change.seq <= seq));
+    for (const [member, changes] of this.#changes)
+      this.#changes.set(
+        member,
+        changes.filter((change) => change.seq <= seq),
+      );
     // The front may be as it was before it was told, unless it is empty: then all that it shows was read since.
     if (tables[0]?.header === undefined) this.#redeemed.clear();
     for (const redeemed of this.#redeemed.values()) redeemed.toldStep = Number.POSITIVE_INFINITY;
@@ -182,8 +215,12 @@ export class ScoresOracle extends ShapeOracle {
   #possible(member: string, { storedSeq, seq, flight }: LaneHeader): Set<Score> {
     const pending = this.#changes.get(member)?.findLast((change) => change.seq <= seq && change.seq > storedSeq);
     // A flight that was refused, of which the front has not heard: a row that was read since is as good.
-    const isRefused = flight !== undefined && this.#ghosts.get(member)?.some(({ cutSeq }) => cutSeq === flight.cutSeq) === true;
-    if (pending !== undefined) return new Set(isRefused && pending.seq <= flight.cutSeq ? [pending.score, scoreIn(this.rows.get(member))] : [pending.score]);
+    const isRefused =
+      flight !== undefined && this.#ghosts.get(member)?.some(({ cutSeq }) => cutSeq === flight.cutSeq) === true;
+    if (pending !== undefined)
+      return new Set(
+        isRefused && pending.seq <= flight.cutSeq ? [pending.score, scoreIn(this.rows.get(member))] : [pending.score],
+      );
     const possible = new Set([scoreIn(this.rows.get(member))]);
     if (this.#vanished.has(member)) possible.add(this.#vanished.get(member));
     const redeemed = this.#redeemed.get(member);
@@ -198,13 +235,24 @@ export class ScoresOracle extends ShapeOracle {
     const { complete } = scores.readLoad();
     for (const member of MEMBERS) {
       const weight = scores.readWeight(member);
-      const isPending = scores.readPending(member) !== undefined || (header.flight?.state === 'cut' && scores.readFlight(member) !== undefined);
+      const isPending =
+        scores.readPending(member) !== undefined ||
+        (header.flight?.state === 'cut' && scores.readFlight(member) !== undefined);
       if (!isPending && (scores.doubts.has(member) || (!complete && weight === undefined))) continue;
       const score = weight === undefined ? undefined : this.#scoreOf(weight);
       const possible = this.#possible(member, header);
-      if (!possible.has(score)) this.findings.fail(3, `the front has ${score} as the score of ${member}, which is ${[...possible].join(' or ')}`);
+      if (!possible.has(score))
+        this.findings.fail(
+          3,
+          `the front has ${score} as the score of ${member}, which is ${[...possible].join(' or ')}`,
+        );
     }
-    this.#boards.became(isKnown(table) ? new Map([...scores.weights].map(([member, weight]) => [member, this.#scoreOf(weight)])) : undefined, this.#step());
+    this.#boards.became(
+      isKnown(table)
+        ? new Map([...scores.weights].map(([member, weight]) => [member, this.#scoreOf(weight)]))
+        : undefined,
+      this.#step(),
+    );
   }
 
   // What the store commits.
@@ -239,7 +287,8 @@ export class ScoresOracle extends ShapeOracle {
 
   protected storeLate({ key, json = '' }: DeadLetter): void {
     const letter = this.#letters.get(key);
-    if (letter?.json !== json) this.findings.fail(2, `a letter of ${key} was stored with ${json}; the last is ${letter?.json}`);
+    if (letter?.json !== json)
+      this.findings.fail(2, `a letter of ${key} was stored with ${json}; the last is ${letter?.json}`);
     const before = this.#redeemed.get(key)?.before ?? new Set<Score>();
     this.#redeemed.set(key, { before: before.add(scoreIn(this.rows.get(key))), toldStep: Number.POSITIVE_INFINITY });
     this.#letters.delete(key);
@@ -247,12 +296,17 @@ export class ScoresOracle extends ShapeOracle {
   }
 
   override checkSuperseded(process: string, { key, cutSeq }: LetterOf): void {
-    if (this.#letters.get(key)?.entries.some(({ seq }) => seq <= cutSeq) === true) this.findings.fail(9, `${process} was told that a later score has replaced the letter of ${key}, which is the last`);
+    if (this.#letters.get(key)?.entries.some(({ seq }) => seq <= cutSeq) === true)
+      this.findings.fail(
+        9,
+        `${process} was told that a later score has replaced the letter of ${key}, which is the last`,
+      );
   }
 
   checkBatches(batches: readonly (readonly Mutation[])[]): void {
     const members = batches.flat().map(({ key }) => key);
-    if (new Set(members).size < members.length) this.findings.fail(3, `a member comes twice in a flush: ${members.join(', ')}`);
+    if (new Set(members).size < members.length)
+      this.findings.fail(3, `a member comes twice in a flush: ${members.join(', ')}`);
   }
 
   protected laneOfRow(): number {
@@ -266,19 +320,25 @@ export class ScoresOracle extends ShapeOracle {
   // What callers are told.
 
   override checkAcknowledged(process: string, { epoch, seq }: Pos, member: string): void {
-    if (!this.#places.has(`${epoch}/${seq}/${member}`)) this.findings.fail(1, `${process} was given ${epoch}/${seq} for ${member}, which the front never executed`);
+    if (!this.#places.has(`${epoch}/${seq}/${member}`))
+      this.findings.fail(1, `${process} was given ${epoch}/${seq} for ${member}, which the front never executed`);
   }
 
   /** An operation with a score of its own was told this. */
   checkOutcome(process: string, asked: number, told: number): void {
     const outcome = this.#asked.get(Math.abs(asked))?.outcome;
-    if (Math.abs(asked) > TIED_MAX && outcome !== told) this.findings.fail(6, `${process} was told ${told} after ${asked}, which came to ${outcome}`);
+    if (Math.abs(asked) > TIED_MAX && outcome !== told)
+      this.findings.fail(6, `${process} was told ${told} after ${asked}, which came to ${outcome}`);
   }
 
   /** A read that began at `fromStep` gave this. */
   checkRead(process: string, query: BoardQuery, told: unknown, fromStep: number): void {
     const possible = this.#boards.answers(query, fromStep).map((answer) => JSON.stringify(answer));
-    if (!possible.includes(JSON.stringify(told))) this.findings.fail(6, `${process} read ${JSON.stringify(query)} since step ${fromStep} as ${JSON.stringify(told)}; it was ${[...new Set(possible)].join(' or ')}`);
+    if (!possible.includes(JSON.stringify(told)))
+      this.findings.fail(
+        6,
+        `${process} read ${JSON.stringify(query)} since step ${fromStep} as ${JSON.stringify(told)}; it was ${[...new Set(possible)].join(' or ')}`,
+      );
   }
 
   /** Nothing changes any more, unless a letter was stored just now, of which the front had not been told at `fromStep`. */
@@ -286,7 +346,11 @@ export class ScoresOracle extends ShapeOracle {
     if ([...this.#redeemed.values()].some(({ toldStep }) => toldStep >= fromStep)) return;
     const rows = this.#boards.ranked(new Map([...this.rows].map(([member, json]) => [member, Number(json)])));
     const stored = JSON.stringify(answerOf(rows, query));
-    if (JSON.stringify(told) !== stored) this.findings.fail(6, `at the end ${JSON.stringify(query)} is read as ${JSON.stringify(told)}, and stored as ${stored}`);
+    if (JSON.stringify(told) !== stored)
+      this.findings.fail(
+        6,
+        `at the end ${JSON.stringify(query)} is read as ${JSON.stringify(told)}, and stored as ${stored}`,
+      );
   }
 }
 

@@ -19,7 +19,12 @@ export function serve<O extends ShapeOracle>(cast: Cast<O>): void {
         report = addReports(report, world.run());
       } catch (error) {
         const { message, stack = '' } = error as Error;
-        return tell({ kind: 'found', seed, message, lines: manner.linesMax === 0 ? [] : [...world.journal.lines, stack] });
+        return tell({
+          kind: 'found',
+          seed,
+          message,
+          lines: manner.linesMax === 0 ? [] : [...world.journal.lines, stack],
+        });
       }
       seed++;
       // Between two tasks of the event loop: that is where promise callbacks can be run to their end.

@@ -32,7 +32,14 @@ export class Settling<O extends ShapeOracle> {
   drain(living: readonly ShapeClient<O>[], counted: boolean): void {
     const { database, server, shapes } = this.#world;
     this.all('the lanes were not drained', living, (client) => client.drain());
-    this.within(() => `letters were not tried to the end: ${database.letters.all.filter(({ state }) => state === 'waiting').map(({ key }) => key).join(', ')}`, () => database.letters.all.every(({ state }) => state !== 'waiting'));
+    this.within(
+      () =>
+        `letters were not tried to the end: ${database.letters.all
+          .filter(({ state }) => state === 'waiting')
+          .map(({ key }) => key)
+          .join(', ')}`,
+      () => database.letters.all.every(({ state }) => state !== 'waiting'),
+    );
     this.#world.until(() => false, TELL_MS);
     shapes.checkDrained(server.tables, database.rows, counted ? database.letters.all.length : undefined);
   }
@@ -42,9 +49,16 @@ export class Settling<O extends ShapeOracle> {
   }
 
   /** Lets everybody do it. What is returned tells who has not done it yet, and whether everybody has. */
-  begin(late: string, clients: readonly ShapeClient<O>[], task: (client: ShapeClient<O>) => Promise<void>): [late: () => string, done: () => boolean] {
+  begin(
+    late: string,
+    clients: readonly ShapeClient<O>[],
+    task: (client: ShapeClient<O>) => Promise<void>,
+  ): [late: () => string, done: () => boolean] {
     const left = new Set(clients);
-    for (const client of clients) void task(client).catch((error: unknown) => this.#world.expect(error)).finally(() => left.delete(client));
+    for (const client of clients)
+      void task(client)
+        .catch((error: unknown) => this.#world.expect(error))
+        .finally(() => left.delete(client));
     return [() => `${late} for ${[...left].map(({ process }) => process.name).join(', ')}`, () => left.size === 0];
   }
 

@@ -11,7 +11,10 @@ const REST_MS_MAX = 40;
 const REDRIVE_CHANCE = 0.05;
 
 /** A process with counters, a log or a leaderboard. */
-export abstract class ShapeClient<O extends ShapeOracle, C extends SimCache = SimCache> extends BaseClient<ShapeSurroundings<O>, C> {
+export abstract class ShapeClient<O extends ShapeOracle, C extends SimCache = SimCache> extends BaseClient<
+  ShapeSurroundings<O>,
+  C
+> {
   protected abstract choose(): [name: string, operation: () => Promise<unknown>];
   protected abstract read(): Promise<void>;
 
@@ -60,8 +63,19 @@ export function optionsOf<O extends ShapeOracle>(world: ShapeSurroundings<O>, pr
     name: 'sim',
     lanes: setup.lanes,
     ack: prng.chance(0.2) ? 'fsynced' : 'buffered',
-    flush: flushes ? { maxDelay: prng.pick([5, 50, 300]), batchSize: prng.between(1, 5), concurrency: prng.between(1, 2), lease: 400 } : false,
-    backpressure: { maxEntries: setup.maxEntries, onFull: setup.onFull === 'reject' ? 'reject' : 'wait', maxWaiters: WAITERS_MAX },
+    flush: flushes
+      ? {
+          maxDelay: prng.pick([5, 50, 300]),
+          batchSize: prng.between(1, 5),
+          concurrency: prng.between(1, 2),
+          lease: 400,
+        }
+      : false,
+    backpressure: {
+      maxEntries: setup.maxEntries,
+      onFull: setup.onFull === 'reject' ? 'reject' : 'wait',
+      maxWaiters: WAITERS_MAX,
+    },
     retry: { attempts: setup.attempts, minDelay: 5, maxDelay: 200 },
     clock: process.clock,
     random: { fraction: () => prng.fraction(), token: () => world.token() },

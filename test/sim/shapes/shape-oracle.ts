@@ -1,13 +1,13 @@
+import { entriesOf, type LaneHeader } from '../../../src/core/lane.ts';
 import type { IncrementBatch } from '../../../src/core/lane-deltas.ts';
 import type { AppendBatch } from '../../../src/core/lane-log.ts';
-import type { ScoreBatch, ScoreResult } from '../../../src/core/lane-scores.ts';
-import { entriesOf, type LaneHeader } from '../../../src/core/lane.ts';
 import { laneOf } from '../../../src/core/lane-of.ts';
+import type { ScoreBatch, ScoreResult } from '../../../src/core/lane-scores.ts';
 import type { DeadLetter, LaneGeneration, Mutation } from '../../../src/ports/store.ts';
+import type { Pos } from '../oracle/executed.ts';
 import type { SimTable } from '../sim-table.ts';
 import type { ShapeWitness } from '../surroundings.ts';
 import { Findings } from '../violation.ts';
-import type { Pos } from '../oracle/executed.ts';
 import { Entries, type Entry, type LetterOf } from './entries.ts';
 
 /** What counters and logs have in common: everything that the front executed takes effect in the store once, as a prefix of its lane. */
@@ -36,7 +36,13 @@ export abstract class ShapeOracle implements ShapeWitness {
     this.findings.fail(12, `${entries.length} events were appended to counters in lane ${lane}`);
   }
 
-  scored({ members }: ScoreBatch, _result: Extract<ScoreResult, { kind: 'accepted' }>, _table: SimTable, process: string, _isLate: boolean): void {
+  scored(
+    { members }: ScoreBatch,
+    _result: Extract<ScoreResult, { kind: 'accepted' }>,
+    _table: SimTable,
+    process: string,
+    _isLate: boolean,
+  ): void {
     this.findings.fail(12, `${process} gave scores to ${members.join(', ')} where there is no leaderboard`);
   }
 
@@ -78,15 +84,23 @@ export abstract class ShapeOracle implements ShapeWitness {
   checkStep(lane: number, table: SimTable, before: LaneHeader | undefined, isCurrent: boolean): void {
     const { header } = table;
     if (header === undefined) return;
-    if (header.pendingEntries !== this.entriesIn(table)) this.findings.fail(11, `lane ${lane} counts ${header.pendingEntries} pending entries and has ${this.entriesIn(table)}`);
+    if (header.pendingEntries !== this.entriesIn(table))
+      this.findings.fail(
+        11,
+        `lane ${lane} counts ${header.pendingEntries} pending entries and has ${this.entriesIn(table)}`,
+      );
     if (before?.incarnation !== header.incarnation) this.forgotten(lane);
     this.checkLane(lane, table, header, isCurrent);
     if (before === undefined) return;
     const flight = acknowledgedIn(before, header);
     if (flight !== undefined && !this.#commits.has(nameOf(lane, flight.generation, flight.cutSeq, flight.digest))) {
-      this.findings.fail(5, `generation ${flight.generation} of lane ${lane} was acknowledged, and the store never had it`);
+      this.findings.fail(
+        5,
+        `generation ${flight.generation} of lane ${lane} was acknowledged, and the store never had it`,
+      );
     }
-    if (entriesOf(header) > Math.max(this.#entriesMax, entriesOf(before))) this.findings.fail(7, `lane ${lane} holds ${entriesOf(header)} entries, more than its capacity`);
+    if (entriesOf(header) > Math.max(this.#entriesMax, entriesOf(before)))
+      this.findings.fail(7, `lane ${lane} holds ${entriesOf(header)} entries, more than its capacity`);
     if (header.epochs.length > 32) this.findings.fail(7, `lane ${lane} remembers ${header.epochs.length} epochs`);
   }
 
@@ -106,7 +120,11 @@ export abstract class ShapeOracle implements ShapeWitness {
     for (const letter of letters) {
       const entries = this.history.ofLetter(letter);
       const found = entries.find(({ fate }) => fate !== 'refused');
-      if (entries.length === 0 || found !== undefined) this.findings.fail(3, `${letter.key} was stored on another try as ${letter.json}; it is ${found?.fate ?? 'nothing'}`);
+      if (entries.length === 0 || found !== undefined)
+        this.findings.fail(
+          3,
+          `${letter.key} was stored on another try as ${letter.json}; it is ${found?.fate ?? 'nothing'}`,
+        );
       for (const entry of entries) entry.fate = 'stored';
       this.storeLate(letter, entries);
     }
@@ -121,7 +139,8 @@ export abstract class ShapeOracle implements ShapeWitness {
   /** A redrive was told that the letter is stored. */
   checkRedriven(process: string, letter: LetterOf): void {
     const entry = this.history.ofLetter(letter).find(({ fate }) => fate !== 'stored');
-    if (entry !== undefined) this.findings.fail(9, `${process} was told that the letter of ${letter.key} is stored; it is ${entry.fate}`);
+    if (entry !== undefined)
+      this.findings.fail(9, `${process} was told that the letter of ${letter.key} is stored; it is ${entry.fate}`);
   }
 
   /** A redrive was told that a later write has replaced the letter: there are none that do. */
@@ -133,15 +152,21 @@ export abstract class ShapeOracle implements ShapeWitness {
     tables.forEach((table, lane) => {
       const left = this.history.pending(lane).length;
       if (left > 0) this.findings.fail(8, `lane ${lane} is drained, and ${left} entries are not in the store`);
-      if (this.entriesIn(table) > 0 || table.header?.flight?.state === 'cut') this.findings.fail(8, `lane ${lane} is not drained`);
+      if (this.entriesIn(table) > 0 || table.header?.flight?.state === 'cut')
+        this.findings.fail(8, `lane ${lane} is not drained`);
       this.#compare(rows, lane, 1, 'everything is drained');
     });
-    if (letters !== undefined && letters !== this.refusals) this.findings.fail(9, `${this.refusals} rows were refused, and there are ${letters} dead letters`);
+    if (letters !== undefined && letters !== this.refusals)
+      this.findings.fail(9, `${this.refusals} rows were refused, and there are ${letters} dead letters`);
   }
 
   #compare(rows: ReadonlyMap<string, string>, lane: number, invariant: number, when: string): void {
     for (const key of new Set([...rows.keys(), ...this.rows.keys()])) {
-      if (this.laneOfRow(key) === lane && rows.get(key) !== this.rows.get(key)) this.findings.fail(invariant, `${when}, and ${key} is ${rows.get(key)} in the store; it should be ${this.rows.get(key)}`);
+      if (this.laneOfRow(key) === lane && rows.get(key) !== this.rows.get(key))
+        this.findings.fail(
+          invariant,
+          `${when}, and ${key} is ${rows.get(key)} in the store; it should be ${this.rows.get(key)}`,
+        );
     }
   }
 
@@ -156,21 +181,31 @@ export abstract class ShapeOracle implements ShapeWitness {
   }
 
   checkAcknowledged(process: string, position: Pos, key: string): void {
-    if (this.history.find(position, key) === undefined) this.findings.fail(1, `${process} was given ${position.epoch}/${position.seq} for ${key}, which the front never executed`);
+    if (this.history.find(position, key) === undefined)
+      this.findings.fail(
+        1,
+        `${process} was given ${position.epoch}/${position.seq} for ${key}, which the front never executed`,
+      );
   }
 
   /** A receipt settled in a way that only this fate explains. */
   checkFate(process: string, position: Pos, key: string, told: Entry['fate']): void {
     const entry = this.history.find(position, key);
     if (entry === undefined || entry.fate === told || (told === 'refused' && entry.wasDead)) return;
-    this.findings.fail(told === 'refused' ? 9 : 1, `${process} was told that ${key} at ${position.epoch}/${position.seq} is ${told}; it is ${entry.fate}`);
+    this.findings.fail(
+      told === 'refused' ? 9 : 1,
+      `${process} was told that ${key} at ${position.epoch}/${position.seq} is ${told}; it is ${entry.fate}`,
+    );
   }
 }
 
 /** The generation that a step acknowledged, if it did. */
 function acknowledgedIn(before: LaneHeader, { flight, generation, storedSeq }: LaneHeader): LaneHeader['flight'] {
   const was = before.flight;
-  return was?.state === 'cut' && flight?.state !== 'cut' && generation === was.generation && storedSeq === was.cutSeq ? was : undefined;
+  return was?.state === 'cut' && flight?.state !== 'cut' && generation === was.generation && storedSeq === was.cutSeq
+    ? was
+    : undefined;
 }
 
-const nameOf = (lane: number, generation: number, cutSeq: number, digest: string): string => `${lane}/${generation}/${cutSeq}/${digest}`;
+const nameOf = (lane: number, generation: number, cutSeq: number, digest: string): string =>
+  `${lane}/${generation}/${cutSeq}/${digest}`;

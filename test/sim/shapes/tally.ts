@@ -44,7 +44,11 @@ export class Tally {
       if (unknown.length > UNKNOWN_MAX) continue;
       let possible = new Set([acknowledged]);
       for (const by of unknown) possible = new Set([...possible].flatMap((sum) => [sum, sum + by]));
-      if (!possible.has(executed)) this.#findings.fail(3, `of ${name} the front executed ${executed}; ${acknowledged} was acknowledged, and ${unknown.join(', ') || 'nothing'} is not known`);
+      if (!possible.has(executed))
+        this.#findings.fail(
+          3,
+          `of ${name} the front executed ${executed}; ${acknowledged} was acknowledged, and ${unknown.join(', ') || 'nothing'} is not known`,
+        );
     }
   }
 }

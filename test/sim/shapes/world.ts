@@ -9,8 +9,8 @@ import type { Plan } from '../theme.ts';
 import type { Cast } from './cast.ts';
 import { ShapeDatabase } from './database.ts';
 import { ShapeEnding } from './ending.ts';
-import type { ShapeClient } from './shape-client.ts';
 import type { ShapeCalm } from './settling.ts';
+import type { ShapeClient } from './shape-client.ts';
 import type { ShapeOracle } from './shape-oracle.ts';
 
 const FAULTS_MIN = 5;
@@ -65,7 +65,14 @@ export class ShapeWorld<O extends ShapeOracle> extends BaseWorld<ShapeClient<O>>
     const { prng } = this;
     const all = Object.keys(FAULTS);
     const faults = prng.chance(0.5) ? all : Array.from({ length: prng.between(1, 3) }, () => prng.pick(all));
-    return { faults, ambushes: this.#cast.ambushes, faultsMin: FAULTS_MIN, faultsMax: FAULTS_MAX, ambushChance: prng.pick([0.3, 0.5, 0.7]), ambushMsMax: 0 };
+    return {
+      faults,
+      ambushes: this.#cast.ambushes,
+      faultsMin: FAULTS_MIN,
+      faultsMax: FAULTS_MAX,
+      ambushChance: prng.pick([0.3, 0.5, 0.7]),
+      ambushMsMax: 0,
+    };
   }
 
   protected get broken(): Error | undefined {
@@ -81,7 +88,11 @@ export class ShapeWorld<O extends ShapeOracle> extends BaseWorld<ShapeClient<O>>
   }
 
   protected tally(): Readonly<Record<string, number>> {
-    const { commits, refusals, history: { losses } } = this.shapes;
+    const {
+      commits,
+      refusals,
+      history: { losses },
+    } = this.shapes;
     return { commits, refusals, losses };
   }
 }

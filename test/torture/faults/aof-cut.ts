@@ -13,7 +13,9 @@ export const aofCut: Kind = {
   faults: [1, 2],
   async inflict(arena, random) {
     // Mostly the last part, as a power cut does; sometimes anywhere.
-    await arena.crashRedis(random.between(0, 150), (folder) => cutAof(folder, (size) => random.between(random.chance(0.7) ? Math.floor(size * 0.9) : 0, size)));
+    await arena.crashRedis(random.between(0, 150), (folder) =>
+      cutAof(folder, (size) => random.between(random.chance(0.7) ? Math.floor(size * 0.9) : 0, size)),
+    );
     await rewriteAof(arena);
   },
 };

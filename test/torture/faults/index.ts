@@ -14,8 +14,29 @@ export type { Kind };
 
 /** What keeps a kind from running here, or undefined. */
 export function refusal({ front }: Kind): string | undefined {
-  if (front.kind === 'redis' || front.diskMiB === undefined || (process.platform === 'linux' && process.getuid?.() === 0)) return undefined;
+  if (
+    front.kind === 'redis' ||
+    front.diskMiB === undefined ||
+    (process.platform === 'linux' && process.getuid?.() === 0)
+  )
+    return undefined;
   return 'takes Linux and root, to mount a small disk';
 }
 
-export const KINDS: readonly Kind[] = [kill, killLmdb, suspend, redisAlways, redisEverysec, aofCut, waitaof, flushall, promote, promoteValkey, postgresCrash, cut, stall, diskFull, storm];
+export const KINDS: readonly Kind[] = [
+  kill,
+  killLmdb,
+  suspend,
+  redisAlways,
+  redisEverysec,
+  aofCut,
+  waitaof,
+  flushall,
+  promote,
+  promoteValkey,
+  postgresCrash,
+  cut,
+  stall,
+  diskFull,
+  storm,
+];

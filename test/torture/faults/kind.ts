@@ -8,7 +8,9 @@ export interface Kind {
   /** One sentence for `--help` and the docs. */
   readonly summary: string;
   /** `waitaof`: a server that has WAITAOF. */
-  readonly front: { readonly kind: 'redis'; readonly args: readonly string[]; readonly replica?: true; readonly waitaof?: true } | { readonly kind: 'lmdb'; readonly diskMiB?: number };
+  readonly front:
+    | { readonly kind: 'redis'; readonly args: readonly string[]; readonly replica?: true; readonly waitaof?: true }
+    | { readonly kind: 'lmdb'; readonly diskMiB?: number };
   /** Levels that writers ask for. */
   readonly levels: readonly Level[];
   /** Levels whose writes must be there afterwards. */

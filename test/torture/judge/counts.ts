@@ -1,12 +1,16 @@
 import { DIGITS, isRefusedKey, type Mutation } from '../ledger.ts';
 import { show, type TotalRead, type Write } from './history.ts';
-import { Accuser, grouped, type Case, type Violation } from './verdict.ts';
+import { Accuser, type Case, grouped, type Violation } from './verdict.ts';
 
 /** Whether every increment is in the sums and in the totals that were read, and only once. */
-export const judgeCounts = (matter: Case): Violation[] => new DigitsJudge(matter, 'counts', 'delta', matter.evidence.counts).violations();
+export const judgeCounts = (matter: Case): Violation[] =>
+  new DigitsJudge(matter, 'counts', 'delta', matter.evidence.counts).violations();
 
 /** The same of additions to scores; and the leaderboard is that of the rows, in their order. */
-export const judgeScores = (matter: Case): Violation[] => [...new DigitsJudge(matter, 'scores', 'score', matter.evidence.scores).violations(), ...new BoardJudge(matter).violations()];
+export const judgeScores = (matter: Case): Violation[] => [
+  ...new DigitsJudge(matter, 'scores', 'score', matter.evidence.scores).violations(),
+  ...new BoardJudge(matter).violations(),
+];
 
 class DigitsJudge extends Accuser {
   readonly #cache: 'counts' | 'scores';
@@ -23,8 +27,14 @@ class DigitsJudge extends Accuser {
   violations(): Violation[] {
     const { history } = this.matter;
     const sums = this.#sums;
-    const writes = grouped([...history.writes.values()].filter(({ mutation }) => mutation === this.#mutation), ({ key }) => key);
-    const reads = grouped(history.totals.filter(({ cache }) => cache === this.#cache), ({ key }) => key);
+    const writes = grouped(
+      [...history.writes.values()].filter(({ mutation }) => mutation === this.#mutation),
+      ({ key }) => key,
+    );
+    const reads = grouped(
+      history.totals.filter(({ cache }) => cache === this.#cache),
+      ({ key }) => key,
+    );
     for (const key of new Set([...writes.keys(), ...sums.keys(), ...reads.keys()])) {
       if (isRefusedKey(key)) {
         for (const write of writes.get(key) ?? []) this.judgeRefused(this.#cache, write);
@@ -33,7 +43,8 @@ class DigitsJudge extends Accuser {
       }
       const byDigit = new Map((writes.get(key) ?? []).map((write) => [write.digit!, write]));
       this.#judgeSum(key, byDigit, sums.get(key) ?? 0n);
-      for (const ofMember of grouped(reads.get(key) ?? [], ({ member }) => member).values()) this.#judgeReads(byDigit, ofMember);
+      for (const ofMember of grouped(reads.get(key) ?? [], ({ member }) => member).values())
+        this.#judgeReads(byDigit, ofMember);
     }
     return this.accusations;
   }
@@ -45,7 +56,11 @@ class DigitsJudge extends Accuser {
       if (write === undefined && times > 0) this.accuse('misread', `${key} is ${sum}: nobody added 4^${digit}`);
       if (write === undefined) continue;
       if (times > 1) this.accuse('duplicated', `${show(write)} was added ${times} times: ${key} is ${sum}`);
-      if (times === 0 && this.isPromised(write)) this.accuse('lost', `${show(write)} was acknowledged${write.stored ? ' and stored' : ''}, and is not in ${sum}; no loss of it was reported or allowed`);
+      if (times === 0 && this.isPromised(write))
+        this.accuse(
+          'lost',
+          `${show(write)} was acknowledged${write.stored ? ' and stored' : ''}, and is not in ${sum}; no loss of it was reported or allowed`,
+        );
     }
   }
 
@@ -53,7 +68,8 @@ class DigitsJudge extends Accuser {
   #judgeReads(byDigit: ReadonlyMap<number, Write>, reads: readonly TotalRead[]): void {
     const seenAt = new Map<Write, number>();
     for (const { member, key, total, from, t } of reads) {
-      const misread = (why: string): void => this.accuse('misread', `${member} read ${key} as ${total} at ${from} to ${t}, ${why}`);
+      const misread = (why: string): void =>
+        this.accuse('misread', `${member} read ${key} as ${total} at ${from} to ${t}, ${why}`);
       for (const [digit, times] of digitsOf(total).entries()) {
         const write = byDigit.get(digit);
         if (write === undefined || write.asked > t) {
@@ -73,9 +89,16 @@ class DigitsJudge extends Accuser {
 class BoardJudge extends Accuser {
   violations(): Violation[] {
     const { history, evidence } = this.matter;
-    const rows = [...evidence.scores].sort(([a, score], [b, other]) => (score === other ? Buffer.compare(Buffer.from(a), Buffer.from(b)) : score > other ? -1 : 1));
+    const rows = [...evidence.scores].sort(([a, score], [b, other]) =>
+      score === other ? Buffer.compare(Buffer.from(a), Buffer.from(b)) : score > other ? -1 : 1,
+    );
     const stored = JSON.stringify(rows.map(([member, score]) => [member, String(score)]));
-    for (const board of history.boards) if (JSON.stringify(board) !== stored) this.accuse('misread', `the leaderboard is ${JSON.stringify(board)} after the drain, and its rows are ${stored}`);
+    for (const board of history.boards)
+      if (JSON.stringify(board) !== stored)
+        this.accuse(
+          'misread',
+          `the leaderboard is ${JSON.stringify(board)} after the drain, and its rows are ${stored}`,
+        );
     return this.accusations;
   }
 }

@@ -1,6 +1,6 @@
 import { isRefusedKey } from '../ledger.ts';
 import { before, show, type Write } from './history.ts';
-import { Accuser, grouped, type Case, type Violation } from './verdict.ts';
+import { Accuser, type Case, grouped, type Violation } from './verdict.ts';
 
 /** Whether every event is in the table, once and in its place. */
 export const judgeEvents = (matter: Case): Violation[] => new EventsJudge(matter).violations();
@@ -27,7 +27,11 @@ class EventsJudge extends Accuser {
       stored.set(write, (stored.get(write) ?? 0) + 1);
     }
     for (const write of writes) this.#judgeEvent(write, stored.get(write) ?? 0);
-    for (const ofLane of grouped(rows.filter(({ write }) => write.seq >= 0), ({ write }) => String(write.lane)).values()) this.#judgeLane(ofLane);
+    for (const ofLane of grouped(
+      rows.filter(({ write }) => write.seq >= 0),
+      ({ write }) => String(write.lane),
+    ).values())
+      this.#judgeLane(ofLane);
     for (const ofKey of grouped(rows, ({ write }) => write.key).values()) this.#judgeKey(ofKey);
     return this.accusations;
   }
@@ -39,7 +43,11 @@ class EventsJudge extends Accuser {
       return;
     }
     if (times > 1) this.accuse('duplicated', `${show(write)} was stored ${times} times`);
-    if (times === 0 && this.isPromised(write)) this.accuse('lost', `${show(write)} was acknowledged${write.stored ? ' and stored' : ''}, and is not in the table; no loss of it was reported or allowed`);
+    if (times === 0 && this.isPromised(write))
+      this.accuse(
+        'lost',
+        `${show(write)} was acknowledged${write.stored ? ' and stored' : ''}, and is not in the table; no loss of it was reported or allowed`,
+      );
   }
 
   /** A lane's events are stored in the order of their sequence numbers; those of a process have order keys in that order. */
@@ -48,10 +56,15 @@ class EventsJudge extends Accuser {
     const orders = new Map<string, Row>();
     for (const row of rows) {
       const { write } = row;
-      if (last !== undefined && (write.epoch < last.epoch || (write.epoch === last.epoch && write.seq < last.seq))) this.accuse('reordered', `${show(write)} (${at(write)}) was stored after ${show(last)} (${at(last)})`);
+      if (last !== undefined && (write.epoch < last.epoch || (write.epoch === last.epoch && write.seq < last.seq)))
+        this.accuse('reordered', `${show(write)} (${at(write)}) was stored after ${show(last)} (${at(last)})`);
       last = write;
       const earlier = orders.get(write.member);
-      if (earlier !== undefined && earlier.order >= row.order) this.accuse('reordered', `${show(write)} has the order key ${row.order}, and was stored after ${show(earlier.write)} with ${earlier.order}`);
+      if (earlier !== undefined && earlier.order >= row.order)
+        this.accuse(
+          'reordered',
+          `${show(write)} has the order key ${row.order}, and was stored after ${show(earlier.write)} with ${earlier.order}`,
+        );
       orders.set(write.member, row);
     }
   }
@@ -60,7 +73,8 @@ class EventsJudge extends Accuser {
   #judgeKey(rows: readonly Row[]): void {
     let latest: Write | undefined;
     for (const { write } of rows) {
-      if (latest !== undefined && before(write, latest)) this.accuse('reordered', `${show(write)} was stored after ${show(latest)}`);
+      if (latest !== undefined && before(write, latest))
+        this.accuse('reordered', `${show(write)} was stored after ${show(latest)}`);
       if (latest === undefined || write.asked > latest.asked) latest = write;
     }
   }

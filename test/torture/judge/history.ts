@@ -75,7 +75,17 @@ export function historyOf(ledgers: ReadonlyMap<string, readonly Line[]>, late: b
     };
     for (const line of lines) {
       if (line.what === 'ask') {
-        const write: Write = { ...line, member, asked: line.t, end: Number.POSITIVE_INFINITY, stored: false, toldLost: false, lane: -1, epoch: -1, seq: -1 };
+        const write: Write = {
+          ...line,
+          member,
+          asked: line.t,
+          end: Number.POSITIVE_INFINITY,
+          stored: false,
+          toldLost: false,
+          lane: -1,
+          epoch: -1,
+          seq: -1,
+        };
         writes.set(line.id, write);
         open.add(write);
       } else if (line.what === 'ack') {
@@ -113,4 +123,5 @@ export function historyOf(ledgers: ReadonlyMap<string, readonly Line[]>, late: b
 /** Whether `a` was over before `b` began: then nothing may show them the other way round. */
 export const before = (a: Write, b: Write): boolean => a.end < b.asked;
 
-export const show = (write: Write | undefined): string => (write === undefined ? 'nothing' : `${write.id} (${write.mutation} of ${write.key}, ${write.level})`);
+export const show = (write: Write | undefined): string =>
+  write === undefined ? 'nothing' : `${write.id} (${write.mutation} of ${write.key}, ${write.level})`;

@@ -5,7 +5,7 @@ import type { History } from './history.ts';
 import { falseAlarms, reportedLost } from './losses.ts';
 import type { Evidence, Terms, Violation } from './verdict.ts';
 
-export { OFFENCES, type Evidence, type Offence, type Violation } from './verdict.ts';
+export { type Evidence, OFFENCES, type Offence, type Violation } from './verdict.ts';
 
 export interface Verdict {
   readonly acknowledged: number;
@@ -27,8 +27,13 @@ export function judge(history: History, evidence: Evidence, { survives }: Terms)
   const matter = { history, evidence, excused, forgets: canLose };
   const violations = [...judgeDocs(matter), ...judgeCounts(matter), ...judgeEvents(matter), ...judgeScores(matter)];
   // Where every level survives there is nothing to report; elsewhere the last writes must be missing.
-  for (const { member, cache, lane, count, t } of canLose ? falseAlarms(history, everStored(history, evidence)) : history.losses) {
-    violations.push({ offence: 'falseAlarms', what: `${member} reported ${count} lost in lane ${lane} of ${cache} at ${t}, ${canLose ? 'but its last writes there are stored' : 'where nothing can be lost'}` });
+  for (const { member, cache, lane, count, t } of canLose
+    ? falseAlarms(history, everStored(history, evidence))
+    : history.losses) {
+    violations.push({
+      offence: 'falseAlarms',
+      what: `${member} reported ${count} lost in lane ${lane} of ${cache} at ${t}, ${canLose ? 'but its last writes there are stored' : 'where nothing can be lost'}`,
+    });
   }
   for (const why of history.stuck) violations.push({ offence: 'stuck', what: why });
   const acknowledged = writes.filter(({ acked }) => acked !== undefined);
@@ -44,6 +49,13 @@ export function judge(history: History, evidence: Evidence, { survives }: Terms)
 
 /** The ids of the writes that the store has, or had. */
 function everStored({ writes }: History, { versions, counts, scores, events }: Evidence): Set<string> {
-  const added = [...writes.values()].filter(({ key, mutation, digit }) => digit !== undefined && (((mutation === 'score' ? scores : counts).get(key) ?? 0n) >> BigInt(2 * digit)) % 4n > 0n);
-  return new Set([...[...versions.values()].flat().filter((id) => id !== null), ...added.map(({ id }) => id), ...events.map(({ id }) => id)]);
+  const added = [...writes.values()].filter(
+    ({ key, mutation, digit }) =>
+      digit !== undefined && (((mutation === 'score' ? scores : counts).get(key) ?? 0n) >> BigInt(2 * digit)) % 4n > 0n,
+  );
+  return new Set([
+    ...[...versions.values()].flat().filter((id) => id !== null),
+    ...added.map(({ id }) => id),
+    ...events.map(({ id }) => id),
+  ]);
 }

@@ -1,5 +1,5 @@
 import type { CacheName, Level } from '../ledger.ts';
-import { show, type History, type Write } from './history.ts';
+import { type History, show, type Write } from './history.ts';
 
 /** What the store was found to hold, and what it held before. */
 export interface Evidence {
@@ -59,8 +59,11 @@ export abstract class Accuser {
 
   /** A write that the store refuses ends as one dead letter. */
   protected judgeRefused(cache: CacheName, write: Write): void {
-    const letters = this.matter.history.dead.filter((letter) => letter.cache === cache && (cache === 'events' ? letter.id === write.id : letter.key === write.key)).length;
-    if (letters === 0 && this.isPromised(write)) this.accuse('lost', `${show(write)} was acknowledged, and is no dead letter`);
+    const letters = this.matter.history.dead.filter(
+      (letter) => letter.cache === cache && (cache === 'events' ? letter.id === write.id : letter.key === write.key),
+    ).length;
+    if (letters === 0 && this.isPromised(write))
+      this.accuse('lost', `${show(write)} was acknowledged, and is no dead letter`);
     if (letters > 1) this.accuse('duplicated', `${show(write)} has ${letters} dead letters`);
   }
 }

@@ -1,6 +1,6 @@
 import { DIGITS, now } from '../ledger.ts';
 import { digitPlaces } from './digits.ts';
-import { pickLevel, type WriterParts, type Writer } from './writer.ts';
+import { pickLevel, type Writer, type WriterParts } from './writer.ts';
 
 /** Adds powers of 4, each once, to counters of its own and to those that all members share, and reads totals. */
 export function countsWriter({ spec, subject, scribe, random, rest }: WriterParts): Writer {
@@ -9,7 +9,8 @@ export function countsWriter({ spec, subject, scribe, random, rest }: WriterPart
     const level = pickLevel(spec.levels, random);
     const asked = { id: scribe.nextId(), key, mutation: 'delta' as const, level, digit };
     // A total comes without the place in the lane that a reported loss is matched with.
-    if (spec.loses || random.chance(0.5)) return scribe.write(asked, () => subject.add(key, by, level), level !== 'stored' && random.chance(0.1));
+    if (spec.loses || random.chance(0.5))
+      return scribe.write(asked, () => subject.add(key, by, level), level !== 'stored' && random.chance(0.1));
     const from = now();
     let total: bigint | undefined;
     const ask = async () => {

@@ -1,5 +1,5 @@
 import type { Doc } from '../subject.ts';
-import { pickLevel, type WriterParts, type Writer } from './writer.ts';
+import { pickLevel, type Writer, type WriterParts } from './writer.ts';
 
 /** Writes a document, reads it back, and reads another; never two writes of a key at a time. */
 export function docsWriter({ spec, subject, scribe, random, rest }: WriterParts): Writer {
@@ -10,9 +10,17 @@ export function docsWriter({ spec, subject, scribe, random, rest }: WriterParts)
   const write = (key: string, put: boolean): Promise<boolean> => {
     const level = pickLevel(levels, random);
     const id = scribe.nextId();
-    const doc: Doc = { id, pad: 'x'.repeat(random.between(0, 200)), ...(key.startsWith('refused') && { bad: true as const }) };
+    const doc: Doc = {
+      id,
+      pad: 'x'.repeat(random.between(0, 200)),
+      ...(key.startsWith('refused') && { bad: true as const }),
+    };
     const ask = () => (put ? subject.set(key, doc, level) : subject.delete(key, level));
-    return scribe.write({ id, key, mutation: put ? 'put' : 'delete', level }, ask, level !== 'stored' && random.chance(0.1));
+    return scribe.write(
+      { id, key, mutation: put ? 'put' : 'delete', level },
+      ask,
+      level !== 'stored' && random.chance(0.1),
+    );
   };
   const read = (key: string): Promise<void> => scribe.read(key, () => subject.get(key));
 

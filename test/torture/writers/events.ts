@@ -1,4 +1,4 @@
-import { pickLevel, type WriterParts, type Writer } from './writer.ts';
+import { pickLevel, type Writer, type WriterParts } from './writer.ts';
 
 const KEYS = Array.from({ length: 6 }, (_, k) => `key-${k}`);
 
@@ -10,7 +10,8 @@ export function eventsWriter({ spec, subject, scribe, random, rest }: WriterPart
     const refused = random.chance(0.01);
     const key = refused ? `refused-${id}` : random.pick(KEYS);
     const ask = () => subject.append({ id, key, ...(refused && { bad: true as const }) }, level);
-    if (await scribe.write({ id, key, mutation: 'append', level }, ask, level !== 'stored' && random.chance(0.1))) return;
+    if (await scribe.write({ id, key, mutation: 'append', level }, ask, level !== 'stored' && random.chance(0.1)))
+      return;
     await rest();
   };
 }

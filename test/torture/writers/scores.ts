@@ -1,6 +1,6 @@
 import { now, SCORE_DIGITS } from '../ledger.ts';
 import { digitPlaces } from './digits.ts';
-import { pickLevel, type WriterParts, type Writer } from './writer.ts';
+import { pickLevel, type Writer, type WriterParts } from './writer.ts';
 
 /** Adds powers of 4, each once, to members of its own and to those that all share, and reads scores. */
 export function scoresWriter({ spec, subject, scribe, random, rest }: WriterParts): Writer {
@@ -15,7 +15,11 @@ export function scoresWriter({ spec, subject, scribe, random, rest }: WriterPart
       ({ score } = receipt);
       return receipt;
     };
-    const done = await scribe.write({ id: scribe.nextId(), key, mutation: 'score', level, digit }, ask, level !== 'stored' && random.chance(0.1));
+    const done = await scribe.write(
+      { id: scribe.nextId(), key, mutation: 'score', level, digit },
+      ask,
+      level !== 'stored' && random.chance(0.1),
+    );
     if (score !== undefined && by > 0) scribe.total('scores', key, score, from);
     return done;
   };

@@ -1,5 +1,5 @@
 import { isMillraceError } from '../../../src/index.ts';
-import { now, type Asked, type Ledger } from '../ledger.ts';
+import { type Asked, type Ledger, now } from '../ledger.ts';
 import type { Acknowledged } from '../subject.ts';
 
 const codeOf = (error: unknown): string => (isMillraceError(error) ? error.code : String(error));
