@@ -109,7 +109,7 @@ test('commands exist, with the options that are given', async () => {
 });
 
 describe('docs/operations.md', () => {
-  const text = readFileSync(join(root, 'docs/operations.md'), 'utf8');
+  const text = textOf('docs/operations.md');
   const rows = (heading: string) =>
     [...section(text, heading).matchAll(/^\| `([\w-]+)` \|/gm)].map((match) => match[1] as string);
 
@@ -130,7 +130,7 @@ describe('docs/operations.md', () => {
 });
 
 describe('docs/options.md', () => {
-  const text = readFileSync(join(root, 'docs/options.md'), 'utf8');
+  const text = textOf('docs/options.md');
   const listed = (heading: string) =>
     [...section(text, heading).matchAll(/^\| (`[^|]+`) \|/gm)]
       .flatMap((match) => [...(match[1] as string).matchAll(/`([\w.]+)`/g)].map((name) => name[1] as string))
@@ -146,7 +146,7 @@ describe('docs/options.md', () => {
   });
 
   test('has every option of flushing', () => {
-    const sections = [...source('src/options/settings.ts').matchAll(/section\('(\w+)', \[(.*?)\]\)/g)];
+    const sections = [...source('src/options/settings.ts').matchAll(/section\('(\w+)', \[(.*?)\],?\s*\)/gs)];
     expect(sections.length).toBe(3);
     expect(listed('flush')).toEqual(
       sections.flatMap((match) => quoted(match[2]).map((name) => `${match[1]}.${name}`)).sort(),
@@ -199,8 +199,8 @@ describe('figures of the comparison', () => {
     cases: { lines: string[]; verdicts: Verdict[] }[];
   };
   const rowsAfter = (file: string, text: string) => {
-    const lines = readFileSync(join(root, file), 'utf8').split(text)[1]!.split('\n');
-    const from = lines.findIndex((line) => line.startsWith('|--')) + 1;
+    const lines = textOf(file).split(text)[1]!.split('\n');
+    const from = lines.findIndex((line) => line.startsWith('| -')) + 1;
     return lines.slice(
       from,
       lines.findIndex((line, i) => i > from && !line.startsWith('|')),
@@ -251,6 +251,12 @@ test('no code is mentioned that does not exist', () => {
 
 function where({ file, line }: Snippet): string {
   return `${relative(root, file)}:${line}`;
+}
+
+/** A document, its tables as they are without the blanks that align them. */
+function textOf(file: string): string {
+  const text = readFileSync(join(root, file), 'utf8');
+  return text.replaceAll(/^\|.*$/gm, (row) => row.replaceAll(/ +(?= \|)/g, ''));
 }
 
 function section(text: string, heading: string): string {
