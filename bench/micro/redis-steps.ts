@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { createClient } from 'redis';
-import type { Shape } from '../../src/core/lane.ts';
+import type { Shape } from '../../src/core/shape.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
 import type { LaneFront } from '../../src/ports/front.ts';
 import { systemClock, systemRandom } from '../../src/system.ts';

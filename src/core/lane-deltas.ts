@@ -8,11 +8,11 @@ import {
   type LaneEnv,
   type LaneHeader,
   type LaneTable,
-  type Shape,
   type Stopped,
   staleOr,
   type Unrecovered,
 } from './lane.ts';
+import type { Shape } from './shape.ts';
 
 /**
  * Increments of counters. A key's pending increments are one sum, its delta; the total (what the store has, plus what

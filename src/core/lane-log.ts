@@ -7,10 +7,10 @@ import {
   type LaneEnv,
   type LaneHeader,
   type LaneTable,
-  type Shape,
   type Stopped,
   type Unrecovered,
 } from './lane.ts';
+import type { Shape } from './shape.ts';
 
 /** Events of one process that were waiting for a lane, in their order. They are never coalesced. */
 export interface AppendBatch {

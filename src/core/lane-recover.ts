@@ -7,10 +7,10 @@ import {
   type LaneHeader,
   type LaneTable,
   type Refused,
-  type Shape,
   type Stopped,
   unconfirmed,
 } from './lane.ts';
+import type { Shape } from './shape.ts';
 
 export interface Recovery {
   readonly lanes: number;

@@ -10,7 +10,6 @@ import {
   type LaneHeader,
   type LaneTable,
   type Refused,
-  type Shape,
   type Stopped,
   staleOr,
   type Unrecovered,
@@ -18,6 +17,7 @@ import {
 } from './lane.ts';
 import { isInFlight } from './lane-flush.ts';
 import type { BoardProgress, Change, ScoreTable, Unloaded } from './score-table.ts';
+import { type Shape, traitsOf } from './shape.ts';
 
 /**
  * Scores of a leaderboard. The front keeps weights, of which the lowest is the best: a score is turned round by whoever
@@ -31,7 +31,7 @@ export const WEIGHT_MAX = Number.MAX_SAFE_INTEGER;
 /** The weight of a score, or the score of a weight. */
 export function turned(shape: Shape, number: number): number {
   // Not to -0: the fronts would print that.
-  return shape === 'scores' && number !== 0 ? -number : number;
+  return !traitsOf(shape).isLowestFirst && number !== 0 ? -number : number;
 }
 
 /** `set` gives a weight, `best` gives it where it is lower than the present one, `add` adds to it, `remove` takes off the board. */

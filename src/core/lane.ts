@@ -1,4 +1,5 @@
 import type { ScoreTable } from './score-table.ts';
+import { misshapen, type Shape, traitsOf } from './shape.ts';
 
 /**
  * A lane: an ordered sequence of mutations of the keys that hash to it, with one flusher at a time.
@@ -9,32 +10,6 @@ import type { ScoreTable } from './score-table.ts';
  * (leaderboards), `lane-flush.ts` (claim, cut, read, acknowledge), `lane-recover.ts` (recover), `lane-slots.ts` (fills and intents). The Redis front does the same
  * steps in Lua; the conformance suite and the differential tests hold the two to each other.
  */
-
-/**
- * What a cache holds: '' for documents, 'log' for events, 'counters' for whole numbers and 'counters.2' for decimals
- * with so many digits behind the point, 'scores' for a leaderboard with the highest score first and 'scores.asc' for one with
- * the lowest. Pinned when a lane is created: of another shape its contents mean nothing.
- */
-export type Shape = '' | 'log' | 'counters' | `counters.${number}` | 'scores' | 'scores.asc';
-
-export function describeShape(shape: Shape): string {
-  if (shape === '') return 'documents';
-  if (shape === 'log') return 'a log';
-  if (isScores(shape)) return shape === 'scores' ? 'a leaderboard' : 'a leaderboard with the lowest first';
-  return shape === 'counters' ? 'counters' : `counters with ${scaleOf(shape)} decimals`;
-}
-
-export const isScores = (shape: Shape | undefined): boolean => shape === 'scores' || shape === 'scores.asc';
-
-const isCounters = (shape: Shape): boolean => shape === 'counters' || shape.startsWith('counters.');
-
-/** Digits behind the point that counters of this shape have. */
-export const scaleOf = (shape: Shape): number => Number(shape.split('.')[1] ?? 0);
-
-/** Why a lane that was found to have one shape takes nothing of another, or ''. */
-export function misshapen(found: Shape, shape: Shape): string {
-  return found === shape ? '' : `it holds ${describeShape(found)}, not ${describeShape(shape)}`;
-}
 
 /** A generation that was cut and is not yet cleaned up. `cut`: the store may or may not have it. `stored`: it has. */
 export interface Flight {
@@ -230,7 +205,7 @@ export function enter(table: LaneTable, env: LaneEnv): LaneHeader | undefined {
 
 /** The header once totals have been invalidated; others than counters tell loads that are too late by other means. */
 export const invalidated = (header: LaneHeader): LaneHeader =>
-  isCounters(header.shape) ? { ...header, invalidations: header.invalidations + 1 } : header;
+  traitsOf(header.shape).countsInvalidations ? { ...header, invalidations: header.invalidations + 1 } : header;
 
 /** What a step answers when {@link enter} gave nothing. */
 export const unrecovered = (table: LaneTable): Unrecovered => ({ kind: 'unrecovered', header: table.readHeader() });

@@ -1,5 +1,5 @@
-import { isScores } from '../core/lane.ts';
 import type { GenerationRow } from '../core/lane-flush.ts';
+import { traitsOf } from '../core/shape.ts';
 import { TOMBSTONE } from '../core/slot.ts';
 import type { Mutation } from '../ports/store.ts';
 import { eventName } from './appends.ts';
@@ -61,7 +61,7 @@ export class GenerationReader implements AsyncIterable<readonly Mutation[]> {
     const { lane, entries, fromSeq } = generation;
     let found = 0;
     const { shape } = this.#context.settings;
-    const pages = shape === 'log' ? eventPages : isScores(shape) ? scorePages : deltaPages;
+    const pages = shape === 'log' ? eventPages : traitsOf(shape).isRanked ? scorePages : deltaPages;
     for await (const page of pages(this.#context, generation, READ_KEYS_MAX)) {
       found += page.length;
       yield page;

@@ -1,5 +1,5 @@
 import type { AckLevel } from '../core/acks.ts';
-import type { Shape } from '../core/lane.ts';
+import type { Shape } from '../core/shape.ts';
 
 /** A cache's options, parsed: every default filled in, every span in milliseconds. */
 export interface Settings {

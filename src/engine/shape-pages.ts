@@ -1,8 +1,9 @@
 import { fromScaled } from '../core/decimal.ts';
-import { type Refused, scaleOf } from '../core/lane.ts';
+import { type Refused } from '../core/lane.ts';
 import type { DeltasResult } from '../core/lane-flush.ts';
 import { type FlightScoresResult, turned } from '../core/lane-scores.ts';
 import type { Change } from '../core/score-table.ts';
+import { traitsOf } from '../core/shape.ts';
 import type { Mutation } from '../ports/store.ts';
 import { eventName } from './appends.ts';
 import type { EngineContext } from './context.ts';
@@ -14,7 +15,7 @@ export function deltaPages(
   { lane, epoch, generation }: ReadableGeneration,
   limit: number,
 ): AsyncGenerator<Mutation[]> {
-  const scale = scaleOf(settings.shape);
+  const scale = traitsOf(settings.shape).scale;
   const read = (cursor: string): Promise<DeltasResult> => front.readDeltas(lane, epoch, generation, cursor, limit);
   return keyedPages(lane, read, (key, sum: bigint) => ({ lane, key, json: fromScaled(sum, scale), kind: 'delta' }));
 }

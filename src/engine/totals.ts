@@ -1,7 +1,8 @@
 import { toScaled } from '../core/decimal.ts';
 import { type Deferred, defer } from '../core/deferred.ts';
-import { type LaneHeader, scaleOf } from '../core/lane.ts';
+import { type LaneHeader } from '../core/lane.ts';
 import { laneOf } from '../core/lane-of.ts';
+import { traitsOf } from '../core/shape.ts';
 import { MillraceError } from '../errors.ts';
 import { UNRECOVERED } from '../ports/front.ts';
 import type { EngineContext } from './context.ts';
@@ -140,7 +141,7 @@ export class Totals {
     { epoch, invalidations }: LaneHeader,
   ): Promise<readonly Load[]> {
     const { front, settings } = this.#context;
-    const scale = scaleOf(settings.shape);
+    const scale = traitsOf(settings.shape).scale;
     const good: Load[] = [];
     const stored: bigint[] = [];
     for (const load of loads) {
@@ -186,7 +187,7 @@ export class Totals {
     const { name, sumMax, shape } = this.#context.settings;
     return new MillraceError(
       'MILLRACE_VALUE',
-      `The total of "${key}" is beyond ${sumMax} (in its smallest unit), or has more than ${scaleOf(shape)} decimals in the store. Use bigint: true, or a larger scale.`,
+      `The total of "${key}" is beyond ${sumMax} (in its smallest unit), or has more than ${traitsOf(shape).scale} decimals in the store. Use bigint: true, or a larger scale.`,
       { cache: name, key },
     );
   }

@@ -1,6 +1,6 @@
 import type { AckLevel } from '../core/acks.ts';
-import { isScores } from '../core/lane.ts';
 import { laneOf } from '../core/lane-of.ts';
+import { traitsOf } from '../core/shape.ts';
 import { TOMBSTONE } from '../core/slot.ts';
 import type { MillraceError } from '../errors.ts';
 import { untilAborted } from './abort.ts';
@@ -71,9 +71,9 @@ export class Writers {
         ? watermarks.map((watermark, lane) => new LaneWriter(context, lane, watermark, admission, room, hooks))
         : [];
     this.log = shape === 'log' ? new LogWriters(context, watermarks, admission, hooks) : undefined;
-    this.scores = isScores(shape) ? new ScoreWriters(context, watermarks, admission, hooks) : undefined;
+    this.scores = traitsOf(shape).isRanked ? new ScoreWriters(context, watermarks, admission, hooks) : undefined;
     this.counters =
-      shape === '' || shape === 'log' || isScores(shape)
+      shape === '' || shape === 'log' || traitsOf(shape).isRanked
         ? undefined
         : new CounterWriters(context, watermarks, admission, hooks);
     this.#direct = writeBehind ? undefined : new DirectWriter(context, recover);

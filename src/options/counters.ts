@@ -2,6 +2,7 @@ import type { AckLevel } from '../core/acks.ts';
 import { SCALE_MAX } from '../core/decimal.ts';
 import type { Duration } from '../core/duration.ts';
 import { SUM_MAX } from '../core/lane-deltas.ts';
+import { countersOf } from '../core/shape.ts';
 import type { Store } from '../ports/store.ts';
 import { type CommonOptions, finish, type ParsedParts, readShape } from './parts.ts';
 import { OptionReader } from './reader.ts';
@@ -63,7 +64,7 @@ export function parseCountersOptions(options: CountersOptions): ParsedCounters {
   const numbers = scale > 0 ? 'decimal' : isBigint ? 'bigint' : 'number';
   return {
     ...finish(read, parts, {
-      shape: scale > 0 ? `counters.${scale}` : 'counters',
+      shape: countersOf(scale),
       sumMax: numbers === 'number' ? BigInt(Number.MAX_SAFE_INTEGER) : SUM_MAX,
     }),
     numbers,

@@ -1,5 +1,6 @@
 import type { AckLevel } from '../core/acks.ts';
 import type { Duration } from '../core/duration.ts';
+import { leaderboardOf } from '../core/shape.ts';
 import type { Store } from '../ports/store.ts';
 import { type CommonOptions, finish, type ParsedParts, readShape } from './parts.ts';
 import { OptionReader } from './reader.ts';
@@ -62,5 +63,5 @@ export function parseLeaderboardOptions(options: LeaderboardOptions): ParsedLead
     'random',
   ]);
   // A rank is a place among all, so all are in one lane.
-  return { ...finish(read, parts, { shape: order === 'desc' ? 'scores' : 'scores.asc', lanes: 1 }), keep };
+  return { ...finish(read, parts, { shape: leaderboardOf(order === 'asc'), lanes: 1 }), keep };
 }

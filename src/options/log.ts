@@ -1,4 +1,5 @@
 import type { AckLevel } from '../core/acks.ts';
+import { LOG } from '../core/shape.ts';
 import type { Store } from '../ports/store.ts';
 import { type CommonOptions, finish, type ParsedParts, readShape } from './parts.ts';
 import { OptionReader } from './reader.ts';
@@ -54,5 +55,5 @@ export function parseLogOptions<E>(options: LogOptions<E>): ParsedLog<E> {
     'clock',
     'random',
   ]);
-  return { ...finish(read, parts, { shape: 'log' }), key: options.key };
+  return { ...finish(read, parts, { shape: LOG }), key: options.key };
 }

@@ -1,3 +1,4 @@
+import { type Holds, shapeOf, traitsOf } from '../core/shape.ts';
 import type { Settings } from '../engine/settings.ts';
 import { isMillraceError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -39,12 +40,6 @@ interface ReadParts {
   readonly store: Store | undefined;
 }
 
-const HOLDS: Readonly<Record<NonNullable<Store['holds']>, string>> = {
-  counters: 'counters',
-  log: 'a log',
-  scores: 'a leaderboard',
-};
-
 export function readFront(read: OptionReader): Front | undefined {
   const front = read.value('front') as Partial<Front> | undefined;
   if (typeof front?.attach === 'function' && front.capabilities !== undefined) return front as Front;
@@ -59,7 +54,9 @@ export function readStore<V>(read: OptionReader): Store | undefined {
   const store = read.value('store') as Store | CustomStore<V> | undefined;
   if (isStore(store)) {
     if (store.holds !== undefined)
-      read.fault(`the store holds ${HOLDS[store.holds]}: use postgresStore({ pool, table, key, value }).`);
+      read.fault(
+        `the store holds ${traitsOf(shapeOf(store.holds)).noun}: use postgresStore({ pool, table, key, value }).`,
+      );
     return store;
   }
   if (
@@ -82,7 +79,7 @@ export function readStore<V>(read: OptionReader): Store | undefined {
 }
 
 /** Another shape than documents, which is always write-behind; `example` is the store that it takes. */
-export function readShape(read: OptionReader, holds: NonNullable<Store['holds']>, example: string): ReadParts {
+export function readShape(read: OptionReader, holds: Holds, example: string): ReadParts {
   const name = read.name();
   const front = readFront(read);
   const store = readStoreOf(read, holds, example);
@@ -93,13 +90,13 @@ export function readShape(read: OptionReader, holds: NonNullable<Store['holds']>
 }
 
 /** A store without transactions could count twice, so none of those is taken. */
-function readStoreOf(read: OptionReader, holds: NonNullable<Store['holds']>, example: string): Store | undefined {
+function readStoreOf(read: OptionReader, holds: Holds, example: string): Store | undefined {
   const store = read.value('store') as Store | undefined;
   if (isStore(store) && store.holds === holds) return store;
   const isCustom = typeof (store as unknown as Partial<CustomStore<unknown>> | undefined)?.loadMany === 'function';
   read.fault(
     isCustom
-      ? `a custom store has no transactions, and ${holds === 'log' ? 'events' : holds === 'scores' ? 'scores' : 'increments'} would be applied twice after a crash: use ${example} from 'millrace/postgres'.`
+      ? `a custom store has no transactions, and ${traitsOf(holds).mutations} would be applied twice after a crash: use ${example} from 'millrace/postgres'.`
       : `store is missing: use ${example} from 'millrace/postgres'.`,
   );
   return undefined;

@@ -1,5 +1,5 @@
 import type { AckLevel } from '../core/acks.ts';
-import type { Shape } from '../core/lane.ts';
+import type { Shape } from '../core/shape.ts';
 import type { Clock } from './clock.ts';
 
 /** One thing that an examination looked at, and what it means for what a cache promises. */

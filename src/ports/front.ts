@@ -1,5 +1,5 @@
 import type { AckLevel, SyncLevel } from '../core/acks.ts';
-import type { Fence, LaneHeader, Shape, Unrecovered } from '../core/lane.ts';
+import type { Fence, LaneHeader, Unrecovered } from '../core/lane.ts';
 import type { IncrementBatch, IncrementResult, LoadedTotals, TotalsResult } from '../core/lane-deltas.ts';
 import type {
   Acknowledgement,
@@ -24,6 +24,7 @@ import type {
 } from '../core/lane-scores.ts';
 import type { SlotsDone, SlotsResult } from '../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
+import type { Shape } from '../core/shape.ts';
 import type { Clock } from './clock.ts';
 import type { Examination, Finding } from './finding.ts';
 import type { Random } from './random.ts';

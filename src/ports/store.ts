@@ -1,6 +1,7 @@
 import type { FenceVerdict } from '../core/fence.ts';
-import type { EpochStart, Fence, Shape } from '../core/lane.ts';
+import type { EpochStart, Fence } from '../core/lane.ts';
 import type { Judge, LetterState } from '../core/letter.ts';
+import type { Holds, MutationKind, Shape } from '../core/shape.ts';
 import type { Clock } from './clock.ts';
 import type { Examination, Finding } from './finding.ts';
 
@@ -9,7 +10,7 @@ export interface Store {
   readonly kind: string;
   readonly capabilities: StoreCapabilities;
   /** What it can be the store of; default documents. */
-  readonly holds?: 'counters' | 'log' | 'scores';
+  readonly holds?: Holds;
   /**
    * What it shares with stores that are down when it is down, such as a connection pool: their caches have one breaker in
    * a process. Default: the store itself.
@@ -194,7 +195,7 @@ export interface DeadLetter {
   readonly cache: string;
   readonly lane: number;
   readonly key: string;
-  readonly kind: 'put' | 'delete' | 'delta' | 'append';
+  readonly kind: MutationKind;
   readonly state: LetterState;
   /** The refused value as JSON text; undefined for a delete, and for a letter that is finished. */
   readonly json: string | undefined;

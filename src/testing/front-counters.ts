@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
-import type { Flight, Shape } from '../core/lane.ts';
+import type { Flight } from '../core/lane.ts';
 import { type IncrementBatch, type IncrementResult, type LoadedTotals, SUM_MAX } from '../core/lane-deltas.ts';
+import type { Shape } from '../core/shape.ts';
 import { type LaneFront, UNRECOVERED } from '../ports/front.ts';
 import { failsWith, fence, fenceOf, LONG_MS, type Register, recoveredAs, SHORT_MS } from './front-subject.ts';
 import { type Checks, checksOf, SHAPED, ShapeLane } from './shape-lane.ts';

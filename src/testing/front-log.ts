@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
-import type { Flight, Shape } from '../core/lane.ts';
+import type { Flight } from '../core/lane.ts';
 import type { AppendBatch, AppendResult } from '../core/lane-log.ts';
+import type { Shape } from '../core/shape.ts';
 import { failsWith, fence, LONG_MS, type Register, recoveredAs } from './front-subject.ts';
 import { checksOf, SHAPED, ShapeLane } from './shape-lane.ts';
 

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import type { Flight, Shape } from '../core/lane.ts';
+import type { Flight } from '../core/lane.ts';
 import type {
   FillScoresResult,
   LoadedScores,
@@ -9,6 +9,7 @@ import type {
   ScoreResult,
 } from '../core/lane-scores.ts';
 import type { Change } from '../core/score-table.ts';
+import type { Shape } from '../core/shape.ts';
 import type { LaneFront } from '../ports/front.ts';
 import { failsWith, fence, fenceOf, LONG_MS, type Register, recoveredAs } from './front-subject.ts';
 import { type Checks, checksOf, SHAPED, ShapeLane } from './shape-lane.ts';

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
-import type { Flight, LaneHeader, Shape } from '../core/lane.ts';
+import type { Flight, LaneHeader } from '../core/lane.ts';
+import type { Shape } from '../core/shape.ts';
 import type { LaneFront } from '../ports/front.ts';
 import { type Bench, fence, LONG_MS, type Register, recoveredAs } from './front-subject.ts';
 

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { isScores, type LaneHeader, type Shape } from '../../src/core/lane.ts';
+import { type LaneHeader } from '../../src/core/lane.ts';
 import { SUM_MAX } from '../../src/core/lane-deltas.ts';
 import type { ScoreOp } from '../../src/core/lane-scores.ts';
+import { type Shape, traitsOf } from '../../src/core/shape.ts';
 import type { Front, LaneFront } from '../../src/ports/front.ts';
 import { systemClock, systemRandom } from '../../src/system.ts';
 import { type FrontPlace, frontPlaces } from '../support/fronts.ts';
@@ -325,7 +326,7 @@ async function observe(front: LaneFront): Promise<unknown> {
   const { header, current } = await front.header(0);
   const of = { epoch: header?.epoch ?? 0, generation: header?.flight?.generation ?? 0 };
   const shared = { header: comparable(header), current };
-  if (isScores(header?.shape)) {
+  if (traitsOf(header?.shape).isRanked) {
     return {
       ...shared,
       board: withoutTokens(await front.readScores(0, 'scores', { kind: 'range', from: 0, count: 100 })),

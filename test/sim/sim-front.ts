@@ -1,4 +1,4 @@
-import { isScores, type LaneEnv } from '../../src/core/lane.ts';
+import { type LaneEnv } from '../../src/core/lane.ts';
 import { fillTotals, increment } from '../../src/core/lane-deltas.ts';
 import {
   acknowledge,
@@ -15,6 +15,7 @@ import { adopt, confirm, recover } from '../../src/core/lane-recover.ts';
 import { doubtScores, fillScores, readFlightScores, readScores, writeScores } from '../../src/core/lane-scores.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../src/core/lane-slots.ts';
 import { write } from '../../src/core/lane-write.ts';
+import { traitsOf } from '../../src/core/shape.ts';
 import { MillraceError } from '../../src/errors.ts';
 import { type Attachment, type Front, type LaneFront, UNRECOVERED } from '../../src/ports/front.ts';
 import type { SimProcess } from './sim-process.ts';
@@ -219,7 +220,7 @@ export class SimConnection implements Front {
         this.#step(lane, 'finishIntent', (table, env) => finishIntent(table, env, keys, token, committed, ttlMs)),
       invalidate: (lane, keys) =>
         this.#step(lane, 'invalidate', (table, env) => {
-          const result = (isScores(shape) ? doubtScores : invalidate)(table, env, keys);
+          const result = (traitsOf(shape).isRanked ? doubtScores : invalidate)(table, env, keys);
           if (result.kind !== 'done') return result;
           for (const key of keys)
             if (!table.hasPending(key) && !table.hasFlight(key)) this.#world.oracle.reads.told(key);
@@ -268,7 +269,7 @@ export class SimConnection implements Front {
       sync: (_level, lane) => this.#call(lane, 'sync', () => server.sync()),
       inspect: (lane, key) =>
         this.#call(lane, 'inspect', (table) => ({
-          raw: isScores(shape) ? table.scores.readWeight(key)?.toString() : table.readSlot(key),
+          raw: traitsOf(shape).isRanked ? table.scores.readWeight(key)?.toString() : table.readSlot(key),
           ttlMs: ttlOf(table, key),
           pending:
             table.hasPending(key) || table.readDelta(key) !== undefined || table.scores.readPending(key) !== undefined,

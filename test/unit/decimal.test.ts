@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { fromScaled, SCALE_MAX, toScaled } from '../../src/core/decimal.ts';
-import { scaleOf } from '../../src/core/lane.ts';
+import { traitsOf } from '../../src/core/shape.ts';
 
 describe('decimals are whole numbers of a scale', () => {
   test.each([
@@ -42,4 +42,4 @@ test.each([
   ['log', 0],
   ['counters', 0],
   ['counters.2', 2],
-] as const)('shape "%s" has %i decimals', (shape, scale) => expect(scaleOf(shape)).toBe(scale));
+] as const)('shape "%s" has %i decimals', (shape, scale) => expect(traitsOf(shape).scale).toBe(scale));

@@ -1,4 +1,5 @@
-import { type LaneHeader, misshapen } from '../../core/lane.ts';
+import { type LaneHeader } from '../../core/lane.ts';
+import { misshapen } from '../../core/shape.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Attachment, FrontCapabilities } from '../../ports/front.ts';
 

@@ -1,5 +1,5 @@
 import type { SyncLevel } from '../../core/acks.ts';
-import { isScores, type LaneEnv, type LaneTable } from '../../core/lane.ts';
+import { type LaneEnv, type LaneTable } from '../../core/lane.ts';
 import { fillTotals, increment } from '../../core/lane-deltas.ts';
 import {
   acknowledge,
@@ -16,6 +16,7 @@ import { adopt, confirm, recover } from '../../core/lane-recover.ts';
 import { doubtScores, fillScores, readFlightScores, readScores, writeScores } from '../../core/lane-scores.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../core/lane-slots.ts';
 import { type WriteBatch, type WriteResult, write } from '../../core/lane-write.ts';
+import { traitsOf } from '../../core/shape.ts';
 import { isMillraceError, MillraceError } from '../../errors.ts';
 import { type Attachment, type LaneFront, UNRECOVERED } from '../../ports/front.ts';
 import type { EmbeddedLanes, EmbeddedTable } from './lanes.ts';
@@ -136,7 +137,7 @@ export class EmbeddedLaneFront implements LaneFront {
   }
 
   invalidate(lane: number, keys: readonly string[]): ReturnType<LaneFront['invalidate']> {
-    const forget = isScores(this.#attachment.shape) ? doubtScores : invalidate;
+    const forget = traitsOf(this.#attachment.shape).isRanked ? doubtScores : invalidate;
     return this.#step(lane, keys, (table, env) => forget(table, env, keys));
   }
 
@@ -248,7 +249,7 @@ export class EmbeddedLaneFront implements LaneFront {
 
   async inspect(lane: number, key: string): ReturnType<LaneFront['inspect']> {
     return this.#view(lane, (table) => ({
-      raw: isScores(this.#attachment.shape) ? table.scores.readWeight(key)?.toString() : table.readSlot(key),
+      raw: traitsOf(this.#attachment.shape).isRanked ? table.scores.readWeight(key)?.toString() : table.readSlot(key),
       ttlMs: ttlOf(table, key),
       pending:
         table.hasPending(key) || table.readDelta(key) !== undefined || table.scores.readPending(key) !== undefined,

@@ -1,5 +1,5 @@
 import { isSyncLevel } from '../../core/acks.ts';
-import { misshapen } from '../../core/lane.ts';
+import { misshapen } from '../../core/shape.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Attachment } from '../../ports/front.ts';
 import { type Acks, versionOf } from './acks.ts';

@@ -1,4 +1,4 @@
-import type { Refused, Shape } from '../../core/lane.ts';
+import type { Refused } from '../../core/lane.ts';
 import type {
   Acknowledgement,
   AcknowledgeResult,
@@ -7,6 +7,7 @@ import type {
   GenerationRow,
 } from '../../core/lane-flush.ts';
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
+import type { Shape } from '../../core/shape.ts';
 import type { LaneFront } from '../../ports/front.ts';
 import { mustHaveHeader, type Reply, unexplained, unrecovered } from './lane-steps.ts';
 

@@ -1,4 +1,5 @@
-import type { Flight, LaneHeader, Shape } from '../../core/lane.ts';
+import type { Flight, LaneHeader } from '../../core/lane.ts';
+import type { Shape } from '../../core/shape.ts';
 
 /**
  * The fields of the header as prelude.lua packs them: numbers that a mutation replaces, texts that it reads, and what

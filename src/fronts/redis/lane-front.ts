@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { SyncLevel } from '../../core/acks.ts';
-import { isScores, type LaneHeader, type Shape } from '../../core/lane.ts';
+import { type LaneHeader } from '../../core/lane.ts';
 import type { IncrementBatch, IncrementResult, LoadedTotals, TotalsResult } from '../../core/lane-deltas.ts';
 import type {
   Acknowledgement,
@@ -26,6 +26,7 @@ import type {
 } from '../../core/lane-scores.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
+import { type Shape, traitsOf } from '../../core/shape.ts';
 import { NO_FILL } from '../../core/slot.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Attachment, LaneFront, SlotReport } from '../../ports/front.ts';
@@ -233,7 +234,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async invalidate(lane: number, keys: readonly string[]): Promise<SlotsDone> {
-    if (isScores(this.#attachment.shape))
+    if (traitsOf(this.#attachment.shape).isRanked)
       return done(await this.#steps.run(lane, 'doubtScores', (incarnation) => [incarnation, ...keys]));
     return done(
       await this.#steps.run(lane, 'invalidate', (incarnation, slots) => [incarnation, ...named(slots, keys)]),

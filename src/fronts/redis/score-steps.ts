@@ -1,4 +1,3 @@
-import type { Shape } from '../../core/lane.ts';
 import {
   type BoardRefusal,
   type FillScoresResult,
@@ -13,6 +12,7 @@ import {
   WEIGHT_MAX,
 } from '../../core/lane-scores.ts';
 import type { BoardProgress } from '../../core/score-table.ts';
+import type { Shape } from '../../core/shape.ts';
 import type { Reply } from './lane-steps.ts';
 import { full, refusal } from './shape-steps.ts';
 

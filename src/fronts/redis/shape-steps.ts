@@ -1,4 +1,4 @@
-import { type Full, misshapen, type Refused, type Shape, type Stopped, type Unrecovered } from '../../core/lane.ts';
+import { type Full, type Refused, type Stopped, type Unrecovered } from '../../core/lane.ts';
 import {
   type IncrementBatch,
   type IncrementResult,
@@ -8,6 +8,7 @@ import {
 } from '../../core/lane-deltas.ts';
 import type { DeltasResult } from '../../core/lane-flush.ts';
 import type { AppendBatch, AppendResult } from '../../core/lane-log.ts';
+import { misshapen, type Shape } from '../../core/shape.ts';
 import { headerOf, type Reply, unexplained } from './lane-steps.ts';
 
 /** Arguments and answers of the steps on counters and logs, as their scripts have them. */

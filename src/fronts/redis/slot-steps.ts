@@ -1,6 +1,6 @@
-import { isScores, type Shape } from '../../core/lane.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
+import { type Shape, traitsOf } from '../../core/shape.ts';
 import { TOMBSTONE } from '../../core/slot.ts';
 import { type LaneFront, type SlotReport, UNRECOVERED } from '../../ports/front.ts';
 import { headerOf, type Reply, unrecovered } from './lane-steps.ts';
@@ -88,7 +88,8 @@ export const done = (reply: Reply): SlotsDone => (reply[0] === 'done' ? { kind: 
 export const slotWithTtl = (reply: Reply): Awaited<ReturnType<LaneFront['readWithTtl']>> =>
   reply[0] === 'slot' ? { raw: defined(reply[1]), ttlMs: ttlOf(reply[2]) } : UNRECOVERED;
 
-export const inspectScript = (shape: Shape | undefined): ScriptName => (isScores(shape) ? 'inspectScore' : 'inspect');
+export const inspectScript = (shape: Shape | undefined): ScriptName =>
+  traitsOf(shape).isRanked ? 'inspectScore' : 'inspect';
 
 export const inspected = (reply: Reply): SlotReport => ({
   raw: defined(reply[1]),

@@ -1,5 +1,5 @@
-import { describeShape } from '../../core/lane.ts';
 import { lettersInTheWay } from '../../core/letter.ts';
+import { traitsOf } from '../../core/shape.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { LaneStore, Store, StoreAttachment } from '../../ports/store.ts';
@@ -38,9 +38,9 @@ export function tableStore(options: ParsedTable, holds: Store['holds'], open: Op
     ...(holds === undefined ? {} : { holds }),
     origin: options.pool,
     async attach(attachment) {
-      const { cache, shape = '' } = attachment;
-      if ((shape.split('.')[0] || undefined) !== holds)
-        throw new MillraceError('MILLRACE_OPTIONS', `the cache holds ${describeShape(shape)}, and its store cannot`, {
+      const { cache, shape } = attachment;
+      if (traitsOf(shape).holds !== holds)
+        throw new MillraceError('MILLRACE_OPTIONS', `the cache holds ${traitsOf(shape).noun}, and its store cannot`, {
           cache,
         });
       try {

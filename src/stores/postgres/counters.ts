@@ -1,5 +1,5 @@
-import type { Shape } from '../../core/lane.ts';
-import { scaleOf } from '../../core/lane.ts';
+import type { Shape } from '../../core/shape.ts';
+import { traitsOf } from '../../core/shape.ts';
 import type { Store } from '../../ports/store.ts';
 import { readTable, schemaError, type Table } from './catalogue.ts';
 import type { Column } from './column.ts';
@@ -52,7 +52,7 @@ export function postgresCounters(options: PostgresCountersOptions): Store {
 
 function countFaults({ sql }: Table, column: Column, shape: Shape): string[] {
   const { name, base, type } = column;
-  const scale = scaleOf(shape);
+  const scale = traitsOf(shape).scale;
   const quoted = quote(name);
   if (base === 'numeric') {
     if (decimalsOf(column) >= scale) return [];
