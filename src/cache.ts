@@ -1,9 +1,9 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { parseDuration } from './core/duration.ts';
 import { encodeJson } from './core/json-value.ts';
-import { aborted } from './engine/abort.ts';
+import { aborted } from './engine/base/abort.ts';
 import type { Engine } from './engine/engine.ts';
-import type { Receipt } from './engine/receipt.ts';
+import type { Receipt } from './engine/lanes/receipt.ts';
 import { MillraceError } from './errors.ts';
 import { LifeCycle } from './life-cycle.ts';
 import type { Inspection } from './observe/inspect.ts';

@@ -1,8 +1,8 @@
 import { fromScaled, toScaled } from './core/decimal.ts';
-import { aborted, untilAborted } from './engine/abort.ts';
+import { aborted, untilAborted } from './engine/base/abort.ts';
 import type { Engine } from './engine/engine.ts';
-import type { Whole } from './engine/increments.ts';
-import { type PendingReceipt, type Receipt, STORED_RECEIPT } from './engine/receipt.ts';
+import { type PendingReceipt, type Receipt, STORED_RECEIPT } from './engine/lanes/receipt.ts';
+import type { Whole } from './engine/shapes/increments.ts';
 import { MillraceError } from './errors.ts';
 import { LifeCycle } from './life-cycle.ts';
 import type { Inspection } from './observe/inspect.ts';

@@ -1,8 +1,8 @@
 import { type Duration, parseDuration } from './core/duration.ts';
-import { untilAborted } from './engine/abort.ts';
-import { within } from './engine/deadline.ts';
+import { untilAborted } from './engine/base/abort.ts';
+import { within } from './engine/base/deadline.ts';
 import type { Engine } from './engine/engine.ts';
-import { type Receipt, STORED_RECEIPT } from './engine/receipt.ts';
+import { type Receipt, STORED_RECEIPT } from './engine/lanes/receipt.ts';
 import { MillraceError } from './errors.ts';
 import type { DeadLetterStore, DeadLetter as StoredLetter } from './ports/store.ts';
 

@@ -1,4 +1,4 @@
-import type { Settings } from './engine/settings.ts';
+import type { Settings } from './engine/base/settings.ts';
 import { isMillraceError } from './errors.ts';
 import type { Clock } from './ports/clock.ts';
 import { type Examination, type Finding, fine, warning, wrong } from './ports/finding.ts';

@@ -5,7 +5,7 @@ export type { BreakerState, BreakerStats } from './core/breaker.ts';
 export type { Duration } from './core/duration.ts';
 export { type Counters, createCounters } from './counters.ts';
 export type { DeadLetter, DeadLetters, Redrive, RedriveOptions } from './dead-letters.ts';
-export type { Receipt } from './engine/receipt.ts';
+export type { Receipt } from './engine/lanes/receipt.ts';
 export { isMillraceError, MillraceError, type MillraceErrorCode } from './errors.ts';
 export type { BreakerEvent, CacheEventName, CacheEvents, CacheListener, FlushEvent, LossCause } from './events.ts';
 export { createLeaderboard, type Leaderboard, type Ranked, type ScoreReceipt } from './leaderboard.ts';

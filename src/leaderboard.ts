@@ -1,7 +1,7 @@
 import { type ScoreOp, type ScoreQuery, turned } from './core/lane-scores.ts';
-import { aborted, untilAborted } from './engine/abort.ts';
+import { aborted, untilAborted } from './engine/base/abort.ts';
 import type { Engine } from './engine/engine.ts';
-import { type Receipt, STORED_RECEIPT } from './engine/receipt.ts';
+import { type Receipt, STORED_RECEIPT } from './engine/lanes/receipt.ts';
 import { MillraceError } from './errors.ts';
 import { LifeCycle } from './life-cycle.ts';
 import type { Inspection } from './observe/inspect.ts';

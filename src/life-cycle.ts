@@ -1,10 +1,10 @@
 import { type Duration, parseDuration } from './core/duration.ts';
 import { laneOf } from './core/lane-of.ts';
 import { DeadLetters } from './dead-letters.ts';
-import { untilAborted } from './engine/abort.ts';
-import { Deadline } from './engine/deadline.ts';
+import { untilAborted } from './engine/base/abort.ts';
+import { Deadline } from './engine/base/deadline.ts';
+import { KEY_BYTES_MAX } from './engine/base/settings.ts';
 import { Engine } from './engine/engine.ts';
-import { KEY_BYTES_MAX } from './engine/settings.ts';
 import { isMillraceError, MillraceError } from './errors.ts';
 import { type CacheEventName, type CacheListener, Emitter } from './events.ts';
 import { examineCache } from './examine.ts';

@@ -1,9 +1,9 @@
 import type { AckLevel } from './core/acks.ts';
 import { encodeJson } from './core/json-value.ts';
 import { laneOf } from './core/lane-of.ts';
-import { aborted, untilAborted } from './engine/abort.ts';
+import { aborted, untilAborted } from './engine/base/abort.ts';
 import type { Engine } from './engine/engine.ts';
-import { type Receipt, STORED_RECEIPT } from './engine/receipt.ts';
+import { type Receipt, STORED_RECEIPT } from './engine/lanes/receipt.ts';
 import { MillraceError } from './errors.ts';
 import { LifeCycle } from './life-cycle.ts';
 import { type AppendOptions, type LogOptions, type ParsedLog, parseLogOptions } from './options/log.ts';

@@ -4,12 +4,12 @@ import type { Clock } from '../ports/clock.ts';
 import type { Front } from '../ports/front.ts';
 import type { Random } from '../ports/random.ts';
 import type { Store } from '../ports/store.ts';
-import type { EngineContext } from './context.ts';
-import { newCounts } from './counts.ts';
-import { guardedStore, outcomeOf } from './guarded-store.ts';
-import { Rounds } from './rounds.ts';
-import type { Settings } from './settings.ts';
-import { type BreakerMember, StoreBreaker } from './store-breaker.ts';
+import { type BreakerMember, StoreBreaker } from './base/breaker.ts';
+import type { EngineContext } from './base/context.ts';
+import { newCounts } from './base/counts.ts';
+import { guardedStore, outcomeOf } from './base/guarded-store.ts';
+import { SendTurns } from './base/send-turns.ts';
+import type { Settings } from './base/settings.ts';
 
 /** What an engine is made of; everything that moves comes in from outside. */
 export interface EngineParts {
@@ -79,7 +79,7 @@ export async function attach(
       random,
       events,
       counts: newCounts(),
-      rounds: new Rounds(clock, front.capabilities.shared),
+      sendTurns: new SendTurns(clock, front.capabilities.shared),
       owner: random.token(),
     };
   } catch (error) {

@@ -1,11 +1,11 @@
 import { entriesOf } from '../core/lane.ts';
 import { MillraceError } from '../errors.ts';
-import type { Background } from './background.ts';
-import type { EngineContext } from './context.ts';
-import { Deadline } from './deadline.ts';
-import type { Flusher } from './flusher.ts';
-import type { LaneProgress } from './progress.ts';
-import type { Watermark } from './watermark.ts';
+import type { Background } from './base/background.ts';
+import type { EngineContext } from './base/context.ts';
+import { Deadline } from './base/deadline.ts';
+import type { Flusher } from './flushing/flusher.ts';
+import type { LaneProgress } from './flushing/progress.ts';
+import type { Watermark } from './lanes/watermark.ts';
 import type { Writers } from './writers.ts';
 
 /** How long closing may take after its deadline, when front or store do not answer. */

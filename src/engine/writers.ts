@@ -3,19 +3,19 @@ import { laneOf } from '../core/lane-of.ts';
 import { traitsOf } from '../core/shape.ts';
 import { TOMBSTONE } from '../core/slot.ts';
 import type { MillraceError } from '../errors.ts';
-import { untilAborted } from './abort.ts';
-import { Admission, type StepCounts } from './admission.ts';
-import type { Background } from './background.ts';
-import type { EngineContext } from './context.ts';
-import { DirectWriter } from './direct-writer.ts';
-import type { Flusher } from './flusher.ts';
-import { LaneWriter } from './lane-writer.ts';
-import type { LaneProgress } from './progress.ts';
-import { type Receipt, STORED_RECEIPT } from './receipt.ts';
-import { CounterWriters, LogWriters, ScoreWriters } from './shapes.ts';
-import { WaitingRoom } from './waiting-room.ts';
-import type { Watermark } from './watermark.ts';
-import type { StepHooks } from './writer-hooks.ts';
+import { untilAborted } from './base/abort.ts';
+import type { Background } from './base/background.ts';
+import type { EngineContext } from './base/context.ts';
+import type { Flusher } from './flushing/flusher.ts';
+import type { LaneProgress } from './flushing/progress.ts';
+import { Admission, type StepCounts } from './lanes/admission.ts';
+import { type Receipt, STORED_RECEIPT } from './lanes/receipt.ts';
+import type { Watermark } from './lanes/watermark.ts';
+import { CounterWriters, LogWriters, ScoreWriters } from './shapes/ways.ts';
+import { DirectWriter } from './writing/direct-writer.ts';
+import { LaneWriter } from './writing/document-writer.ts';
+import { WaitingRoom } from './writing/waiting-room.ts';
+import type { StepHooks } from './writing/writer-hooks.ts';
 
 /** What the ways into the front need of the rest of the engine. */
 export interface WriterParts {

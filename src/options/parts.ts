@@ -1,5 +1,5 @@
 import { type Holds, shapeOf, traitsOf } from '../core/shape.ts';
-import type { Settings } from '../engine/settings.ts';
+import type { Settings } from '../engine/base/settings.ts';
 import { isMillraceError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Front } from '../ports/front.ts';

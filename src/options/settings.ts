@@ -1,6 +1,6 @@
 import { ACK_LEVELS, type AckLevel } from '../core/acks.ts';
 import type { Duration } from '../core/duration.ts';
-import type { Settings } from '../engine/settings.ts';
+import type { Settings } from '../engine/base/settings.ts';
 import type { Front } from '../ports/front.ts';
 import type { OptionReader } from './reader.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { EngineContext } from '../../src/engine/context.ts';
-import { newCounts } from '../../src/engine/counts.ts';
-import { DirectWriter } from '../../src/engine/direct-writer.ts';
+import type { EngineContext } from '../../src/engine/base/context.ts';
+import { newCounts } from '../../src/engine/base/counts.ts';
+import { DirectWriter } from '../../src/engine/writing/direct-writer.ts';
 import type { Mutation } from '../../src/ports/store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LOAD_KEYS_MAX } from '../../src/engine/settings.ts';
+import { LOAD_KEYS_MAX } from '../../src/engine/base/settings.ts';
 import { MillraceError } from '../../src/index.ts';
 import { UNRECOVERED } from '../../src/ports/front.ts';
 import type { Store } from '../../src/ports/store.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { FAILURES_TO_OPEN } from '../../src/core/breaker.ts';
-import { FlushLane } from '../../src/engine/flush-lane.ts';
-import { ACKNOWLEDGE_KEYS_MAX } from '../../src/engine/settings.ts';
+import { ACKNOWLEDGE_KEYS_MAX } from '../../src/engine/base/settings.ts';
+import { FlushLane } from '../../src/engine/flushing/flush-lane.ts';
 import { type CustomStore, MillraceError } from '../../src/index.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';

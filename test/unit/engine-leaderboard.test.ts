@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LOAD_SCORES_MAX } from '../../src/engine/settings.ts';
+import { LOAD_SCORES_MAX } from '../../src/engine/base/settings.ts';
 import { type Leaderboard, MillraceError } from '../../src/index.ts';
 import type { Store } from '../../src/ports/store.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';

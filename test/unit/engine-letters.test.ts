@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { FINISHED_KEPT_MS } from '../../src/core/letter.ts';
-import { ACKNOWLEDGE_KEYS_MAX } from '../../src/engine/settings.ts';
+import { ACKNOWLEDGE_KEYS_MAX } from '../../src/engine/base/settings.ts';
 import { MillraceError } from '../../src/index.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { READ_KEYS_MAX, WRITE_BYTES_MAX } from '../../src/engine/settings.ts';
+import { READ_KEYS_MAX, WRITE_BYTES_MAX } from '../../src/engine/base/settings.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';
 import { EngineBench } from './engine-bench.ts';

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { Admission } from '../../src/engine/admission.ts';
-import { Caller } from '../../src/engine/caller.ts';
-import type { Writer } from '../../src/engine/collected.ts';
-import { WRITE_BYTES_MAX } from '../../src/engine/settings.ts';
-import { WaitingRoom } from '../../src/engine/waiting-room.ts';
+import { WRITE_BYTES_MAX } from '../../src/engine/base/settings.ts';
+import { Admission } from '../../src/engine/lanes/admission.ts';
+import type { Writer } from '../../src/engine/writing/batch.ts';
+import { Caller } from '../../src/engine/writing/caller.ts';
+import { WaitingRoom } from '../../src/engine/writing/waiting-room.ts';
 import { type BackpressureOptions, type Cache, isMillraceError, MillraceError } from '../../src/index.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';

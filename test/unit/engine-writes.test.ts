@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { WriteResult } from '../../src/core/lane-write.ts';
-import { WRITE_BYTES_MAX } from '../../src/engine/settings.ts';
+import { WRITE_BYTES_MAX } from '../../src/engine/base/settings.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';
 import { EngineBench } from './engine-bench.ts';

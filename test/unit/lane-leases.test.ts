@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { defer } from '../../src/core/deferred.ts';
-import type { EngineContext } from '../../src/engine/context.ts';
-import { FlushLane } from '../../src/engine/flush-lane.ts';
-import { LaneLeases } from '../../src/engine/lane-leases.ts';
-import type { LetterRetry } from '../../src/engine/letter-retry.ts';
-import type { Recovery } from '../../src/engine/recovery.ts';
+import type { EngineContext } from '../../src/engine/base/context.ts';
+import { FlushLane } from '../../src/engine/flushing/flush-lane.ts';
+import { LaneLeases } from '../../src/engine/flushing/lane-leases.ts';
+import type { LetterRetry } from '../../src/engine/flushing/letter-retry.ts';
+import type { Recovery } from '../../src/engine/flushing/recovery.ts';
 import { systemRandom } from '../../src/system.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { LaneHeader } from '../../src/core/lane.ts';
-import type { EngineContext } from '../../src/engine/context.ts';
-import { Recovery } from '../../src/engine/recovery.ts';
-import { Watermark } from '../../src/engine/watermark.ts';
+import type { EngineContext } from '../../src/engine/base/context.ts';
+import { Recovery } from '../../src/engine/flushing/recovery.ts';
+import { Watermark } from '../../src/engine/lanes/watermark.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
 test('a lease that was taken while another was quicker does not make the epoch ours', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { EPOCHS_KEPT, type LaneHeader } from '../../src/core/lane.ts';
-import { type RefusedWrite, Watermark } from '../../src/engine/watermark.ts';
+import { type RefusedWrite, Watermark } from '../../src/engine/lanes/watermark.ts';
 import { MillraceError } from '../../src/errors.ts';
 import type { LossCause } from '../../src/events.ts';
 

@@ -1,18 +1,18 @@
 import type { Mutant } from './mutant.ts';
 
-const GENERATION = 'src/engine/generation-flush.ts';
-const WATERMARK = 'src/engine/watermark.ts';
-const RECOVERY = 'src/engine/recovery.ts';
-const DIRECT = 'src/engine/direct-writer.ts';
-const CONFIRMATION = 'src/engine/confirmation.ts';
-const WRITER = 'src/engine/lane-writer.ts';
-const READER = 'src/engine/reader.ts';
-const PAGES = 'src/engine/generation-reader.ts';
+const GENERATION = 'src/engine/flushing/generation-flush.ts';
+const WATERMARK = 'src/engine/lanes/watermark.ts';
+const RECOVERY = 'src/engine/flushing/recovery.ts';
+const DIRECT = 'src/engine/writing/direct-writer.ts';
+const CONFIRMATION = 'src/engine/writing/ack-levels.ts';
+const WRITER = 'src/engine/writing/document-writer.ts';
+const READER = 'src/engine/shapes/reader.ts';
+const PAGES = 'src/engine/flushing/generation-reader.ts';
 
 export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     name: 'first of two writes wins',
-    file: 'src/engine/collected.ts',
+    file: 'src/engine/writing/batch.ts',
     find: '      this.slots[i] = slot;',
     replace: '',
     why: 'writes of a key that are collected together are coalesced in the wrong order',
@@ -163,14 +163,14 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'lease trusted instead of the epoch',
-    file: 'src/engine/lane-leases.ts',
+    file: 'src/engine/flushing/lane-leases.ts',
     find: 'lane.isOurs && claimed.header.epoch === lane.epoch',
     replace: 'lane.isOurs || claimed.header.epoch > 0',
     why: 'who wins the lease flushes without an epoch of its own',
   },
   {
     name: 'lost lane kept',
-    file: 'src/engine/lane-leases.ts',
+    file: 'src/engine/flushing/lane-leases.ts',
     find: "    lane.become('foreign');\n    lane.renewedAt = Number.NEGATIVE_INFINITY;\n    if (!this",
     replace: "    if (lane.isOurs) lane.become('idle');\n    lane.renewedAt = Number.NEGATIVE_INFINITY;\n    if (!this",
     why: 'a worker goes on with a lane that it was refused, and looks for no other way',
@@ -237,14 +237,14 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'stale value after a retry',
-    file: 'src/engine/letter-retry.ts',
+    file: 'src/engine/flushing/letter-retry.ts',
     find: 'lane.letters.stale.push(key);',
     replace: '',
     why: 'the front serves what was before the row that was stored in the end',
   },
   {
     name: 'letter of another epoch counted',
-    file: 'src/engine/letter-retry.ts',
+    file: 'src/engine/flushing/letter-retry.ts',
     find: 'this.#settle(lane, found.filter(({ triedIn }) => triedIn === lane.epoch));',
     replace: 'this.#settle(lane, found);',
     why: 'what another worker made of a letter is counted twice',

@@ -1,5 +1,5 @@
 import type { AppendBatch } from '../../../src/core/lane-log.ts';
-import { eventName } from '../../../src/engine/appends.ts';
+import { eventName } from '../../../src/engine/shapes/appends.ts';
 import type { DeadLetter, Mutation } from '../../../src/ports/store.ts';
 import type { Pos } from '../oracle/executed.ts';
 import type { SimTable } from '../sim-table.ts';

@@ -14,11 +14,11 @@ const DELTAS = 'src/core/lane-deltas.ts';
 const SCORES = 'src/core/lane-scores.ts';
 const FLUSH = 'src/core/lane-flush.ts';
 const RECOVER = 'src/core/lane-recover.ts';
-const INCREMENTS = 'src/engine/increments.ts';
-const APPENDS = 'src/engine/appends.ts';
-const STEPS = 'src/engine/step-writer.ts';
-const PAGES = 'src/engine/shape-pages.ts';
-const READER = 'src/engine/generation-reader.ts';
+const INCREMENTS = 'src/engine/shapes/increments.ts';
+const APPENDS = 'src/engine/shapes/appends.ts';
+const STEPS = 'src/engine/writing/step-writer.ts';
+const PAGES = 'src/engine/shapes/pages.ts';
+const READER = 'src/engine/flushing/generation-reader.ts';
 const TABLE = 'test/sim/sim-table.ts';
 
 const REPEATED = {
@@ -83,7 +83,7 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   {
     name: 'total not forgotten for a letter',
     shape: 'counters',
-    file: 'src/engine/letter-retry.ts',
+    file: 'src/engine/flushing/letter-retry.ts',
     find: 'lane.letters.stale.push(key);',
     replace: '',
     why: 'the total lacks what was stored on a later try',
@@ -101,7 +101,7 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
     name: 'backoff of a breaker that tries',
     shape: 'counters',
     seed: 800_019_001,
-    file: 'src/engine/generation-flush.ts',
+    file: 'src/engine/flushing/generation-flush.ts',
     find: 'lane.retryAt = clock.monotonic() + backoff;',
     replace: 'lane.retryAt = clock.monotonic() + retryInMs;',
     why: 'a lane sits out the time after which a probe is given up',
@@ -374,7 +374,7 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   {
     name: 'two steps of scores at a time',
     shape: 'scores',
-    file: 'src/engine/scores.ts',
+    file: 'src/engine/shapes/scores.ts',
     find: 'readonly inFlightMax = 1;',
     replace: 'readonly inFlightMax = 2;',
     why: 'an operation that waits for the board comes after a later one',
@@ -388,7 +388,7 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   {
     name: 'rollback counted as no loss',
     shape: 'counters',
-    file: 'src/engine/recovery.ts',
+    file: 'src/engine/flushing/recovery.ts',
     find: 'this.#watermark(lane).gaveUp(header.storedSeq - fence.seq);',
     replace: '',
     why: 'nobody is told what a restored store has lost',
@@ -396,7 +396,7 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   {
     name: 'fence moved past what is in flight',
     shape: 'log',
-    file: 'src/engine/recovery.ts',
+    file: 'src/engine/flushing/recovery.ts',
     find: "const generation = flight?.state === 'cut' ? flight.generation - 1 : header.generation;\n      if (fence",
     replace: 'const { generation } = header;\n      void flight;\n      if (fence',
     why: 'what the store never had is taken for stored when an operator goes on',
