@@ -1,17 +1,13 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { parseDuration } from './core/duration.ts';
+import { type Duration, parseDuration } from './core/duration.ts';
 import { encodeJson } from './core/json-value.ts';
-import { aborted } from './engine/base/abort.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Receipt } from './engine/lanes/receipt.ts';
+import { type DocumentWays, documents } from './engine/shapes/documents.ts';
 import { MillraceError } from './errors.ts';
-import { LifeCycle } from './life-cycle.ts';
+import { Facade, NO_OPTIONS } from './facade.ts';
 import type { Inspection } from './observe/inspect.ts';
 import { type CacheOptions, type ParsedOptions, parseCacheOptions, type WriteOptions } from './options/cache.ts';
-import { refuseAck } from './options/settings.ts';
-
-/** Passed by reference: a write with these needs no look at its options. */
-const DEFAULTS: WriteOptions = Object.freeze({});
 
 /**
  * A cache in front of a store, kept in step by one policy. Made by {@link createCache}.
@@ -19,37 +15,37 @@ const DEFAULTS: WriteOptions = Object.freeze({});
  * Every method rejects with a `MillraceError`: MILLRACE_CLOSED once `close` was called, MILLRACE_FRONT_UNAVAILABLE or
  * MILLRACE_STORE_UNAVAILABLE when a server cannot be reached, and what the method names.
  */
-export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
+export class Cache<V> extends Facade<V, ParsedOptions<V>, DocumentWays> {
   /** @internal Use {@link createCache}. */
   constructor(options: CacheOptions<V>) {
-    super(
-      parseCacheOptions(options),
-      () => parseCacheOptions({ ...options, flush: {} }),
-      (json) => JSON.parse(json) as V,
-    );
+    super({
+      plug: documents,
+      options: parseCacheOptions(options),
+      flushing: () => parseCacheOptions({ ...options, flush: {} }),
+      reveal: (json) => JSON.parse(json) as V,
+    });
   }
 
   /** The value, or undefined. A value that is pending is found like any other. */
-  async get(key: string): Promise<V | undefined> {
-    this.checkKey(key);
-    const engine = this.engine ?? (await this.attached());
-    this.refuseClosed();
-    const json = await engine.reader.get(key);
-    return json === undefined ? undefined : (JSON.parse(json) as V);
+  get(key: string): Promise<V | undefined> {
+    return this.perform(key, NO_OPTIONS, async ({ ways }) => {
+      const json = await ways.reader.get(key);
+      return json === undefined ? undefined : (JSON.parse(json) as V);
+    });
   }
 
   /** Values by key, in the order of `keys`; keys without a value are missing. */
   async getMany(keys: readonly string[]): Promise<Map<string, V>> {
     for (const key of keys) this.checkKey(key);
-    const engine = this.engine ?? (await this.attached());
-    this.refuseClosed();
-    const found = await engine.reader.getMany(keys);
-    const values = new Map<string, V>();
-    for (const key of keys) {
-      const json = found.get(key);
-      if (json !== undefined) values.set(key, JSON.parse(json) as V);
-    }
-    return values;
+    return this.perform(undefined, NO_OPTIONS, async ({ ways }) => {
+      const found = await ways.reader.getMany(keys);
+      const values = new Map<string, V>();
+      for (const key of keys) {
+        const json = found.get(key);
+        if (json !== undefined) values.set(key, JSON.parse(json) as V);
+      }
+      return values;
+    });
   }
 
   readonly #loading = new Map<string, Promise<V | undefined>>();
@@ -61,7 +57,7 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   async getOrLoad(
     key: string,
     load: (key: string) => V | undefined | Promise<V | undefined>,
-    options: WriteOptions = DEFAULTS,
+    options: WriteOptions = NO_OPTIONS,
   ): Promise<V | undefined> {
     const found = await this.get(key);
     if (found !== undefined) return found;
@@ -91,11 +87,8 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   }
 
   /** Whether {@link get} would find a value. */
-  async has(key: string): Promise<boolean> {
-    this.checkKey(key);
-    const engine = this.engine ?? (await this.attached());
-    this.refuseClosed();
-    return (await engine.reader.get(key)) !== undefined;
+  has(key: string): Promise<boolean> {
+    return this.perform(key, NO_OPTIONS, async ({ ways }) => (await ways.reader.get(key)) !== undefined);
   }
 
   /**
@@ -103,7 +96,7 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
    * MILLRACE_KEY or MILLRACE_VALUE before anything is written, with MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED,
    * and with `ack: 'stored'` also with MILLRACE_REJECTED or MILLRACE_LOST.
    */
-  set(key: string, value: V, options: WriteOptions = DEFAULTS): Promise<Receipt> {
+  set(key: string, value: V, options: WriteOptions = NO_OPTIONS): Promise<Receipt> {
     // Not an async function: on the way of most writes there is one promise, the front's answer.
     try {
       this.checkKey(key);
@@ -124,7 +117,7 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   }
 
   /** {@link set} for many; resolves with the receipts in order when all are acknowledged, rejects when one is not. */
-  setMany(entries: Iterable<readonly [key: string, value: V]>, options: WriteOptions = DEFAULTS): Promise<Receipt[]> {
+  setMany(entries: Iterable<readonly [key: string, value: V]>, options: WriteOptions = NO_OPTIONS): Promise<Receipt[]> {
     // Not an async function: writes take effect in the order of the calls.
     try {
       const list = [...entries];
@@ -152,13 +145,13 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   }
 
   /** Deletes a value; resolves and rejects like {@link set}. Deleting what does not exist is no error. */
-  async delete(key: string, options: WriteOptions = DEFAULTS): Promise<Receipt> {
+  async delete(key: string, options: WriteOptions = NO_OPTIONS): Promise<Receipt> {
     this.checkKey(key);
     return this.#write(key, undefined, options);
   }
 
   /** {@link delete} for many. */
-  async deleteMany(keys: Iterable<string>, options: WriteOptions = DEFAULTS): Promise<Receipt[]> {
+  async deleteMany(keys: Iterable<string>, options: WriteOptions = NO_OPTIONS): Promise<Receipt[]> {
     const list = [...keys];
     for (const key of list) this.checkKey(key);
     return this.#writeMany(
@@ -176,34 +169,19 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
   #write(key: string, json: string | undefined, options: WriteOptions): Promise<Receipt> {
     // Who asks from now on must not be given what was loaded before this write.
     if (this.#loading.size > 0) this.#loading.delete(key);
-    const engine = this.engine;
-    if (engine === undefined || options !== DEFAULTS) return this.#writeAs(key, json, options);
-    this.refuseClosed();
-    this.#checkStorable(engine, key, json);
-    return engine.write(key, json, undefined, this.options.settings.ack);
+    const ttlMs = options.ttl === undefined ? undefined : this.#ttlOf(key, options.ttl);
+    return this.perform(key, options, (engine, level) => {
+      this.#checkStorable(engine, key, json);
+      const written = engine.ways.write(key, json, ttlMs, level);
+      return level.ack === 'stored' ? this.settled(engine, level, written) : written;
+    });
   }
 
-  #writeAs(key: string, json: string | undefined, options: WriteOptions): Promise<Receipt> {
-    const { settings, front } = this.options;
-    const ack = options.ack ?? settings.ack;
-    const refusal = options.ack === undefined ? undefined : refuseAck(ack, settings.policy, front);
-    if (refusal !== undefined) throw new MillraceError('MILLRACE_ACK', refusal, { cache: this.name, key });
-    const ttlMs = options.ttl === undefined ? undefined : parseDuration(options.ttl);
-    if (options.ttl !== undefined && (ttlMs === undefined || ttlMs < 1)) {
-      throw new MillraceError(
-        'MILLRACE_OPTIONS',
-        `ttl must be a positive duration such as '5m' or milliseconds, not ${String(options.ttl)}.`,
-        { cache: this.name, key },
-      );
-    }
-    if (options.signal?.aborted === true) throw aborted(true, options.signal.reason, this.name, key);
-    const write = (engine: Engine): Promise<Receipt> => {
-      this.refuseClosed();
-      this.#checkStorable(engine, key, json);
-      return engine.write(key, json, ttlMs, ack, options.signal);
-    };
-    // What is asked for before the cache is connected goes on in the order of the calls as well.
-    return this.engine === undefined ? this.attached().then(write) : write(this.engine);
+  #ttlOf(key: string, ttl: Duration): number {
+    const ttlMs = parseDuration(ttl);
+    if (ttlMs !== undefined && ttlMs >= 1) return ttlMs;
+    const message = `ttl must be a positive duration such as '5m' or milliseconds, not ${String(ttl)}.`;
+    throw new MillraceError('MILLRACE_OPTIONS', message, { cache: this.name, key });
   }
 
   #encode(key: string, value: V): string {
@@ -231,27 +209,15 @@ export class Cache<V> extends LifeCycle<V, ParsedOptions<V>> {
     entries: readonly (readonly [key: string, json: string | undefined])[],
     options: WriteOptions,
   ): Promise<Receipt[]> {
-    const write = (engine: Engine): Promise<Receipt[]> => {
+    return this.perform(undefined, NO_OPTIONS, (engine) => {
       for (const [key, json] of entries) this.#checkStorable(engine, key, json);
       return Promise.all(entries.map(([key, json]) => this.#write(key, json, options)));
-    };
-    return this.engine === undefined ? this.attached().then(write) : write(this.engine);
+    });
   }
 
-  #checkStorable(engine: Engine, key: string, json: string | undefined): void {
-    const { store } = engine.context;
-    const keyRefusal = store.checkKey(key);
-    if (keyRefusal !== undefined)
-      throw new MillraceError('MILLRACE_KEY', `The store cannot hold key "${key}": ${keyRefusal}.`, {
-        cache: this.name,
-        key,
-      });
-    const refusal = json === undefined ? undefined : store.checkValue(json);
-    if (refusal !== undefined)
-      throw new MillraceError('MILLRACE_VALUE', `The store cannot hold the value of key "${key}": ${refusal}.`, {
-        cache: this.name,
-        key,
-      });
+  #checkStorable(engine: Engine<DocumentWays>, key: string, json: string | undefined): void {
+    this.checkStorableKey(engine, key);
+    if (json !== undefined) this.checkStorableValue(engine, json, `the value of key "${key}"`, key);
   }
 }
 

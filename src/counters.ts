@@ -1,10 +1,11 @@
 import { fromScaled, toScaled } from './core/decimal.ts';
-import { aborted, untilAborted } from './engine/base/abort.ts';
+import type { Level } from './engine/base/level.ts';
 import type { Engine } from './engine/engine.ts';
-import { type PendingReceipt, type Receipt, STORED_RECEIPT } from './engine/lanes/receipt.ts';
+import type { Receipt } from './engine/lanes/receipt.ts';
+import { type CounterWays, counters } from './engine/shapes/counters.ts';
 import type { Whole } from './engine/shapes/increments.ts';
 import { MillraceError } from './errors.ts';
-import { LifeCycle } from './life-cycle.ts';
+import { Facade, NO_OPTIONS } from './facade.ts';
 import type { Inspection } from './observe/inspect.ts';
 import {
   type CountersOptions,
@@ -12,15 +13,6 @@ import {
   type ParsedCounters,
   parseCountersOptions,
 } from './options/counters.ts';
-import { refuseAck } from './options/settings.ts';
-
-interface Incremented {
-  readonly receipt: PendingReceipt;
-  /** Undefined when it was not wanted. */
-  readonly total: bigint | undefined;
-}
-
-const DEFAULTS: IncrementOptions = Object.freeze({});
 
 /**
  * Counters in front of a table. Increments are added in the front, and reach the store as one sum for each key and
@@ -29,14 +21,15 @@ const DEFAULTS: IncrementOptions = Object.freeze({});
  * `N` is number, bigint, or string for decimals; increments may be given as any of them that is exact. Methods reject
  * with a `MillraceError` as those of a cache do.
  */
-export class Counters<N extends number | bigint | string> extends LifeCycle<N, ParsedCounters> {
+export class Counters<N extends number | bigint | string> extends Facade<N, ParsedCounters, CounterWays> {
   /** @internal Use {@link createCounters}. */
   constructor(options: CountersOptions) {
-    super(
-      parseCountersOptions(options),
-      () => parseCountersOptions({ ...options, flush: {} }),
-      (text) => this.#read(text),
-    );
+    super({
+      plug: counters,
+      options: parseCountersOptions(options),
+      flushing: () => parseCountersOptions({ ...options, flush: {} }),
+      reveal: (text) => this.#read(text),
+    });
   }
 
   /**
@@ -44,105 +37,70 @@ export class Counters<N extends number | bigint | string> extends LifeCycle<N, P
    * front does not know the total it is loaded first. Rejects with MILLRACE_KEY or MILLRACE_VALUE before anything is added,
    * with MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED, and with `ack: 'stored'` with MILLRACE_REJECTED or MILLRACE_LOST.
    */
-  increment(key: string, by: number | bigint | string = 1, options: IncrementOptions = DEFAULTS): Promise<N> {
-    const { engine } = this;
-    if (engine === undefined || !this.#isPlain(options))
-      return this.#increment(key, by, true, options).then(({ total }) => this.#show(total as bigint));
-    // On the way of most increments there is one promise, the front's answer.
-    try {
-      return this.#writersFor(engine, key).increment(
-        key,
-        this.#scaled(key, by),
-        this.options.settings.ack,
-        this.#shown,
-      );
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
+  increment(key: string, by: number | bigint | string = 1, options: IncrementOptions = NO_OPTIONS): Promise<N> {
+    return this.#performScaled(key, by, options, (engine, level, scaled) => {
+      // On the way of most increments there is one promise, the front's answer.
+      if (level.ack !== 'stored') return engine.ways.increment(key, scaled, level, this.#shown);
+      const both = (total: bigint, receipt: Receipt) => ({ total: this.#show(total), receipt });
+      return engine.ways.increment(key, scaled, level, both).then(async ({ total, receipt }) => {
+        await this.settled(engine, level, receipt);
+        return total;
+      });
+    });
   }
 
   /**
    * Adds `by` without asking for the total, so nothing is ever loaded: it works while the store is down, at full speed.
    * Resolves with a receipt when it is acknowledged; rejects like {@link increment}.
    */
-  add(key: string, by: number | bigint | string = 1, options: IncrementOptions = DEFAULTS): Promise<Receipt> {
-    const { engine } = this;
-    if (engine === undefined || !this.#isPlain(options)) return this.#add(key, by, options);
+  add(key: string, by: number | bigint | string = 1, options: IncrementOptions = NO_OPTIONS): Promise<Receipt> {
+    return this.#performScaled(key, by, options, (engine, level, scaled) => {
+      const added = engine.ways.add(key, scaled, level);
+      return level.ack === 'stored' ? this.settled(engine, level, added) : added;
+    });
+  }
+
+  #performScaled<T>(
+    key: string,
+    by: number | bigint | string,
+    options: IncrementOptions,
+    run: (engine: Engine<CounterWays>, level: Level, scaled: Whole) => Promise<T>,
+  ): Promise<T> {
     try {
-      return this.#writersFor(engine, key).add(key, this.#scaled(key, by), this.options.settings.ack);
+      this.checkKey(key);
+      const scaled = this.#scaled(key, by);
+      return this.perform(undefined, options, (engine, level) => {
+        this.checkStorableKey(engine, key);
+        return run(engine, level, scaled);
+      });
     } catch (error) {
       return Promise.reject(error as Error);
     }
   }
 
-  async #add(key: string, by: number | bigint | string, options: IncrementOptions): Promise<Receipt> {
-    const { receipt } = await this.#increment(key, by, false, options);
-    return (options.ack ?? this.options.settings.ack) === 'stored' ? STORED_RECEIPT : receipt;
-  }
-
-  #isPlain(options: IncrementOptions): boolean {
-    return options === DEFAULTS && this.options.settings.ack !== 'stored';
-  }
-
-  #writersFor(engine: Engine, key: string): NonNullable<Engine['counters']> {
-    this.checkKey(key);
-    this.refuseClosed();
-    this.#checkStorable(engine, key);
-    return writersOf(engine);
-  }
-
   /** The total; 0 for a key that was never incremented. */
-  async get(key: string): Promise<N> {
-    this.checkKey(key);
-    const engine = this.engine ?? (await this.attached());
-    this.refuseClosed();
-    this.#checkStorable(engine, key);
-    return this.#show(await totalsOf(engine).get(key));
+  get(key: string): Promise<N> {
+    return this.perform(key, NO_OPTIONS, async (engine) => {
+      this.checkStorableKey(engine, key);
+      return this.#show(await engine.ways.totals.get(key));
+    });
   }
 
   /** Totals by key, in the order of `keys`. */
   async getMany(keys: readonly string[]): Promise<Map<string, N>> {
     for (const key of keys) this.checkKey(key);
-    const engine = this.engine ?? (await this.attached());
-    this.refuseClosed();
-    for (const key of keys) this.#checkStorable(engine, key);
-    const distinct = [...new Set(keys)];
-    const totals = await totalsOf(engine).getMany(distinct);
-    return new Map(distinct.map((key, i) => [key, this.#show(totals[i] as bigint)]));
+    return this.perform(undefined, NO_OPTIONS, async (engine) => {
+      for (const key of keys) this.checkStorableKey(engine, key);
+      const distinct = [...new Set(keys)];
+      const totals = await engine.ways.totals.getMany(distinct);
+      return new Map(distinct.map((key, i) => [key, this.#show(totals[i] as bigint)]));
+    });
   }
 
   /** Where a key's increments are: pending, in flight, stored, refused; since when; and the last error. */
   async inspect(key: string): Promise<Inspection> {
     this.checkKey(key);
     return this.inspectKey(key);
-  }
-
-  async #increment(
-    key: string,
-    by: number | bigint | string,
-    isWanted: boolean,
-    options: IncrementOptions,
-  ): Promise<Incremented> {
-    this.checkKey(key);
-    const scaled = this.#scaled(key, by);
-    const { settings, front } = this.options;
-    const ack = options.ack ?? settings.ack;
-    const refusal = options.ack === undefined ? undefined : refuseAck(ack, settings.policy, front);
-    if (refusal !== undefined) throw new MillraceError('MILLRACE_ACK', refusal, { cache: this.name, key });
-    if (options.signal?.aborted === true) throw aborted(true, options.signal.reason, this.name, key);
-    const engine = this.engine ?? (await this.attached());
-    this.refuseClosed();
-    this.#checkStorable(engine, key);
-    const writers = writersOf(engine);
-    const incremented: Promise<Incremented> = isWanted
-      ? writers.increment(key, scaled, ack, (total, receipt) => ({ receipt, total }))
-      : writers.add(key, scaled, ack).then((receipt) => ({ receipt, total: undefined }));
-    const done =
-      options.signal === undefined
-        ? await incremented
-        : await untilAborted(incremented, options.signal, this.name, key);
-    if (ack === 'stored') await engine.untilStored(done.receipt, options.signal);
-    return done;
   }
 
   #scaled(key: string, by: number | bigint | string): Whole {
@@ -186,23 +144,7 @@ export class Counters<N extends number | bigint | string> extends LifeCycle<N, P
   #read(text: string): N {
     return this.#show(toScaled(text, this.options.scale) ?? 0n);
   }
-
-  #checkStorable(engine: Engine, key: string): void {
-    const refusal = engine.context.store.checkKey(key);
-    if (refusal !== undefined)
-      throw new MillraceError('MILLRACE_KEY', `The store cannot hold key "${key}": ${refusal}.`, {
-        cache: this.name,
-        key,
-      });
-  }
 }
-
-function writersOf({ counters }: Engine): NonNullable<Engine['counters']> {
-  if (counters === undefined) throw new MillraceError('MILLRACE_INTERNAL', 'The engine has no counters.');
-  return counters;
-}
-
-const totalsOf = (engine: Engine): NonNullable<Engine['counters']>['totals'] => writersOf(engine).totals;
 
 /** Makes counters. Returns at once and does no I/O; throws MILLRACE_OPTIONS with every fault of the options. */
 export function createCounters(options: CountersOptions & { readonly bigint: true }): Counters<bigint>;

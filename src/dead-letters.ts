@@ -1,8 +1,8 @@
 import { type Duration, parseDuration } from './core/duration.ts';
 import { untilAborted } from './engine/base/abort.ts';
-import { within } from './engine/base/deadline.ts';
 import type { Engine } from './engine/engine.ts';
 import { type Receipt, STORED_RECEIPT } from './engine/lanes/receipt.ts';
+import type { Ways } from './engine/shapes/plug.ts';
 import { MillraceError } from './errors.ts';
 import type { DeadLetterStore, DeadLetter as StoredLetter } from './ports/store.ts';
 
@@ -33,11 +33,11 @@ const REDRIVE_TIMEOUT_MS = 5_000;
 /** The letters of one cache: writes that the store refused. Rejects with MILLRACE_UNSUPPORTED where the store keeps none. */
 export class DeadLetters<V> {
   readonly #cache: string;
-  readonly #engine: () => Promise<Engine>;
+  readonly #engine: () => Promise<Engine<Ways>>;
   readonly #read: (json: string) => V;
 
   /** @internal */
-  constructor(cache: string, engine: () => Promise<Engine>, read: (json: string) => V) {
+  constructor(cache: string, engine: () => Promise<Engine<Ways>>, read: (json: string) => V) {
     this.#cache = cache;
     this.#engine = engine;
     this.#read = read;
@@ -85,7 +85,7 @@ export class DeadLetters<V> {
     outcome.catch(() => undefined);
     engine.lettersChanged(done.lane);
     const state = await untilAborted(
-      within(engine.context.clock, timeoutMs, outcome),
+      engine.letterOutcomeWithin(timeoutMs, outcome),
       options.signal,
       this.#cache,
       undefined,
@@ -103,8 +103,8 @@ export class DeadLetters<V> {
   }
 
   async #letters(): Promise<DeadLetterStore> {
-    const { store } = (await this.#engine()).context;
-    if (store.deadLetters !== undefined) return store.deadLetters;
+    const { letters } = await this.#engine();
+    if (letters !== undefined) return letters;
     throw new MillraceError(
       'MILLRACE_UNSUPPORTED',
       `Cache "${this.#cache}" keeps no dead letters: its policy or its store has none.`,

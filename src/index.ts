@@ -8,8 +8,8 @@ export type { DeadLetter, DeadLetters, Redrive, RedriveOptions } from './dead-le
 export type { Receipt } from './engine/lanes/receipt.ts';
 export { isMillraceError, MillraceError, type MillraceErrorCode } from './errors.ts';
 export type { BreakerEvent, CacheEventName, CacheEvents, CacheListener, FlushEvent, LossCause } from './events.ts';
+export type { CloseReport } from './facade.ts';
 export { createLeaderboard, type Leaderboard, type Ranked, type ScoreReceipt } from './leaderboard.ts';
-export type { CloseReport } from './life-cycle.ts';
 export { createLog, type Log } from './log.ts';
 export type { Inspection } from './observe/inspect.ts';
 export type { CacheStats, LaneStats, PaceStats } from './observe/stats.ts';

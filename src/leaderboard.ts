@@ -1,9 +1,10 @@
 import { type ScoreOp, type ScoreQuery, turned } from './core/lane-scores.ts';
-import { aborted, untilAborted } from './engine/base/abort.ts';
+import { untilAborted } from './engine/base/abort.ts';
 import type { Engine } from './engine/engine.ts';
 import { type Receipt, STORED_RECEIPT } from './engine/lanes/receipt.ts';
+import { type LeaderboardWays, leaderboard, type Scored } from './engine/shapes/leaderboard.ts';
 import { MillraceError } from './errors.ts';
-import { LifeCycle } from './life-cycle.ts';
+import { Facade, NO_OPTIONS } from './facade.ts';
 import type { Inspection } from './observe/inspect.ts';
 import {
   type LeaderboardOptions,
@@ -12,9 +13,7 @@ import {
   type RankOptions,
   type ScoreOptions,
 } from './options/leaderboard.ts';
-import { refuseAck } from './options/settings.ts';
 
-const DEFAULTS: ScoreOptions = Object.freeze({});
 /** Rows of one `top`, or on either side of a member. */
 const ROWS_MAX = 10_000;
 
@@ -41,10 +40,15 @@ export interface ScoreReceipt extends Receipt {
  * score are in the order of the bytes of their UTF-8. Methods reject with a `MillraceError` as those of a cache do, and with
  * MILLRACE_TIMEOUT when the leaderboard was not loaded in time.
  */
-export class Leaderboard extends LifeCycle<number, ParsedLeaderboard> {
+export class Leaderboard extends Facade<number, ParsedLeaderboard, LeaderboardWays> {
   /** @internal Use {@link createLeaderboard}. */
   constructor(options: LeaderboardOptions) {
-    super(parseLeaderboardOptions(options), () => parseLeaderboardOptions({ ...options, flush: {} }), Number);
+    super({
+      plug: leaderboard,
+      options: parseLeaderboardOptions(options),
+      flushing: () => parseLeaderboardOptions({ ...options, flush: {} }),
+      reveal: Number,
+    });
   }
 
   /**
@@ -52,7 +56,7 @@ export class Leaderboard extends LifeCycle<number, ParsedLeaderboard> {
    * Waits for the leaderboard to be loaded. Rejects with MILLRACE_KEY or MILLRACE_VALUE before anything is written, with
    * MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED, and with `ack: 'stored'` with MILLRACE_REJECTED or MILLRACE_LOST.
    */
-  async add(member: string, by: number, options: ScoreOptions = DEFAULTS): Promise<ScoreReceipt> {
+  async add(member: string, by: number, options: ScoreOptions = NO_OPTIONS): Promise<ScoreReceipt> {
     return this.#scored(await this.#do('add', member, by, options));
   }
 
@@ -60,31 +64,31 @@ export class Leaderboard extends LifeCycle<number, ParsedLeaderboard> {
    * Gives the member this score; with `keep: 'best'` only where it is better than the one that it has, and then it waits for the
    * leaderboard to be loaded. The receipt has the score that the member has after it. Rejects like {@link add}.
    */
-  async set(member: string, score: number, options: ScoreOptions = DEFAULTS): Promise<ScoreReceipt> {
+  async set(member: string, score: number, options: ScoreOptions = NO_OPTIONS): Promise<ScoreReceipt> {
     return this.#scored(await this.#do(this.options.keep === 'best' ? 'best' : 'set', member, score, options));
   }
 
   /** Takes the member off the leaderboard, and its row out of the table. Rejects like {@link add}. */
-  async remove(member: string, options: ScoreOptions = DEFAULTS): Promise<Receipt> {
+  async remove(member: string, options: ScoreOptions = NO_OPTIONS): Promise<Receipt> {
     return (await this.#do('remove', member, 0, options)).receipt;
   }
 
   /** The member's score; undefined when it is not on the leaderboard. */
-  async score(member: string, options: RankOptions = DEFAULTS): Promise<number | undefined> {
+  async score(member: string, options: RankOptions = NO_OPTIONS): Promise<number | undefined> {
     this.checkKey(member);
     const [row] = await this.#read({ kind: 'scores', members: [member] }, options);
     return row?.score;
   }
 
   /** The member's rank, 1 for the best; undefined when it is not on the leaderboard. */
-  async rank(member: string, options: RankOptions = DEFAULTS): Promise<number | undefined> {
+  async rank(member: string, options: RankOptions = NO_OPTIONS): Promise<number | undefined> {
     this.checkKey(member);
     const [row] = await this.#read({ kind: 'around', member, count: 0 }, options);
     return row?.rank;
   }
 
   /** The best `n`, 1 to 10,000, the best first; fewer when there are not so many. */
-  async top(n: number, options: RankOptions = DEFAULTS): Promise<Ranked[]> {
+  async top(n: number, options: RankOptions = NO_OPTIONS): Promise<Ranked[]> {
     this.#checkRows('top', n, 1);
     return this.#read({ kind: 'range', from: 0, count: n }, options);
   }
@@ -93,7 +97,7 @@ export class Leaderboard extends LifeCycle<number, ParsedLeaderboard> {
    * The member with up to `n`, 0 to 10,000, that are better and as many that are worse, the best first; nobody when it is not on the
    * leaderboard.
    */
-  async around(member: string, n: number, options: RankOptions = DEFAULTS): Promise<Ranked[]> {
+  async around(member: string, n: number, options: RankOptions = NO_OPTIONS): Promise<Ranked[]> {
     this.checkKey(member);
     this.#checkRows('around', n, 0);
     return this.#read({ kind: 'around', member, count: n }, options);
@@ -105,41 +109,28 @@ export class Leaderboard extends LifeCycle<number, ParsedLeaderboard> {
     return this.inspectKey(member);
   }
 
-  async #do(
-    op: ScoreOp,
-    member: string,
-    score: number,
-    options: ScoreOptions,
-  ): Promise<{ receipt: Receipt; weight: number | undefined }> {
+  async #do(op: ScoreOp, member: string, score: number, options: ScoreOptions): Promise<Scored> {
     this.checkKey(member);
     this.#checkScore(member, score);
-    const { settings, front } = this.options;
-    const ack = options.ack ?? settings.ack;
-    const refusal = options.ack === undefined ? undefined : refuseAck(ack, settings.policy, front);
-    if (refusal !== undefined) throw new MillraceError('MILLRACE_ACK', refusal, { cache: this.name, key: member });
-    if (options.signal?.aborted === true) throw aborted(true, options.signal.reason, this.name, member);
-    const engine = this.engine ?? (await this.attached());
-    this.refuseClosed();
-    this.#checkStorable(engine, member, score);
-    const scored = scoresOf(engine).score(op, member, turned(settings.shape, score === 0 ? 0 : score), ack);
-    const { receipt, weight } =
-      options.signal === undefined ? await scored : await untilAborted(scored, options.signal, this.name, member);
-    if (ack !== 'stored') return { receipt, weight };
-    await engine.untilStored(receipt, options.signal);
-    return { receipt: { ...STORED_RECEIPT }, weight };
+    return this.perform(member, options, async (engine, level) => {
+      this.#checkStorable(engine, member, score);
+      const own = turned(this.options.settings.shape, score === 0 ? 0 : score);
+      const { receipt, weight } = await engine.ways.score(op, member, own, level);
+      const settled = await this.settled(engine, level, receipt);
+      return { receipt: settled === STORED_RECEIPT ? { ...settled } : settled, weight };
+    });
   }
 
   #scored({ receipt, weight }: { receipt: Receipt; weight: number | undefined }): ScoreReceipt {
     return Object.assign(receipt, { score: turned(this.options.settings.shape, weight as number) });
   }
 
-  async #read(query: ScoreQuery, { signal }: RankOptions): Promise<Ranked[]> {
-    if (signal?.aborted === true) throw aborted(true, signal.reason, this.name, undefined);
-    const engine = this.engine ?? (await this.attached());
-    this.refuseClosed();
-    const { first, rows } = await untilAborted(scoresOf(engine).board.read(query), signal, this.name, undefined);
-    const { shape } = this.options.settings;
-    return rows.map(([member, weight], i) => ({ member, score: turned(shape, weight), rank: first + i + 1 }));
+  #read(query: ScoreQuery, options: RankOptions): Promise<Ranked[]> {
+    return this.perform(undefined, options, async ({ ways }, { signal }) => {
+      const { first, rows } = await untilAborted(ways.board.read(query), signal, this.name, undefined);
+      const { shape } = this.options.settings;
+      return rows.map(([member, weight], i) => ({ member, score: turned(shape, weight), rank: first + i + 1 }));
+    });
   }
 
   #checkScore(member: string, score: unknown): void {
@@ -160,26 +151,10 @@ export class Leaderboard extends LifeCycle<number, ParsedLeaderboard> {
     );
   }
 
-  #checkStorable(engine: Engine, member: string, score: number): void {
-    const { store } = engine.context;
-    const key = store.checkKey(member);
-    if (key !== undefined)
-      throw new MillraceError('MILLRACE_KEY', `The store cannot hold member "${member}": ${key}.`, {
-        cache: this.name,
-        key: member,
-      });
-    const value = store.checkValue(String(score));
-    if (value !== undefined)
-      throw new MillraceError('MILLRACE_VALUE', `The store cannot hold the score of "${member}": ${value}.`, {
-        cache: this.name,
-        key: member,
-      });
+  #checkStorable(engine: Engine<LeaderboardWays>, member: string, score: number): void {
+    this.checkStorableKey(engine, member, `member "${member}"`);
+    this.checkStorableValue(engine, String(score), `the score of "${member}"`, member);
   }
-}
-
-function scoresOf({ scores }: Engine): NonNullable<Engine['scores']> {
-  if (scores === undefined) throw new MillraceError('MILLRACE_INTERNAL', 'The engine has no leaderboard.');
-  return scores;
 }
 
 /** Makes a leaderboard. Returns at once and does no I/O; throws MILLRACE_OPTIONS with every fault of the options. */

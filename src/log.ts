@@ -1,36 +1,31 @@
-import type { AckLevel } from './core/acks.ts';
 import { encodeJson } from './core/json-value.ts';
 import { laneOf } from './core/lane-of.ts';
-import { aborted, untilAborted } from './engine/base/abort.ts';
+import type { Level } from './engine/base/level.ts';
 import type { Engine } from './engine/engine.ts';
-import { type Receipt, STORED_RECEIPT } from './engine/lanes/receipt.ts';
+import type { Receipt } from './engine/lanes/receipt.ts';
+import { type LogWays, log } from './engine/shapes/log.ts';
 import { MillraceError } from './errors.ts';
-import { LifeCycle } from './life-cycle.ts';
+import { Facade, NO_OPTIONS } from './facade.ts';
 import { type AppendOptions, type LogOptions, type ParsedLog, parseLogOptions } from './options/log.ts';
-import { refuseAck } from './options/settings.ts';
-
-const DEFAULTS: AppendOptions = Object.freeze({});
 
 /**
  * A log of events in front of a table. Each event is stored once, in the order of its lane, and none is left out: they
  * are never coalesced. Made by {@link createLog}. Methods reject with a `MillraceError` as those of a cache do.
  */
-export class Log<E> extends LifeCycle<E, ParsedLog<E>> {
+export class Log<E> extends Facade<E, ParsedLog<E>, LogWays> {
   /** Of the last event that was appended, microseconds since the epoch. */
   #order = 0;
   /** The lane of events without a key. */
   readonly #lane: number;
-  /** Appends that were asked for before the front was attached keep their order. */
-  #early = 0;
-  #turn: Promise<unknown> = Promise.resolve();
 
   /** @internal Use {@link createLog}. */
   constructor(options: LogOptions<E>) {
-    super(
-      parseLogOptions(options),
-      () => parseLogOptions({ ...options, flush: {} }),
-      (json) => (JSON.parse(json) as [number, E])[1],
-    );
+    super({
+      plug: log,
+      options: parseLogOptions(options),
+      flushing: () => parseLogOptions({ ...options, flush: {} }),
+      reveal: (json) => (JSON.parse(json) as [number, E])[1],
+    });
     this.#lane = laneOf(this.options.random.token(), this.options.settings.lanes);
   }
 
@@ -39,72 +34,45 @@ export class Log<E> extends LifeCycle<E, ParsedLog<E>> {
    * place in the order now, once and for all. Rejects with MILLRACE_VALUE or MILLRACE_KEY before anything is appended,
    * with MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED, and with `ack: 'stored'` with MILLRACE_REJECTED or MILLRACE_LOST.
    */
-  append(event: E, options: AppendOptions = DEFAULTS): Promise<Receipt> {
-    const { engine } = this;
-    const { ack } = this.options.settings;
-    if (engine === undefined || this.#early > 0 || options !== DEFAULTS || ack === 'stored')
-      return this.appendMany([event], options).then(([receipt]) => receipt as Receipt);
-    // On the way of most events there is one promise, the front's answer.
+  append(event: E, options: AppendOptions = NO_OPTIONS): Promise<Receipt> {
     try {
-      this.refuseClosed();
-      const lane = this.#laneOf(event);
-      const json = this.#encode(event);
-      this.#checkStorable(engine, json);
-      return logOf(engine).append(lane, `[${this.#nextOrder()},${json}]`, ack);
+      const { lane, json, entry } = this.#placed(event);
+      return this.perform(undefined, options, (engine, level) => {
+        this.#checkStorable(engine, json);
+        return this.#append(engine, level, lane, entry);
+      });
     } catch (error) {
       return Promise.reject(error as Error);
     }
   }
 
   /** {@link append} for many; all are checked before the first is appended. Receipts in the order of `events`. */
-  async appendMany(events: Iterable<E>, options: AppendOptions = DEFAULTS): Promise<Receipt[]> {
-    this.refuseClosed();
-    const { settings, front } = this.options;
-    const ack = options.ack ?? settings.ack;
-    const refusal = options.ack === undefined ? undefined : refuseAck(ack, settings.policy, front);
-    if (refusal !== undefined) throw new MillraceError('MILLRACE_ACK', refusal, { cache: this.name });
-    if (options.signal?.aborted === true) throw aborted(true, options.signal.reason, this.name, undefined);
-    const checked = Array.from(events, (event) => ({ lane: this.#laneOf(event), json: this.#encode(event) }));
-    const entries = checked.map(({ lane, json }) => ({ lane, json, entry: `[${this.#nextOrder()},${json}]` }));
-    const append = (engine: Engine): Promise<Receipt[]> => {
-      this.refuseClosed();
-      for (const { json } of entries) this.#checkStorable(engine, json);
-      return Promise.all(entries.map(({ lane, entry }) => this.#append(engine, lane, entry, ack, options.signal)));
-    };
-    return this.#early === 0 && this.engine !== undefined ? append(this.engine) : this.#inTurn(append);
+  appendMany(events: Iterable<E>, options: AppendOptions = NO_OPTIONS): Promise<Receipt[]> {
+    try {
+      const checked = Array.from(events, (event) => ({ lane: this.#laneOf(event), json: this.#encode(event) }));
+      const entries = checked.map(({ lane, json }) => ({ lane, json, entry: this.#entryOf(json) }));
+      return this.perform(undefined, options, (engine, level) => {
+        for (const { json } of entries) this.#checkStorable(engine, json);
+        return Promise.all(entries.map(({ lane, entry }) => this.#append(engine, level, lane, entry)));
+      });
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
 
-  async #append(
-    engine: Engine,
-    lane: number,
-    entry: string,
-    ack: AckLevel,
-    signal: AbortSignal | undefined,
-  ): Promise<Receipt> {
-    const appended = logOf(engine).append(lane, entry, ack);
-    const receipt = signal === undefined ? await appended : await untilAborted(appended, signal, this.name, undefined);
-    if (ack !== 'stored') return receipt;
-    await engine.untilStored(receipt, signal);
-    return STORED_RECEIPT;
+  #append(engine: Engine<LogWays>, level: Level, lane: number, entry: string): Promise<Receipt> {
+    const appended = engine.ways.append(lane, entry, level);
+    return level.ack === 'stored' ? this.settled(engine, level, appended) : appended;
   }
 
-  /** Begins an append once the front is attached, and not before those that were asked for earlier. */
-  async #inTurn<T>(append: (engine: Engine) => Promise<T>): Promise<T> {
-    this.#early++;
-    const begun = this.#turn.then(async () => {
-      try {
-        const engine = await this.attached();
-        // Not awaited: the next one's turn is when this one is on its way.
-        return { done: append(engine) };
-      } finally {
-        this.#early--;
-      }
-    });
-    this.#turn = begun.then(
-      ({ done }) => void done.catch(() => undefined),
-      () => undefined,
-    );
-    return (await begun).done;
+  #placed(event: E): { readonly lane: number; readonly json: string; readonly entry: string } {
+    const lane = this.#laneOf(event);
+    const json = this.#encode(event);
+    return { lane, json, entry: this.#entryOf(json) };
+  }
+
+  #entryOf(json: string): string {
+    return `[${this.#nextOrder()},${json}]`;
   }
 
   /** Microseconds since the epoch, and more than the last. */
@@ -139,16 +107,9 @@ export class Log<E> extends LifeCycle<E, ParsedLog<E>> {
     return json;
   }
 
-  #checkStorable(engine: Engine, json: string): void {
-    const refusal = engine.context.store.checkValue(json);
-    if (refusal !== undefined)
-      throw new MillraceError('MILLRACE_VALUE', `The store cannot hold the event: ${refusal}.`, { cache: this.name });
+  #checkStorable(engine: Engine<LogWays>, json: string): void {
+    this.checkStorableValue(engine, json, 'the event');
   }
-}
-
-function logOf({ log }: Engine): NonNullable<Engine['log']> {
-  if (log === undefined) throw new MillraceError('MILLRACE_INTERNAL', 'The engine has no log.');
-  return log;
 }
 
 /** Makes a log. Returns at once and does no I/O; throws MILLRACE_OPTIONS with every fault of the options. */

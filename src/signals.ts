@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { type Duration, parseDuration } from './core/duration.ts';
 import { MillraceError } from './errors.ts';
 import type { CacheListener } from './events.ts';
-import type { CloseReport } from './life-cycle.ts';
+import type { CloseReport } from './facade.ts';
 
 export type EndSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 

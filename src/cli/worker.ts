@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { FLUSH_HERE } from '../facade.ts';
 import { type CacheEventName, type CacheEvents, type CloseReport, closeOnSignals } from '../index.ts';
-import { FLUSH_HERE } from '../life-cycle.ts';
 import { type AnyCache, withCaches } from './config.ts';
 import { EXIT } from './failure.ts';
 import { formatMs, plural } from './format.ts';

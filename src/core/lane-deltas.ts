@@ -12,6 +12,7 @@ import {
   staleOr,
   type Unrecovered,
 } from './lane.ts';
+import { withoutRoomOf } from './room.ts';
 import type { Shape } from './shape.ts';
 
 /**
@@ -75,8 +76,11 @@ export function increment(table: LaneTable, env: LaneEnv, batch: IncrementBatch)
   const entries = entriesOf(header);
   const bytes = bytesOf(header);
   const added = deltas.reduce((count, delta) => (delta === undefined ? count + 1 : count), 0);
-  if (added > 0 && (bytes + batch.bytes > batch.maxBytes || entries + added > batch.maxEntries))
-    return { kind: 'full', entries, bytes };
+  const newBytes = keys.length === 0 ? 0 : Math.round((batch.bytes * added) / keys.length);
+  if (added > 0 && (bytes + newBytes > batch.maxBytes || entries + added > batch.maxEntries)) {
+    const fresh = deltas.map((delta) => delta === undefined);
+    return { kind: 'full', entries, bytes, refused: withoutRoomOf(fresh, batch, entries, bytes) };
+  }
 
   const after = keys.map((key, i) => {
     const sum = sums[i] as bigint;
@@ -90,7 +94,6 @@ export function increment(table: LaneTable, env: LaneEnv, batch: IncrementBatch)
     table.writeSlot(key, String(total + sum), table.readExpiry(key));
     return wanted[i] === true ? total + sum : undefined;
   });
-  const newBytes = keys.length === 0 ? 0 : Math.round((batch.bytes * added) / keys.length);
   const next: LaneHeader = {
     ...header,
     seq: header.seq + batch.accepted,

@@ -10,6 +10,7 @@ import {
   type Stopped,
   type Unrecovered,
 } from './lane.ts';
+import { withoutRoom } from './room.ts';
 import type { Shape } from './shape.ts';
 
 /** Events of one process that were waiting for a lane, in their order. They are never coalesced. */
@@ -33,7 +34,7 @@ export function append(table: LaneTable, env: LaneEnv, batch: AppendBatch): Appe
   const bytes = bytesOf(header);
   const count = batch.entries.length;
   if (bytes + batch.bytes > batch.maxBytes || entries + count > batch.maxEntries)
-    return { kind: 'full', entries, bytes };
+    return { kind: 'full', entries, bytes, refused: eventsWithoutRoom(batch, entries, bytes) };
   for (const entry of batch.entries) table.appendEntry(entry);
   const next: LaneHeader = {
     ...header,
@@ -52,3 +53,11 @@ export function append(table: LaneTable, env: LaneEnv, batch: AppendBatch): Appe
     bytes: bytes + batch.bytes,
   };
 }
+
+/** The places of the events that do not fit: from the first that has no room on, all. */
+export const eventsWithoutRoom = (batch: AppendBatch, entries: number, bytes: number): number[] =>
+  withoutRoom(
+    batch.entries.map((entry) => ({ entries: 1, bytes: entry.length })),
+    batch.maxEntries - entries,
+    batch.maxBytes - bytes,
+  );

@@ -16,6 +16,7 @@ import {
   unrecovered,
 } from './lane.ts';
 import { isInFlight } from './lane-flush.ts';
+import { withoutRoomOf } from './room.ts';
 import type { BoardProgress, Change, ScoreTable, Unloaded } from './score-table.ts';
 import { type Shape, traitsOf } from './shape.ts';
 
@@ -89,14 +90,16 @@ export function writeScores(table: LaneTable, env: LaneEnv, batch: ScoreBatch): 
 
   const entries = entriesOf(header);
   const bytes = bytesOf(header);
-  const added = [...changes.keys()].filter((member) => scores.readPending(member) === undefined).length;
-  if (added > 0 && (bytes + batch.bytes > batch.maxBytes || entries + added > batch.maxEntries))
-    return { kind: 'full', entries, bytes };
+  const distinct = new Set(members);
+  const fresh = [...distinct].map((member) => changes.has(member) && scores.readPending(member) === undefined);
+  const added = fresh.filter(Boolean).length;
+  const newBytes = added === 0 ? 0 : Math.round((batch.bytes * added) / distinct.size);
+  if (added > 0 && (bytes + newBytes > batch.maxBytes || entries + added > batch.maxEntries))
+    return { kind: 'full', entries, bytes, refused: scoresWithoutRoom(fresh, batch, entries, bytes) };
   for (const [member, change] of changes) {
     scores.writeWeight(member, change ?? undefined);
     scores.writePending(member, change);
   }
-  const newBytes = added === 0 ? 0 : Math.round((batch.bytes * added) / new Set(members).size);
   const next: LaneHeader = {
     ...header,
     seq: header.seq + accepted,
@@ -117,6 +120,18 @@ export function writeScores(table: LaneTable, env: LaneEnv, batch: ScoreBatch): 
     accepted,
     outcomes,
   };
+}
+
+/** The places of the operations that do not fit; of the distinct members, in their order, `fresh` are those that need an entry. */
+export function scoresWithoutRoom(
+  fresh: readonly boolean[],
+  batch: ScoreBatch,
+  entries: number,
+  bytes: number,
+): number[] {
+  const members = [...new Set(batch.members)];
+  const refused = new Set(withoutRoomOf(fresh, batch, entries, bytes).map((i) => members[i]));
+  return batch.members.flatMap((member, i) => (refused.has(member) ? [i] : []));
 }
 
 function outcomeOf(op: ScoreOp, before: Change, weight: number): Change {

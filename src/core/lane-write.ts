@@ -10,6 +10,7 @@ import {
   type Unrecovered,
   unrecovered,
 } from './lane.ts';
+import { type Need, withoutRoom } from './room.ts';
 import { TOMBSTONE } from './slot.ts';
 
 /** All writes of one process that were waiting for a lane: distinct keys, the last slot of each. */
@@ -26,17 +27,7 @@ export interface WriteBatch {
   readonly maxBytes: number;
 }
 
-/**
- * `refused` are the places in the batch of what needs room that is not there: without them it fits. A pending key whose
- * value does not become longer needs none.
- */
-export interface WriteFull extends Full {
-  readonly refused: readonly number[];
-  /** The front's server has no memory left, whatever the limits say. */
-  readonly outOfMemory?: true;
-}
-
-export type WriteResult = Accepted | WriteFull | Unrecovered | Stopped;
+export type WriteResult = Accepted | Full | Unrecovered | Stopped;
 
 /** Accepts mutations: value, pending mark and seq in one step. A dirty slot has no expiry. */
 export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteResult {
@@ -47,14 +38,12 @@ export function write(table: LaneTable, env: LaneEnv, batch: WriteBatch): WriteR
   const entries = entriesOf(header);
   const bytes = bytesOf(header);
   if (mayNotFit(batch, entries, bytes)) {
-    const { fresh, growth, added, grown } = measure(table, batch);
+    const needs = needsOf(table, batch);
+    const added = needs.reduce((sum, need) => sum + need.entries, 0);
+    const grown = needs.reduce((sum, need) => sum + need.bytes, 0);
     if ((added > 0 && entries + added > batch.maxEntries) || (grown > 0 && bytes + grown > batch.maxBytes)) {
-      return {
-        kind: 'full',
-        entries,
-        bytes,
-        refused: withoutRoom(fresh, growth, batch.maxEntries - entries, batch.maxBytes - bytes),
-      };
+      const refused = withoutRoom(needs, batch.maxEntries - entries, batch.maxBytes - bytes);
+      return { kind: 'full', entries, bytes, refused };
     }
   }
 
@@ -107,40 +96,12 @@ function mayNotFit({ keys, slots, maxEntries, maxBytes }: WriteBatch, entries: n
   return entries + keys.length > maxEntries || most > maxBytes;
 }
 
-/** What a batch adds to the lane: by key, and together. A key counts with its present value. */
-function measure(
-  table: LaneTable,
-  { keys, slots }: WriteBatch,
-): { fresh: boolean[]; growth: number[]; added: number; grown: number } {
-  const fresh: boolean[] = [];
-  const growth: number[] = [];
-  let added = 0;
-  let grown = 0;
-  for (let i = 0; i < keys.length; i++) {
-    const key = keys[i] as string;
-    const isFresh = !table.hasPending(key);
-    const bytes = Buffer.byteLength(slots[i] as string) - (isFresh ? 0 : Buffer.byteLength(table.readSlot(key) ?? ''));
-    fresh.push(isFresh);
-    growth.push(bytes);
-    if (isFresh) added++;
-    grown += bytes;
-  }
-  return { fresh, growth, added, grown };
-}
-
-/** What does not fit, in order: after the first that has to wait, whatever needs room waits. */
-function withoutRoom(fresh: readonly boolean[], growth: readonly number[], entries: number, bytes: number): number[] {
-  const refused: number[] = [];
-  for (let i = 0; i < fresh.length; i++) {
-    const entry = fresh[i] === true ? 1 : 0;
-    const grown = Math.max(0, growth[i] as number);
-    if (entry === 0 && grown === 0) continue;
-    if (refused.length > 0 || (entry > 0 && entry > entries) || (grown > 0 && grown > bytes)) {
-      refused.push(i);
-      continue;
-    }
-    entries -= entry;
-    bytes -= grown;
-  }
-  return refused;
+/** What each key of a batch adds to the lane. A key counts with its present value. */
+function needsOf(table: LaneTable, { keys, slots }: WriteBatch): Need[] {
+  return keys.map((key, i) => {
+    const bytes = Buffer.byteLength(slots[i] as string);
+    return table.hasPending(key)
+      ? { entries: 0, bytes: bytes - Buffer.byteLength(table.readSlot(key) ?? '') }
+      : { entries: 1, bytes };
+  });
 }

@@ -185,11 +185,17 @@ export interface Accepted {
   readonly bytes: number;
 }
 
-/** Nothing was taken in: there is no room. */
+/**
+ * Nothing was taken in. `refused` are the places in the batch of what needs room that is not there: without them it
+ * fits. What is pending already needs none, unless its value becomes longer.
+ */
 export interface Full {
   readonly kind: 'full';
   readonly entries: number;
   readonly bytes: number;
+  readonly refused: readonly number[];
+  /** The front's server has no memory left, whatever the limits say. */
+  readonly outOfMemory?: true;
 }
 
 export type Unrecovered = { readonly kind: 'unrecovered'; readonly header: LaneHeader | undefined };

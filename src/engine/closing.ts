@@ -6,7 +6,7 @@ import { Deadline } from './base/deadline.ts';
 import type { Flusher } from './flushing/flusher.ts';
 import type { LaneProgress } from './flushing/progress.ts';
 import type { Watermark } from './lanes/watermark.ts';
-import type { Writers } from './writers.ts';
+import type { Ways } from './shapes/plug.ts';
 
 /** How long closing may take after its deadline, when front or store do not answer. */
 const CLOSE_GRACE_MS = 1_000;
@@ -16,7 +16,7 @@ export interface Closing {
   readonly context: EngineContext;
   readonly watermarks: readonly Watermark[];
   readonly flusher: Flusher | undefined;
-  readonly writers: Writers;
+  readonly ways: Ways;
   readonly progress: LaneProgress;
   readonly background: Background;
 }
@@ -29,7 +29,7 @@ export async function close(
   closing: Closing,
   timeoutMs: number,
 ): Promise<{ stored: number; remaining: number; dead: number }> {
-  const { context, watermarks, flusher, writers, progress, background } = closing;
+  const { context, watermarks, flusher, ways, progress, background } = closing;
   const { clock, counts, front, store, settings, events } = context;
   const before = { stored: counts.stored, rejected: counts.rejected };
   const turnedAway = new MillraceError(
@@ -39,9 +39,9 @@ export async function close(
   );
   const drained = new Deadline(clock, timeoutMs);
   // Nothing makes room while flushing is paused.
-  if (flusher?.paused === true) writers.turnAway(turnedAway);
+  if (flusher?.paused === true) ways.turnAway(turnedAway);
   await drained.wait(drain(closing)).catch((error: unknown) => background.report(error));
-  writers.turnAway(turnedAway);
+  ways.turnAway(turnedAway);
   background.stop();
   progress.stop();
   await drained.wait(flusher?.stop());
@@ -49,7 +49,7 @@ export async function close(
   // What is left is quick, where the front answers.
   const left = new Deadline(clock, CLOSE_GRACE_MS);
   // Who was sent on when the deadline passed is answered before the front is let go of.
-  await left.wait(Promise.all([flusher?.giveBack(), writers.sent()]));
+  await left.wait(Promise.all([flusher?.giveBack(), ways.sent()]));
   const remaining =
     (await left.wait(remainingIn(context).catch(() => undefined))) ??
     watermarks.reduce((sum, { entries }) => sum + entries, 0);
@@ -72,8 +72,8 @@ export async function close(
 }
 
 /** What is paused is not drained: somebody wants the store left alone. A lane that cannot be drained keeps no other from it. */
-async function drain({ writers, flusher, progress, background }: Closing): Promise<void> {
-  await writers.idle();
+async function drain({ ways, flusher, progress, background }: Closing): Promise<void> {
+  await ways.idle();
   if (flusher === undefined || flusher.paused) return;
   for (const outcome of await Promise.allSettled(progress.flushes()))
     if (outcome.status === 'rejected') background.report(outcome.reason);

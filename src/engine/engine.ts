@@ -1,8 +1,9 @@
-import type { AckLevel } from '../core/acks.ts';
 import type { BreakerState, BreakerStats } from '../core/breaker.ts';
 import type { LaneHeader } from '../core/lane.ts';
+import { laneOf } from '../core/lane-of.ts';
 import type { MillraceError } from '../errors.ts';
-import type { LetterCounts } from '../ports/store.ts';
+import type { SlotReport } from '../ports/front.ts';
+import type { DeadLetter, DeadLetterStore, LetterCounts } from '../ports/store.ts';
 import { attach, type EngineParts } from './attach.ts';
 import { Background } from './base/background.ts';
 import type { EngineContext } from './base/context.ts';
@@ -13,36 +14,36 @@ import { adopt } from './flushing/adoption.ts';
 import { Flusher } from './flushing/flusher.ts';
 import { LaneProgress } from './flushing/progress.ts';
 import { Recovery } from './flushing/recovery.ts';
-import type { PendingReceipt, Receipt } from './lanes/receipt.ts';
+import { Admission } from './lanes/admission.ts';
+import type { PendingReceipt } from './lanes/receipt.ts';
 import { Watermark } from './lanes/watermark.ts';
-import { Reader } from './shapes/reader.ts';
-import type { CounterWriters, LogWriters, ScoreWriters } from './shapes/ways.ts';
-import { Writers } from './writers.ts';
+import type { ShapePlug, Ways } from './shapes/plug.ts';
+import type { WriterHooks } from './writing/writer-hooks.ts';
 
 /** How long statistics wait for the store, which may be down. */
 const LETTER_COUNTS_MS = 1_000;
 
 /** One attached cache: its writers, reader and flusher, wired to each other. */
-export class Engine {
-  readonly context: EngineContext;
+export class Engine<W extends Ways> {
+  readonly #context: EngineContext;
   readonly #watermarks: readonly Watermark[];
   readonly #recovery: Recovery;
   readonly #flusher: Flusher | undefined;
   readonly #background: Background;
   readonly #progress: LaneProgress;
-  readonly #writers: Writers;
-  readonly reader: Reader;
+  /** The ways in and out that the cache's shape has. */
+  readonly ways: W;
   /** Since when, monotonic ms, every flush of this process has failed. */
   #failing: { readonly since: number; readonly code: string } | undefined;
 
   /** Attaches to front and store, recovers what must be, and begins to flush. */
-  static async start(parts: EngineParts): Promise<Engine> {
-    let attached: Engine | undefined;
+  static async start<W extends Ways>(plug: ShapePlug<W>, parts: EngineParts): Promise<Engine<W>> {
+    let attached: Engine<W> | undefined;
     const context = await attach(parts, {
       reconnected: () => attached?.reconnected(),
       storeHasRoom: (state) => attached?.storeHasRoom(state),
     });
-    const engine = (attached = new Engine(context));
+    const engine = (attached = new Engine(plug, context));
     try {
       if (parts.paused) engine.pause();
       await engine.#start();
@@ -56,43 +57,50 @@ export class Engine {
     }
   }
 
-  private constructor(context: EngineContext) {
-    this.context = context;
-    const { settings, counts, events } = context;
-    const watermarks = Array.from(
-      { length: settings.lanes },
-      (_, lane) =>
-        new Watermark(settings.name, lane, (count, cause) => {
-          counts.lost += count;
-          events.emit('loss', { lane, count, cause });
-        }),
-    );
+  private constructor(plug: ShapePlug<W>, context: EngineContext) {
+    this.#context = context;
+    const { settings } = context;
+    const watermarks = Array.from({ length: settings.lanes }, (_, lane) => this.#newWatermark(lane));
     const recover = (lane: number): Promise<void> => this.#recover(lane);
-    this.#watermarks = watermarks;
-    this.#recovery = new Recovery(context, watermarks);
+    // What writers and flusher both need is made here, and given to both.
+    const admission = new Admission(settings.backpressure, watermarks);
+    const recovery = new Recovery(context, watermarks);
+    const { flush } = settings;
     const flusher =
-      this.#isDirect || settings.flush === undefined
+      this.#isDirect || flush === undefined
         ? undefined
-        : new Flusher(context, settings.flush, watermarks, this.#recovery, () => this.#writers.steps);
+        : new Flusher({ context, flush, watermarks, recovery, admission, pages: plug.pages(context) });
     const background = new Background(context);
-    const progress = new LaneProgress(context, watermarks, flusher, recover, background);
+    const progress = new LaneProgress({ context, watermarks, flusher, recover, background });
+    this.#watermarks = watermarks;
+    this.#recovery = recovery;
     this.#flusher = flusher;
     this.#background = background;
     this.#progress = progress;
-    this.#writers = new Writers(context, {
-      watermarks,
-      flusher,
-      progress,
-      background,
+    const hooks: WriterHooks = {
+      stored: (position, key) => progress.stored(position, key),
+      accepted: (lane, result) => flusher?.accepted(lane, result),
       recover,
+      hurry: (lane) => progress.hurry(lane),
+      newEpoch: (lane) => background.run(progress.observe(lane)),
+      refreshOccupancy: () => progress.observeAll(),
+      waitForRoom: () => progress.untilFlushed(),
       trouble: () => this.#trouble(),
+    };
+    this.ways = plug.open({ context, watermarks, admission, hooks });
+  }
+
+  #newWatermark(lane: number): Watermark {
+    const { settings, counts, events } = this.#context;
+    return new Watermark(settings.name, lane, (count, cause) => {
+      counts.lost += count;
+      events.emit('loss', { lane, count, cause });
     });
-    this.reader = new Reader(context, recover);
   }
 
   /** Whether writes go to the store at once, past the lanes. */
   get #isDirect(): boolean {
-    return this.context.settings.policy !== 'write-behind';
+    return this.#context.settings.policy !== 'write-behind';
   }
 
   async #start(): Promise<void> {
@@ -101,12 +109,12 @@ export class Engine {
     await this.#flusher?.start();
     // Lanes that are in other hands need nothing; a lane that nobody could take tells why here.
     await Promise.all(
-      this.#watermarks.map((_, lane) => (this.#isDirect ? adopt(this.context, lane) : this.#recover(lane))),
+      this.#watermarks.map((_, lane) => (this.#isDirect ? adopt(this.#context, lane) : this.#recover(lane))),
     );
   }
 
   #watchFlushes(): void {
-    const { events, clock } = this.context;
+    const { events, clock } = this.#context;
     events.on(
       'flush-failed',
       ({ error: { code } }) => void (this.#failing = { since: this.#failing?.since ?? clock.monotonic(), code }),
@@ -118,7 +126,7 @@ export class Engine {
   #trouble(): string | undefined {
     const failing = this.#failing;
     if (failing === undefined) return this.#flusher?.paused === true ? 'Flushing is paused' : undefined;
-    return `Flushes have failed for ${Math.round(this.context.clock.monotonic() - failing.since)} ms, the last with ${failing.code}`;
+    return `Flushes have failed for ${Math.round(this.#context.clock.monotonic() - failing.since)} ms, the last with ${failing.code}`;
   }
 
   /** The front's connection is back: its lanes may not be as they were. */
@@ -134,36 +142,19 @@ export class Engine {
   /** Opens a lane that takes nothing: the front lost it, or was restarted. */
   async #recover(lane: number): Promise<void> {
     if (!this.#isDirect) return this.#flusher === undefined ? this.#recovery.ensure(lane) : this.#flusher.recover(lane);
-    const { current } = await this.context.front.header(lane);
-    if (!current) await adopt(this.context, lane);
+    const { current } = await this.#context.front.header(lane);
+    if (!current) await adopt(this.#context, lane);
   }
 
   // Operations.
 
-  /** Writes, and resolves as `ack` promises. `json` undefined deletes. */
-  write(
-    key: string,
-    json: string | undefined,
-    ttlMs: number | undefined,
-    ack: AckLevel,
-    signal?: AbortSignal,
-  ): Promise<Receipt> {
-    return this.#writers.write(key, json, ttlMs, ack, signal);
+  /** Why the store cannot hold this key or value, or undefined. No I/O. */
+  keyFault(key: string): string | undefined {
+    return this.#context.store.checkKey(key);
   }
 
-  /** Of a cache that holds counters. */
-  get counters(): CounterWriters | undefined {
-    return this.#writers.counters;
-  }
-
-  /** Of a cache that holds a log. */
-  get log(): LogWriters | undefined {
-    return this.#writers.log;
-  }
-
-  /** Of a leaderboard. */
-  get scores(): ScoreWriters | undefined {
-    return this.#writers.scores;
+  valueFault(json: string): string | undefined {
+    return this.#context.store.checkValue(json);
   }
 
   /** Resolves when the store has what the front acknowledged, as soon as can be. */
@@ -173,13 +164,26 @@ export class Engine {
 
   /** Resolves when all that was asked for before the call is stored (or refused, or known to be lost). */
   async flush(signal?: AbortSignal): Promise<void> {
-    await this.#writers.idle();
+    await this.ways.idle();
     if (!this.#isDirect) await Promise.all(this.#progress.flushes(signal));
+  }
+
+  /** The letters of the cache; undefined where its policy or its store has none. */
+  get letters(): DeadLetterStore | undefined {
+    return this.#context.store.deadLetters;
   }
 
   /** What became of a letter, when it does not wait any more; rejects when it is dead or discarded. */
   letterOutcome(id: string): Promise<'stored' | 'superseded'> {
     return this.#progress.letterOutcome(id);
+  }
+
+  /** {@link letterOutcome}, or undefined once `ms` have passed. */
+  letterOutcomeWithin(
+    ms: number,
+    outcome: Promise<'stored' | 'superseded'>,
+  ): Promise<'stored' | 'superseded' | undefined> {
+    return within(this.#context.clock, ms, outcome);
   }
 
   /** A letter of the lane was redriven here. */
@@ -192,24 +196,39 @@ export class Engine {
     // Statistics are no probe.
     if (this.breaker.state !== 'closed') return undefined;
     return within(
-      this.context.clock,
+      this.#context.clock,
       LETTER_COUNTS_MS,
-      this.context.store.deadLetters?.count().catch(() => undefined),
+      this.#context.store.deadLetters?.count().catch(() => undefined),
     );
   }
 
   /** The lanes as the front has them now. */
   async headers(): Promise<(LaneHeader | undefined)[]> {
-    return Promise.all(this.#watermarks.map(async (_, lane) => (await this.context.front.header(lane)).header));
+    return Promise.all(this.#watermarks.map(async (_, lane) => (await this.#context.front.header(lane)).header));
   }
 
-  lastError(lane: number): { readonly error: MillraceError | undefined; readonly failures: number } {
+  /** What front, store and this process know of a key. */
+  async look(key: string): Promise<KeyReport> {
+    const { front, store, settings } = this.#context;
+    const lane = laneOf(key, settings.lanes);
+    const [slot, rows, deadLetter] = await Promise.all([
+      front.inspect(lane, key),
+      store.load([key]),
+      store.deadLetters?.ofKey(key),
+    ]);
     const flushLane = this.#flusher?.lane(lane);
-    return { error: flushLane?.lastError, failures: flushLane?.failures ?? 0 };
+    return {
+      lane,
+      slot,
+      inStore: rows.has(key),
+      deadLetter,
+      attempts: flushLane?.failures ?? 0,
+      lastError: flushLane?.lastError,
+    };
   }
 
   get breaker(): BreakerStats {
-    return this.context.breaker.stats;
+    return this.#context.breaker.stats;
   }
 
   /** How hard the store is pressed; undefined where this process does not flush. */
@@ -218,7 +237,7 @@ export class Engine {
   }
 
   get counts(): Counts {
-    return this.context.counts;
+    return this.#context.counts;
   }
 
   // Life cycle.
@@ -240,14 +259,26 @@ export class Engine {
   close(timeoutMs: number): Promise<{ stored: number; remaining: number; dead: number }> {
     return close(
       {
-        context: this.context,
+        context: this.#context,
         watermarks: this.#watermarks,
         flusher: this.#flusher,
-        writers: this.#writers,
+        ways: this.ways,
         progress: this.#progress,
         background: this.#background,
       },
       timeoutMs,
     );
   }
+}
+
+/** Where a key is, as far as front, store and this process know. */
+export interface KeyReport {
+  readonly lane: number;
+  readonly slot: SlotReport;
+  readonly inStore: boolean;
+  /** The latest of the key. */
+  readonly deadLetter: DeadLetter | undefined;
+  /** Failed attempts in a row to flush its lane, and the last error, as this process knows them. */
+  readonly attempts: number;
+  readonly lastError: MillraceError | undefined;
 }

@@ -1,12 +1,12 @@
 import { MillraceError } from '../../errors.ts';
-import type { EngineContext } from './context.ts';
+import type { Surroundings } from './context.ts';
 
 /** What nobody waits for: its faults are told as `error` events, until the cache closes. */
 export class Background {
-  readonly #context: EngineContext;
+  readonly #context: Surroundings;
   #stopped = false;
 
-  constructor(context: EngineContext) {
+  constructor(context: Surroundings) {
     this.#context = context;
   }
 

@@ -65,6 +65,8 @@ export const COMMIT_KEYS_MAX = 1_000;
 export const WRITES_IN_FLIGHT_MAX = 2;
 /** Keys of one load of totals. */
 export const LOAD_KEYS_MAX = 1_000;
+/** Mutations that wait for a leaderboard to be loaded, of one process; more are refused with MILLRACE_FULL. */
+export const LOAD_WAITERS_MAX = 10_000;
 /** Rows of one load of a leaderboard: 70 ms of LMDB's time at the most; Redis takes them in parts. */
 export const LOAD_SCORES_MAX = 5_000;
 /** Keys that one page of a generation has; keeps a step near a millisecond. */

@@ -1,5 +1,5 @@
 import type { DeadLetter, RefusedMutation } from '../../ports/store.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { FrontSide, Surroundings } from '../base/context.ts';
 import { ACKNOWLEDGE_KEYS_MAX } from '../base/settings.ts';
 import type { Watermark } from '../lanes/watermark.ts';
 import type { Cut, FlushLane } from './flush-lane.ts';
@@ -7,11 +7,11 @@ import type { LaneLeases } from './lane-leases.ts';
 
 /** Tells the front which generations the store has, and the waiters of this process with it. */
 export class Acknowledger {
-  readonly #context: EngineContext;
+  readonly #context: Surroundings & FrontSide;
   readonly #watermarks: readonly Watermark[];
   readonly #leases: LaneLeases;
 
-  constructor(context: EngineContext, watermarks: readonly Watermark[], leases: LaneLeases) {
+  constructor(context: Surroundings & FrontSide, watermarks: readonly Watermark[], leases: LaneLeases) {
     this.#context = context;
     this.#watermarks = watermarks;
     this.#leases = leases;

@@ -1,8 +1,8 @@
 import { MillraceError } from '../../errors.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { FrontSide, Surroundings } from '../base/context.ts';
 
 /** Opens a lane of a cache without write-behind, which has no owner and no fence: after a restart of the front it forgets its slots. */
-export async function adopt({ settings, front }: EngineContext, lane: number): Promise<void> {
+export async function adopt({ settings, front }: Surroundings & FrontSide, lane: number): Promise<void> {
   const adopted = await front.adopt(lane);
   if (adopted.kind === 'pending') {
     throw new MillraceError(

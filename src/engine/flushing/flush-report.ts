@@ -1,16 +1,16 @@
 import type { Flight } from '../../core/lane.ts';
 import type { ApplyResult, DeadLetter, RefusedMutation } from '../../ports/store.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { Surroundings } from '../base/context.ts';
 import type { Cut, FlushLane } from './flush-lane.ts';
 
 /** Tells counters and listeners what became of generations, once of each: its acknowledgement may fail, and it is flushed again. */
 export class FlushReport {
-  readonly #context: EngineContext;
+  readonly #context: Surroundings;
   readonly #lanes: readonly FlushLane[];
   /** By lane, the digest of the last generation that was counted. */
   readonly #counted: string[] = [];
 
-  constructor(context: EngineContext, lanes: readonly FlushLane[]) {
+  constructor(context: Surroundings, lanes: readonly FlushLane[]) {
     this.#context = context;
     this.#lanes = lanes;
   }

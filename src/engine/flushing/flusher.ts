@@ -4,10 +4,11 @@ import { Pace } from '../../core/pace.ts';
 import type { Timer } from '../../ports/clock.ts';
 import type { EngineContext } from '../base/context.ts';
 import type { FlushSettings } from '../base/settings.ts';
-import type { StepCounts } from '../lanes/admission.ts';
+import type { Admission } from '../lanes/admission.ts';
 import type { Watermark } from '../lanes/watermark.ts';
 import { FlushLane } from './flush-lane.ts';
 import { GenerationFlush } from './generation-flush.ts';
+import type { GenerationPages } from './generation-pages.ts';
 import { LaneLeases } from './lane-leases.ts';
 import { LetterRetry } from './letter-retry.ts';
 import type { Recovery } from './recovery.ts';
@@ -28,8 +29,8 @@ export class Flusher {
   readonly #lanes: readonly FlushLane[];
   readonly #leases: LaneLeases;
   readonly #generations: GenerationFlush;
-  /** The write steps of this process, on all lanes. */
-  readonly #steps: () => StepCounts;
+  /** Knows the write steps of this process, on all lanes. */
+  readonly #admission: Admission;
   #runSet = false;
   /**
    * Of a full batch that waits for the answers to the steps that were under way when it became full: they belong to the
@@ -43,21 +44,18 @@ export class Flusher {
   #stopped = false;
   #nextFlush: Deferred<void> | undefined;
 
-  constructor(
-    context: EngineContext,
-    flush: FlushSettings,
-    watermarks: readonly Watermark[],
-    recovery: Recovery,
-    steps: () => StepCounts,
-  ) {
+  constructor({ context, flush, watermarks, recovery, admission, pages }: FlusherParts) {
     this.#context = context;
     this.#flush = flush;
     this.pace = new Pace(flush);
     this.#lanes = watermarks.map((_, index) => new FlushLane(index));
-    this.#steps = steps;
+    this.#admission = admission;
+    const lanes = this.#lanes;
     const letters = new LetterRetry(context, flush);
-    this.#leases = new LaneLeases(context, flush, this.#lanes, watermarks, recovery, letters, () => this.#run());
-    this.#generations = new GenerationFlush(context, this.pace, this.#lanes, watermarks, this.#leases, letters);
+    const onWork = (): void => this.#run();
+    const leases = new LaneLeases({ context, flush, lanes, watermarks, recovery, letters, onWork });
+    this.#leases = leases;
+    this.#generations = new GenerationFlush({ context, pace: this.pace, lanes, watermarks, leases, letters, pages });
   }
 
   /** Takes every lane that is free. Resolves when each is taken, found in other hands, or has failed. */
@@ -190,7 +188,7 @@ export class Flusher {
       this.#burst = undefined;
       return false;
     }
-    const { begun, ended } = this.#steps();
+    const { begun, ended } = this.#admission.steps;
     this.#burst ??= { ended: begun, until: now + BURST_MS };
     if (ended < this.#burst.ended && now < this.#burst.until) return false;
     this.#burst = undefined;
@@ -226,4 +224,14 @@ function largestShare(lanes: readonly FlushLane[], share: number): FlushLane[] {
     entries += lane.pending;
   }
   return group;
+}
+
+export interface FlusherParts {
+  readonly context: EngineContext;
+  readonly flush: FlushSettings;
+  readonly watermarks: readonly Watermark[];
+  readonly recovery: Recovery;
+  readonly admission: Admission;
+  /** How the generations of the cache's shape are read. */
+  readonly pages: GenerationPages;
 }

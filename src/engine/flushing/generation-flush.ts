@@ -10,10 +10,10 @@ import type { Watermark } from '../lanes/watermark.ts';
 import { Acknowledger } from './acknowledger.ts';
 import type { Cut, FlushLane } from './flush-lane.ts';
 import { FlushReport } from './flush-report.ts';
+import { type GenerationPages, LaneTaken } from './generation-pages.ts';
 import { GenerationReader } from './generation-reader.ts';
 import { faultOf, type LaneLeases } from './lane-leases.ts';
 import type { LetterRetry } from './letter-retry.ts';
-import { LaneTaken } from './readable-generation.ts';
 
 /** The lanes that a flush has: not those that it lost, also when a later flush has them by now. */
 type Held = () => readonly FlushLane[];
@@ -29,22 +29,17 @@ export class GenerationFlush {
   readonly #lanes: readonly FlushLane[];
   readonly #leases: LaneLeases;
   readonly #letters: LetterRetry;
+  readonly #pages: GenerationPages;
   readonly #acknowledger: Acknowledger;
   readonly #report: FlushReport;
 
-  constructor(
-    context: EngineContext,
-    pace: Pace,
-    lanes: readonly FlushLane[],
-    watermarks: readonly Watermark[],
-    leases: LaneLeases,
-    letters: LetterRetry,
-  ) {
+  constructor({ context, pace, lanes, watermarks, leases, letters, pages }: GenerationFlushParts) {
     this.#context = context;
     this.#pace = pace;
     this.#lanes = lanes;
     this.#leases = leases;
     this.#letters = letters;
+    this.#pages = pages;
     this.#acknowledger = new Acknowledger(context, watermarks, leases);
     this.#report = new FlushReport(context, lanes);
   }
@@ -145,7 +140,7 @@ export class GenerationFlush {
       letters: lane.letters.any,
       entries: flight.entries,
     }));
-    const batches = new GenerationReader(this.#context, generations, this.#pace.batchSize);
+    const batches = new GenerationReader(this.#pages, generations, this.#pace.batchSize);
     const result = await store.apply({ lanes: generations, batches, judge: this.#letters.judge });
     if (result.kind === 'fenced') {
       await this.#fenced(cuts, result);
@@ -244,4 +239,14 @@ function refuseUnlessReplicated(ack: AckLevel, error: unknown): void {
 function laneTaken(error: unknown): LaneTaken | undefined {
   if (error instanceof LaneTaken) return error;
   return error instanceof Error && error.cause !== undefined ? laneTaken(error.cause) : undefined;
+}
+
+interface GenerationFlushParts {
+  readonly context: EngineContext;
+  readonly pace: Pace;
+  readonly lanes: readonly FlushLane[];
+  readonly watermarks: readonly Watermark[];
+  readonly leases: LaneLeases;
+  readonly letters: LetterRetry;
+  readonly pages: GenerationPages;
 }

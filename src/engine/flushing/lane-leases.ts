@@ -27,15 +27,7 @@ export class LaneLeases {
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(
-    context: EngineContext,
-    flush: FlushSettings,
-    lanes: readonly FlushLane[],
-    watermarks: readonly Watermark[],
-    recovery: Recovery,
-    letters: LetterRetry,
-    onWork: () => void,
-  ) {
+  constructor({ context, flush, lanes, watermarks, recovery, letters, onWork }: LaneLeasesParts) {
     this.#context = context;
     this.#flush = flush;
     this.#lanes = lanes;
@@ -203,4 +195,15 @@ export function faultOf(error: unknown, cache: string): MillraceError {
     'Something failed for a reason that Millrace does not know; it will be tried again.',
     { cache, cause: error },
   );
+}
+
+export interface LaneLeasesParts {
+  readonly context: EngineContext;
+  readonly flush: FlushSettings;
+  readonly lanes: readonly FlushLane[];
+  readonly watermarks: readonly Watermark[];
+  readonly recovery: Recovery;
+  readonly letters: LetterRetry;
+  /** Called when there may be something to flush. */
+  readonly onWork: () => void;
 }

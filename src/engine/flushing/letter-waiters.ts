@@ -4,7 +4,7 @@ import type { MillraceError } from '../../errors.ts';
 import type { Timer } from '../../ports/clock.ts';
 import type { DeadLetter } from '../../ports/store.ts';
 import { leaveAtAbort } from '../base/abort.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { StoreSide, Surroundings } from '../base/context.ts';
 
 const POLL_MS_MIN = 50;
 const POLL_MS_MAX = 1_000;
@@ -16,7 +16,7 @@ const IDS_MAX = 1_000;
  * waits, at growing intervals; while it fails, no more often than a flush would try.
  */
 export class LetterWaiters {
-  readonly #context: EngineContext;
+  readonly #context: Surroundings & StoreSide;
   readonly #waiters = new Map<string, Set<Deferred<DeadLetter | undefined>>>();
   #pollMs = POLL_MS_MIN;
   #failures = 0;
@@ -24,7 +24,7 @@ export class LetterWaiters {
   /** What is said once the cache is closed. */
   #closed: MillraceError | undefined;
 
-  constructor(context: EngineContext) {
+  constructor(context: Surroundings & StoreSide) {
     this.#context = context;
   }
 

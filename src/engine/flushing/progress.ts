@@ -5,7 +5,7 @@ import { untilAborted } from '../base/abort.ts';
 import type { Background } from '../base/background.ts';
 import type { EngineContext } from '../base/context.ts';
 import { within } from '../base/deadline.ts';
-import type { PendingReceipt, Progress } from '../lanes/receipt.ts';
+import type { PendingReceipt, ReceiptProgress } from '../lanes/receipt.ts';
 import { type Position, rejection, type Watermark } from '../lanes/watermark.ts';
 import type { Flusher } from './flusher.ts';
 import { LetterWaiters } from './letter-waiters.ts';
@@ -16,7 +16,7 @@ const PROGRESS_POLL_MS = 25;
 const ROOM_POLL_MS = 100;
 
 /** How far the lanes are stored, for whoever waits for it; hurries whoever flushes them. */
-export class LaneProgress implements Progress {
+export class LaneProgress implements ReceiptProgress {
   readonly #context: EngineContext;
   readonly #watermarks: readonly Watermark[];
   readonly #flusher: Flusher | undefined;
@@ -26,13 +26,7 @@ export class LaneProgress implements Progress {
   #pollTimer: Timer | undefined;
   #stopped = false;
 
-  constructor(
-    context: EngineContext,
-    watermarks: readonly Watermark[],
-    flusher: Flusher | undefined,
-    recover: (lane: number) => Promise<void>,
-    background: Background,
-  ) {
+  constructor({ context, watermarks, flusher, recover, background }: LaneProgressParts) {
     this.#context = context;
     this.#watermarks = watermarks;
     this.#flusher = flusher;
@@ -173,4 +167,13 @@ export class LaneProgress implements Progress {
     for (const watermark of this.#watermarks) watermark.close(error);
     this.#letters.close(error);
   }
+}
+
+export interface LaneProgressParts {
+  readonly context: EngineContext;
+  readonly watermarks: readonly Watermark[];
+  /** Undefined where other processes flush. */
+  readonly flusher: Flusher | undefined;
+  readonly recover: (lane: number) => Promise<void>;
+  readonly background: Background;
 }

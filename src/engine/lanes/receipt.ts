@@ -10,19 +10,19 @@ export interface Receipt {
 }
 
 /** Who knows what became of a position. */
-export interface Progress {
+export interface ReceiptProgress {
   stored(position: Position, key: string | undefined): Promise<void>;
 }
 
 /** The receipt of a write that the front holds. One object per write, so it is its own position. */
 export class PendingReceipt implements Receipt, Position {
-  readonly #progress: Progress;
+  readonly #progress: ReceiptProgress;
   readonly key: string;
   readonly lane: number;
   readonly epoch: number;
   readonly seq: number;
 
-  constructor(progress: Progress, key: string, lane: number, epoch: number, seq: number) {
+  constructor(progress: ReceiptProgress, key: string, lane: number, epoch: number, seq: number) {
     this.#progress = progress;
     this.key = key;
     this.lane = lane;

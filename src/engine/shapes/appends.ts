@@ -1,50 +1,62 @@
-import type { EngineContext } from '../base/context.ts';
+import type { AckLevel } from '../../core/acks.ts';
+import type { FrontSide, Surroundings } from '../base/context.ts';
 import { APPENDS_MAX } from '../base/settings.ts';
 import type { Admitted } from '../lanes/admission.ts';
-import type { Asked, StepResult, Steps } from '../writing/steps.ts';
+import { PendingReceipt } from '../lanes/receipt.ts';
+import { Batch } from '../writing/batch.ts';
+import { Caller } from '../writing/caller.ts';
+import { callersAt, type StepResult, type Steps } from '../writing/steps.ts';
+import type { WriterHooks } from '../writing/writer-hooks.ts';
 
 /** An append that was asked for. */
-export interface AskedAppend extends Asked {
+export class AppendCaller extends Caller {
   /** `[order, event]` as JSON. */
   readonly entry: string;
+
+  constructor(entry: string, ack: AckLevel, resolve: Caller['resolve'], reject: Caller['reject']) {
+    super('', entry.length, ack, resolve, reject);
+    this.entry = entry;
+  }
 }
 
 /** What an event is called where a key is needed: its lane and its place there. */
 export const eventName = (lane: number, seq: number): string => `#${lane}:${seq}`;
 
 /** Appends the events that wait, one step after the other: so they stay in their order. */
-export class AppendSteps implements Steps<AskedAppend> {
+export class AppendSteps implements Steps<AppendCaller> {
   readonly inFlightMax = 1;
   readonly sizeMax = APPENDS_MAX;
-  readonly #context: EngineContext;
+  readonly #context: Surroundings & FrontSide;
+  readonly #hooks: WriterHooks;
 
-  constructor(context: EngineContext) {
+  constructor(context: Surroundings & FrontSide, hooks: WriterHooks) {
     this.#context = context;
+    this.#hooks = hooks;
   }
 
-  entriesOf(batch: readonly AskedAppend[]): number {
-    return batch.length;
+  newBatch(order: number): Batch<AppendCaller> {
+    return new Batch(order);
+  }
+
+  entriesOf({ callers }: Batch<AppendCaller>): number {
+    return callers.length;
   }
 
   async send(
     lane: number,
-    batch: readonly AskedAppend[],
-    bytes: number,
+    batch: Batch<AppendCaller>,
     { maxEntries, maxBytes }: Admitted,
-  ): Promise<StepResult<AskedAppend>> {
+  ): Promise<StepResult<AppendCaller>> {
     const { front, settings } = this.#context;
-    const result = await front.append(lane, {
-      entries: batch.map(({ entry }) => entry),
-      bytes,
-      shape: settings.shape,
-      maxEntries,
-      maxBytes,
-    });
+    const { callers, bytes } = batch;
+    const entries = callers.map(({ entry }) => entry);
+    const result = await front.append(lane, { entries, bytes, shape: settings.shape, maxEntries, maxBytes });
+    if (result.kind === 'full') return { ...result, refused: callersAt(batch, result.refused) };
     if (result.kind !== 'accepted') return result;
-    const first = result.seq - batch.length + 1;
-    return {
-      ...result,
-      places: batch.map((_, i) => ({ key: eventName(lane, first + i), seq: first + i, told: undefined })),
-    };
+    const { epoch, seq } = result;
+    const first = seq - entries.length + 1;
+    const answer = (caller: AppendCaller, i: number): void =>
+      caller.resolve(new PendingReceipt(this.#hooks, eventName(lane, first + i), lane, epoch, first + i));
+    return { ...result, accepted: entries.length, answer };
   }
 }

@@ -1,19 +1,37 @@
+import type { AckLevel } from '../../core/acks.ts';
 import type { IncrementResult } from '../../core/lane-deltas.ts';
 import { MillraceError } from '../../errors.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { FrontSide, Surroundings } from '../base/context.ts';
 import { WRITES_IN_FLIGHT_MAX } from '../base/settings.ts';
 import type { Admitted } from '../lanes/admission.ts';
-import type { Asked, Placed, StepResult, Steps } from '../writing/steps.ts';
+import { PendingReceipt } from '../lanes/receipt.ts';
+import { Batch } from '../writing/batch.ts';
+import { Caller, NUMBER_BYTES } from '../writing/caller.ts';
+import type { StepResult, Steps } from '../writing/steps.ts';
+import type { WriterHooks } from '../writing/writer-hooks.ts';
 import type { Totals } from './totals.ts';
 
 /** A whole number: as a double where that is exact, which is what costs least. */
 export type Whole = number | bigint;
 
 /** An increment that was asked for. */
-export interface AskedIncrement extends Asked {
+export class IncrementCaller extends Caller {
   readonly by: Whole;
   /** Whether its total is to be told. */
   readonly isWanted: boolean;
+
+  constructor(
+    key: string,
+    by: Whole,
+    isWanted: boolean,
+    ack: AckLevel,
+    resolve: Caller['resolve'],
+    reject: Caller['reject'],
+  ) {
+    super(key, key.length + NUMBER_BYTES, ack, resolve, reject);
+    this.by = by;
+    this.isWanted = isWanted;
+  }
 }
 
 /** Of distinct keys, a step of one to three milliseconds. */
@@ -27,53 +45,64 @@ interface Sums {
 }
 
 /** Makes one sum for each key of the increments that wait, and tells each caller the total of its own increment. */
-export class IncrementSteps implements Steps<AskedIncrement> {
+export class IncrementSteps implements Steps<IncrementCaller> {
   readonly inFlightMax = WRITES_IN_FLIGHT_MAX;
   readonly sizeMax = INCREMENTS_PER_STEP_MAX;
-  readonly #context: EngineContext;
+  readonly #context: Surroundings & FrontSide;
   readonly #totals: Totals;
+  readonly #hooks: WriterHooks;
 
-  constructor(context: EngineContext, totals: Totals) {
+  constructor(context: Surroundings & FrontSide, totals: Totals, hooks: WriterHooks) {
     this.#context = context;
     this.#totals = totals;
+    this.#hooks = hooks;
+  }
+
+  newBatch(order: number): Batch<IncrementCaller> {
+    return new Batch(order);
   }
 
   /** As if no key came twice. */
-  entriesOf(batch: readonly AskedIncrement[]): number {
-    return batch.length;
+  entriesOf({ callers }: Batch<IncrementCaller>): number {
+    return callers.length;
   }
 
   async send(
     lane: number,
-    batch: readonly AskedIncrement[],
-    bytes: number,
+    { callers, bytes }: Batch<IncrementCaller>,
     { maxEntries, maxBytes }: Admitted,
-  ): Promise<StepResult<AskedIncrement>> {
+  ): Promise<StepResult<IncrementCaller>> {
     const { front, settings } = this.#context;
-    const { at, sums, wanted } = sumsOf(batch);
+    const accepted = callers.length;
+    const { at, sums, wanted } = sumsOf(callers);
     const keys = [...at.keys()];
     const result = await front.increment(lane, {
-      accepted: batch.length,
+      accepted,
       keys,
       sums: sums.map(BigInt),
       wanted,
       shape: settings.shape,
       limit: settings.sumMax,
       mayExpire: settings.ttlMs !== undefined,
-      bytes: Math.round((bytes * keys.length) / batch.length),
+      bytes: Math.round((bytes * keys.length) / accepted),
       maxEntries,
       maxBytes,
     });
     switch (result.kind) {
-      case 'accepted':
-        return {
-          ...result,
-          places: wanted.includes(true)
-            ? totalsOf(batch, at, sums, result)
-            : batch.map(({ key }) => ({ key, seq: result.seq, told: undefined })),
-        };
+      case 'accepted': {
+        const { epoch, seq } = result;
+        const told = wanted.includes(true) ? totalsOf(callers, at, sums, result.totals) : undefined;
+        // All increments of a step are in one generation, so they share its seq; each has a total of its own.
+        const answer = (caller: IncrementCaller, i: number): void =>
+          caller.resolve(new PendingReceipt(this.#hooks, caller.key, lane, epoch, seq), told?.[i]);
+        return { ...result, accepted, answer };
+      }
+      case 'full': {
+        const refused = new Set(result.refused.map((i) => keys[i] as string));
+        return { ...result, refused: callers.filter(({ key }) => refused.has(key)) };
+      }
       case 'unsettled':
-        return this.#unsettled(lane, batch, keys, result);
+        return this.#unsettled(lane, callers, keys, result);
       default:
         return result;
     }
@@ -82,17 +111,17 @@ export class IncrementSteps implements Steps<AskedIncrement> {
   /** Totals that are not known are filled first; what would leave the limit is refused by itself. */
   #unsettled(
     lane: number,
-    batch: readonly AskedIncrement[],
+    batch: readonly IncrementCaller[],
     keys: readonly string[],
     { unknown, beyond }: Extract<IncrementResult, { kind: 'unsettled' }>,
-  ): StepResult<AskedIncrement> {
+  ): StepResult<IncrementCaller> {
     const unknownKeys = new Set(unknown.map((i) => keys[i] as string));
     const beyondKeys = new Set(beyond.map((i) => keys[i] as string));
     return {
       kind: 'again',
       // The last of each key: without it the others may fit.
       rejected: [...beyondKeys].map((key) => ({
-        asked: batch.findLast((asked) => asked.key === key) as AskedIncrement,
+        caller: batch.findLast((caller) => caller.key === key) as IncrementCaller,
         error: this.#tooLarge(key),
       })),
       later: batch.filter(({ key, isWanted }) => isWanted && unknownKeys.has(key)),
@@ -110,7 +139,7 @@ export class IncrementSteps implements Steps<AskedIncrement> {
   }
 }
 
-function sumsOf(batch: readonly AskedIncrement[]): Sums {
+function sumsOf(batch: readonly IncrementCaller[]): Sums {
   const at = new Map<string, number>();
   const sums: Whole[] = [];
   const wanted: boolean[] = [];
@@ -136,19 +165,19 @@ function plus(a: Whole, b: Whole): Whole {
   return BigInt(a) + BigInt(b);
 }
 
-/** All increments of a step are in one generation, so they share its seq; each has a total of its own. */
+/** The total after each increment, where it was wanted. */
 function totalsOf(
-  batch: readonly AskedIncrement[],
+  batch: readonly IncrementCaller[],
   at: Sums['at'],
   sums: readonly Whole[],
-  { seq, totals }: Extract<IncrementResult, { kind: 'accepted' }>,
-): Placed['places'] {
+  totals: readonly (bigint | undefined)[],
+): readonly (bigint | undefined)[] {
   const running = totals.map((total, i) => (total === undefined ? undefined : total - BigInt(sums[i] as Whole)));
   return batch.map(({ key, by }) => {
     const i = at.get(key) as number;
     const before = running[i];
     const total = before === undefined ? undefined : before + BigInt(by);
     running[i] = total;
-    return { key, seq, told: total };
+    return total;
   });
 }

@@ -1,91 +1,65 @@
-import { fromScaled } from '../../core/decimal.ts';
-import { type Refused } from '../../core/lane.ts';
-import type { DeltasResult } from '../../core/lane-flush.ts';
-import { type FlightScoresResult, turned } from '../../core/lane-scores.ts';
-import type { Change } from '../../core/score-table.ts';
-import { traitsOf } from '../../core/shape.ts';
+import type { Refused } from '../../core/lane.ts';
 import type { Mutation } from '../../ports/store.ts';
-import type { EngineContext } from '../base/context.ts';
-import { LaneTaken, type ReadableGeneration } from '../flushing/readable-generation.ts';
-import { eventName } from './appends.ts';
+import { type GenerationPage, LaneTaken, type ReadableGeneration } from '../flushing/generation-pages.ts';
 
-/** The deltas of a generation, in pages. */
-export function deltaPages(
-  { front, settings }: EngineContext,
-  { lane, epoch, generation }: ReadableGeneration,
-  limit: number,
-): AsyncGenerator<Mutation[]> {
-  const scale = traitsOf(settings.shape).scale;
-  const read = (cursor: string): Promise<DeltasResult> => front.readDeltas(lane, epoch, generation, cursor, limit);
-  return keyedPages(lane, read, (key, sum: bigint) => ({ lane, key, json: fromScaled(sum, scale), kind: 'delta' }));
-}
+/** What reading a generation has in common, whatever its shape: pages by a cursor, and what is missing at the end. */
 
-/** The scores of a generation, as what they came to, in pages. */
-export function scorePages(
-  { front, settings }: EngineContext,
-  { lane, epoch, generation }: ReadableGeneration,
-  limit: number,
-): AsyncGenerator<Mutation[]> {
-  const read = (cursor: string): Promise<FlightScoresResult> =>
-    front.readFlightScores(lane, epoch, generation, cursor, limit);
-  return keyedPages(lane, read, (key, change: Change) => ({
-    lane,
-    key,
-    json: change === null ? undefined : String(turned(settings.shape, change)),
-  }));
-}
-
-/** A page that a cursor leads to. */
-interface KeyedPage<T> {
-  readonly kind: 'deltas' | 'scores';
-  readonly rows: readonly (readonly [key: string, value: T])[];
+/** A page that a cursor leads to; '' is the first, and what the last leads to. */
+export interface CursorPage<T> {
+  readonly rows: readonly T[];
   readonly next: string;
 }
 
-async function* keyedPages<T>(
+/**
+ * Pages of rows of distinct keys. A page can bring a key again: by the way the front scans, or because it was frozen
+ * while it was read; its value is the same. With `isAhead` the next page is on its way while one is worked on.
+ */
+export async function* keyedPages<T, R>(
   lane: number,
-  read: (cursor: string) => Promise<KeyedPage<T> | Refused>,
-  mutationOf: (key: string, value: T) => Mutation,
-): AsyncGenerator<Mutation[]> {
-  // A page can bring a key again.
+  { read, keyOf, rowOf, isAhead }: KeyedReader<T, R>,
+): AsyncGenerator<readonly R[]> {
   const seen = new Set<string>();
-  for (let cursor = ''; ; ) {
-    const page = await read(cursor);
+  let next = read('');
+  for (;;) {
+    const page = await next;
     if (page.kind === 'refused') throw new LaneTaken(lane);
-    const rows: Mutation[] = [];
-    for (const [key, value] of page.rows) {
-      if (seen.has(key)) continue;
-      seen.add(key);
-      rows.push(mutationOf(key, value));
+    if (isAhead && page.next !== '') next = ahead(read(page.next));
+    const rows: R[] = [];
+    for (const row of page.rows) {
+      if (seen.has(keyOf(row))) continue;
+      seen.add(keyOf(row));
+      rows.push(rowOf(row));
     }
     yield rows;
-    cursor = page.next;
-    if (cursor === '') return;
+    if (page.next === '') return;
+    if (!isAhead) next = read(page.next);
   }
 }
 
-/** The events of a generation in their order, in pages; the next is on its way while one is worked on. */
-export async function* eventPages(
-  { front }: EngineContext,
-  { lane, epoch, generation, fromSeq }: ReadableGeneration,
-  limit: number,
-): AsyncGenerator<Mutation[]> {
-  let next = front.readLog(lane, epoch, generation, 0, limit);
-  for (let from = 0; ; from += limit) {
-    const page = await next;
-    if (page.kind === 'refused') throw new LaneTaken(lane);
-    const isLast = page.entries.length < limit;
-    if (!isLast) {
-      next = front.readLog(lane, epoch, generation, from + limit, limit);
-      // If nobody comes back for it, its rejection is nobody's.
-      next.catch(() => undefined);
-    }
-    yield page.entries.map((entry, i) => ({
-      lane,
-      key: eventName(lane, fromSeq + from + i),
-      json: entry,
-      kind: 'append' as const,
-    }));
-    if (isLast) return;
+interface KeyedReader<T, R> {
+  read(cursor: string): Promise<(CursorPage<T> & { readonly kind: 'rows' | 'deltas' | 'scores' }) | Refused>;
+  keyOf(row: T): string;
+  rowOf(row: T): R;
+  readonly isAhead: boolean;
+}
+
+/** If nobody comes back for it, its rejection is nobody's. */
+export function ahead<T>(page: Promise<T>): Promise<T> {
+  page.catch(() => undefined);
+  return page;
+}
+
+/** Pages of a generation whose entries are counted: what was cut and is not there any more is missing. */
+export async function* counted(
+  { entries }: ReadableGeneration,
+  pages: AsyncIterable<readonly Mutation[]>,
+  nameOf: (place: number) => string,
+): AsyncGenerator<GenerationPage> {
+  let found = 0;
+  for await (const rows of pages) {
+    found += rows.length;
+    yield { rows, missing: [] };
   }
+  const missing = Array.from({ length: Math.max(0, entries - found) }, (_, i) => nameOf(found + i));
+  if (missing.length > 0) yield { rows: [], missing };
 }

@@ -1,78 +1,98 @@
+import type { AckLevel } from '../../core/acks.ts';
 import type { ScoreOp } from '../../core/lane-scores.ts';
 import { MillraceError } from '../../errors.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { FrontSide, Surroundings } from '../base/context.ts';
 import { SCORES_MAX } from '../base/settings.ts';
 import type { Admitted } from '../lanes/admission.ts';
-import type { Asked, StepResult, Steps } from '../writing/steps.ts';
+import { PendingReceipt } from '../lanes/receipt.ts';
+import { Batch } from '../writing/batch.ts';
+import { Caller, NUMBER_BYTES } from '../writing/caller.ts';
+import { callersAt, type StepResult, type Steps } from '../writing/steps.ts';
+import type { WriterHooks } from '../writing/writer-hooks.ts';
 import type { Board } from './board.ts';
 
 /** An operation on a leaderboard that was asked for. */
-export interface AskedScore extends Asked {
+export class ScoreCaller extends Caller {
   readonly op: ScoreOp;
   readonly weight: number;
+
+  constructor(
+    member: string,
+    { op, weight }: { readonly op: ScoreOp; readonly weight: number },
+    ack: AckLevel,
+    resolve: Caller['resolve'],
+    reject: Caller['reject'],
+  ) {
+    super(member, member.length + NUMBER_BYTES, ack, resolve, reject);
+    this.op = op;
+    this.weight = weight;
+  }
 }
 
 /**
- * Sends what waits for a leaderboard, one step after the other: an addition before a set is not the same as one after it. What
- * needs a board that is not loaded waits for that, and what comes after it waits with it.
+ * Sends what waits for a leaderboard, one step after the other: an addition before a set is not the same as one after
+ * it. What needs a board that is not loaded waits for that, and what comes after it waits with it.
  */
-export class ScoreSteps implements Steps<AskedScore> {
+export class ScoreSteps implements Steps<ScoreCaller> {
   readonly inFlightMax = 1;
   readonly sizeMax = SCORES_MAX;
-  readonly #context: EngineContext;
+  readonly #context: Surroundings & FrontSide;
   readonly #board: Board;
+  readonly #hooks: WriterHooks;
 
-  constructor(context: EngineContext, board: Board) {
+  constructor(context: Surroundings & FrontSide, board: Board, hooks: WriterHooks) {
     this.#context = context;
     this.#board = board;
+    this.#hooks = hooks;
   }
 
-  entriesOf(batch: readonly AskedScore[]): number {
-    return new Set(batch.map(({ key }) => key)).size;
+  newBatch(order: number): Batch<ScoreCaller> {
+    return new Batch(order);
+  }
+
+  entriesOf({ callers }: Batch<ScoreCaller>): number {
+    return new Set(callers.map(({ key }) => key)).size;
   }
 
   async send(
     lane: number,
-    batch: readonly AskedScore[],
-    bytes: number,
+    batch: Batch<ScoreCaller>,
     { maxEntries, maxBytes }: Admitted,
-  ): Promise<StepResult<AskedScore>> {
+  ): Promise<StepResult<ScoreCaller>> {
     const { front, settings } = this.#context;
+    const { callers, bytes } = batch;
     const result = await front.writeScores(lane, {
-      ops: batch.map(({ op }) => op),
-      members: batch.map(({ key }) => key),
-      weights: batch.map(({ weight }) => weight),
+      ops: callers.map(({ op }) => op),
+      members: callers.map(({ key }) => key),
+      weights: callers.map(({ weight }) => weight),
       shape: settings.shape,
-      bytes: Math.round((bytes * this.entriesOf(batch)) / batch.length),
+      bytes: Math.round((bytes * this.entriesOf(batch)) / callers.length),
       maxEntries,
       maxBytes,
     });
     switch (result.kind) {
-      case 'accepted':
-        return {
-          ...result,
-          places: batch.map(({ key }, i) => {
-            const outcome = result.outcomes[i];
-            return outcome === 'beyond'
-              ? { key, seq: result.seq, told: undefined, error: this.#beyond(key) }
-              : { key, seq: result.seq, told: outcome };
-          }),
+      case 'accepted': {
+        const { epoch, seq, outcomes } = result;
+        const answer = (caller: ScoreCaller, i: number): void => {
+          const outcome = outcomes[i];
+          if (outcome === 'beyond') caller.reject(this.#beyond(caller.key));
+          else caller.resolve(new PendingReceipt(this.#hooks, caller.key, lane, epoch, seq), outcome);
         };
-      case 'unloaded':
-        return {
-          kind: 'wait',
-          needing: batch.filter(({ op }) => op === 'add' || op === 'best'),
-          ready: this.#board.ready(),
-        };
+        return { ...result, answer };
+      }
+      case 'full':
+        return { ...result, refused: callersAt(batch, result.refused) };
+      case 'unloaded': {
+        const needing = callers.filter(({ op }) => op === 'add' || op === 'best');
+        return { kind: 'wait', needing, ready: this.#board.ready() };
+      }
       default:
         return result;
     }
   }
 
   #beyond(key: string): MillraceError {
-    return new MillraceError('MILLRACE_VALUE', `The score of "${key}" would leave ±(2^53 - 1): nothing was added.`, {
-      cache: this.#context.settings.name,
-      key,
-    });
+    const message = `The score of "${key}" would leave ±(2^53 - 1): nothing was added.`;
+    return new MillraceError('MILLRACE_VALUE', message, { cache: this.#context.settings.name, key });
   }
 }

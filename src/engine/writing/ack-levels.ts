@@ -1,6 +1,6 @@
 import { type AckLevel, isSyncLevel, type SyncLevel } from '../../core/acks.ts';
 import { MillraceError } from '../../errors.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { FrontSide, Surroundings } from '../base/context.ts';
 import type { Position, Watermark } from '../lanes/watermark.ts';
 
 /** Who asked for a write, and for how much of an acknowledgement. */
@@ -14,7 +14,7 @@ interface Asked {
  * Each level is by itself: what is not confirmed at one is none of the others' business.
  */
 export function answerAtLevels<A extends Asked>(
-  context: EngineContext,
+  context: Surroundings & FrontSide,
   watermark: Watermark,
   last: Position,
   all: readonly A[],
@@ -38,7 +38,7 @@ export function answerAtLevels<A extends Asked>(
 
 /** A front that was restarted since the write confirms what it has, which may not be the write. */
 async function confirm(
-  { front, settings }: EngineContext,
+  { front, settings }: Surroundings & FrontSide,
   watermark: Watermark,
   level: SyncLevel,
   last: Position,

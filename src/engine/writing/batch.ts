@@ -1,58 +1,53 @@
-import type { PendingReceipt } from '../lanes/receipt.ts';
 import type { Position } from '../lanes/watermark.ts';
 import type { Caller, Holder } from './caller.ts';
 
-export type Writer = Caller<PendingReceipt>;
-
-/** Writes that go to the front in one step: distinct keys, the last slot of each, everybody who waits for them. */
-export class Collected implements Holder<Writer> {
-  readonly index = new Map<string, number>();
-  keys: string[] = [];
-  slots: string[] = [];
-  ttls: Map<number, number> | undefined;
+/** Mutations that go to the front in one step, in the order in which they were asked for, with who waits for them. */
+export class Batch<C extends Caller> implements Holder {
+  callers: C[] = [];
   bytes = 0;
-  callers: Writer[] = [];
   /** Place in the lane's order. */
   readonly order: number;
-  /** Takes no more writes, which would overtake those of later batches. */
-  closed = false;
+  /** Takes no more mutations, which would overtake those of later batches. */
+  isClosed = false;
   /** On its way to the front. */
-  sent = false;
+  isSent = false;
   /** Goes beyond the capacity, and is answered when it is stored. */
   isThrough = false;
   /** Refused for want of room, after which all lanes were looked at. */
   wasFull = false;
-  /** Keys for which the front had no room. */
-  withoutRoom: { readonly keys: ReadonlySet<string>; readonly outOfMemory: boolean } | undefined;
-  /**
-   * Keys that a later batch has written meanwhile, and where; undefined where it is not known whether it has. What this batch holds of
-   * them must not be written any more.
-   */
-  superseded: Map<string, Position | undefined> | undefined;
-  /** Of writes that had waited for room: their keys that do not wait again, and who is told when all are seen to. */
-  waited: { readonly keys: Set<string>; readonly done: () => void } | undefined;
+  /** What had no room was taken out of it: the rest takes room before those who wait for it, and comes before them. */
+  fits = false;
+  /** For whom the front had no room. */
+  withoutRoom: { readonly callers: ReadonlySet<C>; readonly outOfMemory: boolean } | undefined;
+  /** Of mutations that had waited for room: those that need it still, and who is told when all are seen to. */
+  waited: { readonly refused: C[]; readonly done: (refused: readonly C[]) => void } | undefined;
 
   constructor(order: number) {
     this.order = order;
   }
 
-  put(caller: Writer): void {
+  /** How large it is, of the {@link Steps.sizeMax} that one step takes. */
+  get size(): number {
+    return this.callers.length;
+  }
+
+  put(caller: C): void {
     this.callers.push(caller);
     caller.holder = this;
-    this.#take(caller);
+    this.take(caller);
   }
 
   /** False when it is on its way. */
-  remove(caller: Writer): boolean {
-    if (this.sent || !this.callers.includes(caller)) return false;
+  remove(caller: Caller): boolean {
+    if (this.isSent || !this.callers.includes(caller as C)) return false;
     this.#keep((other) => other !== caller);
     return true;
   }
 
-  /** Takes out, and returns, who writes these keys. */
-  extract(keys: ReadonlySet<string>): Writer[] {
-    const extracted = this.callers.filter(({ key }) => keys.has(key));
-    if (extracted.length > 0) this.#keep(({ key }) => !keys.has(key));
+  /** Takes out, and returns, those of whom it is so. */
+  extract(is: (caller: C) => boolean): C[] {
+    const extracted = this.callers.filter(is);
+    if (extracted.length > 0) this.#keep((caller) => !is(caller));
     return extracted;
   }
 
@@ -61,29 +56,29 @@ export class Collected implements Holder<Writer> {
     if (this.callers.some(({ isGone }) => isGone)) this.#keep(({ isGone }) => !isGone);
   }
 
-  #keep(isKept: (caller: Writer) => boolean): void {
-    this.callers = this.callers.filter(isKept);
-    this.index.clear();
-    this.keys = [];
-    this.slots = [];
-    this.ttls = undefined;
-    this.bytes = 0;
-    for (const caller of this.callers) this.#take(caller);
+  /** A later batch of the lane was answered, at `position`; undefined where it is not known whether it has taken effect. */
+  overtakenBy(_later: Batch<C>, _position: Position | undefined): void {
+    // Mutations that are added, or of which one step is under way at a time, cannot be overtaken.
   }
 
-  #take({ key, slot, ttlMs }: Writer): void {
-    let i = this.index.get(key);
-    if (i === undefined) {
-      i = this.keys.length;
-      this.index.set(key, i);
-      this.keys.push(key);
-      this.slots.push(slot);
-      this.bytes += slot.length;
-    } else {
-      this.bytes += slot.length - (this.slots[i] as string).length;
-      this.slots[i] = slot;
-      this.ttls?.delete(i);
-    }
-    if (ttlMs !== undefined) (this.ttls ??= new Map()).set(i, ttlMs);
+  /** Takes out whoever must not be sent again, because a later batch was answered; and where that took effect. */
+  takeOvertaken(): { readonly caller: C; readonly position: Position | undefined }[] {
+    return [];
+  }
+
+  #keep(isKept: (caller: C) => boolean): void {
+    this.callers = this.callers.filter(isKept);
+    this.reset();
+    for (const caller of this.callers) this.take(caller);
+  }
+
+  /** Counts one more. */
+  protected take({ bytes }: C): void {
+    this.bytes += bytes;
+  }
+
+  /** Counts from the beginning. */
+  protected reset(): void {
+    this.bytes = 0;
   }
 }

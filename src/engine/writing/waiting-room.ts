@@ -1,43 +1,25 @@
 import { MillraceError } from '../../errors.ts';
 import type { Timer } from '../../ports/clock.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { Surroundings } from '../base/context.ts';
 import { WRITE_BYTES_MAX, WRITE_KEYS_MAX } from '../base/settings.ts';
 import type { Admission } from '../lanes/admission.ts';
-import type { Writer } from './batch.ts';
-import type { Holder } from './caller.ts';
-
-/** What the waiting room asks of the rest of the engine. */
-export interface RoomHooks {
-  /** Resolves when there may be room, or after a short while; what occupies the lanes has been looked at by then. */
-  waitForRoom(): Promise<void>;
-  /** Sends writes of one lane; resolves when each was answered or is {@link WaitingRoom.refused} again. */
-  send(lane: number, writers: readonly Writer[]): Promise<void>;
-  /** Asks for a write that has nothing more to wait for. */
-  ask(lane: number, writer: Writer): void;
-  /** Why nothing gets stored, for messages; undefined when flushes succeed. */
-  trouble(): string | undefined;
-}
-
-/** A key that waits for room. */
-interface Place {
-  readonly lane: number;
-  /** In the order in which they asked; the last value is the one that will be written. */
-  writers: Writer[];
-  /** How many of them, from the first, are on their way again. */
-  released: number;
-}
+import type { Caller, Holder } from './caller.ts';
 
 /**
- * Writes that need room in the buffer, of all lanes, in the order in which they came. A later write of a key that waits
- * here waits behind it. Writes that need no room (a pending key whose value does not become longer) never come here.
- * Count and bytes of what waits are bounded, and so is the time.
+ * Mutations that need room in the buffer, of all lanes, in the order in which they came. Whatever has to come behind
+ * one that waits here waits behind it. What needs no room (one of a pending key whose value does not become longer)
+ * never comes here. Count and bytes of what waits are bounded, for the whole cache, and so is the time.
  */
-export class WaitingRoom implements Holder<Writer> {
-  readonly #context: EngineContext;
+export class WaitingRoom<C extends Caller> implements Holder {
+  readonly #context: Surroundings;
   readonly #admission: Admission;
-  readonly #hooks: RoomHooks;
-  readonly #places = new Map<string, Place>();
-  #writers = 0;
+  readonly #placing: Placing<C>;
+  readonly #hooks: RoomHooks<C>;
+  readonly #places = new Map<string, Place<C>>();
+  /** Everybody who waits, and where. */
+  readonly #waiting = new Map<C, Place<C>>();
+  /** On their way to the front again: they keep their places, and cannot be taken back. */
+  readonly #away = new Set<C>();
   #bytes = 0;
   #isServing = false;
   #outOfMemory = false;
@@ -45,9 +27,10 @@ export class WaitingRoom implements Holder<Writer> {
   #closed: MillraceError | undefined;
   #idle: (() => void)[] = [];
 
-  constructor(context: EngineContext, admission: Admission, hooks: RoomHooks) {
+  constructor(context: Surroundings, admission: Admission, placing: Placing<C>, hooks: RoomHooks<C>) {
     this.#context = context;
     this.#admission = admission;
+    this.#placing = placing;
     this.#hooks = hooks;
   }
 
@@ -55,56 +38,52 @@ export class WaitingRoom implements Holder<Writer> {
     return this.#places.size === 0;
   }
 
-  /** Lets a write of a key that waits here wait behind it; false when the key does not. */
-  join(writer: Writer): boolean {
-    const place = this.#places.get(writer.key);
+  /** Whoever has the same place waits behind each other. */
+  placeOf(lane: number, caller: C): string {
+    return this.#placing.placeOf(lane, caller);
+  }
+
+  /** Lets a mutation wait behind those at its place; false when nobody waits there. */
+  join(lane: number, caller: C): boolean {
+    const place = this.#places.get(this.placeOf(lane, caller));
     if (place === undefined) return false;
-    this.#admit(place, writer);
+    this.#admit(place, caller, place.callers.length);
     return true;
   }
 
-  /** Writes of one lane that were refused for want of room. */
-  enter(lane: number, writers: readonly Writer[], outOfMemory: boolean): void {
+  /**
+   * Mutations of one lane that were refused for want of room. `isBefore`: they were asked for before those of the lane
+   * that wait here already.
+   */
+  enter(
+    lane: number,
+    callers: readonly C[],
+    { isBefore, outOfMemory }: { readonly isBefore: boolean; readonly outOfMemory: boolean },
+  ): void {
     this.#outOfMemory ||= outOfMemory;
-    for (const writer of writers) {
-      const place = this.#places.get(writer.key) ?? { lane, writers: [], released: 0 };
-      this.#admit(place, writer);
-      if (place.writers.length > 0) this.#places.set(writer.key, place);
+    const before = new Map<Place<C>, number>();
+    for (const caller of callers) {
+      const name = this.placeOf(lane, caller);
+      const place = this.#places.get(name) ?? { name, lane, callers: [] };
+      const at = isBefore ? (before.get(place) ?? 0) : place.callers.length;
+      if (this.#admit(place, caller, at)) before.set(place, at + 1);
+      if (place.callers.length > 0) this.#places.set(name, place);
     }
     if (!this.#isServing && !this.isEmpty) void this.#serve();
   }
 
-  /** Writes that were sent from here need room still: they keep their place, which nobody gives up while they are on their way. */
-  refused(keys: Iterable<string>, outOfMemory: boolean): void {
-    this.#outOfMemory ||= outOfMemory;
-    for (const key of keys) {
-      const place = this.#places.get(key) as Place;
-      place.released = 0;
-      for (const writer of place.writers) writer.holder = this;
-      for (const writer of place.writers.filter(({ isGone }) => isGone)) this.remove(writer);
-    }
-    if (this.#closed !== undefined) this.close(this.#closed);
+  /** The front's server has no memory left. */
+  noteOutOfMemory(): void {
+    this.#outOfMemory = true;
   }
 
-  /** Writes that were sent from here are answered; who came to wait behind them asks anew. */
-  answered(keys: Iterable<string>): void {
-    for (const key of keys) {
-      const place = this.#places.get(key) as Place;
-      this.#places.delete(key);
-      for (const writer of place.writers) this.#forget(writer);
-      for (const writer of place.writers.slice(place.released)) this.#hooks.ask(place.lane, writer);
-    }
-    this.#tellIdle();
-  }
-
-  /** Takes back a write that waits here. */
-  remove(writer: Writer): boolean {
-    const place = this.#places.get(writer.key);
-    const at = place?.writers.indexOf(writer) ?? -1;
-    if (place === undefined || at < place.released) return false;
-    place.writers.splice(at, 1);
-    this.#forget(writer);
-    if (place.writers.length === 0) this.#places.delete(writer.key);
+  /** Takes back a mutation that waits here. */
+  remove(caller: Caller): boolean {
+    const place = this.#waiting.get(caller as C);
+    if (place === undefined || this.#away.has(caller as C)) return false;
+    place.callers.splice(place.callers.indexOf(caller as C), 1);
+    this.#forget(caller as C);
+    if (place.callers.length === 0) this.#places.delete(place.name);
     this.#tellIdle();
     return true;
   }
@@ -118,45 +97,10 @@ export class WaitingRoom implements Holder<Writer> {
   close(error: MillraceError): void {
     this.#closed = error;
     this.#timer?.cancel();
-    for (const writer of this.#waiting()) {
-      this.remove(writer);
-      writer.reject(error);
-    }
+    for (const caller of [...this.#waiting.keys()]) if (this.remove(caller)) caller.reject(error);
   }
 
-  #admit(place: Place, writer: Writer): void {
-    const { settings, clock } = this.#context;
-    const { maxWaiters, maxWaitingBytes, maxWaitMs, maxBytes } = settings.backpressure;
-    if (this.#closed !== undefined) return writer.reject(this.#closed);
-    if (writer.slot.length > maxBytes)
-      return this.#refuse(place.lane, writer, 'The value alone has more than backpressure.maxBytes');
-    if (this.#writers >= maxWaiters)
-      return this.#refuse(
-        place.lane,
-        writer,
-        `${this.#writers} writes wait for room already (backpressure.maxWaiters)`,
-      );
-    if (this.#bytes + writer.slot.length > maxWaitingBytes) {
-      return this.#refuse(
-        place.lane,
-        writer,
-        `Writes of about ${this.#bytes} bytes wait for room already (backpressure.maxWaitingBytes)`,
-      );
-    }
-    place.writers.push(writer);
-    writer.holder = this;
-    writer.waitsUntil ??= clock.monotonic() + maxWaitMs;
-    this.#writers++;
-    this.#bytes += writer.slot.length;
-    this.#setTimer(writer.waitsUntil);
-  }
-
-  #refuse(lane: number, writer: Writer, why: string): void {
-    this.#context.counts.refused++;
-    writer.reject(this.full(lane, writer.key, this.#outOfMemory, why));
-  }
-
-  /** What a write is told for which there is no room. */
+  /** What a mutation is told for which there is no room. */
   full(lane: number, key: string, outOfMemory: boolean, why: string | undefined): MillraceError {
     const { settings } = this.#context;
     const { maxEntries, maxBytes } = settings.backpressure;
@@ -168,11 +112,34 @@ export class WaitingRoom implements Holder<Writer> {
       this.#hooks.trouble(),
       'Nothing of the write was kept. Slow down, or raise backpressure.maxEntries or maxBytes.',
     ];
-    return new MillraceError('MILLRACE_FULL', parts.filter((part) => part !== undefined).join('. '), {
-      cache: settings.name,
-      key,
-      lane,
-    });
+    const message = parts.filter((part) => part !== undefined).join('. ');
+    return new MillraceError('MILLRACE_FULL', message, { cache: settings.name, key, lane });
+  }
+
+  #admit(place: Place<C>, caller: C, at: number): boolean {
+    const { settings, clock, counts } = this.#context;
+    const refuse = (why: string): false => {
+      counts.refused++;
+      caller.reject(this.full(place.lane, caller.key, this.#outOfMemory, why));
+      return false;
+    };
+    const { maxWaiters, maxWaitingBytes, maxWaitMs, maxBytes } = settings.backpressure;
+    if (this.#closed !== undefined) {
+      caller.reject(this.#closed);
+      return false;
+    }
+    if (caller.bytes > maxBytes) return refuse('The value alone has more than backpressure.maxBytes');
+    if (this.#waiting.size >= maxWaiters)
+      return refuse(`${this.#waiting.size} writes wait for room already (backpressure.maxWaiters)`);
+    if (this.#bytes + caller.bytes > maxWaitingBytes)
+      return refuse(`Writes of about ${this.#bytes} bytes wait for room already (backpressure.maxWaitingBytes)`);
+    place.callers.splice(at, 0, caller);
+    caller.holder = this;
+    caller.waitsUntil ??= clock.monotonic() + maxWaitMs;
+    this.#waiting.set(caller, place);
+    this.#bytes += caller.bytes;
+    this.#setTimer(caller.waitsUntil);
+    return true;
   }
 
   async #serve(): Promise<void> {
@@ -186,37 +153,78 @@ export class WaitingRoom implements Holder<Writer> {
 
   /** Sends on who has room now, first come, first served; the first in any case, because what is known may be old. */
   async #release(): Promise<void> {
+    const steps = this.#whoHasRoom();
+    this.#outOfMemory = false;
+    const sent = [...steps].map(
+      ([lane, { callers }]) =>
+        new Promise<void>((resolve) => {
+          for (const caller of callers) this.#away.add(caller);
+          this.#hooks.send(lane, callers, (refused) => {
+            this.#returned(callers, refused);
+            resolve();
+          });
+        }),
+    );
+    await Promise.all(sent);
+  }
+
+  #whoHasRoom(): ReadonlyMap<number, Step<C>> {
     const { maxEntries, maxBytes } = this.#context.settings.backpressure;
     const occupied = this.#admission.occupied();
     let entries = maxEntries - occupied.entries;
     let bytes = maxBytes - occupied.bytes;
-    const byLane = new Map<number, { writers: Writer[]; keys: number; bytes: number }>();
-    for (const place of this.#places.values()) {
-      const size = (place.writers.at(-1) as Writer).slot.length;
-      const step = byLane.get(place.lane) ?? { writers: [], keys: 0, bytes: 0 };
-      const isFirst = byLane.size === 0;
-      // One at a time finds out whether the server has memory again.
-      if (!isFirst && (this.#outOfMemory || entries < 1 || size > bytes)) break;
-      if (step.keys >= WRITE_KEYS_MAX || (step.keys > 0 && step.bytes + size > WRITE_BYTES_MAX)) break;
-      entries--;
-      bytes -= size;
-      step.keys++;
-      step.bytes += size;
-      step.writers.push(...place.writers);
-      place.released = place.writers.length;
-      byLane.set(place.lane, step);
+    const byLane = new Map<number, Step<C>>();
+    for (const { lane, callers } of this.#places.values()) {
+      const parts = this.#placing.isOneEntry ? [callers] : callers.map((caller) => [caller]);
+      for (const part of parts) {
+        const size = (part.at(-1) as C).bytes;
+        const step = byLane.get(lane) ?? { callers: [], entries: 0, bytes: 0 };
+        // One at a time finds out whether the server has memory again.
+        const isFirst = byLane.size === 0;
+        if (!isFirst && (this.#outOfMemory || entries < 1 || size > bytes)) return byLane;
+        if (step.entries >= WRITE_KEYS_MAX || (step.entries > 0 && step.bytes + size > WRITE_BYTES_MAX)) return byLane;
+        entries--;
+        bytes -= size;
+        step.entries++;
+        step.bytes += size;
+        step.callers.push(...part);
+        byLane.set(lane, step);
+      }
     }
-    this.#outOfMemory = false;
-    await Promise.all([...byLane].map(([lane, { writers }]) => this.#hooks.send(lane, writers)));
+    return byLane;
   }
 
-  *#waiting(): Generator<Writer> {
-    for (const place of this.#places.values()) yield* place.writers.slice(place.released);
+  /** Mutations that were sent from here are answered, but for those that need room still: these keep their places. */
+  #returned(sent: readonly C[], refused: readonly C[]): void {
+    const back = new Set(refused);
+    const places = new Set(sent.map((caller) => this.#waiting.get(caller) as Place<C>));
+    for (const caller of sent) {
+      this.#away.delete(caller);
+      if (!back.has(caller)) this.#forget(caller);
+    }
+    for (const place of places) {
+      place.callers = place.callers.filter((caller) => this.#waiting.has(caller));
+      if (place.callers.length === 0) this.#places.delete(place.name);
+      else if (this.#placing.isOneEntry && !place.callers.some((caller) => back.has(caller))) this.#askAnew(place);
+    }
+    for (const caller of refused) {
+      caller.holder = this;
+      if (caller.isGone) this.remove(caller);
+    }
+    this.#tellIdle();
+    if (this.#closed !== undefined) this.close(this.#closed);
   }
 
-  #forget(writer: Writer): void {
-    this.#writers--;
-    this.#bytes -= writer.slot.length;
+  /** What they wait behind is pending now, so that they may need no room. */
+  #askAnew({ name, lane, callers }: Place<C>): void {
+    this.#places.delete(name);
+    for (const caller of callers) this.#forget(caller);
+    for (const caller of callers) this.#hooks.ask(lane, caller);
+  }
+
+  #forget(caller: C): void {
+    this.#waiting.delete(caller);
+    this.#bytes -= caller.bytes;
   }
 
   #tellIdle(): void {
@@ -230,33 +238,60 @@ export class WaitingRoom implements Holder<Writer> {
 
   #setTimer(at: number): void {
     if (this.#timer !== undefined) return;
-    this.#timer = this.#context.clock.after(
-      Math.max(1, at - this.#context.clock.monotonic()),
-      () => this.#expire(),
-      true,
-    );
+    const { clock } = this.#context;
+    this.#timer = clock.after(Math.max(1, at - clock.monotonic()), () => this.#expire(), true);
   }
 
   /** Turns away who has waited long enough. */
   #expire(): void {
     this.#timer = undefined;
-    const now = this.#context.clock.monotonic();
+    const { clock, counts, settings } = this.#context;
+    const now = clock.monotonic();
     let next = Number.POSITIVE_INFINITY;
-    for (const place of this.#places.values()) {
-      for (const [i, writer] of [...place.writers].entries()) {
-        const until = writer.waitsUntil as number;
-        // Who is on the way is answered, or comes back.
-        if (until > now || i < place.released) next = Math.min(next, Math.max(until, now + 10));
-        else {
-          this.remove(writer);
-          this.#refuse(
-            place.lane,
-            writer,
-            `The write waited ${this.#context.settings.backpressure.maxWaitMs} ms for room (backpressure.maxWait)`,
-          );
-        }
+    for (const [caller, { lane }] of [...this.#waiting]) {
+      const until = caller.waitsUntil as number;
+      // Who is on the way is answered, or comes back.
+      if (until > now || !this.remove(caller)) next = Math.min(next, Math.max(until, now + 10));
+      else {
+        counts.refused++;
+        const why = `The write waited ${settings.backpressure.maxWaitMs} ms for room (backpressure.maxWait)`;
+        caller.reject(this.full(lane, caller.key, this.#outOfMemory, why));
       }
     }
     if (next !== Number.POSITIVE_INFINITY) this.#setTimer(next);
   }
+}
+
+/** Where mutations of a shape wait. */
+export interface Placing<C extends Caller> {
+  /** Of a shape whose later mutations of a key replace or join the earlier: the key; where all keep their order: the lane. */
+  placeOf(lane: number, caller: C): string;
+  /** Whether all at one place are one entry of the front. */
+  readonly isOneEntry: boolean;
+}
+
+/** What the waiting room asks of the rest of the engine. */
+export interface RoomHooks<C extends Caller> {
+  /** Resolves when there may be room, or after a short while; what occupies the lanes has been looked at by then. */
+  waitForRoom(): Promise<void>;
+  /** Sends mutations of one lane; `returned` is called when each was answered, with those that are refused again. */
+  send(lane: number, callers: readonly C[], returned: (refused: readonly C[]) => void): void;
+  /** Asks for a mutation that has nothing more to wait for. */
+  ask(lane: number, caller: C): void;
+  /** Why nothing gets stored, for messages; undefined when flushes succeed. */
+  trouble(): string | undefined;
+}
+
+/** What waits at one place, in the order in which it was asked for. */
+interface Place<C extends Caller> {
+  readonly name: string;
+  readonly lane: number;
+  callers: C[];
+}
+
+/** What is sent on to one lane. */
+interface Step<C extends Caller> {
+  readonly callers: C[];
+  entries: number;
+  bytes: number;
 }

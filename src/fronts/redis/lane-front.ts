@@ -114,7 +114,7 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async increment(lane: number, batch: IncrementBatch): Promise<IncrementResult> {
-    const reply = await this.#steps.accept(lane, 'increment', (incarnation, slots) =>
+    const reply = await this.#steps.accept(lane, 'increment', batch.keys.length, (incarnation, slots) =>
       incrementArgs(batch, incarnation, slots),
     );
     return 'kind' in reply ? reply : incremented(reply, batch);
@@ -128,12 +128,16 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async append(lane: number, batch: AppendBatch): Promise<AppendResult> {
-    const reply = await this.#steps.accept(lane, 'append', (incarnation) => appendArgs(batch, incarnation));
+    const reply = await this.#steps.accept(lane, 'append', batch.entries.length, (incarnation) =>
+      appendArgs(batch, incarnation),
+    );
     return 'kind' in reply ? reply : appended(reply, batch);
   }
 
   async writeScores(lane: number, batch: ScoreBatch): Promise<ScoreResult> {
-    const reply = await this.#steps.accept(lane, 'writeScores', (incarnation) => writeScoresArgs(batch, incarnation));
+    const reply = await this.#steps.accept(lane, 'writeScores', batch.ops.length, (incarnation) =>
+      writeScoresArgs(batch, incarnation),
+    );
     return 'kind' in reply ? reply : scoresWritten(reply, batch);
   }
 
@@ -153,18 +157,10 @@ export class RedisLaneFront implements LaneFront {
   }
 
   async write(lane: number, batch: WriteBatch): Promise<WriteResult> {
-    const reply = await this.#steps.accept(lane, 'write', (incarnation, slots) => writeArgs(batch, incarnation, slots));
-    if ('kind' in reply) {
-      if (reply.kind === 'unrecovered') return reply;
-      return {
-        kind: 'full',
-        entries: reply.entries,
-        bytes: reply.bytes,
-        refused: batch.keys.map((_, i) => i),
-        outOfMemory: true,
-      };
-    }
-    return written(reply);
+    const reply = await this.#steps.accept(lane, 'write', batch.keys.length, (incarnation, slots) =>
+      writeArgs(batch, incarnation, slots),
+    );
+    return 'kind' in reply ? reply : written(reply);
   }
 
   async beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): Promise<SlotsResult> {

@@ -9,12 +9,13 @@ import {
   type ScoreQuery,
   type ScoreResult,
   type ScoreRows,
+  scoresWithoutRoom,
   WEIGHT_MAX,
 } from '../../core/lane-scores.ts';
 import type { BoardProgress } from '../../core/score-table.ts';
 import type { Shape } from '../../core/shape.ts';
 import type { Reply } from './lane-steps.ts';
-import { full, refusal } from './shape-steps.ts';
+import { flagged, refusal } from './shape-steps.ts';
 
 /** Arguments and answers of the steps on leaderboards, as their scripts have them. */
 
@@ -30,9 +31,13 @@ export function writeScoresArgs(
   return args;
 }
 
-export function scoresWritten(reply: Reply, { shape }: ScoreBatch): ScoreResult {
-  if (reply[0] === 'full') return full(reply);
-  if (reply[0] !== 'accepted') return boardRefusal(reply, shape);
+export function scoresWritten(reply: Reply, batch: ScoreBatch): ScoreResult {
+  if (reply[0] === 'full') {
+    const [, entries, bytes, needing] = reply as readonly [string, number, number, number[]];
+    const fresh = flagged(new Set(batch.members).size, needing);
+    return { kind: 'full', entries, bytes, refused: scoresWithoutRoom(fresh, batch, entries, bytes) };
+  }
+  if (reply[0] !== 'accepted') return boardRefusal(reply, batch.shape);
   const [, seq, epoch, pending, entries, bytes, accepted, outcomes] = reply as readonly [
     string,
     number,

@@ -1,4 +1,4 @@
-import { type Full, type Refused, type Stopped, type Unrecovered } from '../../core/lane.ts';
+import type { Refused, Stopped, Unrecovered } from '../../core/lane.ts';
 import {
   type IncrementBatch,
   type IncrementResult,
@@ -7,7 +7,8 @@ import {
   type TotalsResult,
 } from '../../core/lane-deltas.ts';
 import type { DeltasResult } from '../../core/lane-flush.ts';
-import type { AppendBatch, AppendResult } from '../../core/lane-log.ts';
+import { type AppendBatch, type AppendResult, eventsWithoutRoom } from '../../core/lane-log.ts';
+import { withoutRoomOf } from '../../core/room.ts';
 import { misshapen, type Shape } from '../../core/shape.ts';
 import { headerOf, type Reply, unexplained } from './lane-steps.ts';
 
@@ -38,7 +39,8 @@ function flagsOf(wanted: readonly boolean[]): string {
   return wanted.includes(false) ? wanted.map((is) => (is ? '1' : '0')).join('') : '*';
 }
 
-export function incremented(reply: Reply, { shape, wanted }: IncrementBatch): IncrementResult {
+export function incremented(reply: Reply, batch: IncrementBatch): IncrementResult {
+  const { shape, wanted } = batch;
   switch (reply[0]) {
     case 'accepted': {
       const [, seq, epoch, pending, entries, bytes, told] = reply as readonly [
@@ -64,8 +66,11 @@ export function incremented(reply: Reply, { shape, wanted }: IncrementBatch): In
     }
     case 'unsettled':
       return { kind: 'unsettled', unknown: reply[1] as number[], beyond: reply[2] as number[] };
-    case 'full':
-      return full(reply);
+    case 'full': {
+      const [, entries, bytes, needing] = reply as readonly [string, number, number, number[]];
+      const fresh = flagged(batch.keys.length, needing);
+      return { kind: 'full', entries, bytes, refused: withoutRoomOf(fresh, batch, entries, bytes) };
+    }
     default:
       return refusal(reply, shape);
   }
@@ -97,9 +102,12 @@ export const appendArgs = (
   incarnation: string,
 ): string[] => [incarnation, shape, String(bytes), String(maxEntries), String(maxBytes), ...entries];
 
-export function appended(reply: Reply, { shape }: AppendBatch): AppendResult {
-  if (reply[0] === 'full') return full(reply);
-  if (reply[0] !== 'accepted') return refusal(reply, shape);
+export function appended(reply: Reply, batch: AppendBatch): AppendResult {
+  if (reply[0] === 'full') {
+    const [, entries, bytes] = reply as readonly [string, number, number];
+    return { kind: 'full', entries, bytes, refused: eventsWithoutRoom(batch, entries, bytes) };
+  }
+  if (reply[0] !== 'accepted') return refusal(reply, batch.shape);
   const [, seq, epoch, pending, entries, bytes] = reply as readonly [string, number, number, number, number, number];
   return { kind: 'accepted', seq, epoch, pending, entries, bytes };
 }
@@ -122,9 +130,11 @@ export function logPart(
     : { kind: 'entries', entries: reply[1] as string[], count: reply[2] as number };
 }
 
-export function full(reply: Reply): Full {
-  const [, entries, bytes] = reply as readonly [string, number, number];
-  return { kind: 'full', entries, bytes };
+/** So many flags, of which those with these numbers are set. */
+export function flagged(count: number, set: readonly number[]): boolean[] {
+  const flags = Array.from({ length: count }, () => false);
+  for (const i of set) flags[i] = true;
+  return flags;
 }
 
 export function refusal(reply: Reply, shape: Shape): Unrecovered | Stopped {

@@ -53,12 +53,12 @@ export class StepRunner {
     }
   }
 
-  /** A step that takes mutations in; a server without memory is a full buffer. */
-  async accept(lane: number, script: ScriptName, args: Args): Promise<Reply | Full | Unrecovered> {
+  /** A step that takes `count` mutations or keys in; a server without memory is a full buffer, which refuses all. */
+  async accept(lane: number, script: ScriptName, count: number, args: Args): Promise<Reply | Full | Unrecovered> {
     try {
       return await this.of(lane).run(script, args);
     } catch (error) {
-      if (replyCode(error) === 'OOM') return this.#outOfMemory(lane);
+      if (replyCode(error) === 'OOM') return this.#outOfMemory(lane, count);
       throw this.fault(lane, error);
     }
   }
@@ -97,9 +97,10 @@ export class StepRunner {
   }
 
   /** The server has no memory left: full, whatever the limits say, until something expires or is evicted. */
-  async #outOfMemory(lane: number): Promise<Full | Unrecovered> {
+  async #outOfMemory(lane: number, count: number): Promise<Full | Unrecovered> {
     const header = headerOf(await this.run(lane, 'header', () => []));
     if (header === undefined) return { kind: 'unrecovered', header };
-    return { kind: 'full', entries: entriesOf(header), bytes: bytesOf(header) };
+    const refused = Array.from({ length: count }, (_, i) => i);
+    return { kind: 'full', entries: entriesOf(header), bytes: bytesOf(header), refused, outOfMemory: true };
   }
 }

@@ -5,7 +5,7 @@
 --       10 '1' when totals may have an expiry, then n slot names, then n sums, or one that all keys share
 -- Gives { 'accepted', seq, epoch, pending, entries, bytes, the totals that are wanted with commas between them }
 --       | { 'unsettled', { numbers of keys, from 0, with an unknown total }, { of those that leave the limit } }
---       | { 'full', entries, bytes } | { 'stopped', reason } | { 'unrecovered', header }
+--       | { 'full', entries, bytes, { of those that need an entry } } | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n); six calls, of them four with n keys; another for each known total when it may have an expiry
 -- Sums are added here as doubles where that is exact: where what is added and what comes of it are below 2^52, what was there
 -- is below 2^53. The server adds others. What is set are texts that %d made: of a number the server makes one itself, by %.17g,
@@ -90,7 +90,14 @@ if #unknown > 0 or #beyond > 0 then return { 'unsettled', unknown, beyond } end
 
 local entries, bytes = pending, pendingBytes
 if state == 'cut' then entries, bytes = entries + flightEntries, bytes + flightBytes end
-if fresh > 0 and (bytes + batchBytes > maxBytes or entries + fresh > maxEntries) then return { 'full', entries, bytes } end
+local newBytes = n > 0 and math.floor(batchBytes * fresh / n + 0.5) or 0
+if fresh > 0 and (bytes + newBytes > maxBytes or entries + fresh > maxEntries) then
+  local needing = {}
+  for i = 1, n do
+    if not deltas[i] then needing[#needing + 1] = i - 1 end
+  end
+  return { 'full', entries, bytes, needing }
+end
 
 -- The server keeps a small hash as a list, through which each of many keys would be searched for: 11 µs a key at 250 keys, 3 µs
 -- in a table. A value that is longer than what such a list may have makes a table of it from the beginning.
@@ -104,8 +111,6 @@ for _, i in ipairs(deltasToAdd) do redis.call('HINCRBY', DELTAS, args[10 + i], a
 for _, i in ipairs(totalsToAdd) do redis.call('INCRBY', args[10 + i], args[isShared and base + 1 or base + i]) end
 for at, name in pairs(later) do told[at] = redis.call('GET', name) end
 
-local newBytes = 0
-if n > 0 then newBytes = math.floor(batchBytes * fresh / n + 0.5) end
 seq, pending, pendingBytes = seq + args[3], pending + fresh, pendingBytes + newBytes
 redis.call('SETRANGE', HEADER, 0, struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes))
 return { 'accepted', seq, epoch, pending, entries + fresh, bytes + newBytes, table.concat(told, ',', 1, count) }

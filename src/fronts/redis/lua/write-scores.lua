@@ -3,7 +3,7 @@
 -- ARGV  1 incarnation, 2 shape, 3 bytes of the distinct members, 4 entries max, 5 bytes max, 6 limit of a weight, then triples
 --       of operation ('s' set, 'b' best, 'a' add, 'r' remove), member and weight
 -- Gives { 'accepted', seq, epoch, pending, entries, bytes, mutations, { weight after each operation, '' where it is not on the
---       board, '!' where it was refused } } | { 'full', entries, bytes } | { 'unloaded', epoch, complete, cursor, doubts }
+--       board, '!' where it was refused } } | { 'full', entries, bytes, { numbers of the distinct members that need an entry, from 0 } } | { 'unloaded', epoch, complete, cursor, doubts }
 --       | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n log members); eight calls, of them four with n members. Whole weights are given as numbers, others as text
 -- Refused for want of memory before anything is written.
@@ -67,7 +67,14 @@ end
 
 local batchBytes, entries, bytes = ARGV[3] + 0, pending, pendingBytes
 if state == 'cut' then entries, bytes = entries + flightEntries, bytes + flightBytes end
-if added > 0 and (bytes + batchBytes > ARGV[5] + 0 or entries + added > ARGV[4] + 0) then return { 'full', entries, bytes } end
+local newBytes = added > 0 and math.floor(batchBytes * added / count + 0.5) or 0
+if added > 0 and (bytes + newBytes > ARGV[5] + 0 or entries + added > ARGV[4] + 0) then
+  local needing = {}
+  for place = 1, count do
+    if changed[place] and not pendings[place] then needing[#needing + 1] = place - 1 end
+  end
+  return { 'full', entries, bytes, needing }
+end
 if accepted == 0 then
   -- What changes nothing stands where the last mutation does: a cut alone can be lost without a loss.
   local fseq = select(21, struct.unpack(WHOLE, raw))
@@ -104,8 +111,6 @@ if pending == 0 and added > 0 then
 end
 each('HSET', SCORES, changes)
 
-local newBytes = 0
-if added > 0 then newBytes = math.floor(batchBytes * added / count + 0.5) end
 seq, pending, pendingBytes = seq + accepted, pending + added, pendingBytes + newBytes
 redis.call('SETRANGE', HEADER, 0, struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes))
 return { 'accepted', seq, epoch, pending, entries + added, bytes + newBytes, accepted, outcomes }

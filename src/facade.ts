@@ -1,19 +1,23 @@
+import type { AckLevel } from './core/acks.ts';
 import { type Duration, parseDuration } from './core/duration.ts';
-import { laneOf } from './core/lane-of.ts';
 import { DeadLetters } from './dead-letters.ts';
-import { untilAborted } from './engine/base/abort.ts';
+import { aborted, untilAborted } from './engine/base/abort.ts';
 import { Deadline } from './engine/base/deadline.ts';
+import type { Level } from './engine/base/level.ts';
 import { KEY_BYTES_MAX } from './engine/base/settings.ts';
 import { Engine } from './engine/engine.ts';
+import { PendingReceipt, type Receipt, STORED_RECEIPT } from './engine/lanes/receipt.ts';
+import type { ShapePlug, Ways } from './engine/shapes/plug.ts';
 import { isMillraceError, MillraceError } from './errors.ts';
 import { type CacheEventName, type CacheListener, Emitter } from './events.ts';
 import { examineCache } from './examine.ts';
 import { describeFindings, type Inspection } from './observe/inspect.ts';
 import { type CacheStats, describeStats } from './observe/stats.ts';
 import type { ParsedParts } from './options/parts.ts';
+import { refuseAck } from './options/settings.ts';
 import type { Finding } from './ports/finding.ts';
 
-/** What {@link LifeCycle.close} did. */
+/** What {@link Facade.close} did. */
 export interface CloseReport {
   /** Rows that this process stored while it closed. */
   readonly stored: number;
@@ -26,38 +30,47 @@ export interface CloseReport {
 /** @internal For the command line only; a registered symbol, because a configuration may load another copy of the package. */
 export const FLUSH_HERE: unique symbol = Symbol.for('millrace.flush-here');
 
-/** How long {@link LifeCycle.close} drains when it is not told. */
+/** How long {@link Facade.close} drains when it is not told. */
 const CLOSE_TIMEOUT_MS = 30_000;
 /** What timers can count to. */
 const CLOSE_TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
+/** What every operation can be asked with. */
+export interface OperationOptions {
+  readonly ack?: AckLevel;
+  readonly signal?: AbortSignal;
+}
+
+/** Passed by reference: an operation with these needs no look at its options. */
+export const NO_OPTIONS = Object.freeze({});
+
 /**
- * What caches of documents, counters and logs have in common: they are opened, flushed, looked at and closed. `V` is
- * what their dead letters hold.
+ * What caches of all shapes have in common: they are opened, flushed, looked at and closed, and their operations begin
+ * alike. `V` is what their dead letters hold, `W` the ways in and out that their shape has.
  */
-export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDisposable {
+export abstract class Facade<V, P extends ParsedParts, W extends Ways> implements AsyncDisposable {
   readonly name: string;
   readonly deadLetters: DeadLetters<V>;
   /** @internal */
   protected options: P;
+  readonly #plug: ShapePlug<W>;
+  /** How an operation without options is acknowledged. */
+  readonly #byDefault: Level;
   readonly #flushing: () => P;
   readonly #events = new Emitter();
-  #engine: Engine | undefined;
-  #starting: Promise<Engine> | undefined;
+  #engine: Engine<W> | undefined;
+  #starting: Promise<Engine<W>> | undefined;
   #closing: Promise<CloseReport> | undefined;
   #paused = false;
 
-  /** @internal `flushing` parses the options anew, such that the cache flushes; `reveal` reads what a dead letter holds. */
-  protected constructor(options: P, flushing: () => P, reveal: (json: string) => V) {
+  /** @internal */
+  protected constructor({ plug, options, flushing, reveal }: FacadeParts<V, P, W>) {
+    this.#plug = plug;
     this.options = options;
+    this.#byDefault = { ack: options.settings.ack, signal: undefined };
     this.#flushing = flushing;
     this.name = options.settings.name;
     this.deadLetters = new DeadLetters<V>(this.name, () => this.attached(), reveal);
-  }
-
-  /** Undefined until the first operation has connected. */
-  protected get engine(): Engine | undefined {
-    return this.#engine;
   }
 
   /** Connects, checks front and store, and recovers what a crash left behind; other methods do so when first called. */
@@ -125,14 +138,7 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
     const engine = await this.attached();
     this.refuseClosed();
     const [headers, letters] = await Promise.all([engine.headers(), engine.letterCounts()]);
-    return describeStats(
-      { ...engine.counts },
-      engine.breaker,
-      engine.pace,
-      headers,
-      letters,
-      engine.context.clock.now(),
-    );
+    return describeStats({ ...engine.counts }, engine.breaker, engine.pace, headers, letters, this.options.clock.now());
   }
 
   /**
@@ -185,11 +191,11 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
     return this;
   }
 
-  protected attached(): Promise<Engine> {
+  protected attached(): Promise<Engine<W>> {
     if (this.#closing !== undefined) return Promise.reject(this.#closedError());
     if (this.#engine !== undefined) return Promise.resolve(this.#engine);
     const { settings, front, store, clock, random } = this.options;
-    this.#starting ??= Engine.start({
+    this.#starting ??= Engine.start(this.#plug, {
       settings,
       front,
       store,
@@ -208,28 +214,73 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
     return this.#starting;
   }
 
-  protected async inspectKey(key: string): Promise<Inspection> {
-    const engine = await this.attached();
-    this.refuseClosed();
-    const { front, store, settings } = engine.context;
-    const lane = laneOf(key, settings.lanes);
-    const [slot, rows, deadLetter] = await Promise.all([
-      front.inspect(lane, key),
-      store.load([key]),
-      store.deadLetters?.ofKey(key),
-    ]);
-    const { error, failures } = engine.lastError(lane);
-    const lastError = error && { code: error.code, message: error.message };
-    return describeFindings({
-      key,
-      lane,
-      slot,
-      inStore: rows.has(key),
-      deadLetter,
-      attempts: failures,
-      lastError,
-      writeBehind: settings.policy === 'write-behind',
+  /**
+   * How every operation begins, of every facade: its key and options are checked, and `run` is called with the engine
+   * once front and store are attached. Operations are begun in the order in which they were asked for. What every
+   * operation is measured by is measured here. `key` is undefined where an operation is about none, or about many.
+   *
+   * Not an async function: with the engine attached there is one promise, the one of `run`.
+   */
+  protected perform<T>(
+    key: string | undefined,
+    options: OperationOptions,
+    run: (engine: Engine<W>, level: Level) => Promise<T>,
+  ): Promise<T> {
+    try {
+      if (key !== undefined) this.checkKey(key);
+      const level = options === NO_OPTIONS ? this.#byDefault : this.#levelOf(key, options);
+      if (this.#engine === undefined) {
+        return this.attached().then((engine) => {
+          this.refuseClosed();
+          return run(engine, level);
+        });
+      }
+      this.refuseClosed();
+      return run(this.#engine, level);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  #levelOf(key: string | undefined, { ack, signal }: OperationOptions): Level {
+    const { settings, front } = this.options;
+    const refusal = ack === undefined ? undefined : refuseAck(ack, settings.policy, front);
+    if (refusal !== undefined) throw new MillraceError('MILLRACE_ACK', refusal, { cache: this.name, key });
+    if (signal?.aborted === true) throw aborted(true, signal.reason, this.name, key);
+    return { ack: ack ?? settings.ack, signal };
+  }
+
+  /** The receipt as the level promises it: with `stored`, once the store has the write. */
+  protected async settled(engine: Engine<W>, { ack, signal }: Level, written: Receipt | Promise<Receipt>): Promise<Receipt> {
+    const receipt = await written;
+    if (ack !== 'stored' || !(receipt instanceof PendingReceipt)) return receipt;
+    await engine.untilStored(receipt, signal);
+    return STORED_RECEIPT;
+  }
+
+  protected inspectKey(key: string): Promise<Inspection> {
+    return this.perform(key, NO_OPTIONS, async (engine) => {
+      const { lastError, ...report } = await engine.look(key);
+      return describeFindings({
+        ...report,
+        key,
+        lastError: lastError && { code: lastError.code, message: lastError.message },
+        writeBehind: this.options.settings.policy === 'write-behind',
+      });
     });
+  }
+
+  /** Refuses what the store cannot hold, before it is acknowledged. `what` is said of it in the message. */
+  protected checkStorableKey(engine: Engine<W>, key: string, what = `key "${key}"`): void {
+    const fault = engine.keyFault(key);
+    if (fault === undefined) return;
+    throw new MillraceError('MILLRACE_KEY', `The store cannot hold ${what}: ${fault}.`, { cache: this.name, key });
+  }
+
+  protected checkStorableValue(engine: Engine<W>, json: string, what: string, key?: string): void {
+    const fault = engine.valueFault(json);
+    if (fault === undefined) return;
+    throw new MillraceError('MILLRACE_VALUE', `The store cannot hold ${what}: ${fault}.`, { cache: this.name, key });
   }
 
   protected checkKey(key: unknown): asserts key is string {
@@ -248,6 +299,16 @@ export abstract class LifeCycle<V, P extends ParsedParts> implements AsyncDispos
   #closedError(): MillraceError {
     return new MillraceError('MILLRACE_CLOSED', `Cache "${this.name}" is closed.`, { cache: this.name });
   }
+}
+
+/** What a facade is made of. */
+export interface FacadeParts<V, P extends ParsedParts, W extends Ways> {
+  readonly plug: ShapePlug<W>;
+  readonly options: P;
+  /** Parses the options anew, such that the cache flushes. */
+  readonly flushing: () => P;
+  /** Reads what a dead letter holds. */
+  readonly reveal: (json: string) => V;
 }
 
 function keyFault(key: unknown): string | undefined {

@@ -1,0 +1,32 @@
+import type { MillraceError } from '../../errors.ts';
+import type { Caller } from '../writing/caller.ts';
+import { LaneQueues } from '../writing/lane-queues.ts';
+import type { Steps } from '../writing/steps.ts';
+import type { Placing } from '../writing/waiting-room.ts';
+import type { PlugParts, Ways } from './plug.ts';
+
+/** The ways of a shape whose mutations all go through the lanes. */
+export abstract class QueuedWays<C extends Caller> implements Ways {
+  protected readonly queues: LaneQueues<C>;
+  protected readonly cache: string;
+
+  protected constructor({ context, watermarks, admission, hooks }: PlugParts, steps: Steps<C>, placing: Placing<C>) {
+    this.cache = context.settings.name;
+    this.queues = new LaneQueues({ context, watermarks, admission, hooks }, steps, placing);
+  }
+
+  idle(): Promise<void> {
+    return this.queues.idle();
+  }
+
+  sent(): Promise<void> {
+    return this.queues.sent();
+  }
+
+  turnAway(error: MillraceError): void {
+    this.queues.turnAway(error);
+  }
+}
+
+/** Later mutations of a key join or replace the earlier: together they are one entry. */
+export const BY_KEY: Placing<Caller> = { placeOf: (_, { key }) => key, isOneEntry: true };
