@@ -251,7 +251,11 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
   }
 
   /** The receipt as the level promises it: with `stored`, once the store has the write. */
-  protected async settled(engine: Engine<W>, { ack, signal }: Level, written: Receipt | Promise<Receipt>): Promise<Receipt> {
+  protected async settled(
+    engine: Engine<W>,
+    { ack, signal }: Level,
+    written: Receipt | Promise<Receipt>,
+  ): Promise<Receipt> {
     const receipt = await written;
     if (ack !== 'stored' || !(receipt instanceof PendingReceipt)) return receipt;
     await engine.untilStored(receipt, signal);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LOAD_SCORES_MAX } from '../../src/engine/base/settings.ts';
+import { LOAD_SCORES_MAX, LOAD_WAITERS_MAX } from '../../src/engine/base/settings.ts';
 import { type Leaderboard, MillraceError } from '../../src/index.ts';
 import type { Store } from '../../src/ports/store.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
@@ -118,10 +118,10 @@ test('what needs a board that cannot be loaded is told so, and what does not goe
   expect(await top(bench, board)).toEqual([['a', 3]]);
 });
 
-test('nobody waits for a loading for ever, nor more than may', async () => {
+test('nobody waits for a loading for ever; that it is not loaded is no want of room', async () => {
   await using bench = new EngineBench({}, 'scores');
   bench.store.rows.set('a', '1');
-  const board = bench.leaderboard({ loadWait: 50, backpressure: { maxWaiters: 3 } });
+  const board = bench.leaderboard({ loadWait: 50, backpressure: { maxWaiters: 0 } });
   await bench.clock.until(board.ready());
   const gate = new Gate();
   bench.onStore.loadScores = async (go) => {
@@ -132,18 +132,38 @@ test('nobody waits for a loading for ever, nor more than may', async () => {
   const reading = outcome(board.rank('a'));
   await bench.clock.advance(1);
   const later = [board.set('b', 1), board.set('c', 1), board.set('d', 1)].map(outcome);
-  expect(await bench.clock.until(later[2] as Promise<string>)).toMatch(/^MILLRACE_FULL .*wait to be sent already/);
   expect(await bench.clock.until(Promise.all([waiting, reading]))).toEqual([
     expect.stringMatching(/^MILLRACE_TIMEOUT .*loadWait/),
     expect.stringMatching(/^MILLRACE_TIMEOUT/),
   ]);
-  expect(await bench.clock.until(Promise.all(later.slice(0, 2)))).toEqual(['written', 'written']);
+  expect(await bench.clock.until(Promise.all(later))).toEqual(['written', 'written', 'written']);
   gate.open();
   expect(await top(bench, board)).toEqual([
     ['a', 1],
     ['b', 1],
     ['c', 1],
+    ['d', 1],
   ]);
+});
+
+test('so many wait for a loading, and no more', async () => {
+  await using bench = new EngineBench({}, 'scores');
+  bench.store.rows.set('a', '1');
+  const board = bench.leaderboard({ loadWait: 50 });
+  await bench.clock.until(board.ready());
+  const gate = new Gate();
+  bench.onStore.loadScores = async (go) => {
+    await gate.pass();
+    return go();
+  };
+  const first = outcome(board.add('a', 1));
+  await bench.clock.advance(1);
+  const waiting = Array.from({ length: LOAD_WAITERS_MAX }, () => outcome(board.set('b', 1)));
+  expect(await bench.clock.until(waiting.at(-1) as Promise<string>)).toMatch(
+    /^MILLRACE_FULL .* 10000 mutations wait for the leaderboard to be loaded already/,
+  );
+  gate.open();
+  expect(await bench.clock.until(Promise.all([first, waiting[0]]))).toEqual(['written', 'written']);
 });
 
 test('a page from before a generation that is stored meanwhile is read again, but not for ever', async () => {

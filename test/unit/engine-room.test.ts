@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { WRITE_BYTES_MAX } from '../../src/engine/base/settings.ts';
 import { Admission } from '../../src/engine/lanes/admission.ts';
-import type { Writer } from '../../src/engine/writing/batch.ts';
+import { BY_KEY } from '../../src/engine/shapes/queued-ways.ts';
 import { Caller } from '../../src/engine/writing/caller.ts';
 import { WaitingRoom } from '../../src/engine/writing/waiting-room.ts';
 import { type BackpressureOptions, type Cache, isMillraceError, MillraceError } from '../../src/index.ts';
@@ -221,30 +221,29 @@ test('what does not wait there is not taken back', () => {
     counts: { refused: 0 },
   } as unknown as ConstructorParameters<typeof WaitingRoom>[0];
   const never = new Promise<void>(() => undefined);
-  const room = new WaitingRoom(context, new Admission(limits, []), {
+  const room = new WaitingRoom<Caller>(context, new Admission(limits, []), BY_KEY, {
     waitForRoom: () => never,
-    send: () => never,
+    send: () => undefined,
     ask: () => undefined,
     trouble: () => undefined,
   });
   const told: unknown[] = [];
-  const writerOf = (key: string): Writer =>
+  const writerOf = (key: string): Caller =>
     new Caller(
       key,
-      '1',
-      undefined,
+      1,
       'buffered',
       () => undefined,
       (error) => told.push(error),
     );
-  const [waits, stranger, other] = [writerOf('a'), writerOf('a'), writerOf('b')];
-  room.enter(0, [waits], false);
+  const [waits, stranger, other] = [writerOf('a'), writerOf('a'), writerOf('b')] as const;
+  room.enter(0, [waits], { isBefore: false, outOfMemory: false });
   expect(room.remove(stranger)).toBe(false);
   expect(room.remove(other)).toBe(false);
   expect(room.isEmpty).toBe(false);
   expect(room.remove(waits)).toBe(true);
   expect(room.isEmpty).toBe(true);
   room.close(new MillraceError('MILLRACE_CLOSED', 'closed'));
-  room.enter(0, [other], false);
+  room.enter(0, [other], { isBefore: false, outOfMemory: false });
   expect(told.map((error) => isMillraceError(error) && error.code)).toEqual(['MILLRACE_CLOSED']);
 });

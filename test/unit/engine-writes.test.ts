@@ -78,18 +78,22 @@ test('a batch that has to be sent again does not write over a later one that was
 
 test('writes of a key that has no room wait in their order, also when the earlier one had room at first', async () => {
   await using bench = new EngineBench();
-  const cache = bench.open({ backpressure: { maxEntries: 3 } });
+  const cache = bench.open({ backpressure: { maxEntries: 6 } });
   await bench.clock.until(cache.ready());
   const sent: string[][] = [];
-  // Two batches, as three keys are all that one may have. Others take and leave what room there is.
+  // Two batches, both under way at once. Others take and leave what room there is.
   const refused = [[0, 1], [0, 1], [0, 1], [0, 1], [0]];
+  const both = new Gate();
   bench.onFront.write = async (go, _lane, { keys, slots }) => {
-    sent.push(keys.map((key, i) => `${key}=${slots[i]}`));
+    if (sent.push(keys.map((key, i) => `${key}=${slots[i]}`)) === 2) both.open();
     const places = refused.shift();
+    await both.pass();
     return places === undefined ? go() : { kind: 'full', entries: 3, bytes: 10, refused: places };
   };
-  const writes = [cache.set('b', 1), cache.set('c', 1), cache.set('f', 1), cache.set('f', 2), cache.set('d', 1)];
-  await bench.clock.until(Promise.all(writes));
+  const first = [cache.set('b', 1), cache.set('c', 1), cache.set('f', 1)];
+  await bench.clock.advance(1);
+  const second = [cache.set('f', 2), cache.set('d', 1)];
+  await bench.clock.until(Promise.all([...first, ...second]));
   expect(sent.slice(0, 4)).toEqual([
     ['b=1', 'c=1', 'f=1'],
     ['f=2', 'd=1'],

@@ -117,8 +117,13 @@ describe('increment', () => {
   test('takes no new key above the bounds, but more of a key that is pending', () => {
     const lane = counters();
     add(lane, { a: 1n });
-    expect(add(lane, { a: 1n, b: 1n, c: 1n }, { maxEntries: 2 })).toEqual({ kind: 'full', entries: 1, bytes: 16 });
-    expect(add(lane, { b: 1n }, { maxBytes: 20 })).toEqual({ kind: 'full', entries: 1, bytes: 16 });
+    expect(add(lane, { a: 1n, b: 1n, c: 1n }, { maxEntries: 2 })).toEqual({
+      kind: 'full',
+      entries: 1,
+      bytes: 16,
+      refused: [2],
+    });
+    expect(add(lane, { b: 1n }, { maxBytes: 20 })).toEqual({ kind: 'full', entries: 1, bytes: 16, refused: [0] });
     expect(add(lane, { a: 1n }, { maxBytes: 20 })).toMatchObject({ kind: 'accepted', entries: 1 });
     expect(add(lane, { a: 1n }, { maxEntries: 0 })).toMatchObject({ kind: 'accepted', entries: 1 });
   });

@@ -2,13 +2,13 @@ import { expect, test } from 'vitest';
 import { defer } from '../../src/core/deferred.ts';
 import type { EngineContext } from '../../src/engine/base/context.ts';
 import { FlushLane } from '../../src/engine/flushing/flush-lane.ts';
-import { LaneLeases } from '../../src/engine/flushing/lane-leases.ts';
+import { LaneLeases, type LaneLeasesParts } from '../../src/engine/flushing/lane-leases.ts';
 import type { LetterRetry } from '../../src/engine/flushing/letter-retry.ts';
 import type { Recovery } from '../../src/engine/flushing/recovery.ts';
 import { systemRandom } from '../../src/system.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
-const FLUSH = { maxDelayMs: 1_000, leaseMs: 1_000 } as ConstructorParameters<typeof LaneLeases>[1];
+const FLUSH = { maxDelayMs: 1_000, leaseMs: 1_000 } as LaneLeasesParts['flush'];
 
 test('what an earlier epoch is answered late does not disturb who takes the lane again', async () => {
   const recovered = defer<Awaited<ReturnType<Recovery['recover']>>>();
@@ -22,7 +22,15 @@ test('what an earlier epoch is answered late does not disturb who takes the lane
   const recovery = { recover: () => recovered.promise } as unknown as Recovery;
   const letters = { taken: async () => undefined } as unknown as LetterRetry;
   const lane = new FlushLane(0);
-  const leases = new LaneLeases(context, FLUSH, [lane], [], recovery, letters, () => undefined);
+  const leases = new LaneLeases({
+    context,
+    flush: FLUSH,
+    lanes: [lane],
+    watermarks: [],
+    recovery,
+    letters,
+    onWork: () => undefined,
+  });
 
   const taken = leases.recover(lane);
   await new Promise((resolve) => setImmediate(resolve));

@@ -53,9 +53,11 @@ describe('append', () => {
   test('takes a batch as a whole or not at all', () => {
     const lane = log();
     put(lane, ['aaaa']);
-    expect(put(lane, ['b', 'c'], { maxEntries: 2 })).toEqual({ kind: 'full', entries: 1, bytes: 4 });
-    expect(put(lane, ['b'], { maxEntries: 0 })).toEqual({ kind: 'full', entries: 1, bytes: 4 });
-    expect(put(lane, ['bbbb'], { maxBytes: 7 })).toEqual({ kind: 'full', entries: 1, bytes: 4 });
+    expect(put(lane, ['b', 'c'], { maxEntries: 2 })).toEqual({ kind: 'full', entries: 1, bytes: 4, refused: [1] });
+    expect(put(lane, ['b'], { maxEntries: 0 })).toEqual({ kind: 'full', entries: 1, bytes: 4, refused: [0] });
+    expect(put(lane, ['bbbb'], { maxBytes: 7 })).toEqual({ kind: 'full', entries: 1, bytes: 4, refused: [0] });
+    const mixed = put(lane, ['b', 'ccccc', 'd'], { maxBytes: 8, maxEntries: 9 });
+    expect(mixed).toMatchObject({ kind: 'full', refused: [1, 2] });
     expect(put(lane, ['bbbb'], { maxEntries: 2, maxBytes: 8 })).toMatchObject({ kind: 'accepted', entries: 2 });
   });
 

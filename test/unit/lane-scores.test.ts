@@ -174,8 +174,9 @@ describe('writeScores', () => {
         ],
         { maxEntries: 2 },
       ),
-    ).toEqual({ kind: 'full', entries: 1, bytes: 16 });
-    expect(act(lane, [['set', 'b', 1]], { maxBytes: 20 })).toEqual({ kind: 'full', entries: 1, bytes: 16 });
+    ).toEqual({ kind: 'full', entries: 1, bytes: 16, refused: [2] });
+    const tooLong = act(lane, [['set', 'b', 1]], { maxBytes: 20 });
+    expect(tooLong).toEqual({ kind: 'full', entries: 1, bytes: 16, refused: [0] });
     expect(act(lane, [['set', 'a', 2]], { maxBytes: 20, maxEntries: 0 })).toMatchObject({
       kind: 'accepted',
       entries: 1,

@@ -5,7 +5,7 @@ import type { Admitted } from '../lanes/admission.ts';
 import { PendingReceipt } from '../lanes/receipt.ts';
 import { Batch } from '../writing/batch.ts';
 import { Caller } from '../writing/caller.ts';
-import { callersAt, type StepResult, type Steps } from '../writing/steps.ts';
+import { type StepResult, type Steps } from '../writing/steps.ts';
 import type { WriterHooks } from '../writing/writer-hooks.ts';
 
 /** An append that was asked for. */
@@ -51,7 +51,7 @@ export class AppendSteps implements Steps<AppendCaller> {
     const { callers, bytes } = batch;
     const entries = callers.map(({ entry }) => entry);
     const result = await front.append(lane, { entries, bytes, shape: settings.shape, maxEntries, maxBytes });
-    if (result.kind === 'full') return { ...result, refused: callersAt(batch, result.refused) };
+    if (result.kind === 'full') return { ...result, refused: callers.slice(result.refused[0]) };
     if (result.kind !== 'accepted') return result;
     const { epoch, seq } = result;
     const first = seq - entries.length + 1;

@@ -8,7 +8,7 @@ import { ask, type Caller } from '../writing/caller.ts';
 import { Board } from './board.ts';
 import { counted, keyedPages } from './pages.ts';
 import type { PlugParts, ShapePlug } from './plug.ts';
-import { BY_KEY, QueuedWays } from './queued-ways.ts';
+import { IN_ORDER, QueuedWays } from './queued-ways.ts';
 import { ScoreCaller, ScoreSteps } from './scores.ts';
 
 type ScoreRow = readonly [member: string, change: Change];
@@ -47,7 +47,7 @@ export class LeaderboardWays extends QueuedWays<ScoreCaller> {
   constructor(parts: PlugParts) {
     const { context, hooks } = parts;
     const board = new Board(context, () => hooks.recover(0));
-    super(parts, new ScoreSteps(context, board, hooks), BY_KEY);
+    super(parts, new ScoreSteps(context, board, hooks), IN_ORDER);
     this.board = board;
   }
 

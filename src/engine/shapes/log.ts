@@ -8,7 +8,7 @@ import { ask } from '../writing/caller.ts';
 import { AppendCaller, AppendSteps, eventName } from './appends.ts';
 import { ahead, counted } from './pages.ts';
 import type { PlugParts, ShapePlug } from './plug.ts';
-import { QueuedWays } from './queued-ways.ts';
+import { IN_ORDER, QueuedWays } from './queued-ways.ts';
 
 /** Events: each is a row of its own, and they keep their order. */
 export const log: ShapePlug<LogWays> = {
@@ -26,8 +26,7 @@ export const log: ShapePlug<LogWays> = {
 /** The ways of a log. */
 export class LogWays extends QueuedWays<AppendCaller> {
   constructor(parts: PlugParts) {
-    // Events keep their order while they wait: all of a lane wait at one place.
-    super(parts, new AppendSteps(parts.context, parts.hooks), { placeOf: (lane) => String(lane), isOneEntry: false });
+    super(parts, new AppendSteps(parts.context, parts.hooks), IN_ORDER);
   }
 
   /** Resolves when the front has acknowledged the event at `ack` (`stored` counts as `buffered`). */

@@ -28,5 +28,8 @@ export abstract class QueuedWays<C extends Caller> implements Ways {
   }
 }
 
+/** Mutations of a lane keep their order, whatever their keys: all of a lane wait at one place. */
+export const IN_ORDER: Placing<Caller> = { placeOf: (lane) => String(lane), isOneEntry: false };
+
 /** Later mutations of a key join or replace the earlier: together they are one entry. */
 export const BY_KEY: Placing<Caller> = { placeOf: (_, { key }) => key, isOneEntry: true };

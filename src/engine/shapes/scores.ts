@@ -7,7 +7,7 @@ import type { Admitted } from '../lanes/admission.ts';
 import { PendingReceipt } from '../lanes/receipt.ts';
 import { Batch } from '../writing/batch.ts';
 import { Caller, NUMBER_BYTES } from '../writing/caller.ts';
-import { callersAt, type StepResult, type Steps } from '../writing/steps.ts';
+import { type StepResult, type Steps } from '../writing/steps.ts';
 import type { WriterHooks } from '../writing/writer-hooks.ts';
 import type { Board } from './board.ts';
 
@@ -81,7 +81,8 @@ export class ScoreSteps implements Steps<ScoreCaller> {
         return { ...result, answer };
       }
       case 'full':
-        return { ...result, refused: callersAt(batch, result.refused) };
+        // Operations of a process keep their order: what comes after the first that has no room waits behind it.
+        return { ...result, refused: callers.slice(Math.min(...result.refused)) };
       case 'unloaded': {
         const needing = callers.filter(({ op }) => op === 'add' || op === 'best');
         return { kind: 'wait', needing, ready: this.#board.ready() };

@@ -45,7 +45,3 @@ export interface Again<C extends Caller> {
   readonly later: readonly C[];
   readonly ready: Promise<void>;
 }
-
-/** The callers at these places. */
-export const callersAt = <C extends Caller>({ callers }: Batch<C>, places: readonly number[]): C[] =>
-  places.map((place) => callers[place] as C);
