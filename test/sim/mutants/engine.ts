@@ -5,43 +5,46 @@ const WATERMARK = 'src/engine/lanes/watermark.ts';
 const RECOVERY = 'src/engine/flushing/recovery.ts';
 const DIRECT = 'src/engine/writing/direct-writer.ts';
 const CONFIRMATION = 'src/engine/writing/ack-levels.ts';
-const WRITER = 'src/engine/writing/document-writer.ts';
+const QUEUE = 'src/engine/writing/lane-queue.ts';
+const BATCH = 'src/engine/shapes/document-batch.ts';
 const READER = 'src/engine/shapes/reader.ts';
-const PAGES = 'src/engine/flushing/generation-reader.ts';
+const BATCHES = 'src/engine/flushing/generation-reader.ts';
+const PAGES = 'src/engine/shapes/pages.ts';
 
 export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     name: 'first of two writes wins',
-    file: 'src/engine/writing/batch.ts',
-    find: '      this.slots[i] = slot;',
+    file: BATCH,
+    find: 'this.slots[i] = slot;',
     replace: '',
     why: 'writes of a key that are collected together are coalesced in the wrong order',
   },
   {
     name: 'lost answer resent',
-    file: WRITER,
-    find: '      this.#fail(batch, error);\n      this.#goOn();\n      return;',
-    replace: "      void this.#repeat(batch, { kind: 'unrecovered', header: undefined }, false);\n      return;",
+    file: QUEUE,
+    find: 'this.#fail(batch, error); this.#goOn(); return;',
+    replace:
+      "this.#putBack(batch); void this.#repeat(batch, { kind: 'unrecovered', header: undefined }, false); return;",
     why: 'a write is repeated over a newer one, and its caller is given one of two positions',
   },
   {
     name: 'repeated over newer',
-    file: WRITER,
-    find: 'if (earlier.index.has(key)) superseded.set',
-    replace: "if (key === '') superseded.set",
+    file: BATCH,
+    find: 'if (this.index.has(key)) overtaken.set',
+    replace: "if (key === '') overtaken.set",
     why: 'a batch that is sent again writes over what came after it',
   },
   {
     name: 'earlier write waits behind the later',
-    file: WRITER,
-    find: 'writers: other.extract(keys) }));',
-    replace: 'writers: other.order > batch.order ? other.extract(keys) : [] }));',
+    file: QUEUE,
+    find: 'const callers = other.extract(isBehind);',
+    replace: 'const callers = other.order > batch.order ? other.extract(isBehind) : [];',
     why: 'of two writes of a key without room, the earlier one is written last',
   },
   {
     name: 'repeated over unanswered',
-    file: WRITER,
-    find: '      this.#supersede(batch, undefined);\n',
+    file: QUEUE,
+    find: 'this.#overtake(batch, undefined);',
     replace: '',
     why: 'a batch that is sent again writes over a later one whose answer was lost',
   },
@@ -179,13 +182,13 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     name: 'key twice in a flush',
     file: PAGES,
-    find: 'if (seen.has(row.key)) continue;',
+    find: 'if (seen.has(keyOf(row))) continue;',
     replace: '',
     why: 'PostgreSQL refuses a statement that writes a row twice',
   },
   {
     name: 'rows not sorted',
-    file: PAGES,
+    file: BATCHES,
     find: 'rows.sort((a, b) => (a.key < b.key ? -1 : 1))',
     replace: 'rows.reverse()',
     why: 'two transactions lock each other out',
@@ -193,8 +196,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     name: 'last page skipped',
     file: PAGES,
-    find: "      if (page.next === '') {\n        yield page.rows;\n",
-    replace: "      if (page.next === '') {\n",
+    find: "yield rows; if (page.next === '') return;",
+    replace: "if (page.next === '') return; yield rows;",
     why: 'a generation is committed without its end',
   },
 

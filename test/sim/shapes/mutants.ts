@@ -16,15 +16,15 @@ const FLUSH = 'src/core/lane-flush.ts';
 const RECOVER = 'src/core/lane-recover.ts';
 const INCREMENTS = 'src/engine/shapes/increments.ts';
 const APPENDS = 'src/engine/shapes/appends.ts';
-const STEPS = 'src/engine/writing/step-writer.ts';
+const QUEUE = 'src/engine/writing/lane-queue.ts';
 const PAGES = 'src/engine/shapes/pages.ts';
 const READER = 'src/engine/flushing/generation-reader.ts';
 const TABLE = 'test/sim/sim-table.ts';
 
 const REPEATED = {
-  file: STEPS,
-  find: 'for (const asked of batch) asked.reject(error);\n      this.#goOn();',
-  replace: 'void error;\n      this.#queue.unshift(...batch);\n      this.#goOn();',
+  file: QUEUE,
+  find: 'this.#fail(batch, error); this.#goOn();',
+  replace: 'void error; this.#putBack(batch); this.#held--; this.#goOn();',
 };
 const KEPT = { file: RECOVER, find: "if (forgets) table.forgetClean(current.flight?.state !== 'cut');", replace: '' };
 const BEHIND = { file: RECOVER, find: 'table.clear();\n    const behind', replace: 'const behind' };
@@ -148,16 +148,16 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
     name: 'increments of a step count as one',
     shape: 'counters',
     file: INCREMENTS,
-    find: 'accepted: batch.length,',
-    replace: 'accepted: 1,',
+    find: 'accepted, keys, sums',
+    replace: 'accepted: 1, keys, sums',
     why: 'a loss of many is reported as one',
   },
   {
     name: 'first page of sums',
     shape: 'counters',
     file: PAGES,
-    find: 'mutationOf(key, value));\n    }\n    yield rows;',
-    replace: 'mutationOf(key, value));\n    }\n    yield rows;\n    return;',
+    find: 'rows.push(rowOf(row)); } yield rows;',
+    replace: 'rows.push(rowOf(row)); } yield rows; return;',
     why: 'sums beyond the first page are acknowledged and not stored',
   },
   {
@@ -191,24 +191,24 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   {
     name: 'what waits is overtaken',
     shape: 'log',
-    file: STEPS,
-    find: 'this.#held++;\n    this.#queue.unshift(...batch);',
-    replace: 'this.#held++;\n    this.#queue.push(...batch);',
+    file: QUEUE,
+    find: 'const at = this.#queue.findIndex((other) => other.order > batch.order);',
+    replace: 'const at = -1;',
     why: 'events for which there was no room come after later ones',
   },
   {
     name: 'nobody is held back',
     shape: 'log',
-    file: STEPS,
-    find: 'this.#held++;\n    this.#queue',
-    replace: 'this.#queue',
+    file: QUEUE,
+    find: 'while (this.#held === 0 && this.#inFlight',
+    replace: 'while (this.#inFlight',
     why: 'later events go while earlier ones wait',
   },
   {
     name: 'events sorted by name',
     shape: 'log',
     file: READER,
-    find: "shape === 'log' ? (batch: Mutation[]) => batch : sorted",
+    find: 'this.#pages.isSorted ? sorted : (batch: Mutation[]) => batch',
     replace: 'sorted',
     why: 'the tenth event is stored before the second',
   },
@@ -221,11 +221,35 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
     why: 'the letter of an event in one lane is taken for that of another',
   },
   {
+    name: 'what fits comes behind what does not',
+    shape: 'log',
+    file: QUEUE,
+    find: 'isBefore: batch.fits,',
+    replace: 'isBefore: false,',
+    why: 'of events without room, the earlier ones are appended last',
+  },
+  {
+    name: 'released over what fits',
+    shape: 'log',
+    file: QUEUE,
+    find: 'this.#queue.findIndex((other) => !other.fits);',
+    replace: '0;',
+    why: 'events that waited for room are appended before earlier ones that had it',
+  },
+  {
+    name: 'each waits at a place of its own',
+    shape: 'log',
+    file: 'src/engine/shapes/queued-ways.ts',
+    find: 'placeOf: (lane) => String(lane),',
+    replace: 'placeOf: (_, { bytes }) => String(bytes),',
+    why: 'events that need room are overtaken by shorter ones',
+  },
+  {
     name: 'events of a step share a place',
     shape: 'log',
     file: APPENDS,
-    find: 'eventName(lane, first + i), seq: first + i',
-    replace: 'eventName(lane, first), seq: first',
+    find: 'eventName(lane, first + i), lane, epoch, first + i)',
+    replace: 'eventName(lane, first), lane, epoch, first)',
     why: 'a receipt tells the fate of another event',
   },
   {
@@ -435,8 +459,8 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
     name: 'first page of scores',
     shape: 'scores',
     file: PAGES,
-    find: 'mutationOf(key, value));\n    }\n    yield rows;',
-    replace: 'mutationOf(key, value));\n    }\n    yield rows;\n    return;',
+    find: 'rows.push(rowOf(row)); } yield rows;',
+    replace: 'rows.push(rowOf(row)); } yield rows; return;',
     why: 'scores beyond the first page are acknowledged and not stored',
   },
 ];
