@@ -1,23 +1,16 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { documents } from '../dist/documents.ts';
+import { root } from '../dist/package.ts';
 import { averageWords, averageWordsMax, proseFaults, sentencesOf, sentenceWordsMax } from '../support/prose.ts';
 
 /**
  * Holds the pages to short sentences: 16 words on average, never more than 40. A page that is not held yet stands
  * in `notYetHeld`. It leaves the list when it is rewritten, and nothing is added.
  */
-const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-const pages = [
-  ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'model/README.md'].filter(
-    (name) => existsSync(join(root, name)),
-  ),
-  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => relative(root, join(root, 'docs', name))),
-].sort();
-const textOf = (page: string) => readFileSync(join(root, page), 'utf8');
+const texts = new Map(documents.map(({ file, text }) => [relative(root, file), text]));
+const pages = [...texts.keys()];
+const textOf = (page: string) => texts.get(page) ?? '';
 
 const notYetHeld: readonly string[] = [
   'docs/guarantees.md',
@@ -46,7 +39,7 @@ test('what holds is not on the list of pages that do not', () => {
 });
 
 describe('sentences', () => {
-  const texts = (markdown: string) => sentencesOf(markdown).map(({ text }) => text);
+  const told = (markdown: string) => sentencesOf(markdown).map(({ text }) => text);
 
   test.each([
     ['a dot, a question and an exclamation end one', 'One. Two? Three! Four', 4],
@@ -63,7 +56,7 @@ describe('sentences', () => {
     ['an item ends one', 'A list:\n\n- one\n- two, which goes on\n  in its next line\n- three. And four.\n1. five', 6],
     ['a quotation is read like any text', '> One\n> goes on.\n>\n> Two.', 2],
   ])('%s', (_, markdown, count) => {
-    expect(texts(markdown)).toHaveLength(count);
+    expect(told(markdown)).toHaveLength(count);
   });
 
   test.each([
@@ -77,12 +70,12 @@ describe('sentences', () => {
     ['rules', '---'],
   ])('%s have none', (_, markdown) => {
     expect(sentencesOf(`${markdown}\n`)).toEqual([]);
-    expect(texts(`Before.\n\n${markdown}\n\nAfter.`)).toEqual(['Before.', 'After.']);
+    expect(told(`Before.\n\n${markdown}\n\nAfter.`)).toEqual(['Before.', 'After.']);
   });
 
   test('a heading at the beginning of a paragraph is no sentence', () => {
-    expect(texts('**Context.** The lane is shut.')).toEqual(['The lane is shut.']);
-    expect(texts('- **Lost:** it is gone.')).toEqual(['it is gone.']);
+    expect(told('**Context.** The lane is shut.')).toEqual(['The lane is shut.']);
+    expect(told('- **Lost:** it is gone.')).toEqual(['it is gone.']);
   });
 
   test('words have a letter or a digit, and targets of links have none', () => {
