@@ -87,7 +87,7 @@ byte names;               /* random names that were given to cuts */
 byte keyBits;             /* keys of the mutations, as the client chose them */
 byte executed;            /* mutations that the front has executed */
 
-/* What the client (LaneWriter, Watermark) knows. */
+/* What the client (LaneQueue, Watermark) knows. */
 byte incarnationSeen;
 byte knownEpoch, knownStoredSeq;
 int knownEpochs;
@@ -478,7 +478,7 @@ inline write(key) {
     front.pending = front.pending | (1 << key);
     front.log = front.log | BIT(executed);
   };
-  /* LaneWriter.#accepted, Watermark.gave: the answer comes, or it is lost with the connection. */
+  /* LaneQueue.#accepted, Watermark.gave: the answer comes, or it is lost with the connection. */
   if
   :: true ->
     d_step {
@@ -553,7 +553,7 @@ proctype Client() {
 
 end:
   do
-  /* LaneWriter: one write after the other, on a connection that knows the lane's incarnation. */
+  /* LaneQueue: one write after the other, on a connection that knows the lane's incarnation. */
   :: atomic {
       executed < WRITES && WRITABLE && incarnationSeen == front.incarnation ->
       if
