@@ -2,20 +2,20 @@
 export type MillraceErrorCode =
   | 'MILLRACE_OPTIONS' // unknown, missing or contradictory options; all faults are listed together
   | 'MILLRACE_CLOSED' // the cache is closing or closed
-  | 'MILLRACE_KEY' // a key that is empty, too long, or that the store cannot hold
+  | 'MILLRACE_KEY' // a key that is empty, too long, not well-formed, or that the store cannot hold; no dead letter of that id
   | 'MILLRACE_VALUE' // a value that is not JSON, too large, refused by the schema, or that the store cannot hold
-  | 'MILLRACE_ACK' // an acknowledgement level that the front cannot give
+  | 'MILLRACE_ACK' // an acknowledgement level that the front cannot give, or did not confirm in time
   | 'MILLRACE_ABORTED' // the caller's signal was aborted
-  | 'MILLRACE_FULL' // backpressure: the buffer is full
+  | 'MILLRACE_FULL' // backpressure: there was no room for the write, at once or for `maxWait`
   | 'MILLRACE_LANES' // the cache exists with another number of lanes
   | 'MILLRACE_FRONT_SETTINGS' // the front's server is set up so that a promise cannot be kept
-  | 'MILLRACE_FRONT_UNAVAILABLE' // the front cannot be reached; a write may or may not have happened
+  | 'MILLRACE_FRONT_UNAVAILABLE' // the front cannot be reached; the message says whether anything was sent
   | 'MILLRACE_STORE_UNAVAILABLE' // the store cannot be reached, or refuses work for a while
-  | 'MILLRACE_STORE_SCHEMA' // table, column, key or permission of the store is not as configured
-  | 'MILLRACE_REJECTED' // the store refused this row; it is kept as a dead letter
+  | 'MILLRACE_STORE_SCHEMA' // table, column, key or permission of the store is not as configured, or its error is unknown
+  | 'MILLRACE_REJECTED' // the store refused this row; write-behind keeps it as a dead letter, the other policies keep nothing
   | 'MILLRACE_LOST' // an acknowledged write is gone: the front lost its tail or was emptied
   | 'MILLRACE_LANE_STOPPED' // a lane is in a state that needs an operator
-  | 'MILLRACE_TIMEOUT' // a deadline given by the caller passed
+  | 'MILLRACE_TIMEOUT' // a leaderboard was not loaded within `loadWait`, or `millrace flush` did not end in time
   | 'MILLRACE_UNSUPPORTED' // the front or store does not offer this
   | 'MILLRACE_INTERNAL'; // a defect in Millrace
 
@@ -29,9 +29,9 @@ export interface ErrorContext {
 const BRAND = Symbol.for('millrace.error');
 
 /**
- * The one error type that Millrace throws. `code` is stable, `message` says what happened and what to do,
- * `cause` holds the driver's error, without what could be a row's value or a credential. Recognise it with {@link isMillraceError}, which also works when two
- * copies of the package are loaded.
+ * The one error type that Millrace throws. `code` is stable. `message` says what happened and what to do, without values of
+ * a row or credentials. `cause` is what was behind it, such as a driver's error. It may hold values of a row; `toJSON` has
+ * no cause. Recognise the type with {@link isMillraceError}, which also works when two copies of the package are loaded.
  */
 export class MillraceError extends Error {
   readonly code: MillraceErrorCode;
@@ -49,7 +49,7 @@ export class MillraceError extends Error {
     Object.defineProperty(this, BRAND, { value: true });
   }
 
-  /** What `--json` and loggers print: no cause, because a driver's message may hold values or credentials. */
+  /** What `--json` and loggers that serialize by JSON print. It has no cause, because a cause may hold values of a row. */
   toJSON(): Record<string, unknown> {
     return {
       name: this.name,

@@ -24,7 +24,10 @@ export interface CacheEvents {
     readonly outcome: 'created' | 'current' | 'behind';
     readonly dropped: number;
   };
-  /** A lane takes no writes and does not flush until an operator acts. */
+  /**
+   * A lane does not flush. With MILLRACE_LANE_STOPPED it takes no writes either. It is looked at again after
+   * `retry.maxDelay`, and at once with `resume()`.
+   */
   stopped: { readonly lane: number; readonly error: MillraceError };
   /** The cache was closed: what `close` reports. */
   closed: { readonly stored: number; readonly remaining: number; readonly dead: number };
@@ -67,7 +70,7 @@ export type LossCause = 'front-lost-tail' | 'front-emptied' | 'value-removed' | 
 export type CacheEventName = keyof CacheEvents;
 export type CacheListener<N extends CacheEventName> = (event: CacheEvents[N]) => void;
 
-/** Calls listeners one after the other; what one throws goes to `onFault` and not to the engine. */
+/** Calls listeners one after the other. What one throws is emitted as `error`, and does not reach the engine. */
 export class Emitter {
   readonly #listeners = new Map<CacheEventName, Set<(event: never) => void>>();
 

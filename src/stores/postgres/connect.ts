@@ -27,7 +27,7 @@ export type OpenedTable = Pick<
   readonly schema: string;
 };
 
-/** Reads the table; `fences` is the quoted table of fences, which need not be there yet. */
+/** Reads the table from the catalogue, and refuses what the cache cannot be kept in. */
 type OpenTable = (database: Database, attachment: StoreAttachment) => Promise<OpenedTable>;
 
 /** A store on a table. `open` is called when a cache attaches. */
