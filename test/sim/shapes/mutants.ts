@@ -221,22 +221,6 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
     why: 'the letter of an event in one lane is taken for that of another',
   },
   {
-    name: 'what fits comes behind what does not',
-    shape: 'log',
-    file: QUEUE,
-    find: 'isBefore: batch.fits,',
-    replace: 'isBefore: false,',
-    why: 'of events without room, the earlier ones are appended last',
-  },
-  {
-    name: 'released over what fits',
-    shape: 'log',
-    file: QUEUE,
-    find: 'this.#queue.findIndex((other) => !other.fits);',
-    replace: '0;',
-    why: 'events that waited for room are appended before earlier ones that had it',
-  },
-  {
     name: 'each waits at a place of its own',
     shape: 'log',
     file: 'src/engine/shapes/queued-ways.ts',
