@@ -11,7 +11,10 @@ import { systemClock } from '../../src/system.ts';
 import { startPostgres } from '../servers/index.ts';
 import { eventually } from '../support/gate.ts';
 
-/** Pools here have no listeners of their own, as most have that people write: an error that nobody hears would end the process, and this run. */
+/**
+ * Pools here have no listeners of their own, as most have that people write: an error that nobody hears would end the
+ * process, and this run.
+ */
 
 test('a process whose pool nobody listens to outlives its server', async () => {
   await using postgres = await startPostgres();

@@ -49,7 +49,10 @@ class CountingPool extends Pool {
   }
 }
 
-/** What stands for a process: its own pool, Redis connection and breaker. Writes keys of its own, and reads what no front holds. */
+/**
+ * What stands for a process: its own pool, Redis connection and breaker. Writes keys of its own, and reads what no
+ * front holds.
+ */
 class Worker {
   readonly pool: CountingPool;
   readonly cache: Cache<number>;

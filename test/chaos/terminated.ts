@@ -1,6 +1,7 @@
 /**
- * A process to be told to end. Writes keys of its own to a write-behind cache, one ledger line for each acknowledgement,
- * and drains when it gets a signal. Arguments: redis URL, PostgreSQL URL, schema, ledger file, drain timeout in ms.
+ * A process to be told to end. Writes keys of its own to a write-behind cache, one ledger line for each
+ * acknowledgement, and drains when it gets a signal. Arguments: redis URL, PostgreSQL URL, schema, ledger file, drain
+ * timeout in ms.
  */
 import { appendFileSync } from 'node:fs';
 import pg from 'pg';

@@ -43,7 +43,9 @@ const COMPILER_OPTIONS = {
   skipLibCheck: true,
 };
 
-/** A folder of a user's own in which the snippets are built and run, with the built package and every driver installed. */
+/**
+ * A folder of a user's own in which the snippets are built and run, with the built package and every driver installed.
+ */
 export class Workshop {
   readonly #folder: string;
 

@@ -311,7 +311,8 @@ test('waiting writes of many keys come through, first come, first served', async
   for (let lane = 0; lane < 4; lane++) {
     const ofLane = order.filter((n) => laneOf(`k${n}`, 4) === lane);
     const asked = ofLane.toSorted((a, b) => a - b);
-    // Two steps of a lane are under way at once: where the first finds no room and the second does, the second goes first.
+    // Two steps of a lane are under way at once: where the first finds no room and the second does, the second goes
+    // first.
     const overtaken = ofLane.map((n, at) => at - asked.indexOf(n));
     expect(
       Math.max(...overtaken),

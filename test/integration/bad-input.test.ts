@@ -20,7 +20,9 @@ import { AuditedTable } from '../support/audited-table.ts';
 import { eventually, Gate } from '../support/gate.ts';
 import { frontKinds, NEVER, Stage } from '../support/stage.ts';
 
-/** Each mistake is told within a second, by its code, in a sentence that says what to do, and nothing of it is written. */
+/**
+ * Each mistake is told within a second, by its code, in a sentence that says what to do, and nothing of it is written.
+ */
 const PATIENCE_MS = 1_000;
 
 let table: AuditedTable;

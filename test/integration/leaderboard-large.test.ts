@@ -19,7 +19,9 @@ interface Row {
   readonly rank: number;
 }
 
-/** A table with so many members. Each score is that of four of them, and their order is another than that of the scores. */
+/**
+ * A table with so many members. Each score is that of four of them, and their order is another than that of the scores.
+ */
 async function tableOf(members: number): Promise<string> {
   const table = `scores_${members}`;
   const [found] = await schema.rows(`select to_regclass('${table}') as name`);

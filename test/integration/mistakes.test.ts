@@ -105,8 +105,8 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front'
     await cache.set('a', 1);
     void cache.flush().catch(() => undefined);
     await gate.arrived;
-    // The process hangs before its commit and its lease runs out: another takes the lanes over. What the first one would
-    // commit is never seen by the second, as if it had died here.
+    // The process hangs before its commit and its lease runs out: another takes the lanes over. What the first one
+    // would commit is never seen by the second, as if it had died here.
     clock.freeze();
     const store = new MemoryStore();
     for (const [lane, fence] of dying.fences) store.fences.set(lane, fence);

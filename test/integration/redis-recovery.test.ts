@@ -82,7 +82,9 @@ test('what a restart without persistence took is counted to the write', async ()
   await cache.close();
 });
 
-/** Keeps a copy of what the server has now; what it gives back puts the copy in the place of what the server has then. */
+/**
+ * Keeps a copy of what the server has now; what it gives back puts the copy in the place of what the server has then.
+ */
 async function copyOf(server: Server): Promise<() => Promise<void>> {
   const [file, copy] = ['dump.rdb', 'copy.rdb'].map((name) => join(server.dir, name)) as [string, string];
   await command(server.url, 'SAVE');

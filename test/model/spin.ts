@@ -25,7 +25,10 @@ export interface Verdict {
   readonly trail: readonly string[];
 }
 
-/** Searches all states in the scope of the check, or until the first violation. Rejects when the search could not be finished. */
+/**
+ * Searches all states in the scope of the check, or until the first violation. Rejects when the search could not be
+ * finished.
+ */
 export async function search(check: Check): Promise<Verdict> {
   const spin = await program('spin', ['spin']);
   const compiler = await program('gcc', ['gcc', 'libc6-dev']);

@@ -6,7 +6,9 @@ import { type Cache, createCache, MillraceError } from '../../src/index.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
-/** The engine on a virtual clock, against a plain map: whatever the store does, reads are as if there were only the map. */
+/**
+ * The engine on a virtual clock, against a plain map: whatever the store does, reads are as if there were only the map.
+ */
 
 const RUNS = 400;
 const KEYS = ['a', 'b', 'c', 'd', 'e', '__proto__', 'constructor'];

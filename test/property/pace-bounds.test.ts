@@ -3,7 +3,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Pace } from '../../src/core/pace.ts';
 
-/** Whatever becomes of flushes, the pace keeps its bounds; and a store that is quick again has the whole pace again soon. */
+/**
+ * Whatever becomes of flushes, the pace keeps its bounds; and a store that is quick again has the whole pace again
+ * soon.
+ */
 
 type Flushed = { readonly part: number; readonly durationMs: number } | 'failed';
 

@@ -6,7 +6,10 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Installs a program with the system's packages (of its own name, unless told) and returns its file. Rejects with `missing` where that cannot be done. */
+/**
+ * Installs a program with the system's packages (of its own name, unless told) and returns its file. Rejects with
+ * `missing` where that cannot be done.
+ */
 export async function install(name: string, missing: string, packages: readonly string[] = [name]): Promise<string> {
   if (process.getuid?.() !== 0 || (await inPath('apt-get')).length === 0) throw new Error(missing);
   try {
@@ -60,7 +63,9 @@ async function areAvailable(packages: readonly string[]): Promise<boolean> {
   return stdout.match(/Candidate: (?!\(none\))/g)?.length === packages.length;
 }
 
-/** A Debian release, which may have the package in its backports, and where its packages come from; undefined elsewhere. */
+/**
+ * A Debian release, which may have the package in its backports, and where its packages come from; undefined elsewhere.
+ */
 async function archiveOf(): Promise<{ readonly release: string; readonly uri: string } | undefined> {
   const system = await readFile('/etc/os-release', 'utf8');
   const release = /^ID=debian$/m.test(system) ? /^VERSION_CODENAME=(\w+)$/m.exec(system)?.[1] : undefined;

@@ -16,7 +16,9 @@ export async function redisBinary(): Promise<string> {
   );
 }
 
-/** A server that has WAITAOF (Redis 7.2, Valkey), from the PATH; installed beside an older one where that can be done. */
+/**
+ * A server that has WAITAOF (Redis 7.2, Valkey), from the PATH; installed beside an older one where that can be done.
+ */
 export async function waitaofBinary(): Promise<string> {
   for (const file of await inPath(...NAMES)) if ((await versionOf(file)) >= WAITAOF_VERSION) return file;
   return install('valkey-server', 'no redis-server 7.2 or valkey-server in the PATH: install one');

@@ -185,8 +185,8 @@ async function temporaryFolder(): Promise<string> {
 }
 
 /**
- * A loopback port that was free a moment ago. None of those that systems give to outgoing connections (Linux from 32768 on, others from
- * 49152): such a connection could take the place of a server that is down for a moment.
+ * A loopback port that was free a moment ago. None of those that systems give to outgoing connections (Linux from 32768
+ * on, others from 49152): such a connection could take the place of a server that is down for a moment.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

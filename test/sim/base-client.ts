@@ -41,7 +41,10 @@ export abstract class BaseClient<W extends Surroundings, C extends SimCache> imp
   /** Writes that were acknowledged to it. */
   readonly acknowledged: Acknowledged[] = [];
   closed = false;
-  /** Until it is closed, what was asked of it may still happen, also when one of many has failed and the operation with it. */
+  /**
+   * Until it is closed, what was asked of it may still happen, also when one of many has failed and the operation with
+   * it.
+   */
   isClosing = false;
 
   protected constructor(world: W, process: SimProcess, connection: SimConnection, cache: C) {

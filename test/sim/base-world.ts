@@ -40,7 +40,10 @@ interface Inhabitant extends Victim {
   readonly cache: { ready(): Promise<unknown> };
 }
 
-/** One schedule of whatever the caches hold: processes on one front and one store, faults at moments that the seed decides. */
+/**
+ * One schedule of whatever the caches hold: processes on one front and one store, faults at moments that the seed
+ * decides.
+ */
 export abstract class BaseWorld<C extends Inhabitant> implements Stage {
   readonly prng: Prng;
   readonly scheduler: Scheduler;

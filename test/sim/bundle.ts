@@ -13,8 +13,8 @@ export interface Bundle extends AsyncDisposable {
 }
 
 /**
- * Bundles `entry`, a worker of schedules, with all that it imports, planted bugs included. A text to be replaced that is not there
- * exactly once is an error: a mutant must never silently be none.
+ * Bundles `entry`, a worker of schedules, with all that it imports, planted bugs included. A text to be replaced that
+ * is not there exactly once is an error: a mutant must never silently be none.
  */
 export async function bundle(mutant?: Mutant, entry = 'test/sim/worker.ts'): Promise<Bundle> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-sim-'));

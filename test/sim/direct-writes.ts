@@ -6,7 +6,10 @@ import type { Surroundings } from './surroundings.ts';
 export class DirectWrites {
   readonly #world: Surroundings;
   readonly #connection: SimConnection;
-  /** Keys that are about to be changed: by how many writes, and how often the front had been rewound when the first began. */
+  /**
+   * Keys that are about to be changed: by how many writes, and how often the front had been rewound when the first
+   * began.
+   */
   readonly #writing = new Map<string, { under: number; readonly rewinds: number }>();
 
   constructor(world: Surroundings, connection: SimConnection) {

@@ -88,7 +88,10 @@ export class Ending {
       this.#fail(7, 'something goes on after every cache was closed');
   }
 
-  /** The store comes back without its last commits: the lanes that know of them stop and name them, until an operator goes on. */
+  /**
+   * The store comes back without its last commits: the lanes that know of them stop and name them, until an operator
+   * goes on.
+   */
   #rollBack(living: readonly Client[]): void {
     const { oracle, server, database, setup, journal } = this.#world;
     const last = this.#last;

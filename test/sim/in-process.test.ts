@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { simulate } from './world.ts';
 
 /**
- * The first schedules once more, in the test's own process: there `npm run coverage` sees which branches of the engine they
- * reach. Those that they reach seldom have a test of their own in test/unit/engine-*.test.ts, so that no change of a schedule
- * loses one.
+ * The first schedules once more, in the test's own process: there `npm run coverage` sees which branches of the engine
+ * they reach. Those that they reach seldom have a test of their own in test/unit/engine-*.test.ts, so that no change of
+ * a schedule loses one.
  */
 const SCHEDULES = 300;
 

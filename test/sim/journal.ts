@@ -1,4 +1,6 @@
-/** What happened in a schedule: how often each kind of thing, and, when somebody wants to look into it, in which order. */
+/**
+ * What happened in a schedule: how often each kind of thing, and, when somebody wants to look into it, in which order.
+ */
 export class Journal {
   readonly counts: Record<string, number> = {};
   /** The last lines, oldest first. */

@@ -15,7 +15,10 @@ interface Redriven {
   readonly outcome: Redrive['outcome'];
 }
 
-/** What an operator does who has seen to what the store refused: tries one dead letter again. Undefined: there was none, or somebody else was quicker. */
+/**
+ * What an operator does who has seen to what the store refused: tries one dead letter again. Undefined: there was none,
+ * or somebody else was quicker.
+ */
 export async function redriveOne(deadLetters: Letters, prng: Prng, journal: Journal): Promise<Redriven | undefined> {
   const dead = await deadLetters.list({ state: 'dead' });
   if (dead.length === 0) return undefined;

@@ -6,7 +6,8 @@
  *   npm run sim -- --mutants [--only TEXT]         looks for each planted bug, first where it was found before, and records in which
  *                                                  schedule it was found; with --missing only for those without a record
  *
- * `--turns` has processes send at the end of a turn of their event loop, as they do to a front over a connection (`src/engine/rounds.ts`).
+ * `--turns` has processes send at the end of a turn of their event loop, as they do to a front over a connection
+ * (`src/engine/rounds.ts`).
  * `--threads N` leaves cores to others; `--theme NAME` passes over schedules of other themes (`test/sim/theme.ts`).
  * Exits with 1 when a schedule broke a promise, and prints the command that replays it; or when a planted bug survived.
  */

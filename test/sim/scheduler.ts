@@ -6,7 +6,10 @@ interface Event {
   readonly run: () => void;
 }
 
-/** The simulated world's time, in ms: events happen one after the other, those of the same moment in an order that the seed decides. */
+/**
+ * The simulated world's time, in ms: events happen one after the other, those of the same moment in an order that the
+ * seed decides.
+ */
 export class Scheduler {
   nowMs = 0;
   /** Events that happened. */

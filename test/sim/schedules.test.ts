@@ -4,7 +4,10 @@ import { bundle } from './bundle.ts';
 import { FAULTS } from './faults.ts';
 import { type Finding, runSchedules } from './pool.ts';
 
-/** As many as the budget allows, but some at least on a machine that is busy. `npm run sim -- --schedules N` runs any number with other seeds. */
+/**
+ * As many as the budget allows, but some at least on a machine that is busy. `npm run sim -- --schedules N` runs any
+ * number with other seeds.
+ */
 const SCHEDULES_MAX = Number(process.env['MILLRACE_SCHEDULES'] ?? 20_000);
 const SCHEDULES_MIN = Math.min(SCHEDULES_MAX, 1_000);
 const BUDGET_MS = 200_000;

@@ -8,7 +8,10 @@ import { runSchedules } from './pool.ts';
 import { entryOf, replayOf, SHAPES, type ShapeName } from './shapes/entry.ts';
 import { huntShapes, SHAPE_MUTANTS } from './shapes/mutants.ts';
 
-/** Of each shape as many as the budget allows, but some at least on a machine that is busy. `npm run sim:shapes` runs any number. */
+/**
+ * Of each shape as many as the budget allows, but some at least on a machine that is busy. `npm run sim:shapes` runs
+ * any number.
+ */
 const SCHEDULES_MAX = 2_000;
 const SCHEDULES_MIN = 500;
 const BUDGET_MS = 20_000;
@@ -70,19 +73,26 @@ const BRANCHES: Readonly<Record<ShapeName, readonly string[]>> = {
 };
 
 /**
- * Schedules that found something. 5069: a front lost a cut and nothing else, and a score that had changed nothing was reported as
- * lost. 20522: a worker took a lease while another was quicker to recover the lane, and went on in the other's epoch beside it.
- * 3148: a page that was read before a letter was stored came to a front that had been emptied since, and knew of no letter.
- * 12000420: an event was told to be refused whose letter another worker had stored.
- * 500018733: a retry that was carried out late stored a letter that had been tried, and redriven, since, and no total heard of it.
- * 800019001: a flush that failed while the breaker's probe was under way waited until that would have been given up.
+ * Schedules that found something.
+ * - 5069: a front lost a cut and nothing else, and a score that had changed nothing was reported as lost.
+ * - 20522: a worker took a lease while another was quicker to recover the lane, and went on in the other's epoch beside
+ *   it.
+ * - 3148: a page that was read before a letter was stored came to a front that had been emptied since, and knew of no
+ *   letter.
+ * - 12000420: an event was told to be refused whose letter another worker had stored.
+ * - 500018733: a retry that was carried out late stored a letter that had been tried, and redriven, since, and no total
+ *   heard of it.
+ * - 800019001: a flush that failed while the breaker's probe was under way waited until that would have been given up.
  */
 const FOUND: Readonly<Partial<Record<ShapeName, readonly number[]>>> = {
   counters: [500_018_733, 800_019_001],
   log: [12_000_420],
   scores: [3_148, 5_069, 20_522],
 };
-/** With turns. 940004636: what waited for another lane's step to end went before a batch of its lane that was about to be put back. */
+/**
+ * With turns. 940004636: what waited for another lane's step to end went before a batch of its lane that was about to
+ * be put back.
+ */
 const FOUND_WITH_TURNS: Readonly<Partial<Record<ShapeName, readonly number[]>>> = { log: [940_004_636] };
 
 test.each(SHAPES)(

@@ -26,7 +26,10 @@ const REFUSAL = '23514';
 /** What the database says of an answer that will never come. */
 type CommitFault = 'deadlock' | 'silent' | 'lost' | 'late';
 
-/** The simulated database: rows, fences and letters, committed together; slow, down, or silent about a commit when told to be. */
+/**
+ * The simulated database: rows, fences and letters, committed together; slow, down, or silent about a commit when told
+ * to be.
+ */
 export class SimDatabase {
   readonly #world: Surroundings;
   rows = new Map<string, string>();

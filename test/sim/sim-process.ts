@@ -1,7 +1,9 @@
 import type { Clock } from '../../src/index.ts';
 import type { Scheduler } from './scheduler.ts';
 
-/** A process of the simulated world: it can be suspended, its wall clock can jump, and it can be killed at any await. */
+/**
+ * A process of the simulated world: it can be suspended, its wall clock can jump, and it can be killed at any await.
+ */
 export class SimProcess {
   readonly name: string;
   alive = true;

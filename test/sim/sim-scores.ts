@@ -13,7 +13,10 @@ function withRow<V>(rows: Rows<V>, key: string, value: V | undefined): Rows<V> {
   return changed;
 }
 
-/** The part of a lane's table that a leaderboard is in. Its maps are replaced, never changed, so that a copy costs nothing. */
+/**
+ * The part of a lane's table that a leaderboard is in. Its maps are replaced, never changed, so that a copy costs
+ * nothing.
+ */
 export class SimScores implements ScoreTable {
   readonly #changed: () => void;
   #load = NOT_LOADED;

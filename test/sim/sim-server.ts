@@ -60,7 +60,10 @@ export class SimServer {
     return this.tables[lane]?.header?.runId === this.runId;
   }
 
-  /** Runs a step for somebody who has seen this incarnation. A script is loaded anew in each run, so it always knows the run. */
+  /**
+   * Runs a step for somebody who has seen this incarnation. A script is loaded anew in each run, so it always knows the
+   * run.
+   */
   execute<T>(
     lane: number,
     name: string,

@@ -26,9 +26,9 @@ interface Step {
 }
 
 /**
- * The steps of one lane, in the order of their calls, as the port promises. A step that was not executed because somebody
- * else has recovered the lane is sent again, once all that was sent is answered; what is called meanwhile waits. A write
- * that a later one has overtaken, or may have, is given up.
+ * The steps of one lane, in the order of their calls, as the port promises. A step that was not executed because
+ * somebody else has recovered the lane is sent again, once all that was sent is answered; what is called meanwhile
+ * waits. A write that a later one has overtaken, or may have, is given up.
  */
 export class SimSteps {
   /** The incarnation of the lane, as this process last saw it. */

@@ -7,7 +7,10 @@ export class Violation extends Error {
   }
 }
 
-/** What the checks of a schedule report to: the first violation is kept, because whoever it is thrown at may take it for a fault of a server. */
+/**
+ * What the checks of a schedule report to: the first violation is kept, because whoever it is thrown at may take it for
+ * a fault of a server.
+ */
 export class Findings {
   first: Violation | undefined;
 

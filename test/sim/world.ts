@@ -91,7 +91,10 @@ export class World extends BaseWorld<Client> implements Calm {
     return step === 'write' ? [...names, ...this.#overtaking(names, process)] : names;
   }
 
-  /** A write that is accepted right after one that is not was sent before it was known that the first has to be repeated. */
+  /**
+   * A write that is accepted right after one that is not was sent before it was known that the first has to be
+   * repeated.
+   */
   #overtaking(names: readonly string[], process: SimProcess): string[] {
     const isRefused = names.includes('write: full') || names.includes('write: unrecovered');
     const isOvertaking = names.includes('write: accepted') && this.#refused.delete(process);

@@ -1,6 +1,6 @@
 /**
- * A process with a leaderboard that adds 1, 4, 16 and so on to one member after the other until it is killed, and says what
- * was acknowledged. Its argument is a {@link Scoring} as JSON.
+ * A process with a leaderboard that adds 1, 4, 16 and so on to one member after the other until it is killed, and says
+ * what was acknowledged. Its argument is a {@link Scoring} as JSON.
  */
 import pg from 'pg';
 import { createLeaderboard } from '../../src/leaderboard.ts';

@@ -14,7 +14,10 @@ import type { Scene } from './scene.ts';
 import type { SubjectSpec } from './subject.ts';
 
 const run = promisify(execFile);
-/** Beside the documents: counters, scores, and events in a table without any key. `at`: in which order rows were inserted. */
+/**
+ * Beside the documents: counters, scores, and events in a table without any key. `at`: in which order rows were
+ * inserted.
+ */
 const SHAPES = [
   'create table {{schema}}.counts (key text primary key, count bigint not null check (count >= 0))',
   'create table {{schema}}.scores (member text primary key, score double precision not null check (score >= 0))',

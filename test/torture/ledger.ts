@@ -35,7 +35,10 @@ export interface Asked {
   readonly digit?: number;
 }
 
-/** One line of a member's ledger. `t` and `from` are milliseconds on the clock of {@link now}, the same for all processes. */
+/**
+ * One line of a member's ledger. `t` and `from` are milliseconds on the clock of {@link now}, the same for all
+ * processes.
+ */
 export type Line =
   | ({ readonly what: 'ask'; readonly t: number } & Asked)
   /** It was acknowledged at its level; where it stands in its lane, if the subject tells. */
@@ -92,7 +95,9 @@ export type Line =
 /** Milliseconds since the machine was started: processes agree on it, and nobody sets it. */
 export const now = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
-/** Appends lines to a file; each is in the hands of the operating system before the next step, so kill -9 loses none. */
+/**
+ * Appends lines to a file; each is in the hands of the operating system before the next step, so kill -9 loses none.
+ */
 export class Ledger {
   readonly #file: number;
 

@@ -16,7 +16,8 @@ export class MemberProcess {
   /** `program` is the built `member.ts`. */
   constructor(program: string, spec: MemberSpec) {
     this.spec = spec;
-    // Detached: an interrupt at the terminal is for the harness. The end of its input tells the member that the harness is gone.
+    // Detached: an interrupt at the terminal is for the harness. The end of its input tells the member that the harness
+    // is gone.
     this.#child = spawn(process.execPath, [program, JSON.stringify(spec)], {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,

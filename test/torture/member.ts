@@ -1,7 +1,7 @@
 /**
- * A process of a cycle, to be killed, suspended and cut off. Its argument is a {@link MemberSpec} as JSON. It writes and
- * reads (`writer`), only flushes (`worker`), or drains what the others left and looks at all keys (`drainer`). It prints
- * `ready`, and ends in good order on SIGTERM; a drainer ends by itself.
+ * A process of a cycle, to be killed, suspended and cut off. Its argument is a {@link MemberSpec} as JSON. It writes
+ * and reads (`writer`), only flushes (`worker`), or drains what the others left and looks at all keys (`drainer`). It
+ * prints `ready`, and ends in good order on SIGTERM; a drainer ends by itself.
  */
 import { once } from 'node:events';
 import pg from 'pg';

@@ -5,8 +5,8 @@ import type { Doc, Event, Subject, SubjectSpec } from './subject.ts';
 const FLUSH_MS = 50;
 
 /**
- * The write-behind of a hundred tutorials: values go to Redis, what has changed into a map of the process, and a timer writes
- * the map to the database. What the harness has to find wrong.
+ * The write-behind of a hundred tutorials: values go to Redis, what has changed into a map of the process, and a timer
+ * writes the map to the database. What the harness has to find wrong.
  */
 export function naiveWriteBehind({ front, schema }: SubjectSpec, pool: pg.Pool): Subject {
   const redis = createClient({ url: front.at });

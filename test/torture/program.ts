@@ -6,7 +6,9 @@ import { build } from 'tsdown';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = join(here, '../..');
 
-/** Builds the members' program from the sources of this checkout: it starts in a third of the time that sources take. */
+/**
+ * Builds the members' program from the sources of this checkout: it starts in a third of the time that sources take.
+ */
 export async function buildProgram(): Promise<{ readonly path: string; remove(): void }> {
   // Inside node_modules, from where drivers are found, and which no tool looks at.
   const outDir = mkdtempSync(join(root, 'node_modules', '.millrace-torture-'));

@@ -3,8 +3,8 @@
  *
  *   npm run torture -- --cycles 60 [--seed S] [--only KIND,…] [--jobs N] [--minutes M] [--naive] [--json]
  *
- * Exits with 1 unless nothing was lost, duplicated, reordered, resurrected or misread. `--naive` tortures the write-behind
- * that people write by hand instead. docs/torture.md says what a cycle is and how it is judged.
+ * Exits with 1 unless nothing was lost, duplicated, reordered, resurrected or misread. `--naive` tortures the
+ * write-behind that people write by hand instead. docs/torture.md says what a cycle is and how it is judged.
  */
 import { parseArgs } from 'node:util';
 import { openTerminal } from '../../src/cli/terminal.ts';

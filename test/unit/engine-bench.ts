@@ -41,7 +41,9 @@ type ShapeOptions = Pick<
   'name' | 'flush' | 'retry' | 'backpressure' | 'ack' | 'lanes'
 > & { readonly store?: Store };
 
-/** A front in memory, a store in memory and a virtual clock, with which the engine's rare turns can be brought about. */
+/**
+ * A front in memory, a store in memory and a virtual clock, with which the engine's rare turns can be brought about.
+ */
 export class EngineBench implements AsyncDisposable {
   readonly clock = new VirtualClock();
   readonly store: MemoryStore;

@@ -184,7 +184,8 @@ test('a write beyond the capacity that a later one overtook is answered when tha
   let steps = 0;
   bench.onFront.write = async (go) => {
     const step = ++steps;
-    // Twice there is no room. Beyond the capacity it meets a lane that was restarted, and meanwhile there is room for the next.
+    // Twice there is no room. Beyond the capacity it meets a lane that was restarted, and meanwhile there is room for
+    // the next.
     if (step === 3) await beyond.pass();
     if (step === 3) return { kind: 'unrecovered', header: undefined };
     const answer = await go();

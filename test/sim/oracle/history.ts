@@ -53,7 +53,9 @@ export class History extends Executed<Entry> {
     return { last, newest, doubtful };
   }
 
-  /** A refused write that waited, or is dead, has a later one now; of two that are refused, one that is dead stays so. */
+  /**
+   * A refused write that waited, or is dead, has a later one now; of two that are refused, one that is dead stays so.
+   */
   supersedeRefused(lane: number, key: string, isRefusedToo: boolean): void {
     for (const earlier of this.ofKey(lane, key))
       if (earlier.fate === 'dead' && !(earlier.isBuried && isRefusedToo)) earlier.fate = 'superseded';

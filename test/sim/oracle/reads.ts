@@ -17,7 +17,9 @@ export class Reads {
   readonly #refused = new Map<string, string>();
   /** Keys of which the front may hold an old value, with the step at which a direct write failed half way. */
   readonly #tainted = new Map<string, number>();
-  /** Keys of which the front hides an old value behind the intent of a write that failed, as long as it keeps its state. */
+  /**
+   * Keys of which the front hides an old value behind the intent of a write that failed, as long as it keeps its state.
+   */
   readonly #hidden = new Set<string>();
   /** How often the front's state was replaced. */
   rewinds = 0;
@@ -87,8 +89,8 @@ export class Reads {
   }
 
   /**
-   * A direct write that began at `fromStep` failed, and the front was told to forget the key: if the store has the write, nobody
-   * sees any more what was before it.
+   * A direct write that began at `fromStep` failed, and the front was told to forget the key: if the store has the
+   * write, nobody sees any more what was before it.
    */
   forgotDirectly(key: string, json: string | undefined, fromStep: number): void {
     // A delete cannot be told from another one.
@@ -99,7 +101,10 @@ export class Reads {
       this.#versions.succeeded(key, json, fromStep, this.#step());
   }
 
-  /** A direct write failed, or its process died: the front may serve what was before it until it expires or is written again. */
+  /**
+   * A direct write failed, or its process died: the front may serve what was before it until it expires or is written
+   * again.
+   */
   failedDirectly(key: string): void {
     this.#tainted.set(key, this.#step());
   }
@@ -113,7 +118,10 @@ export class Reads {
     else this.failedDirectly(key);
   }
 
-  /** A direct write of a process that had died was committed: it takes the place of what was written since, unless its intent hides the key still. */
+  /**
+   * A direct write of a process that had died was committed: it takes the place of what was written since, unless its
+   * intent hides the key still.
+   */
   orphaned(key: string): void {
     if (!this.#hidden.has(key)) this.failedDirectly(key);
   }
@@ -167,8 +175,8 @@ export class Reads {
   }
 
   /**
-   * Nothing is written any more: what a read may give now. A refused value is there until its generation is cleaned, and
-   * whoever was to do that may have died: a lease has to run out.
+   * Nothing is written any more: what a read may give now. A refused value is there until its generation is cleaned,
+   * and whoever was to do that may have died: a lease has to run out.
    */
   settled(key: string): readonly (string | undefined)[] {
     const refused = this.#refused.get(key);

@@ -15,7 +15,9 @@ interface Board {
   untilStep: number;
 }
 
-/** The states of a complete board, and when it was in each, in steps of the schedule. A read must show just one of them. */
+/**
+ * The states of a complete board, and when it was in each, in steps of the schedule. A read must show just one of them.
+ */
 export class Boards {
   readonly #isDescending: boolean;
   readonly #boards: Board[] = [];

@@ -10,18 +10,23 @@ import { Tally } from './tally.ts';
 /** Whether the store refuses a row that goes up by this. */
 export const isRefusedSum = (json: string): boolean => BigInt(json) % 17n === 0n;
 
-/** So many increments at the same time come to too many totals to tell any by: one that waits long for room has dozens beside it. */
+/**
+ * So many increments at the same time come to too many totals to tell any by: one that waits long for room has dozens
+ * beside it.
+ */
 const OTHERS_MAX = 8;
 
 /**
- * By what the front's total may differ: by a sum that was refused, with its sign turned by one that was stored on a later try, or by what a
- * store that was restored has lost.
+ * By what the front's total may differ: by a sum that was refused, with its sign turned by one that was stored on a
+ * later try, or by what a store that was restored has lost.
  */
 interface Ghost {
   readonly key: string;
   readonly lane: number;
   readonly sum: bigint;
-  /** Of the generation that was refused, with which it is over; others are over when the front has forgotten the total. */
+  /**
+   * Of the generation that was refused, with which it is over; others are over when the front has forgotten the total.
+   */
   readonly cutSeq: number | undefined;
   readonly fromStep: number;
   untilStep: number;

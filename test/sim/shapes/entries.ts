@@ -32,8 +32,8 @@ export class Entries extends Executed<Entry> {
   }
 
   /**
-   * Remembers what became of everything. What is returned restores that, at a time when nothing is pending: what the store does not
-   * have any more is lost.
+   * Remembers what became of everything. What is returned restores that, at a time when nothing is pending: what the
+   * store does not have any more is lost.
    */
   copy(): () => void {
     const fates = this.all.map((entries) => entries.map(({ fate }) => fate));

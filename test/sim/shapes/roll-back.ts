@@ -7,8 +7,9 @@ const STIRS_MAX = 8;
 const AWAY_MS_MAX = 400;
 
 /**
- * The store comes back without its last commits, while everybody reads and one perhaps falls asleep over it. The lanes that know of them stop and name them, until an
- * operator goes on, whom everybody's reads and writes get in the way of; from then on nobody is told what is not in the store.
+ * The store comes back without its last commits, while everybody reads and one perhaps falls asleep over it. The lanes
+ * that know of them stop and name them, until an operator goes on, whom everybody's reads and writes get in the way of;
+ * from then on nobody is told what is not in the store.
  */
 export class RollBack<O extends ShapeOracle> {
   readonly #world: ShapeCalm<O>;

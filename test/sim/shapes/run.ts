@@ -6,8 +6,8 @@
  *   npm run sim:shapes -- --mutants [--only TEXT]                                looks for each planted bug
  *
  * `--turns` has processes send at the end of a turn of their event loop, as they do to a front over a connection.
- * `--threads N` leaves cores to others. Exits with 1 when a schedule broke a promise, and prints the command that replays
- * it; or when a planted bug survived.
+ * `--threads N` leaves cores to others. Exits with 1 when a schedule broke a promise, and prints the command that
+ * replays it; or when a planted bug survived.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';

@@ -41,8 +41,9 @@ interface Redeemed {
 const scoreIn = (json: string | undefined): Score => (json === undefined || json === '' ? undefined : Number(json));
 
 /**
- * Knows the score of every member at every step: what the store has, and what the front has that the store does not. The front must
- * have just that, where it does not say that it must look first, and each read shows one board that it had.
+ * Knows the score of every member at every step: what the store has, and what the front has that the store does not.
+ * The front must have just that, where it does not say that it must look first, and each read shows one board that it
+ * had.
  */
 export class ScoresOracle extends ShapeOracle {
   readonly isDescending: boolean;
@@ -58,7 +59,9 @@ export class ScoresOracle extends ShapeOracle {
   readonly #letters = new Map<string, { readonly json: string; readonly entries: readonly Entry[] }>();
   /** Places that were given, also to what changed nothing. */
   readonly #places = new Set<string>();
-  /** Operations that were asked for, by the score that no other has: whose they are, in which order, what they came to. */
+  /**
+   * Operations that were asked for, by the score that no other has: whose they are, in which order, what they came to.
+   */
   readonly #asked = new Map<number, { readonly process: string; readonly order: number; outcome: Score }>();
   readonly #last = new Map<string, number>();
 
@@ -341,7 +344,9 @@ export class ScoresOracle extends ShapeOracle {
       );
   }
 
-  /** Nothing changes any more, unless a letter was stored just now, of which the front had not been told at `fromStep`. */
+  /**
+   * Nothing changes any more, unless a letter was stored just now, of which the front had not been told at `fromStep`.
+   */
   checkSettled(query: BoardQuery, told: unknown, fromStep: number): void {
     if ([...this.#redeemed.values()].some(({ toldStep }) => toldStep >= fromStep)) return;
     const rows = this.#boards.ranked(new Map([...this.rows].map(([member, json]) => [member, Number(json)])));

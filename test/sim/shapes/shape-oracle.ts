@@ -10,7 +10,10 @@ import type { ShapeWitness } from '../surroundings.ts';
 import { Findings } from '../violation.ts';
 import { Entries, type Entry, type LetterOf } from './entries.ts';
 
-/** What counters and logs have in common: everything that the front executed takes effect in the store once, as a prefix of its lane. */
+/**
+ * What counters and logs have in common: everything that the front executed takes effect in the store once, as a prefix
+ * of its lane.
+ */
 export abstract class ShapeOracle implements ShapeWitness {
   readonly findings = new Findings();
   readonly history: Entries;
@@ -65,7 +68,10 @@ export abstract class ShapeOracle implements ShapeWitness {
     tables.forEach((table, lane) => this.history.rewound(lane, before[lane], table.header?.seq ?? 0));
   }
 
-  /** Remembers what the store has. What is returned restores that: everything was drained, and what was stored since is lost. */
+  /**
+   * Remembers what the store has. What is returned restores that: everything was drained, and what was stored since is
+   * lost.
+   */
   copy(): () => void {
     const rows = new Map(this.rows);
     const fates = this.history.copy();

@@ -15,7 +15,9 @@ export async function cutAof(folder: string, keep: (size: number) => number): Pr
   await truncate(await aofIn(folder), keep(await aofSize(folder)));
 }
 
-/** A file that was cut within a script keeps the script's first half, which the restart after the next would execute. */
+/**
+ * A file that was cut within a script keeps the script's first half, which the restart after the next would execute.
+ */
 export async function rewriteAof(arena: Scene): Promise<void> {
   await arena.redis.command('BGREWRITEAOF');
   while (/aof_rewrite_(in_progress|scheduled):1/.test(String(await arena.redis.command('INFO', 'persistence'))))

@@ -64,7 +64,9 @@ class DigitsJudge extends Accuser {
     }
   }
 
-  /** A total has what was acknowledged before the read, may have what was under way, and keeps what its reader has seen. */
+  /**
+   * A total has what was acknowledged before the read, may have what was under way, and keeps what its reader has seen.
+   */
   #judgeReads(byDigit: ReadonlyMap<number, Write>, reads: readonly TotalRead[]): void {
     const seenAt = new Map<Write, number>();
     for (const { member, key, total, from, t } of reads) {

@@ -50,7 +50,10 @@ class EventsJudge extends Accuser {
       );
   }
 
-  /** A lane's events are stored in the order of their sequence numbers; those of a process have order keys in that order. */
+  /**
+   * A lane's events are stored in the order of their sequence numbers; those of a process have order keys in that
+   * order.
+   */
   #judgeLane(rows: readonly Row[]): void {
     let last: Write | undefined;
     const orders = new Map<string, Row>();

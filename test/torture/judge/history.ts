@@ -1,6 +1,9 @@
 import type { Asked, CacheName, Line } from '../ledger.ts';
 
-/** How long a write whose outcome is not known may still take effect, ms: what was on its way is read or dropped by then. */
+/**
+ * How long a write whose outcome is not known may still take effect, ms: what was on its way is read or dropped by
+ * then.
+ */
 export const SETTLE_MS = 300;
 
 /** A write, from when it was asked for to when it can no longer take effect for the first time. */
@@ -58,7 +61,9 @@ export interface History {
   readonly stuck: readonly string[];
 }
 
-/** `late`: the cycle's faults can hold back what was sent, so a write of unknown outcome may take effect at any time. */
+/**
+ * `late`: the cycle's faults can hold back what was sent, so a write of unknown outcome may take effect at any time.
+ */
 export function historyOf(ledgers: ReadonlyMap<string, readonly Line[]>, late: boolean): History {
   const writes = new Map<string, Write>();
   const reads: Read[] = [];

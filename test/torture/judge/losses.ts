@@ -40,8 +40,8 @@ const ackedIn = (history: History, loss: Loss): Write[] =>
 
 /**
  * Reports of losses that were none: a lane that loses something loses its last write, so a report is false if the last
- * write that the process was given in each epoch until then has been stored. A report also counts writes that the
- * front took and could not acknowledge at their level; their callers are told each, and the lane's last may be one of them.
+ * write that the process was given in each epoch until then has been stored. A report also counts writes that the front
+ * took and could not acknowledge at their level; their callers are told each, and the lane's last may be one of them.
  */
 export function falseAlarms(history: History, stored: ReadonlySet<string>): Loss[] {
   const taken = [...history.writes.values()].filter(

@@ -3,7 +3,9 @@ import { type History, show, type Write } from './history.ts';
 
 /** What the store was found to hold, and what it held before. */
 export interface Evidence {
-  /** Every version of every document in the order in which the store made them: the id in it, null for a deleted row. */
+  /**
+   * Every version of every document in the order in which the store made them: the id in it, null for a deleted row.
+   */
   readonly versions: ReadonlyMap<string, readonly (string | null)[]>;
   /** The documents at the end. */
   readonly stored: ReadonlyMap<string, string>;

@@ -20,7 +20,10 @@ export class Scribe {
     return `${this.#member}:${++this.#writes}`;
   }
 
-  /** Asks for a write; false when it was refused, or its outcome is not known. `follows`: whether to wait until it is stored, too. */
+  /**
+   * Asks for a write; false when it was refused, or its outcome is not known. `follows`: whether to wait until it is
+   * stored, too.
+   */
   async write(asked: Asked, ask: () => Promise<Acknowledged>, follows: boolean): Promise<boolean> {
     const { id } = asked;
     this.#ledger.write({ what: 'ask', t: now(), ...asked });
