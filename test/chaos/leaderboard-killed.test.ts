@@ -69,7 +69,9 @@ test.each(['lmdb', 'redis'] as const)(
       expect(lost).toBe(0);
 
       const rows = await schema.rows(
-        `select member, score::float8 as score, (row_number() over (order by score desc, member collate "C"))::int as rank from ${table} order by rank limit 1000`,
+        `select member, score::float8 as score,
+          (row_number() over (order by score desc, member collate "C"))::int as rank
+        from ${table} order by rank limit 1000`,
       );
       expect(top).toEqual(rows);
       // Each digit to the base of 4 tells how often that power was added.

@@ -25,7 +25,7 @@ interface Report {
   readonly tasksLeft: number;
 }
 
-test(`a store that is down for ${HOURS} hours of a virtual clock costs no memory, and everything is stored when it is back`, async () => {
+test(`a store that is down for ${HOURS} virtual hours costs no memory, and all is stored when it is back`, async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [
     '--expose-gc',
     '--import',
@@ -37,7 +37,8 @@ test(`a store that is down for ${HOURS} hours of a virtual clock costs no memory
     stdout,
   ) as Report;
   console.info(
-    `heap after each hour: ${heaps.map((bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`).join(', ')}; ${during.attempts} attempts; drained ${drainedInMs} ms after it was back`,
+    `heap after each hour: ${heaps.map((bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`).join(', ')}; ` +
+      `${during.attempts} attempts; drained ${drainedInMs} ms after it was back`,
   );
   expect(Math.max(...heaps) - (heaps[0] as number)).toBeLessThan(GROWTH_BYTES_MAX);
   expect(Math.max(...timers)).toBeLessThanOrEqual(8);

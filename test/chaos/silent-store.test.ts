@@ -63,7 +63,7 @@ class MuteClient {
   }
 }
 
-test('a server that accepts connections and answers nothing is given up in bounded time, and nothing is lost', async () => {
+test('a server that accepts connections and answers nothing is given up in bounded time; nothing is lost', async () => {
   await using table = await AuditedTable.onPostgres();
   await using proxy = await Proxy.to(Number(new URL(postgresUrl()).port));
   const pool = new Pool({ connectionString: proxy.of(postgresUrl()), max: 4 });
@@ -105,7 +105,7 @@ test('a server that accepts connections and answers nothing is given up in bound
   await pool.end();
 });
 
-test('a commit whose answer never comes is decided by the fence: stored once, no dead letter, its connection closed', async () => {
+test('a commit whose answer never comes is decided by the fence: stored once, no letter, no connection', async () => {
   await using table = await AuditedTable.onPostgres();
   const pool = new MutePool({ connectionString: postgresUrl(), max: 4 });
   const cache = createCache<number>({

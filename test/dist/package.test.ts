@@ -103,7 +103,8 @@ function load(entryPoint: string, kind: 'mjs' | 'cjs'): string {
 
 async function names(entryPoint: string, kind: 'mjs' | 'cjs'): Promise<string[]> {
   // Newer Node versions give the CommonJS exports themselves a name in the namespace.
-  const code = `${load(entryPoint, kind)} console.log(JSON.stringify(Object.keys(all).filter((n) => n !== 'module.exports').sort()));`;
+  const code = `${load(entryPoint, kind)}
+    console.log(JSON.stringify(Object.keys(all).filter((n) => n !== 'module.exports').sort()));`;
   return JSON.parse(await installed.run(code, kind)) as string[];
 }
 
@@ -115,7 +116,8 @@ async function driversLoadedBy(entryPoint: string): Promise<string[]> {
   `;
   await writeFile(
     trace,
-    `import { register } from 'node:module'; register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}));`,
+    `import { register } from 'node:module';
+    register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}));`,
   );
   const urls = (await installed.run(`await import('${entryPoint}');`, 'mjs', '--import', trace)).split('\n');
   expect(urls.some((url) => url.includes(`/node_modules/${entryPoint}/`))).toBe(true);

@@ -83,7 +83,7 @@ describe('without a server', () => {
     expect(await readdir(temporary)).toEqual([]);
   });
 
-  test('with a store of 50 ms write-behind is acknowledged many times faster, before the store has anything', async () => {
+  test('with a store of 50 ms write-behind is acknowledged many times faster, before anything is stored', async () => {
     const { document, ended } = await demoDocument('--store-latency', '50');
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     const [through, behind, aside] = document.policies;
@@ -167,15 +167,24 @@ describe('on real servers', () => {
     // Alters one row of whatever table of that name is created in this database.
     await database.client.query(`
       CREATE FUNCTION public.alter_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        IF NEW.user_id = 'write-behind:07' THEN NEW.session_data = jsonb_set(NEW.session_data, '{visits}', '-1'); END IF;
+        IF NEW.user_id = 'write-behind:07' THEN
+          NEW.session_data = jsonb_set(NEW.session_data, '{visits}', '-1');
+        END IF;
         RETURN NEW;
       END $$;
       CREATE FUNCTION public.add_trigger() RETURNS event_trigger LANGUAGE plpgsql AS $$ DECLARE created record; BEGIN
-        FOR created IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE object_identity LIKE '%.user_sessions' AND object_type = 'table' LOOP
-          EXECUTE format('CREATE TRIGGER alter_row BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION public.alter_row()', created.object_identity);
+        FOR created IN
+          SELECT * FROM pg_event_trigger_ddl_commands()
+          WHERE object_identity LIKE '%.user_sessions' AND object_type = 'table'
+        LOOP
+          EXECUTE format(
+            'CREATE TRIGGER alter_row BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION public.alter_row()',
+            created.object_identity
+          );
         END LOOP;
       END $$;
-      CREATE EVENT TRIGGER add_trigger ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.add_trigger();
+      CREATE EVENT TRIGGER add_trigger ON ddl_command_end
+        WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.add_trigger();
     `);
     const args = ['--redis', redisUrl(), '--postgres', database.url, '--flush-delay', '100ms'];
     const [{ code, stdout }, { document, ended }] = await Promise.all([

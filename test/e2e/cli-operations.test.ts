@@ -55,7 +55,10 @@ beforeAll(async () => {
 beforeEach(async () => {
   await admin.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE; CREATE SCHEMA ${schema}`);
   await admin.query(
-    `CREATE TABLE ${schema}.carts (id text PRIMARY KEY, cart jsonb NOT NULL CONSTRAINT few CHECK ((cart->>'items')::int < 100))`,
+    `CREATE TABLE ${schema}.carts (
+      id text PRIMARY KEY,
+      cart jsonb NOT NULL CONSTRAINT few CHECK ((cart->>'items')::int < 100)
+    )`,
   );
   await removeKeys();
 });
@@ -207,7 +210,10 @@ describe('a store that was restored', () => {
     );
     expect(await millrace('flush')).toMatchObject({ code: 0 });
     await admin.query(
-      `TRUNCATE ${schema}.millrace_fence; INSERT INTO ${schema}.millrace_fence TABLE ${schema}.saved; UPDATE ${schema}.carts SET cart = '{"items": 1}' WHERE id = 'a'; DELETE FROM ${schema}.carts WHERE id = 'b'`,
+      `TRUNCATE ${schema}.millrace_fence;
+      INSERT INTO ${schema}.millrace_fence TABLE ${schema}.saved;
+      UPDATE ${schema}.carts SET cart = '{"items": 1}' WHERE id = 'a';
+      DELETE FROM ${schema}.carts WHERE id = 'b'`,
     );
     const stopped = await millrace('flush', '--json');
     expect(stopped.code).toBe(1);
@@ -352,17 +358,32 @@ describe('counters, logs and leaderboards', () => {
     import { postgresCounters, postgresLeaderboard, postgresLog } from 'millrace/postgres';
 
     const pool = new pg.Pool({ connectionString: process.env['POSTGRES_URL'] as string });
-    const common = { front: redisFront({ client: createClient({ url: process.env['REDIS_URL'] as string }) }), flush: { maxDelay: '1h' } } as const;
-    export const views = createCounters({ ...common, name: '${name}-views', store: postgresCounters({ pool, table: '${schema}.views', key: 'key', count: 'count' }) });
-    export const events = createLog({ ...common, name: '${name}-events', store: postgresLog({ pool, table: '${schema}.events', value: 'doc' }) });
-    export const board = createLeaderboard({ ...common, name: '${name}-board', store: postgresLeaderboard({ pool, table: '${schema}.scores', member: 'member', score: 'score' }) });
+    const client = createClient({ url: process.env['REDIS_URL'] as string });
+    const common = { front: redisFront({ client }), flush: { maxDelay: '1h' } } as const;
+    export const views = createCounters({
+      ...common,
+      name: '${name}-views',
+      store: postgresCounters({ pool, table: '${schema}.views', key: 'key', count: 'count' }),
+    });
+    export const events = createLog({
+      ...common,
+      name: '${name}-events',
+      store: postgresLog({ pool, table: '${schema}.events', value: 'doc' }),
+    });
+    export const board = createLeaderboard({
+      ...common,
+      name: '${name}-board',
+      store: postgresLeaderboard({ pool, table: '${schema}.scores', member: 'member', score: 'score' }),
+    });
     export default defineConfig({ caches: [views, events, board] });
   `;
 
   beforeEach(async () => {
     await writeFile(join(folder, 'shapes.config.ts'), shapes);
     await admin.query(
-      `CREATE TABLE ${schema}.views (key text PRIMARY KEY, count bigint); CREATE TABLE ${schema}.events (doc jsonb); CREATE TABLE ${schema}.scores (member text, score bigint)`,
+      `CREATE TABLE ${schema}.views (key text PRIMARY KEY, count bigint);
+      CREATE TABLE ${schema}.events (doc jsonb);
+      CREATE TABLE ${schema}.scores (member text, score bigint)`,
     );
   });
 

@@ -244,7 +244,12 @@ describe("'fsynced'", () => {
 describe.each(sharedKinds)('two workers on one %s', (kind) => {
   async function expectForwardOnly(): Promise<void> {
     const backwards = await table.query(`
-      select * from (select id, (doc ->> 'n')::int as n, max((doc ->> 'n')::int) over (partition by id order by at rows between unbounded preceding and 1 preceding) as before from {{schema}}.versions) v
+      select * from (
+        select id, (doc ->> 'n')::int as n,
+          max((doc ->> 'n')::int)
+            over (partition by id order by at rows between unbounded preceding and 1 preceding) as before
+        from {{schema}}.versions
+      ) v
       where n < before`);
     expect(backwards).toEqual([]);
   }

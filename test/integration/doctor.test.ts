@@ -29,7 +29,9 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   await admin.query(
-    `drop schema if exists ${schema} cascade; create schema ${schema}; create table ${schema}.docs (id text primary key, doc jsonb not null)`,
+    `drop schema if exists ${schema} cascade;
+    create schema ${schema};
+    create table ${schema}.docs (id text primary key, doc jsonb not null)`,
   );
 });
 afterAll(async () => {
@@ -228,7 +230,8 @@ describe('in PostgreSQL it sees', () => {
       create trigger changes before insert on ${schema}.docs for each row execute function ${schema}.keep();
       create trigger tells after insert on ${schema}.docs for each statement execute function ${schema}.keep();
       create rule quiet as on delete to ${schema}.docs do instead nothing;
-      alter table ${schema}.docs add column other int, add constraint later unique (other) deferrable initially deferred`);
+      alter table ${schema}.docs add column other int,
+        add constraint later unique (other) deferrable initially deferred`);
     const findings = await examine();
     expect(findings.filter(({ check }) => check === 'postgres.triggers')).toMatchObject([
       { severity: 'warning', found: expect.stringMatching(/changes/) },
@@ -245,7 +248,10 @@ describe('in PostgreSQL it sees', () => {
 
   test('permissions, and connections that the login does not get', async () => {
     await admin.query(
-      `drop role if exists narrow; create role narrow login password 's3cret' connection limit 3; grant usage on schema ${schema} to narrow; grant select on ${schema}.docs to narrow`,
+      `drop role if exists narrow;
+      create role narrow login password 's3cret' connection limit 3;
+      grant usage on schema ${schema} to narrow;
+      grant select on ${schema}.docs to narrow`,
     );
     const pool = new Pool({
       connectionString: postgres.url

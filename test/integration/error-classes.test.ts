@@ -14,7 +14,9 @@ beforeAll(async () => {
   await table.query(`create table {{schema}}.fault (code text)`);
   // What the server itself would report, with the code that is in the table.
   await table.query(`create function {{schema}}.fail() returns trigger language plpgsql as $$ declare wanted text; begin
-    select code into wanted from {{schema}}.fault; if found then raise exception 'with the value s3cret' using errcode = wanted; end if; return new; end $$`);
+    select code into wanted from {{schema}}.fault;
+    if found then raise exception 'with the value s3cret' using errcode = wanted; end if; return new;
+  end $$`);
   await table.query(
     'create trigger fail before insert on {{schema}}.docs for each row execute function {{schema}}.fail()',
   );
@@ -158,7 +160,9 @@ describe('what the server does by itself', () => {
     await using stage = await Stage.on('memory');
     const opened = await open(stage, { statementTimeout: '100ms' });
     await table.query(
-      `create or replace function {{schema}}.dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(1); return new; end $$`,
+      `create or replace function {{schema}}.dawdle() returns trigger language plpgsql as $$ begin
+        perform pg_sleep(1); return new;
+      end $$`,
     );
     await table.query(
       'create trigger dawdle before insert on {{schema}}.docs for each row execute function {{schema}}.dawdle()',

@@ -28,7 +28,8 @@ async function tableOf(members: number): Promise<string> {
   if (found?.['name'] === null) {
     await schema.pool.query(`create table ${table} (member text primary key, score double precision)`);
     await schema.pool.query(
-      `insert into ${table} select 'member ' || i, (i::bigint * 7919) % ${members / 4} from generate_series(1, ${members}) i`,
+      `insert into ${table}
+        select 'member ' || i, (i::bigint * 7919) % ${members / 4} from generate_series(1, ${members}) i`,
     );
   }
   return table;
@@ -36,7 +37,9 @@ async function tableOf(members: number): Promise<string> {
 
 /** The first thousand, and some neighbours in each {@link STRIDE}, as SQL has them. */
 const ranked = async (table: string): Promise<readonly Row[]> =>
-  (await schema.rows(`select member, score, rank::int from (select *, row_number() over (order by score desc, member collate "C") as rank from ${table}) r
+  (await schema.rows(`select member, score, rank::int from (
+      select *, row_number() over (order by score desc, member collate "C") as rank from ${table}
+    ) r
     where rank <= 1000 or rank % ${STRIDE} < ${2 * SIDE + 1} order by rank`)) as unknown as Row[];
 
 test.each([

@@ -7,11 +7,14 @@ import { attach, batches, errorOf, generation, judge, put, Schema } from './post
 /** The table as version 0.1.0 made it, with a letter in it. */
 const FIRST_VERSION = `create table millrace_dead_letter (
   id bigint generated always as identity primary key, cache text not null, lane integer not null, key text not null,
-  kind text not null check (kind in ('put', 'delete')), value text, code text not null, message text not null, attempts integer not null,
-  generation bigint not null, from_seq bigint not null, cut_seq bigint not null, created_at timestamptz not null default now());
+  kind text not null check (kind in ('put', 'delete')), value text, code text not null, message text not null,
+  attempts integer not null, generation bigint not null, from_seq bigint not null, cut_seq bigint not null,
+  created_at timestamptz not null default now());
   create index millrace_dead_letter_key on millrace_dead_letter (cache, key, id);
   create index millrace_dead_letter_generation on millrace_dead_letter (cache, lane, generation);
-  insert into millrace_dead_letter (cache, lane, key, kind, value, code, message, attempts, generation, from_seq, cut_seq) values ('c', 0, 'old', 'put', '1', '23514', 'refused', 4, 1, 1, 9)`;
+  insert into millrace_dead_letter
+    (cache, lane, key, kind, value, code, message, attempts, generation, from_seq, cut_seq)
+    values ('c', 0, 'old', 'put', '1', '23514', 'refused', 4, 1, 1, 9)`;
 
 async function withFirstVersion(): Promise<Schema> {
   const schema = await Schema.create();
@@ -40,7 +43,9 @@ test('a login that may not add them is told what to run, and with it all is well
   await using schema = await withFirstVersion();
   const role = `${schema.name}_user`;
   await schema.pool.query(
-    `create role ${role} login password 'p'; grant usage on schema ${schema.name} to ${role}; grant select, insert, update, delete on all tables in schema ${schema.name} to ${role}`,
+    `create role ${role} login password 'p';
+    grant usage on schema ${schema.name} to ${role};
+    grant select, insert, update, delete on all tables in schema ${schema.name} to ${role}`,
   );
   const url = new URL(postgresUrl());
   url.username = role;
@@ -51,7 +56,9 @@ test('a login that may not add them is told what to run, and with it all is well
     await schema.pool.query('alter table millrace_dead_letter rename to kept');
     await attach(postgresStore({ pool: schema.pool, table: 't', key: 'k', value: 'v' }));
     await schema.pool.query(
-      `drop table millrace_dead_letter; alter table kept rename to millrace_dead_letter; grant select, insert, update on millrace_fence to ${role}`,
+      `drop table millrace_dead_letter;
+      alter table kept rename to millrace_dead_letter;
+      grant select, insert, update on millrace_fence to ${role}`,
     );
     const store = postgresStore({ pool, table: 't', key: 'k', value: 'v' });
     const error = await errorOf(attach(store));

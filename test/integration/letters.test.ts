@@ -155,7 +155,8 @@ describe('a foreign key', () => {
   test('waits for the row that it refers to, which is in another lane, and no attempt is used up', async () => {
     await using stage = await Stage.on('memory');
     await table.query(
-      `alter table {{schema}}.docs add parent text generated always as (doc ->> 'parent') stored references {{schema}}.docs`,
+      `alter table {{schema}}.docs
+        add parent text generated always as (doc ->> 'parent') stored references {{schema}}.docs`,
     );
     try {
       const cache = await stage.open<Doc>({

@@ -42,7 +42,7 @@ describe.each(frontKinds)('closing on the %s front', (kind) => {
     expect(await cache.close()).toEqual(await closing);
   });
 
-  test('while the store is down it ends at its deadline, says what remains, and the next cache stores that', async () => {
+  test('while the store is down it ends at its deadline, says what remains, and the next cache stores it', async () => {
     await using stage = await Stage.on(kind);
     const front = stage.place.front();
     let down = false;

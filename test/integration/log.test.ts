@@ -58,7 +58,10 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a log on the %s 
       expect(await numbersOf(name, 'ctid')).toEqual(upTo(2_000));
       expect(
         await tables.schema.rows(
-          `select count(distinct o)::int as orders, bool_and(at = 'epoch'::timestamptz + o * interval '1 microsecond') as same, bool_and(at between now() - interval '1 minute' and now() + interval '1 minute') as now from ${name}`,
+          `select count(distinct o)::int as orders,
+            bool_and(at = 'epoch'::timestamptz + o * interval '1 microsecond') as same,
+            bool_and(at between now() - interval '1 minute' and now() + interval '1 minute') as now
+          from ${name}`,
         ),
       ).toEqual([{ orders: 2_000, same: true, now: true }]);
       expect(await log.stats()).toMatchObject({
@@ -88,7 +91,8 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a log on the %s 
       expect((await one.stats()).lanes.filter(({ pending }) => pending > 0).length).toBeGreaterThan(1);
       await one.flush();
       const rows = await tables.schema.rows(
-        `select event ->> 'sensor' as sensor, array_agg((event ->> 'n')::int order by ctid) as ns from ${name} group by 1 order by 1`,
+        `select event ->> 'sensor' as sensor, array_agg((event ->> 'n')::int order by ctid) as ns
+        from ${name} group by 1 order by 1`,
       );
       expect(rows).toEqual(['a', 'b', 'c', 'd', 'e'].map((sensor) => ({ sensor, ns: upTo(40) })));
     }));
@@ -135,8 +139,12 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a log on the %s 
       const log = open({ flush: { maxDelay: 50, batchSize: 100 }, retry: { minDelay: 5, maxDelay: 50 } });
       await log.ready();
       // The backend is ended in its first three commits: a sequence is not rolled back with them.
-      await tables.schema.pool.query(`create sequence ${name}_commits; create function ${name}_end() returns trigger language plpgsql as $$ begin if nextval('${name}_commits') <= 3 then perform pg_terminate_backend(pg_backend_pid()); end if; return null; end $$;
-        create constraint trigger ends after insert on ${name} deferrable initially deferred for each row execute function ${name}_end()`);
+      await tables.schema.pool.query(`create sequence ${name}_commits;
+        create function ${name}_end() returns trigger language plpgsql as $$ begin
+          if nextval('${name}_commits') <= 3 then perform pg_terminate_backend(pg_backend_pid()); end if; return null;
+        end $$;
+        create constraint trigger ends after insert on ${name} deferrable initially deferred
+          for each row execute function ${name}_end()`);
       for (let n = 0; n < 400; n += 10) await log.appendMany(upTo(10).map((i) => reading(n + i)));
       await log.flush();
       expect((await log.stats()).flushFailures).toBeGreaterThan(0);
@@ -148,8 +156,10 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('a log on the %s 
 describe('tables of events', () => {
   test('may have columns, and be partitioned', async () => {
     const name = 'readings';
-    await tables.schema.pool.query(`create table ${name} (sensor text, n integer, at timestamptz) partition by range (n);
-      create table ${name}_low partition of ${name} for values from (0) to (50); create table ${name}_high partition of ${name} for values from (50) to (100)`);
+    await tables.schema.pool.query(`
+      create table ${name} (sensor text, n integer, at timestamptz) partition by range (n);
+      create table ${name}_low partition of ${name} for values from (0) to (50);
+      create table ${name}_high partition of ${name} for values from (50) to (100)`);
     await using log = createLog<Reading>({
       name,
       front: memoryFront(),
@@ -160,7 +170,8 @@ describe('tables of events', () => {
     await log.flush();
     expect(
       await tables.schema.rows(
-        `select tableoid::regclass::text as part, count(*)::int, count(at)::int as stamped from ${name} group by 1 order by 1`,
+        `select tableoid::regclass::text as part, count(*)::int, count(at)::int as stamped
+        from ${name} group by 1 order by 1`,
       ),
     ).toEqual([
       { part: `${name}_high`, count: 50, stamped: 50 },

@@ -213,7 +213,7 @@ describe.each(['memory', 'lmdb', 'redis', 'ioredis'] as const)('on the %s front'
     expect(await cache.get('a')).toBeUndefined();
   });
 
-  test('10: a crash between store and front leaves write-through readers with the old value until it expires', async () => {
+  test('10: a crash between store and front leaves write-through readers the old value until it expires', async () => {
     const gate = new Gate();
     let hold = false;
     const store = new MemoryStore({ afterCommit: () => (hold ? gate.pass() : undefined) });

@@ -29,7 +29,7 @@ describe.each(pairs)('$front in front of $store', ({ front, store }) => {
   beforeEach(() => table.reset());
   afterAll(() => table[Symbol.asyncDispose]());
 
-  test('write-through: a reader never sees what the store does not hold, nor what it held before the read', async () => {
+  test('write-through: a reader never sees what the store does not hold, or held before the read only', async () => {
     await using stage = await Stage.on(front, 'through');
     const options = { policy: 'write-through', store: table.store() } as const;
     const [one, two, reader] = [

@@ -46,8 +46,10 @@ function tapped(
 
 describe('an apply', () => {
   test('writes one version of each row', async () => {
-    await using opened =
-      await open(`create table audit (k text, v jsonb, n bigint); create function note() returns trigger language plpgsql as $$ begin insert into audit values (new.k, new.v, new.n); return new; end $$;
+    await using opened = await open(`create table audit (k text, v jsonb, n bigint);
+      create function note() returns trigger language plpgsql as $$ begin
+        insert into audit values (new.k, new.v, new.n); return new;
+      end $$;
       create trigger note after insert or update on t for each row execute function note()`);
     const { schema, store } = opened;
     await store.apply({ lanes: [generation(1)], judge, batches: batches([put('a', 1), put('b', 1)]) });
@@ -64,8 +66,10 @@ describe('an apply', () => {
   });
 
   test('of 1,000 rows in batches of 100 is 10 statements', async () => {
-    await using opened =
-      await open(`create sequence upserts; create function count_it() returns trigger language plpgsql as $$ begin perform nextval('upserts'); return null; end $$;
+    await using opened = await open(`create sequence upserts;
+      create function count_it() returns trigger language plpgsql as $$ begin
+        perform nextval('upserts'); return null;
+      end $$;
       create trigger count_it after insert on t for each statement execute function count_it()`);
     const { schema, store } = opened;
     expect(
@@ -176,7 +180,9 @@ describe('a refused row', () => {
 
   test('may be a delete', async () => {
     await using opened = await open(
-      `create table child (k text references t); insert into t values ('parent', '1'), ('x', '1'); insert into child values ('parent')`,
+      `create table child (k text references t);
+      insert into t values ('parent', '1'), ('x', '1');
+      insert into child values ('parent')`,
     );
     const { schema, store } = opened;
     const result = await store.apply({
@@ -195,7 +201,9 @@ describe('a refused row', () => {
 
   test('does not take along what was written before it, even if that is refused the second time', async () => {
     await using opened = await open(`create sequence seen; alter table t add check (v <> '666');
-      create function flaky() returns trigger language plpgsql as $$ begin if nextval('seen') = 2 then raise exception 'not again'; end if; return new; end $$;
+      create function flaky() returns trigger language plpgsql as $$ begin
+        if nextval('seen') = 2 then raise exception 'not again'; end if; return new;
+      end $$;
       create trigger flaky before insert on t for each row when (new.k = 'flaky') execute function flaky()`);
     const { schema, store } = opened;
     const result = await store.apply({
@@ -209,7 +217,10 @@ describe('a refused row', () => {
 
   test('is found also where its constraint is deferred to the commit', async () => {
     await using opened = await open(
-      `create table parent (p text primary key); insert into parent values ('1'); alter table t add p text generated always as (v->>'p') stored references parent deferrable initially deferred`,
+      `create table parent (p text primary key);
+      insert into parent values ('1');
+      alter table t add p text generated always as (v->>'p') stored
+        references parent deferrable initially deferred`,
     );
     const result = await opened.store.apply({
       lanes: [generation(1)],
@@ -220,9 +231,11 @@ describe('a refused row', () => {
   });
 
   test('never tells its values', async () => {
-    await using opened =
-      await open(`alter table t add email text generated always as (v->>'email') stored unique, add age int generated always as ((v->>'age')::int) stored;
-      create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no % here', new.v; end $$; create trigger refuse before insert on t for each row when (new.v->>'raise' is not null) execute function refuse()`);
+    await using opened = await open(`alter table t add email text generated always as (v->>'email') stored unique,
+        add age int generated always as ((v->>'age')::int) stored;
+      create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no % here', new.v; end $$;
+      create trigger refuse before insert on t for each row
+        when (new.v->>'raise' is not null) execute function refuse()`);
     const { store } = opened;
     const bad = [
       put('a', { email: 's3cret' }),
@@ -300,7 +313,8 @@ describe('a store that fails', () => {
     const source = async function* () {
       yield [put('a', 1)];
       await schema.pool.query(
-        `select pg_terminate_backend(pid) from pg_locks where relation = '${schema.name}.millrace_fence'::regclass and pid <> pg_backend_pid()`,
+        `select pg_terminate_backend(pid) from pg_locks
+        where relation = '${schema.name}.millrace_fence'::regclass and pid <> pg_backend_pid()`,
       );
       yield [put('b', 1)];
     };
@@ -378,7 +392,8 @@ describe('a store that fails', () => {
     await store.apply({ lanes: [generation(1)], judge, batches: batches([put('a', 666)]) });
     expect(
       await schema.rows(
-        `select count(*)::int as open from pg_stat_activity where state like 'idle in transaction%' and query like '%${schema.name}%'`,
+        `select count(*)::int as open from pg_stat_activity
+        where state like 'idle in transaction%' and query like '%${schema.name}%'`,
       ),
     ).toEqual([{ open: 0 }]);
     expect(await schema.rows('show lock_timeout')).toEqual([{ lock_timeout: '0' }]);
@@ -413,7 +428,8 @@ test('a letter that is discarded while it is refused once more stays discarded',
   let discarded: Promise<unknown> = Promise.resolve();
   const isBlocked = async (): Promise<boolean> => {
     const [row] = await schema.rows(
-      `select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock' and query like '%${schema.name}%discarded%' and pid <> pg_backend_pid()`,
+      `select count(*)::int as n from pg_stat_activity
+      where wait_event_type = 'Lock' and query like '%${schema.name}%discarded%' and pid <> pg_backend_pid()`,
     );
     return row?.['n'] === 1;
   };

@@ -35,7 +35,8 @@ describe('the table is read from the catalogue', () => {
     ['a deferrable constraint', 'create table t (k text unique deferrable, v jsonb)', /t_k_key is deferrable/],
     [
       'a loose collation',
-      `create collation ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); create table t (k text collate ci primary key, v jsonb)`,
+      `create collation ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+      create table t (k text collate ci primary key, v jsonb)`,
       /takes different texts for equal/,
     ],
     [
@@ -90,7 +91,14 @@ describe('the table is read from the catalogue', () => {
 
   test('defaults, identities, domains, partitions and capitals are fine', async () => {
     await using schema = await Schema.create();
-    await schema.pool.query(`create domain title as varchar(20); create table "Odd Name" (k title primary key, "V" jsonb, id int generated always as identity, at timestamptz not null default now(), g int generated always as (1) stored) partition by hash (k);
+    await schema.pool.query(`create domain title as varchar(20);
+      create table "Odd Name" (
+        k title primary key,
+        "V" jsonb,
+        id int generated always as identity,
+        at timestamptz not null default now(),
+        g int generated always as (1) stored
+      ) partition by hash (k);
       create table part partition of "Odd Name" for values with (modulus 1, remainder 0)`);
     const store = await attach(
       postgresStore({ pool: schema.pool, table: `${schema.name}."Odd Name"`, key: 'k', value: 'V' }),
@@ -109,7 +117,10 @@ describe('permissions', () => {
     await using schema = await Schema.create();
     const login = `${schema.name}_login`;
     await schema.pool.query(
-      `create table t (k text primary key, v jsonb); create role ${login} login; grant usage on schema ${schema.name} to ${login}; ${grants(schema.name, login)}`,
+      `create table t (k text primary key, v jsonb);
+      create role ${login} login;
+      grant usage on schema ${schema.name} to ${login};
+      ${grants(schema.name, login)}`,
     );
     const url = new URL(postgresUrl());
     url.username = login;
@@ -141,8 +152,9 @@ describe('permissions', () => {
         expect(error.code).toBe('MILLRACE_STORE_SCHEMA');
         const sql = error.message.slice(error.message.indexOf('-- One row'));
         // What the message says to run is what helps.
+        const login = pool.options.connectionString?.match(/\/\/(\w+)@/)?.[1];
         await schema.pool.query(
-          `${sql}; grant select, insert, update, delete on all tables in schema ${schema.name} to ${pool.options.connectionString?.match(/\/\/(\w+)@/)?.[1]}`,
+          `${sql}; grant select, insert, update, delete on all tables in schema ${schema.name} to ${login}`,
         );
         expect(await (await attach(store)).raiseEpoch(0)).toMatchObject({ epoch: 1 });
       },

@@ -45,12 +45,12 @@ describe('mapped columns', () => {
 
   async function open() {
     const schema = await Schema.create({ options: '-c timezone=Asia/Kolkata' });
+    const columns = Object.entries(types).map(([name, type]) => `${name} ${type}`);
     await schema.pool.query(
-      `set search_path = ${schema.name}; create type mood as enum ('ok', 'bad'); create table ${schema.name}.t (id text primary key, ${Object.entries(
-        types,
-      )
-        .map(([name, type]) => `${name} ${type}`)
-        .join(', ')}); reset search_path`,
+      `set search_path = ${schema.name};
+      create type mood as enum ('ok', 'bad');
+      create table ${schema.name}.t (id text primary key, ${columns.join(', ')});
+      reset search_path`,
     );
     const store = await attach(
       postgresStore({ pool: schema.pool, table: `${schema.name}.t`, key: 'id', columns: Object.keys(types) }),

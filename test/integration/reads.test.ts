@@ -140,7 +140,7 @@ test.each(sharedKinds)('1,000 concurrent misses of one key in two processes on %
   expect(second.loads).toEqual([]);
 });
 
-test('a reader that was too late for its own load does not wait for the others of its statement, nor go round in circles', async () => {
+test('a reader too late for its own load waits for no other of its statement, nor goes round in circles', async () => {
   const forA = new Gate();
   const forB = new Gate();
   const memory = memoryFront();

@@ -114,7 +114,7 @@ test('an old copy of the front gives back what it has, and what it lacks is coun
   await cache.close();
 });
 
-test('an old copy of the front that is behind the store gives back nothing: no old value is served, or stored again', async () => {
+test('an old copy of the front, behind the store, gives back nothing: no old value is served or stored', async () => {
   await using server = await startRedis();
   const store = new MemoryStore();
   const { cache, losses, outcomes } = open(server, store);

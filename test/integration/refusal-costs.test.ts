@@ -38,7 +38,8 @@ const median = (numbers: readonly number[]): number =>
 
 const spread = (numbers: readonly number[]): string => {
   const sorted = numbers.toSorted((a, b) => a - b);
-  return `${sorted[0]?.toFixed(0)} / ${median(numbers).toFixed(0)} / ${sorted.at(-1)?.toFixed(0)} ms (least, median, most)`;
+  const [least, most] = [sorted[0], sorted.at(-1)].map((number) => number?.toFixed(0));
+  return `${least} / ${median(numbers).toFixed(0)} / ${most} ms (least, median, most)`;
 };
 
 /** Statements that write rows of the table, whatever became of them. */
@@ -78,7 +79,8 @@ describe('a generation of 10,000 rows', () => {
       );
     }
     console.info(
-      `statements for one bad row of ${ROWS}: ${Math.min(...extras)} to ${Math.max(...extras)} more than the ${good} without; ${most} allowed`,
+      `statements for one bad row of ${ROWS}: ${Math.min(...extras)} to ${Math.max(...extras)} more ` +
+        `than the ${good} without; ${most} allowed`,
     );
     expect(Math.min(...extras)).toBeGreaterThan(0);
     expect(Math.max(...extras)).toBeLessThanOrEqual(most);
@@ -118,7 +120,8 @@ describe('a generation of 10,000 rows', () => {
     }
     const delayMs = median(delayed) - median(good);
     console.info(
-      `one bad row of ${ROWS} delays the others by ${delayMs.toFixed(0)} ms (medians of ${ROUNDS}): ${spread(good)} without, ${spread(delayed)} with it`,
+      `one bad row of ${ROWS} delays the others by ${delayMs.toFixed(0)} ms (medians of ${ROUNDS}): ` +
+        `${spread(good)} without, ${spread(delayed)} with it`,
     );
     expect(delayMs).toBeLessThan(DELAY_MS_MAX);
   }, 120_000);

@@ -35,7 +35,12 @@ const document = {
   badValue: '{"text":"refused by a check constraint"}',
   anyJson: true,
 };
-const documentTable = `id text primary key, "the value" jsonb not null, version bigint, at timestamptz not null, check ("the value"->>'text' is distinct from 'refused by a check constraint')`;
+const documentTable = `
+  id text primary key,
+  "the value" jsonb not null,
+  version bigint,
+  at timestamptz not null,
+  check ("the value"->>'text' is distinct from 'refused by a check constraint')`;
 const documentMapping = { key: 'id', value: 'the value', version: 'version', touch: 'at' };
 
 const record = {
@@ -51,7 +56,14 @@ const record = {
   badValue: JSON.stringify({ 'the text': 'refused', count: 1, price: -1, tags: [], seen: null, more: null }),
   anyJson: false,
 };
-const recordTable = `id text primary key, "the text" text not null, count bigint not null, price numeric not null check (price >= 0), tags text[], seen timestamptz, more jsonb`;
+const recordTable = `
+  id text primary key,
+  "the text" text not null,
+  count bigint not null,
+  price numeric not null check (price >= 0),
+  tags text[],
+  seen timestamptz,
+  more jsonb`;
 const recordMapping = { key: 'id', columns: ['the text', 'count', 'price', 'tags', 'seen', 'more'] };
 
 describe('PostgreSQL', () => {
@@ -146,11 +158,12 @@ describe('counters, logs and leaderboards in PostgreSQL', () => {
         (sql) => pool.query(sql),
         async (schema) => {
           table = `${schema}.rows`;
-          await pool.query(
-            holds === 'log'
-              ? `create table ${table} (event jsonb, o bigint)`
-              : `create table ${table} (key text primary key, number ${holds === 'counters' ? 'bigint' : 'double precision'})`,
-          );
+          const columns = {
+            log: 'event jsonb, o bigint',
+            counters: 'key text primary key, number bigint',
+            scores: 'key text primary key, number double precision',
+          };
+          await pool.query(`create table ${table} (${columns[holds]})`);
           const stores = {
             counters: () => postgresCounters({ pool, table, key: 'key', count: 'number' }),
             log: () => postgresLog({ pool, table, value: 'event', order: 'o' }),

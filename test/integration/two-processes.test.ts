@@ -50,7 +50,7 @@ async function open(stage: Stage, front: FrontSpec, options: Partial<CacheOption
 
 // The drivers differ in how they connect and let go, which is below: what processes ask of each other is the same.
 describe.each(['lmdb', 'redis'] as const)('a process that does not flush, and a worker, on %s', (kind) => {
-  test("what is asked of the one is done by the other: stored(), flush(), ack 'stored' and what is refused", async () => {
+  test("what one is asked for the other does: stored(), flush(), ack 'stored' and what is refused", async () => {
     const place = placeOf(kind);
     await using stage = await Stage.on('memory');
     const cache = await open(stage, place);

@@ -25,9 +25,9 @@ for (const [title, checks] of Object.entries(groups)) {
     const isExpected = outcome === check.expected;
     if (!isExpected) surprises++;
     const verdict = outcome === 'holds' ? 'holds' : `violated, ${violation}`;
-    console.log(
-      `${check.name.padEnd(48)}${states.toLocaleString('en').padStart(12)}${`${depth}`.padStart(7)}${`${seconds.toFixed(1)} s`.padStart(9)}  ${isExpected ? '' : 'UNEXPECTED: '}${verdict}`,
-    );
+    const size = `${states.toLocaleString('en').padStart(12)}${`${depth}`.padStart(7)}`;
+    const took = `${seconds.toFixed(1)} s`.padStart(9);
+    console.log(`${check.name.padEnd(48)}${size}${took}  ${isExpected ? '' : 'UNEXPECTED: '}${verdict}`);
     if (values.trail || (!isExpected && trail.length > 0)) for (const line of trail) console.log(`    ${line}`);
   }
 }

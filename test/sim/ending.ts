@@ -42,7 +42,9 @@ export class Ending {
     const living = clients.filter(({ isUsable }) => isUsable);
     this.#within(
       () =>
-        `an operation did not end: ${clients.flatMap(({ process, busy }) => (process.alive ? [...busy].map((doing) => `${process.name}: ${doing}`) : [])).join(', ')}`,
+        `an operation did not end: ${clients
+          .flatMap(({ process, busy }) => (process.alive ? [...busy].map((doing) => `${process.name}: ${doing}`) : []))
+          .join(', ')}`,
       () => clients.every(({ busy, process }) => !process.alive || busy.size === 0),
     );
     this.#within(
@@ -136,7 +138,8 @@ export class Ending {
     if (accepted === coalesced + stored + dead + pending.entries + waiting) return;
     this.#fail(
       11,
-      `${accepted} accepted, and ${coalesced} coalesced, ${stored} stored, ${dead} dead, ${pending.entries} pending, ${waiting} waiting`,
+      `${accepted} accepted, and ${coalesced} coalesced, ${stored} stored, ${dead} dead, ` +
+        `${pending.entries} pending, ${waiting} waiting`,
     );
   }
 

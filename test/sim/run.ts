@@ -3,8 +3,9 @@
  *
  *   npm run sim -- --schedules 20000 [--seed S]    from a random seed, or from S on
  *   npm run sim -- --seed S [--lines 80]           that one; the last lines of what happened are printed with a finding
- *   npm run sim -- --mutants [--only TEXT]         looks for each planted bug, first where it was found before, and records in which
- *                                                  schedule it was found; with --missing only for those without a record
+ *   npm run sim -- --mutants [--only TEXT]         looks for each planted bug, first where it was found before, and
+ *                                                  records in which schedule it was found; with --missing only for
+ *                                                  those without a record
  *
  * `--turns` has processes send at the end of a turn of their event loop, as they do to a front over a connection
  * (`src/engine/rounds.ts`).
@@ -100,7 +101,8 @@ async function runMutants(): Promise<void> {
         `${JSON.stringify(Object.fromEntries(Object.entries(seeds).sort(([a], [b]) => (a < b ? -1 : 1))), null, 2)}\n`,
       );
       console.log(
-        `${name.padEnd(42)} ${found.padStart(8)}  ${finding === undefined ? `${why} (${file})` : finding.message.slice(0, 110)}`,
+        `${name.padEnd(42)} ${found.padStart(8)}  ` +
+          (finding === undefined ? `${why} (${file})` : finding.message.slice(0, 110)),
       );
     },
   );

@@ -141,7 +141,7 @@ test.each(SHAPES)(
   900_000,
 );
 
-test(`each of ${SHAPE_MUTANTS.length} planted bugs of the shapes is found within ${HUNT_SCHEDULES} schedules`, async () => {
+test(`each of ${SHAPE_MUTANTS.length} planted bugs of shapes is found within ${HUNT_SCHEDULES} schedules`, async () => {
   const survivors: string[] = [];
   await huntShapes(
     SHAPE_MUTANTS,

@@ -78,7 +78,8 @@ export class SimServer {
     this.#remember();
     this.#journal.note(
       () =>
-        `  front ${lane} ${name} by ${process} ${shown(result)}${before === table.header ? '' : ` ${headerText(table.header)}`}`,
+        `  front ${lane} ${name} by ${process} ${shown(result)}` +
+        (before === table.header ? '' : ` ${headerText(table.header)}`),
     );
     this.#watch.stepped(lane, name, table, before);
     return result;
@@ -158,5 +159,11 @@ export class SimServer {
 export function headerText(header: LaneHeader | undefined): string {
   if (header === undefined) return 'no header';
   const { epoch, seq, storedSeq, generation, flight, runId, stopped, epochs } = header;
-  return `[${runId} e${epoch} seq ${seq} stored ${storedSeq} g${generation}${flight === undefined ? '' : ` flight ${flight.state} to ${flight.cutSeq} ${flight.digest}`} entries ${entriesOf(header)} epochs ${epochs.map((start) => `${start.epoch}@${start.seq}`).join(',')}${stopped === '' ? '' : ' STOPPED'}]`;
+  const parts = [
+    `${runId} e${epoch} seq ${seq} stored ${storedSeq} g${generation}`,
+    flight === undefined ? '' : `flight ${flight.state} to ${flight.cutSeq} ${flight.digest}`,
+    `entries ${entriesOf(header)} epochs ${epochs.map((start) => `${start.epoch}@${start.seq}`).join(',')}`,
+    stopped === '' ? '' : 'STOPPED',
+  ];
+  return `[${parts.filter((part) => part !== '').join(' ')}]`;
 }

@@ -11,8 +11,17 @@ export const CONSTRAINT = 'no_bad_rows';
 
 const tables = (schema: string): string => `
   create schema ${schema};
-  create table ${schema}.docs (id text primary key, doc jsonb not null, constraint ${CONSTRAINT} check (doc ->> 'bad' is null));
-  create table ${schema}.versions (at bigserial primary key, id text not null, doc jsonb, transaction text not null default pg_current_xact_id()::text);
+  create table ${schema}.docs (
+    id text primary key,
+    doc jsonb not null,
+    constraint ${CONSTRAINT} check (doc ->> 'bad' is null)
+  );
+  create table ${schema}.versions (
+    at bigserial primary key,
+    id text not null,
+    doc jsonb,
+    transaction text not null default pg_current_xact_id()::text
+  );
   create table ${schema}.statements (at bigserial primary key, operation text not null);
   create function ${schema}.note_row() returns trigger language plpgsql as $$ begin
     insert into ${schema}.versions (id, doc) values (coalesce(new.id, old.id), new.doc); return null;
@@ -20,8 +29,10 @@ const tables = (schema: string): string => `
   create function ${schema}.note_statement() returns trigger language plpgsql as $$ begin
     insert into ${schema}.statements (operation) values (tg_op); return null;
   end $$;
-  create trigger note_row after insert or update or delete on ${schema}.docs for each row execute function ${schema}.note_row();
-  create trigger note_statement after insert or delete on ${schema}.docs for each statement execute function ${schema}.note_statement();`;
+  create trigger note_row after insert or update or delete on ${schema}.docs
+    for each row execute function ${schema}.note_row();
+  create trigger note_statement after insert or delete on ${schema}.docs
+    for each statement execute function ${schema}.note_statement();`;
 
 let schemas = 0;
 

@@ -22,7 +22,11 @@ const SHAPES = [
   'create table {{schema}}.counts (key text primary key, count bigint not null check (count >= 0))',
   'create table {{schema}}.scores (member text primary key, score double precision not null check (score >= 0))',
   'create sequence {{schema}}.event_at',
-  "create table {{schema}}.events (event jsonb not null check (event ->> 'bad' is null), o bigint not null, at bigint not null default nextval('{{schema}}.event_at'))",
+  `create table {{schema}}.events (
+    event jsonb not null check (event ->> 'bad' is null),
+    o bigint not null,
+    at bigint not null default nextval('{{schema}}.event_at')
+  )`,
 ];
 const OWN_KEYS = 20;
 const SHARED_KEYS = Array.from({ length: 10 }, (_, k) => `shared-${k}`);

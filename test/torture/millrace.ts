@@ -139,8 +139,8 @@ function report(
     note(`flush ${attempt} of lanes ${lanes.join(' ')} failed: ${error.code} ${error.message}`),
   );
   cache.on('error', ({ error }) =>
-    note(
-      `${error.code} ${error.message}${error.code === 'MILLRACE_INTERNAL' ? ` ${String((error.cause as Error | undefined)?.stack ?? error.stack)}` : ''}`,
-    ),
+    note(`${error.code} ${error.message}${error.code === 'MILLRACE_INTERNAL' ? ` ${stackOf(error)}` : ''}`),
   );
 }
+
+const stackOf = ({ stack, cause }: Error): string => String((cause as Error | undefined)?.stack ?? stack);

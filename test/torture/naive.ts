@@ -34,12 +34,14 @@ export function naiveWriteBehind({ front, schema }: SubjectSpec, pool: pg.Pool):
     }
     for (const [key, by] of deltas)
       await pool.query(
-        `insert into ${schema}.counts as c (key, count) values ($1, $2) on conflict (key) do update set count = c.count + excluded.count`,
+        `insert into ${schema}.counts as c (key, count) values ($1, $2)
+        on conflict (key) do update set count = c.count + excluded.count`,
         [key, by],
       );
     for (const [member, score] of changed)
       await pool.query(
-        `insert into ${schema}.scores (member, score) values ($1, $2) on conflict (member) do update set score = excluded.score`,
+        `insert into ${schema}.scores (member, score) values ($1, $2)
+        on conflict (member) do update set score = excluded.score`,
         [member, score],
       );
     for (const event of appended)

@@ -31,7 +31,8 @@ const { values } = parseArgs({
 });
 if (values.help) {
   console.log(
-    'npm run torture -- [--cycles 60] [--seed S] [--only KIND,…] [--jobs N] [--minutes M] [--naive] [--json]\n\nKinds, taken in turn:',
+    'npm run torture -- [--cycles 60] [--seed S] [--only KIND,…] [--jobs N] [--minutes M] [--naive] [--json]\n\n' +
+      'Kinds, taken in turn:',
   );
   for (const { name, summary } of KINDS) console.log(`  ${name.padEnd(16)}${summary}`);
   process.exit(0);
@@ -99,7 +100,11 @@ const fault: unknown = await torture({
 const seconds = (performance.now() - startedAt) / 1_000;
 const total = rowOf('all', reports);
 const failed = reports.filter(({ violations }) => violations.length > 0);
-const summary = `${total.cycles} cycles from seed ${seed} in ${Math.round(seconds)} s, ${total.acknowledged.toLocaleString('en')} acknowledged writes (${total.increments.toLocaleString('en')} increments, ${total.events.toLocaleString('en')} events, ${total.scores.toLocaleString('en')} scores)`;
+const said = (count: number): string => count.toLocaleString('en');
+const summary =
+  `${total.cycles} cycles from seed ${seed} in ${Math.round(seconds)} s, ` +
+  `${said(total.acknowledged)} acknowledged writes (${said(total.increments)} increments, ` +
+  `${said(total.events)} events, ${said(total.scores)} scores)`;
 for (const line of tableOf(rowsOf(reports))) terminal.line(line);
 terminal.line(
   `${summary}: ${failed.length === 0 ? 'nothing lost that was promised' : `${failed.length} cycles failed`}`,

@@ -98,7 +98,7 @@ test('a cache that is closed while an operator goes on leaves nothing running', 
   expect(bench.clock.tasks).toBe(0);
 });
 
-test('an operator who goes on with a store that lost commits is not overtaken by another worker who takes the lane', async () => {
+test('an operator who goes on after lost commits is not overtaken by another worker who takes the lane', async () => {
   await using bench = new EngineBench();
   const cache = bench.open();
   await bench.clock.until(cache.set('a', 1, { ack: 'stored' }));

@@ -101,7 +101,7 @@ test('a lane that the front has stopped says so, until somebody has seen to it',
   expect(bench.store.rows.get('a')).toBe('1');
 });
 
-test('a generation whose acknowledgement got no answer is not stored twice, also when nobody can say how far the lane is', async () => {
+test('a generation whose acknowledgement got no answer is stored once, also where nobody knows the lane', async () => {
   await using bench = new EngineBench();
   const cache = bench.open();
   await bench.clock.until(cache.set('a', 1));
@@ -116,7 +116,7 @@ test('a generation whose acknowledgement got no answer is not stored twice, also
   expect({ stored, coalesced }).toEqual({ stored: 1, coalesced: 0 });
 });
 
-test('a generation whose acknowledgement fails again and again is counted once, and so is what was refused of it', async () => {
+test('a generation whose acknowledgement keeps failing is counted once, and so is what was refused of it', async () => {
   await using bench = new EngineBench();
   bench.store.hooks.refuse = ({ key }) => (key === 'bad' ? '23514' : undefined);
   const cache = bench.open({ lanes: 1, retry: { attempts: 1 } });
@@ -343,7 +343,7 @@ function custom(): { store: CustomStore<number>; rows: Map<string, number>; faul
   return Object.assign(kept, { store });
 }
 
-test('a custom store is flushed into without fence and letters, also where an acknowledgement stopped half way', async () => {
+test('a custom store is flushed without fence and letters, also where an acknowledgement stopped midway', async () => {
   await using bench = new EngineBench();
   const kept = custom();
   const cache = bench.open({ store: kept.store, ttl: '1h' });
@@ -361,7 +361,7 @@ test('a custom store is flushed into without fence and letters, also where an ac
   );
 });
 
-test('a worker that takes a lane in front of a custom store goes on with the generation that was under way', async () => {
+test('a worker that takes a lane before a custom store goes on with the generation that was under way', async () => {
   await using bench = new EngineBench();
   const kept = custom();
   kept.faults = 1_000;

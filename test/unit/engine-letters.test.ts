@@ -101,7 +101,7 @@ test.each([
   expect((await bench.clock.until(cache.stats())).stored).toBe(before.stored + counted);
 });
 
-test("a retry that another worker's epoch refuses changes nothing, and is made by whoever has the lane then", async () => {
+test("a retry that another worker's epoch refuses changes nothing; whoever has the lane then makes it", async () => {
   await using bench = new EngineBench();
   const { cache, receipt, refusing } = await withLetter(bench);
   refusing.is = false;
@@ -134,7 +134,7 @@ test('who waits for a letter when the cache closes is told, and so is who asks l
   expect(bench.clock.tasks).toBe(0);
 });
 
-test('however many rows are refused, the front forgets them in bounded steps, before the generation counts as stored', async () => {
+test('the front forgets refused rows in bounded steps before their generation counts as stored', async () => {
   await using bench = new EngineBench();
   const count = 2 * ACKNOWLEDGE_KEYS_MAX + 1;
   bench.store.hooks.refuse = ({ key }) => (key === 'good' ? undefined : '23514');

@@ -20,7 +20,7 @@ test('a value that is about to expire is read, and loaded anew once', async () =
   expect(await bench.clock.until(cache.stats())).toMatchObject({ loads: 2 });
 });
 
-test('a reader who sees the token of a load of this process waits for it, before and after it asks the store', async () => {
+test('a reader who sees the token of a load of this process waits for it, before and after asking itself', async () => {
   await using bench = new EngineBench();
   bench.store.rows.set('a', '1');
   const cache = bench.open();

@@ -25,7 +25,7 @@ async function withRepeated(
   return { cache, sent, restarted };
 }
 
-test('a batch that has to be sent again writes nothing that a later one has replaced, and what came after that waits for it', async () => {
+test('a batch that is sent again writes nothing that a later one has replaced, and what came after waits', async () => {
   await using bench = new EngineBench();
   const taken = new Gate();
   const { cache, sent, restarted } = await withRepeated(bench, async (go, step) => {
@@ -124,7 +124,7 @@ test('a front that was restarted before it could confirm a write says that the w
   ]);
 });
 
-test('a lone write to a front that others share goes at the end of its turn, several go together after it', async () => {
+test('a lone write to a front that others share goes at the end of its turn; several go together later', async () => {
   await using bench = new EngineBench({ shared: true });
   const { clock } = bench;
   const turns: string[] = [];

@@ -207,7 +207,7 @@ describe('writeScores', () => {
 });
 
 describe('fillScores', () => {
-  test('is told what was loaded in another epoch, and that a lane is stopped whose generation the store does not have', () => {
+  test('is told what was loaded in another epoch, and that a lane is stopped whose generation the store lacks', () => {
     const lane = board();
     expect(fill(lane, { epoch: 0 })).toEqual({ kind: 'stale' });
     expect(fill(lane, { generation: 7 })).toEqual({ kind: 'stale' });

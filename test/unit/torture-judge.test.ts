@@ -206,7 +206,7 @@ test('a deleted value that is read is resurrected', () => {
   expect(offences(ledger, audit({ k: [put, null] }))).toEqual(['resurrected']);
 });
 
-test('a read of what is older than acknowledged, of nothing, of what nobody wrote, and of what was seen newer is a misread', () => {
+test('a read of what is too old, of nothing, of what nobody wrote, and of what was seen newer is a misread', () => {
   const ledger = new Doctored();
   const first = ledger.write('k');
   const second = ledger.write('k');

@@ -170,7 +170,7 @@ describe('a receipt', () => {
     expect(watermark.storedSeq).toBe(9);
   });
 
-  test('of a refused write rejects, unless it was stored or replaced since, or has the letter that waits; a barrier and writes of other generations resolve', async () => {
+  test('of a refused write rejects, unless stored or replaced, or its letter waits; others resolve', async () => {
     const { watermark } = begun();
     watermark.judge(3, 5, [
       refused('dead'),

@@ -115,7 +115,11 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'acknowledged without epoch and generation',
     file: FLUSH,
-    find: "|| header.epoch !== ack.epoch) return { kind: 'refused', epoch: header?.epoch ?? 0 };\n  const { flight } = header;\n  if (flight === undefined && header.generation === ack.generation) return { kind: 'done', header };\n  if (flight === undefined || flight.generation !== ack.generation)",
+    find:
+      "|| header.epoch !== ack.epoch) return { kind: 'refused', epoch: header?.epoch ?? 0 };\n" +
+      '  const { flight } = header;\n' +
+      "  if (flight === undefined && header.generation === ack.generation) return { kind: 'done', header };\n" +
+      '  if (flight === undefined || flight.generation !== ack.generation)',
     replace: ") return { kind: 'refused', epoch: 0 };\n  const { flight } = header;\n  if (flight === undefined)",
     why: 'a worker that slept through its lease acknowledges for another one',
   },

@@ -68,7 +68,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: GENERATION,
     find: 'judge: this.#letters.judge });',
     replace:
-      "judge: this.#letters.judge }).catch((): ApplyResult => ({ kind: 'applied', rows: 0, statements: 0, refused: [], superseded: 0 }));",
+      'judge: this.#letters.judge }).catch((): ApplyResult => ' +
+      "({ kind: 'applied', rows: 0, statements: 0, refused: [], superseded: 0 }));",
     why: 'a generation that was never committed is acknowledged',
   },
   {
@@ -213,7 +214,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: DIRECT,
     find: '      try {\n        await store.commit(mutations);\n      } catch (error) {',
     replace:
-      '      await this.#tellFront(entries, invalidate);\n      try {\n        await store.commit(mutations);\n        return;\n      } catch (error) {',
+      '      await this.#tellFront(entries, invalidate);\n' +
+      '      try {\n        await store.commit(mutations);\n        return;\n      } catch (error) {',
     why: 'a reader fills the old value in between',
   },
   {

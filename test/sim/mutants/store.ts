@@ -43,9 +43,13 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'epoch recorded over a higher one',
     file: STORE,
-    find: "beginEpoch(lane: number, epoch: number, epochs: Fence['epochs']): boolean {\n    const fence = this.fences[lane] as Fence;\n    if (fence.epoch !== epoch) return false;",
+    find:
+      "beginEpoch(lane: number, epoch: number, epochs: Fence['epochs']): boolean {\n" +
+      '    const fence = this.fences[lane] as Fence;\n' +
+      '    if (fence.epoch !== epoch) return false;',
     replace:
-      "beginEpoch(lane: number, epoch: number, epochs: Fence['epochs']): boolean {\n    const fence = this.fences[lane] as Fence;",
+      "beginEpoch(lane: number, epoch: number, epochs: Fence['epochs']): boolean {\n" +
+      '    const fence = this.fences[lane] as Fence;',
     why: 'a recovery that slept opens the lane of its successor',
   },
   {

@@ -48,7 +48,8 @@ export class Attempts {
     if (begun > most)
       this.#findings.fail(
         10,
-        `${this.#process} asked a store that is down ${begun} times within ${Math.round(this.#nowMs() - sinceMs)} ms, and may do so ${most} times`,
+        `${this.#process} asked a store that is down ${begun} times ` +
+          `within ${Math.round(this.#nowMs() - sinceMs)} ms, and may do so ${most} times`,
       );
   }
 }

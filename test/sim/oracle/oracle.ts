@@ -148,7 +148,8 @@ export class Oracle {
       if (laneOf(key, this.#lanes) !== lane || rows.get(key) === this.#rows.get(key)) continue;
       this.findings.fail(
         4,
-        `the store is no prefix of lane ${lane} at seq ${cutSeq}: key ${key} is ${rows.get(key)}, and should be ${this.#rows.get(key)}`,
+        `the store is no prefix of lane ${lane} at seq ${cutSeq}: ` +
+          `key ${key} is ${rows.get(key)}, and should be ${this.#rows.get(key)}`,
       );
     }
   }
@@ -204,7 +205,8 @@ export class Oracle {
     if (!isTrue)
       this.findings.fail(
         9,
-        `${process} was told that the letter of ${key} is ${outcome}; it is ${refused.map(({ fate }) => fate).join(', ')}`,
+        `${process} was told that the letter of ${key} is ${outcome}; ` +
+          `it is ${refused.map(({ fate }) => fate).join(', ')}`,
       );
   }
 

@@ -170,7 +170,8 @@ export class Reads {
     if (!possible.some((json) => (json !== undefined) === has))
       this.#findings.fail(
         6,
-        `${process} found ${has ? 'a' : 'no'} value for key ${key} since step ${fromStep}; it was ${possible.join(' or ')}`,
+        `${process} found ${has ? 'a' : 'no'} value for key ${key} since step ${fromStep}; ` +
+          `it was ${possible.join(' or ')}`,
       );
   }
 

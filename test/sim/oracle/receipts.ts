@@ -28,7 +28,8 @@ export class Receipts implements ReceiptJudge {
     if (entry?.json !== undefined && earlier.includes(entry.json))
       this.#findings.fail(
         6,
-        `${process} wrote key ${key} several times at once, and an earlier value took the place of the last: ${entry.json}`,
+        `${process} wrote key ${key} several times at once, ` +
+          `and an earlier value took the place of the last: ${entry.json}`,
       );
   }
 
@@ -38,7 +39,8 @@ export class Receipts implements ReceiptJudge {
     if (entry === undefined || this.#became(told, entry, position.lane, key)) return;
     this.#findings.fail(
       told === 'refused' ? 9 : 1,
-      `${process} was told that its write of ${key} at ${position.epoch}/${position.seq} is ${told}; it is ${entry.fate}`,
+      `${process} was told that its write of ${key} at ${position.epoch}/${position.seq} is ${told}; ` +
+        `it is ${entry.fate}`,
     );
   }
 

@@ -245,7 +245,8 @@ export class CountersOracle extends ShapeOracle {
     if (!possible.has(total))
       this.findings.fail(
         6,
-        `${process} was told ${total} after its increment of ${key} since step ${fromStep}; it was ${[...possible].join(' or ')}`,
+        `${process} was told ${total} after its increment of ${key} since step ${fromStep}; ` +
+          `it was ${[...possible].join(' or ')}`,
       );
   }
 

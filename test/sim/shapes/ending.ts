@@ -22,7 +22,9 @@ export class ShapeEnding<O extends ShapeOracle> {
     const living = clients.filter(({ isUsable }) => isUsable);
     this.#settling.within(
       () =>
-        `an operation did not end: ${clients.flatMap(({ process, busy }) => (process.alive ? [...busy].map((what) => `${process.name}: ${what}`) : [])).join(', ')}`,
+        `an operation did not end: ${clients
+          .flatMap(({ process, busy }) => (process.alive ? [...busy].map((what) => `${process.name}: ${what}`) : []))
+          .join(', ')}`,
       () => clients.every(({ process, busy }) => !process.alive || busy.size === 0),
     );
     this.#settling.within(

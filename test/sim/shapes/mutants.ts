@@ -68,7 +68,9 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
     name: 'load from before an invalidation',
     shape: 'counters',
     file: DELTAS,
-    find: "if (loaded.epoch !== header.epoch || loaded.invalidations !== header.invalidations) return { kind: 'stale' };",
+    find:
+      'if (loaded.epoch !== header.epoch || loaded.invalidations !== header.invalidations) ' +
+      "return { kind: 'stale' };",
     replace: '',
     why: 'a load that is late makes a total without what was stored on a later try',
   },
@@ -279,7 +281,9 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
     name: 'nothing in doubt after a letter',
     shape: 'scores',
     file: SCORES,
-    find: 'if (scores.readPending(member) === undefined && scores.readFlight(member) === undefined) scores.addDoubt(member);',
+    find:
+      'if (scores.readPending(member) === undefined && scores.readFlight(member) === undefined) ' +
+      'scores.addDoubt(member);',
     replace: 'void scores.readPending(member);',
     why: 'a score whose letter was stored never comes to the board',
   },

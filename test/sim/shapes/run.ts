@@ -1,9 +1,11 @@
 /**
  * Runs schedules of counters, logs and leaderboards on all cores. A seed means something else for each shape.
  *
- *   npm run sim:shapes -- --schedules 20000 [--seed S] [--shape counters|log|scores]   as many of each, or all of one
- *   npm run sim:shapes -- --shape counters --seed S [--lines 80]                 that one; the last lines of what happened come with a finding
- *   npm run sim:shapes -- --mutants [--only TEXT]                                looks for each planted bug
+ *   npm run sim:shapes -- --schedules 20000 [--seed S] [--shape counters|log|scores]
+ *                                                      as many of each, or all of one
+ *   npm run sim:shapes -- --shape counters --seed S [--lines 80]
+ *                                                      that one; the last lines of what happened come with a finding
+ *   npm run sim:shapes -- --mutants [--only TEXT]      looks for each planted bug
  *
  * `--turns` has processes send at the end of a turn of their event loop, as they do to a front over a connection.
  * `--threads N` leaves cores to others. Exits with 1 when a schedule broke a promise, and prints the command that
@@ -52,9 +54,8 @@ async function run(shape: ShapeName): Promise<void> {
   if (finding === undefined) {
     for (const [name, count] of Object.entries(report.counts).sort(([a], [b]) => (a < b ? -1 : 1)))
       console.log(`${String(count).padStart(12)} ${name}`);
-    console.log(
-      `${shape}: ${schedules} schedules from seed ${firstSeed}, ${((performance.now() - startedAt) / schedules).toFixed(1)} ms each; no violation`,
-    );
+    const eachMs = ((performance.now() - startedAt) / schedules).toFixed(1);
+    console.log(`${shape}: ${schedules} schedules from seed ${firstSeed}, ${eachMs} ms each; no violation`);
     return;
   }
   // Once more, with an eye on what happened.
@@ -77,9 +78,11 @@ async function runMutants(): Promise<void> {
     mutants,
     { threads, schedules: Number(values.schedules ?? 20_000) },
     ({ name, shape, why, file }, finding) => {
-      console.log(
-        `${name.padEnd(44)} ${shape.padEnd(9)} ${finding === undefined ? `SURVIVED  ${why} (${file})` : `${String(finding.seed).padStart(6)}  ${finding.message.slice(0, 110)}`}`,
-      );
+      const found =
+        finding === undefined
+          ? `SURVIVED  ${why} (${file})`
+          : `${String(finding.seed).padStart(6)}  ${finding.message.slice(0, 110)}`;
+      console.log(`${name.padEnd(44)} ${shape.padEnd(9)} ${found}`);
       if (finding === undefined) process.exitCode = 1;
     },
   );

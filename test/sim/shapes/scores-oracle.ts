@@ -340,7 +340,8 @@ export class ScoresOracle extends ShapeOracle {
     if (!possible.includes(JSON.stringify(told)))
       this.findings.fail(
         6,
-        `${process} read ${JSON.stringify(query)} since step ${fromStep} as ${JSON.stringify(told)}; it was ${[...new Set(possible)].join(' or ')}`,
+        `${process} read ${JSON.stringify(query)} since step ${fromStep} as ${JSON.stringify(told)}; ` +
+          `it was ${[...new Set(possible)].join(' or ')}`,
       );
   }
 

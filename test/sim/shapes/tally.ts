@@ -47,7 +47,8 @@ export class Tally {
       if (!possible.has(executed))
         this.#findings.fail(
           3,
-          `of ${name} the front executed ${executed}; ${acknowledged} was acknowledged, and ${unknown.join(', ') || 'nothing'} is not known`,
+          `of ${name} the front executed ${executed}; ${acknowledged} was acknowledged, ` +
+            `and ${unknown.join(', ') || 'nothing'} is not known`,
         );
     }
   }

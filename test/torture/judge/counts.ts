@@ -59,7 +59,8 @@ class DigitsJudge extends Accuser {
       if (times === 0 && this.isPromised(write))
         this.accuse(
           'lost',
-          `${show(write)} was acknowledged${write.stored ? ' and stored' : ''}, and is not in ${sum}; no loss of it was reported or allowed`,
+          `${show(write)} was acknowledged${write.stored ? ' and stored' : ''}, and is not in ${sum}; ` +
+            'no loss of it was reported or allowed',
         );
     }
   }

@@ -75,7 +75,8 @@ class DocsJudge extends Accuser {
       const found = last === undefined ? 'nothing is stored' : `${show(last)} is stored`;
       this.accuse(
         write.mutation === 'put' ? 'lost' : 'resurrected',
-        `${show(write)} was acknowledged${write.stored ? ' and stored' : ''}, and ${found}; no loss of it was reported or allowed`,
+        `${show(write)} was acknowledged${write.stored ? ' and stored' : ''}, and ${found}; ` +
+          'no loss of it was reported or allowed',
       );
     }
   }
@@ -87,7 +88,8 @@ class DocsJudge extends Accuser {
       const { offence, than } = fault;
       this.accuse(
         offence,
-        `${read.member} read ${key} as ${read.id ?? 'nothing'} at ${read.from} to ${read.t}${than === undefined ? ', which nobody wrote by then' : `, after ${show(than)}`}`,
+        `${read.member} read ${key} as ${read.id ?? 'nothing'} at ${read.from} to ${read.t}, ` +
+          (than === undefined ? 'which nobody wrote by then' : `after ${show(than)}`),
       );
     }
     this.#judgeMonotonic(key, writes, reads);
@@ -122,7 +124,8 @@ class DocsJudge extends Accuser {
         if (newer !== undefined)
           this.accuse(
             'misread',
-            `${read.member} read ${key} as ${write.id} at ${read.from} to ${read.t}, after it had read ${newer.write.id}`,
+            `${read.member} read ${key} as ${write.id} at ${read.from} to ${read.t}, ` +
+              `after it had read ${newer.write.id}`,
           );
         if (!this.matter.excused.has(write) && (write.acked !== undefined || !this.matter.forgets))
           seen.push({ write, t: read.t });

@@ -46,7 +46,8 @@ class EventsJudge extends Accuser {
     if (times === 0 && this.isPromised(write))
       this.accuse(
         'lost',
-        `${show(write)} was acknowledged${write.stored ? ' and stored' : ''}, and is not in the table; no loss of it was reported or allowed`,
+        `${show(write)} was acknowledged${write.stored ? ' and stored' : ''}, and is not in the table; ` +
+          'no loss of it was reported or allowed',
       );
   }
 
@@ -66,7 +67,8 @@ class EventsJudge extends Accuser {
       if (earlier !== undefined && earlier.order >= row.order)
         this.accuse(
           'reordered',
-          `${show(write)} has the order key ${row.order}, and was stored after ${show(earlier.write)} with ${earlier.order}`,
+          `${show(write)} has the order key ${row.order}, ` +
+            `and was stored after ${show(earlier.write)} with ${earlier.order}`,
         );
       orders.set(write.member, row);
     }

@@ -32,7 +32,9 @@ export function judge(history: History, evidence: Evidence, { survives }: Terms)
     : history.losses) {
     violations.push({
       offence: 'falseAlarms',
-      what: `${member} reported ${count} lost in lane ${lane} of ${cache} at ${t}, ${canLose ? 'but its last writes there are stored' : 'where nothing can be lost'}`,
+      what:
+        `${member} reported ${count} lost in lane ${lane} of ${cache} at ${t}, ` +
+        (canLose ? 'but its last writes there are stored' : 'where nothing can be lost'),
     });
   }
   for (const why of history.stuck) violations.push({ offence: 'stuck', what: why });
