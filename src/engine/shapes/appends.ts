@@ -14,7 +14,8 @@ export class AppendCaller extends Caller {
   readonly entry: string;
 
   constructor(entry: string, ack: AckLevel, resolve: Caller['resolve'], reject: Caller['reject']) {
-    super('', entry.length, ack, resolve, reject);
+    // While it waits it counts with the event alone.
+    super('', entry.length - entry.indexOf(',') - 2, ack, resolve, reject);
     this.entry = entry;
   }
 }
@@ -48,8 +49,9 @@ export class AppendSteps implements Steps<AppendCaller> {
     { maxEntries, maxBytes }: Admitted,
   ): Promise<StepResult<AppendCaller>> {
     const { front, settings } = this.#context;
-    const { callers, bytes } = batch;
+    const { callers } = batch;
     const entries = callers.map(({ entry }) => entry);
+    const bytes = entries.reduce((sum, { length }) => sum + length, 0);
     const result = await front.append(lane, { entries, bytes, shape: settings.shape, maxEntries, maxBytes });
     if (result.kind === 'full') return { ...result, refused: callers.slice(result.refused[0]) };
     if (result.kind !== 'accepted') return result;
