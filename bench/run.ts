@@ -1,115 +1,30 @@
 /**
- * Measures Millrace beside what a team would use instead and beside the physical limits, in one run on the same servers.
- *
- *   npm run bench -- [--quick] [--only NAME[,NAME]] [--rounds N] [--json]
- *
- * Starts its own Redis and PostgreSQL. Contestants alternate in rounds, each in a process of its own; medians and the medians of
- * ratios within a round are printed, and everything that was measured is written to bench/results.
+ * Measures Millrace. `npm run bench -- --help` says what can be asked for.
  */
-import { execFileSync } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
-import { parseArgs } from 'node:util';
-import { acceptedWrites, hotKeys, oneInFlight } from './cases/accepted-writes.ts';
-import { adaptive } from './cases/adaptive.ts';
-import { appends } from './cases/appends.ts';
-import { backlog } from './cases/backlog.ts';
-import { drain } from './cases/drain.ts';
-import { lmdb, memory } from './cases/embedded.ts';
-import { endToEnd } from './cases/end-to-end.ts';
-import { importing } from './cases/import.ts';
-import { increments } from './cases/increments.ts';
-import { latency } from './cases/latency.ts';
-import { reads } from './cases/reads.ts';
-import { redisMemory } from './cases/redis-memory.ts';
-import { lanes, sizes, workers } from './cases/tables.ts';
-import { writeThrough } from './cases/write-through.ts';
-import { type CaseReport, print, progress } from './suite/report.ts';
-import { startServers } from './suite/servers.ts';
-import { openStage, type Stage } from './suite/stage.ts';
+import { CommanderError } from 'commander';
+import { parseOptions, type Wish } from './options.ts';
+import { runPaired } from './paired/run.ts';
+import { build, OWN, refuseCheckout } from './suite/builds.ts';
+import { runCases } from './suite/run.ts';
 
-const CASES: Readonly<Record<string, (stage: Stage) => Promise<CaseReport>>> = {
-  'accepted-writes': acceptedWrites,
-  'one-in-flight': oneInFlight,
-  'hot-keys': hotKeys,
-  increments,
-  reads,
-  drain,
-  appends,
-  'end-to-end': endToEnd,
-  'write-through': writeThrough,
-  latency,
-  adaptive,
-  memory,
-  lmdb,
-  backlog,
-  'redis-memory': redisMemory,
-  sizes,
-  lanes,
-  workers,
-  import: importing,
-};
+process.exitCode = await run(process.argv.slice(2));
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string' },
-    rounds: { type: 'string' },
-    json: { type: 'boolean', default: false },
-  },
-});
-const names = values.only?.split(',') ?? Object.keys(CASES);
-for (const name of names) {
-  if (CASES[name] !== undefined) continue;
-  console.error(`There is no case "${name}"; there are ${Object.keys(CASES).join(', ')}.`);
-  process.exit(2);
-}
-const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
-progress('starting Redis and PostgreSQL');
-const servers = await startServers();
-const stage = await openStage({
-  quick: values.quick,
-  rounds,
-  redisUrl: servers.redisUrl,
-  postgresUrl: servers.postgresUrl,
-});
-const reports: (CaseReport & { readonly seconds: number })[] = [];
-try {
-  for (const name of names) {
-    const startedAt = performance.now();
-    const report = await (CASES[name] as (stage: Stage) => Promise<CaseReport>)(stage);
-    reports.push({ ...report, seconds: (performance.now() - startedAt) / 1_000 });
-    progress('');
-    if (!values.json) console.log(print(report));
+/** @returns The exit code: 0, 1 when a limit is not held, 2 when it was asked for what there is not. */
+async function run(args: readonly string[]): Promise<number> {
+  let wish: Wish;
+  try {
+    wish = parseOptions(args);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? 0 : 2;
   }
-  const result = {
-    command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(),
-    date: new Date().toISOString(),
-    versions: await versions(),
-    rounds,
-    cases: reports,
-  };
-  if (values.json) console.log(JSON.stringify(result, undefined, 2));
-  const folder = new URL('./results/', import.meta.url);
-  await mkdir(folder, { recursive: true });
-  const file = values.only !== undefined ? 'part' : values.quick ? 'quick' : 'full';
-  await writeFile(new URL(`${file}.json`, folder), `${JSON.stringify(result, undefined, 1)}\n`);
-  if (!values.json)
-    console.log(
-      `${reports.flatMap(({ verdicts }) => verdicts).filter(({ met }) => met).length} of ${reports.flatMap(({ verdicts }) => verdicts).length} targets met; everything that was measured is in bench/results/${file}.json`,
-    );
-} finally {
-  await stage.close();
-  await servers.stop();
-}
-
-async function versions(): Promise<Record<string, string>> {
-  const { rows } = await stage.pool.query<{ server_version: string }>('show server_version');
-  return {
-    node: process.version,
-    redis: /(?:redis|valkey)_version:(\S+)/.exec(await stage.redis.info('server'))?.[1] ?? '',
-    postgres: rows[0]?.server_version ?? '',
-    processor: `${cpus().length} x ${cpus()[0]?.model ?? ''}`,
-    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim(),
-  };
+  const refusal = wish.kind === 'paired' ? refuseCheckout(wish.against) : undefined;
+  if (refusal !== undefined) {
+    console.error(`error: ${refusal}`);
+    return 2;
+  }
+  build(OWN);
+  if (wish.kind === 'paired') return runPaired(wish);
+  await runCases(wish);
+  return 0;
 }

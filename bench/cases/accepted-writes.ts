@@ -1,18 +1,9 @@
 import type { Cacheable } from 'cacheable';
 import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
 import { load, type Rounds, ratioOf, type Sample } from '../suite/measure.ts';
+import { createCache, MemoryStore, postgresStore, redisFront } from '../suite/millrace.ts';
 import { atLeast, atMost, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
-import {
-  createCache,
-  type Document,
-  documentOf,
-  MemoryStore,
-  postgresStore,
-  ROOMY,
-  redisFront,
-  type Stage,
-  TABLE,
-} from '../suite/stage.ts';
+import { type Document, documentOf, ROOMY, type Stage, TABLE } from '../suite/stage.ts';
 
 const HOT_KEYS = 100;
 const TTL_S = 3_600;

@@ -1,17 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { slowPool } from '../contestants/slow-pool.ts';
 import { medianOf } from '../suite/measure.ts';
+import { createCache, postgresStore, redisFront } from '../suite/millrace.ts';
 import { atMost, type CaseReport, progress } from '../suite/report.ts';
-import {
-  createCache,
-  type Document,
-  documentOf,
-  postgresStore,
-  ROOMY,
-  redisFront,
-  type Stage,
-  TABLE,
-} from '../suite/stage.ts';
+import { type Document, documentOf, ROOMY, type Stage, TABLE } from '../suite/stage.ts';
 
 /** How much longer a query takes, and for how long, in parts of the whole. */
 const PHASES = [

@@ -1,17 +1,9 @@
 import { copyEvents, insertEvents } from '../contestants/bulk.ts';
 import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
 import { ratioOf, timed } from '../suite/measure.ts';
+import { createLog, postgresLog, redisFront } from '../suite/millrace.ts';
 import { atLeast, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
-import {
-  createLog,
-  type Document,
-  documentOf,
-  EVENTS,
-  postgresLog,
-  ROOMY,
-  redisFront,
-  type Stage,
-} from '../suite/stage.ts';
+import { type Document, documentOf, EVENTS, ROOMY, type Stage } from '../suite/stage.ts';
 
 const BATCH = 2_000;
 const value = documentOf();

@@ -1,16 +1,8 @@
 import { load } from '../suite/measure.ts';
+import { createCache, postgresStore, redisFront } from '../suite/millrace.ts';
 import { atMost, type CaseReport, progress } from '../suite/report.ts';
 import { ScriptScale } from '../suite/script-cost.ts';
-import {
-  createCache,
-  type Document,
-  documentOf,
-  postgresStore,
-  ROOMY,
-  redisFront,
-  type Stage,
-  TABLE,
-} from '../suite/stage.ts';
+import { type Document, documentOf, ROOMY, type Stage, TABLE } from '../suite/stage.ts';
 
 const SMALL = 10_000;
 const PROBE = 20_000;

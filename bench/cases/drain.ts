@@ -1,17 +1,9 @@
 import { bulkUpsert, copy, type Row, singleUpserts } from '../contestants/bulk.ts';
 import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
 import { ratioOf, timed } from '../suite/measure.ts';
+import { createCache, postgresStore, redisFront } from '../suite/millrace.ts';
 import { atLeast, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
-import {
-  createCache,
-  type Document,
-  documentOf,
-  postgresStore,
-  ROOMY,
-  redisFront,
-  type Stage,
-  TABLE,
-} from '../suite/stage.ts';
+import { type Document, documentOf, ROOMY, type Stage, TABLE } from '../suite/stage.ts';
 
 const BATCH = 500;
 /** The textbook flush is two orders of magnitude slower: a part of the rows tells its rate. */

@@ -4,17 +4,9 @@ import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
 import { load, median, ratioOf, type Sample } from '../suite/measure.ts';
+import { createCache, lmdbFront, MemoryStore, memoryFront } from '../suite/millrace.ts';
 import { atLeast, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
-import {
-  createCache,
-  type Document,
-  documentOf,
-  lmdbFront,
-  MemoryStore,
-  memoryFront,
-  ROOMY,
-  type Stage,
-} from '../suite/stage.ts';
+import { type Document, documentOf, ROOMY, type Stage } from '../suite/stage.ts';
 
 const IN_FLIGHT = 512;
 const OWN_MEMORY = 'millrace, memory front';

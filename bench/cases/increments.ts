@@ -1,7 +1,8 @@
 import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
 import { load, ratioOf, type Sample } from '../suite/measure.ts';
+import { createCounters, postgresCounters, redisFront } from '../suite/millrace.ts';
 import { atLeast, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
-import { COUNTS, createCounters, postgresCounters, ROOMY, redisFront, type Stage } from '../suite/stage.ts';
+import { COUNTS, ROOMY, type Stage } from '../suite/stage.ts';
 
 const IN_FLIGHT = 512;
 const KEYS = 1_000;

@@ -1,16 +1,8 @@
 import { slowPool } from '../contestants/slow-pool.ts';
 import { load, medianOf } from '../suite/measure.ts';
+import { createCache, postgresStore, redisFront } from '../suite/millrace.ts';
 import { atLeast, type CaseReport, progress } from '../suite/report.ts';
-import {
-  createCache,
-  type Document,
-  documentOf,
-  postgresStore,
-  ROOMY,
-  redisFront,
-  type Stage,
-  TABLE,
-} from '../suite/stage.ts';
+import { type Document, documentOf, ROOMY, type Stage, TABLE } from '../suite/stage.ts';
 
 const LATENCIES_MS = [0, 1, 5, 50];
 const value = documentOf();

@@ -1,7 +1,8 @@
 import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
 import { load, ratioOf, type Sample } from '../suite/measure.ts';
+import { createCache, MemoryStore, redisFront } from '../suite/millrace.ts';
 import { atLeast, type CaseReport, dataOf, linesOf } from '../suite/report.ts';
-import { createCache, type Document, documentOf, MemoryStore, ROOMY, redisFront, type Stage } from '../suite/stage.ts';
+import { type Document, documentOf, ROOMY, type Stage } from '../suite/stage.ts';
 
 const IN_FLIGHT = 512;
 const KEYS = 10_000;

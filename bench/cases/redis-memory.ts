@@ -1,5 +1,6 @@
+import { createCache, MemoryStore, redisFront } from '../suite/millrace.ts';
 import { atMost, type CaseReport, progress } from '../suite/report.ts';
-import { createCache, type Document, documentOf, MemoryStore, ROOMY, redisFront, type Stage } from '../suite/stage.ts';
+import { type Document, documentOf, ROOMY, type Stage } from '../suite/stage.ts';
 
 const ENTRIES = 100_000;
 const value = documentOf();

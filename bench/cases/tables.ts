@@ -2,17 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { type Contestant, type Contestants, compete } from '../suite/compete.ts';
 import { load, medianOf } from '../suite/measure.ts';
+import { createCache, postgresStore, redisFront } from '../suite/millrace.ts';
 import { type CaseReport, progress } from '../suite/report.ts';
-import {
-  createCache,
-  type Document,
-  documentOf,
-  postgresStore,
-  ROOMY,
-  redisFront,
-  type Stage,
-  TABLE,
-} from '../suite/stage.ts';
+import { type Document, documentOf, ROOMY, type Stage, TABLE } from '../suite/stage.ts';
 
 const IN_FLIGHT = 512;
 const SIZES = [100, 1_024, 10_240, 102_400];

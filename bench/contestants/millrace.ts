@@ -1,6 +1,7 @@
 import type { Contestant } from '../suite/compete.ts';
 import type { Sample } from '../suite/measure.ts';
-import { createCache, type Document, postgresStore, redisFront, type Stage, TABLE } from '../suite/stage.ts';
+import { createCache, postgresStore, redisFront } from '../suite/millrace.ts';
+import { type Document, type Stage, TABLE } from '../suite/stage.ts';
 
 type BenchCache = ReturnType<typeof createCache<Document>>;
 

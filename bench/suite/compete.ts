@@ -46,8 +46,8 @@ export async function compete<S>(
   module: string,
   exported: Readonly<Record<string, Contestants<S>>>,
 ): Promise<Rounds<S>> {
-  const { quick, rounds, redisUrl, postgresUrl } = stage;
-  const settings: Settings = { quick, rounds, redisUrl, postgresUrl };
+  const { quick, rounds, redisUrl, postgresUrl, against } = stage;
+  const settings: Settings = { quick, rounds, redisUrl, postgresUrl, ...(against === undefined ? {} : { against }) };
   const contestants = Object.entries(exported).flatMap(([name, of]) =>
     Object.keys(of).map((one) => new ContestantProcess({ settings, module, exported: name, name: one })),
   );

@@ -74,9 +74,15 @@ export async function timed(
   };
 }
 
-export function medianOf(list: readonly number[]): number {
+export const medianOf = (list: readonly number[]): number => quantileOf(list, 0.5);
+
+/** The value below which `part` of the list is, 0 to 1, between two of them where it falls between; NaN of an empty list. */
+export function quantileOf(list: readonly number[], part: number): number {
   const sorted = list.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  const at = (sorted.length - 1) * part;
+  const below = sorted[Math.floor(at)] ?? Number.NaN;
+  const above = sorted[Math.ceil(at)] ?? Number.NaN;
+  return below + (above - below) * (at - Math.floor(at));
 }
 
 export function median(samples: readonly Sample[]): Sample {

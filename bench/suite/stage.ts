@@ -1,22 +1,7 @@
+import { cpus } from 'node:os';
 import { Redis } from 'ioredis';
 import { Pool } from 'pg';
 import { createClient } from 'redis';
-import type * as lmdbEntry from '../../src/fronts/lmdb/index.ts';
-import type * as memoryEntry from '../../src/fronts/memory/index.ts';
-import type * as redisEntry from '../../src/fronts/redis/index.ts';
-import type * as entry from '../../src/index.ts';
-import type * as postgresEntry from '../../src/stores/postgres/index.ts';
-import type * as testingEntry from '../../src/testing/index.ts';
-
-// The built package, as users have it.
-const load = async <M>(path: string): Promise<M> => (await import(`../../dist/${path}.mjs`)) as M;
-export const { createCache, createCounters, createLog } = await load<typeof entry>('index');
-export const { redisFront } = await load<typeof redisEntry>('fronts/redis/index');
-export const { lmdbFront } = await load<typeof lmdbEntry>('fronts/lmdb/index');
-export const { memoryFront } = await load<typeof memoryEntry>('fronts/memory/index');
-export const { postgresCounters, postgresLog, postgresStore } =
-  await load<typeof postgresEntry>('stores/postgres/index');
-export const { MemoryStore } = await load<typeof testingEntry>('testing/index');
 
 export interface Document {
   readonly user: string;
@@ -36,6 +21,8 @@ export interface Settings {
   readonly rounds: number;
   readonly redisUrl: string;
   readonly postgresUrl: string;
+  /** The folder of the checkout that this one is compared with, where two builds are. */
+  readonly against?: string;
 }
 
 /** What each process of a run has: the settings, and clients of its own. */
@@ -49,8 +36,10 @@ export interface Stage extends Settings {
   readonly redisCpuUs: () => Promise<number>;
   /** Empties Redis. */
   readonly empty: () => Promise<void>;
-  /** Tables of documents, counts and events, empty; Millrace's own tables are gone. */
+  /** Tables of documents, counts, events and scores, empty; all others are gone, Millrace's own too. */
   readonly freshTable: () => Promise<void>;
+  /** What a result depends on besides the code. */
+  readonly versions: () => Promise<Record<string, string>>;
   readonly close: () => Promise<void>;
 }
 
@@ -60,22 +49,21 @@ export const TABLE = 'bench_documents';
 export const COUNTS = 'bench_counts';
 /** Without a key. */
 export const EVENTS = 'bench_events';
+export const SCORES = 'bench_scores';
 
 function connectedTo(url: string) {
   return createClient({ url, commandOptions: { timeout: undefined } as object });
 }
 
-export async function openStage({ quick, rounds, redisUrl, postgresUrl }: Settings): Promise<Stage> {
+export async function openStage(settings: Settings): Promise<Stage> {
+  const { redisUrl, postgresUrl } = settings;
   const redis = connectedTo(redisUrl);
   redis.on('error', () => undefined);
   await redis.connect();
   const ioredis = new Redis(redisUrl, { enableAutoPipelining: true, lazyConnect: true });
   const pool = new Pool({ connectionString: postgresUrl, max: 10 });
   return {
-    quick,
-    rounds,
-    redisUrl,
-    postgresUrl,
+    ...settings,
     redis,
     ioredis,
     pool,
@@ -90,10 +78,24 @@ export async function openStage({ quick, rounds, redisUrl, postgresUrl }: Settin
       await redis.flushAll();
     },
     async freshTable() {
-      await pool.query(`drop table if exists ${TABLE}, ${COUNTS}, ${EVENTS}, millrace_fence, millrace_dead_letter;
-        create table ${TABLE} (k text primary key, v jsonb not null);
+      // Whatever there is, because another version of Millrace may have other tables.
+      const { rows } = await pool.query<{ name: string }>(
+        `select quote_ident(tablename) as name from pg_tables where schemaname = current_schema()`,
+      );
+      if (rows.length > 0) await pool.query(`drop table ${rows.map(({ name }) => name).join(', ')} cascade`);
+      await pool.query(`create table ${TABLE} (k text primary key, v jsonb not null);
         create table ${COUNTS} (k text primary key, n bigint not null);
-        create table ${EVENTS} (v jsonb not null)`);
+        create table ${EVENTS} (v jsonb not null);
+        create table ${SCORES} (k text primary key, n double precision not null)`);
+    },
+    async versions() {
+      const { rows } = await pool.query<{ server_version: string }>('show server_version');
+      return {
+        node: process.version,
+        redis: /(?:redis|valkey)_version:(\S+)/.exec(await redis.info('server'))?.[1] ?? '',
+        postgres: rows[0]?.server_version ?? '',
+        processor: `${cpus().length} x ${cpus()[0]?.model ?? ''}`,
+      };
     },
     async close() {
       ioredis.disconnect();

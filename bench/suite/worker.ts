@@ -1,7 +1,8 @@
 // A process that flushes the cache `bench` from 'go' until 'stop'.
 import { Pool } from 'pg';
 import { createClient } from 'redis';
-import { createCache, type Document, postgresStore, ROOMY, redisFront, TABLE } from './stage.ts';
+import { createCache, postgresStore, redisFront } from './millrace.ts';
+import { type Document, ROOMY, TABLE } from './stage.ts';
 
 const [, , redisUrl = '', postgresUrl = ''] = process.argv;
 const pool = new Pool({ connectionString: postgresUrl, max: 4 });
