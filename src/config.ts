@@ -5,6 +5,7 @@ import type { Log } from './log.ts';
 
 /** What `millrace.config.{ts,js,mjs}` exports by default: the caches, counters, logs and leaderboards that the command line works on. */
 export interface Config {
+  /** Those that commands are given by name; names are distinct. */
   // A list of caches of different values has no common value type that could be written to.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly caches: readonly (Cache<any> | Counters<any> | Log<any> | Leaderboard)[];

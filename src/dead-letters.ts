@@ -18,9 +18,18 @@ export interface DeadLetter<V> extends Omit<StoredLetter, 'json'> {
  * flushes or the store is down; `receipt.stored()` waits on.
  */
 export type Redrive =
-  | { readonly outcome: 'redriven' | 'scheduled'; readonly receipt: Receipt }
-  | { readonly outcome: 'superseded' };
+  | {
+      /** Whether its value is stored already. */
+      readonly outcome: 'redriven' | 'scheduled';
+      /** Waits for the store, where it is not. */
+      readonly receipt: Receipt;
+    }
+  | {
+      /** The store keeps a later write of the key. */
+      readonly outcome: 'superseded';
+    };
 
+/** Options of one `redrive`. */
 export interface RedriveOptions {
   /** How long to wait for the outcome before it is `scheduled`; 0 does not wait. Default '5s'. */
   readonly timeout?: Duration;
@@ -55,6 +64,7 @@ export class DeadLetters<V> {
     return letters.map((letter) => this.#reveal(letter));
   }
 
+  /** The letter with this id, while it waits or is dead; undefined when there is none. */
   async get(id: string): Promise<DeadLetter<V> | undefined> {
     const letter = await (await this.#letters()).get(id);
     return letter === undefined ? undefined : this.#reveal(letter);

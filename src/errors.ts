@@ -19,10 +19,15 @@ export type MillraceErrorCode =
   | 'MILLRACE_UNSUPPORTED' // the front or store does not offer this
   | 'MILLRACE_INTERNAL'; // a defect in Millrace
 
+/** What a {@link MillraceError} is about. */
 export interface ErrorContext {
+  /** Name of the cache. */
   readonly cache?: string | undefined;
+  /** The key. */
   readonly key?: string | undefined;
+  /** The lane, from 0. */
   readonly lane?: number | undefined;
+  /** What it was caused by, such as an error of a driver. */
   readonly cause?: unknown;
 }
 
@@ -34,11 +39,16 @@ const BRAND = Symbol.for('millrace.error');
  * no cause. Recognise the type with {@link isMillraceError}, which also works when two copies of the package are loaded.
  */
 export class MillraceError extends Error {
+  /** What happened, for code to match on. */
   readonly code: MillraceErrorCode;
+  /** Name of the cache; undefined where no single one is concerned. */
   readonly cache: string | undefined;
+  /** The key; undefined where no single one is concerned. */
   readonly key: string | undefined;
+  /** The lane, from 0; undefined where no single one is concerned. */
   readonly lane: number | undefined;
 
+  /** For fronts and stores of your own. */
   constructor(code: MillraceErrorCode, message: string, context: ErrorContext = {}) {
     super(message, context.cause === undefined ? undefined : { cause: context.cause });
     this.name = 'MillraceError';

@@ -17,7 +17,7 @@ import type { ParsedParts } from './options/parts.ts';
 import { refuseAck } from './options/settings.ts';
 import type { Finding } from './ports/finding.ts';
 
-/** What {@link Facade.close} did. */
+/** What `close` did. */
 export interface CloseReport {
   /** Rows that this process stored while it closed. */
   readonly stored: number;
@@ -37,7 +37,9 @@ const CLOSE_TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
 /** What every operation can be asked with. */
 export interface OperationOptions {
+  /** What this one waits for. */
   readonly ack?: AckLevel;
+  /** Gives up waiting. */
   readonly signal?: AbortSignal;
 }
 
@@ -49,7 +51,9 @@ export const NO_OPTIONS = Object.freeze({});
  * alike. `V` is what their dead letters hold, `W` the ways in and out that their shape has.
  */
 export abstract class Facade<V, P extends ParsedParts, W extends Ways> implements AsyncDisposable {
+  /** Its name in the front, the store's fence, events and messages. */
   readonly name: string;
+  /** Writes that the store refused. */
   readonly deadLetters: DeadLetters<V>;
   /** @internal */
   protected options: P;
@@ -176,6 +180,7 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
     return report;
   }
 
+  /** Closes it at the end of an `await using` block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -186,6 +191,7 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
     return this;
   }
 
+  /** Does not call `listener` any more. */
   off<N extends CacheEventName>(name: N, listener: CacheListener<N>): this {
     this.#events.off(name, listener);
     return this;

@@ -19,7 +19,9 @@ const ROWS_MAX = 10_000;
 
 /** A member's place on a leaderboard. */
 export interface Ranked {
+  /** Who. */
   readonly member: string;
+  /** The member's score. */
   readonly score: number;
   /** 1 for the best. */
   readonly rank: number;

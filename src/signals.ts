@@ -4,16 +4,22 @@ import { MillraceError } from './errors.ts';
 import type { CacheListener } from './events.ts';
 import type { CloseReport } from './facade.ts';
 
+/** A signal that asks a process to end. */
 export type EndSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 
 /** What {@link closeOnSignals} closes: a cache of any kind. */
 export interface Closable {
+  /** Under which its report is given. */
   readonly name: string;
+  /** Drains until `timeout`, and reports. */
   close(options?: { readonly timeout?: Duration }): Promise<CloseReport>;
+  /** Tells when it was closed, by whomever. */
   on(name: 'closed', listener: CacheListener<'closed'>): unknown;
+  /** Stops telling. */
   off(name: 'closed', listener: CacheListener<'closed'>): unknown;
 }
 
+/** Options of {@link closeOnSignals}. */
 export interface CloseOnSignalsOptions {
   /** How long all caches together drain. Default '30s'; give the orchestrator a longer grace period. */
   readonly timeout?: Duration;

@@ -95,7 +95,7 @@ function counted(one: (counters: Counters, key: string) => Promise<unknown>): Wo
     const counts: Counts = { redis: 100_000, lmdb: 80_000, memory: 200_000 };
     return {
       ...measured(512, counts[kind], (i) => one(counters, keys[i % COUNTERS] as string)),
-      close: () => counters.close({ timeout: 1 }),
+      close: () => closed(counters),
     };
   };
 }
@@ -114,7 +114,7 @@ async function appends({ millrace, front, stage, kind }: Place): Promise<Subject
   const counts: Counts = { redis: 60_000, lmdb: 40_000, memory: 150_000 };
   return {
     ...measured(512, counts[kind], () => log.append(value)),
-    close: () => log.close({ timeout: 1 }),
+    close: () => closed(log),
   };
 }
 
@@ -131,7 +131,7 @@ async function scores({ millrace, front, stage, kind }: Place): Promise<Subject>
   const counts: Counts = { redis: 60_000, lmdb: 40_000, memory: 150_000 };
   return {
     ...measured(512, counts[kind], (i) => board.add(`m${i % COUNTERS}`, 1)),
-    close: () => board.close({ timeout: 1 }),
+    close: () => closed(board),
   };
 }
 
@@ -191,6 +191,12 @@ async function drain({ millrace, front, stage }: Place): Promise<Subject> {
       }),
     close: () => cache.close(),
   };
+}
+
+/** Closed while it is paused it stores nothing, and leaves the machine to whoever comes next. */
+async function closed(subject: Pick<Counters, 'pause' | 'close'>): Promise<void> {
+  await subject.pause();
+  await subject.close();
 }
 
 const nothing = (): Promise<number> => Promise.resolve(0);

@@ -54,13 +54,15 @@ export interface BreakerStats {
   readonly state: BreakerState;
   /** Failures in a row. */
   readonly failures: number;
-  /** Until the next attempt may be made; 0 when it may be made now. */
+  /** Until the next attempt may be made, ms; 0 when it may be made now. */
   readonly retryInMs: number;
   /** The last failure, without values; '' when a success followed it. */
   readonly reason: string;
-  /** Calls of the store that were begun, how many of them although the last outcome was a failure, and calls refused without asking it. */
+  /** Calls of the store that were begun. */
   readonly attempts: number;
+  /** Those of them that were begun although the last outcome was a failure. */
   readonly retries: number;
+  /** Calls that were refused without asking the store. */
   readonly refused: number;
 }
 

@@ -11,34 +11,62 @@ import type { DeadLetter } from '../ports/store.ts';
  * `absent` neither has it; `cached` a value of a cache without write-behind.
  */
 export interface Inspection {
+  /** The key. */
   readonly key: string;
+  /** Its lane, from 0. */
   readonly lane: number;
+  /** The short answer. */
   readonly state: 'pending' | 'in-flight' | 'stored' | 'waiting' | 'dead' | 'writing' | 'absent' | 'cached';
   /** What the front's slot holds. */
   readonly front: 'value' | 'tombstone' | 'filling' | 'refreshing' | 'intent' | 'empty';
   /** Milliseconds until the front lets go of it; undefined when it does not expire. */
   readonly frontTtlMs: number | undefined;
+  /** Whether the store has a row of the key. */
   readonly inStore: boolean;
   /** Since when the lane's oldest mutation waits that the store does not have; the key's own is at most as old. */
   readonly waitingSince: Date | undefined;
-  /** Failed attempts in a row to flush its lane, and the last error, as this process knows them. */
+  /** Failed attempts in a row to flush its lane, as this process knows them. */
   readonly attempts: number;
-  readonly lastError: { readonly code: string; readonly message: string } | undefined;
+  /** The last error of these; undefined when the last attempt did well, or was another process's. */
+  readonly lastError:
+    | {
+        /** A code of `MillraceError`. */
+        readonly code: string;
+        /** What happened. */
+        readonly message: string;
+      }
+    | undefined;
   /** The letter of its last refused write, with the reason; not one that a later write of the key has superseded. */
   readonly deadLetter:
     | {
+        /** For `deadLetters.get` and `redrive`. */
         readonly id: string;
+        /** `waiting` for another attempt, or `dead`. */
         readonly state: 'waiting' | 'dead';
+        /** The store's code, an SQLSTATE where there is one. */
         readonly code: string;
+        /** The store's reason, without the row's values. */
         readonly message: string;
+        /** Attempts used up. */
         readonly attempts: number;
         /** When a waiting one is tried again. */
         readonly retryAt: Date | undefined;
+        /** When the row was refused for the first time. */
         readonly createdAt: Date;
       }
     | undefined;
+  /** How its lane stands in the front; undefined where the front has no such lane yet. */
   readonly lanes:
-    | { readonly epoch: number; readonly generation: number; readonly owner: string; readonly stopped: string }
+    | {
+        /** Fencing token of whoever may flush it. */
+        readonly epoch: number;
+        /** Number of the last generation that was cut. */
+        readonly generation: number;
+        /** Worker that flushes it; '' when nobody does. */
+        readonly owner: string;
+        /** Why it takes no writes and does not flush; '' when it does. */
+        readonly stopped: string;
+      }
     | undefined;
 }
 

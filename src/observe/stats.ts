@@ -13,46 +13,74 @@ export interface CacheStats {
   readonly accepted: number;
   /** Replaced by a later mutation of their key before the store had them; letters that waited included. */
   readonly coalesced: number;
+  /** Rows and deletions that the store has committed. */
   readonly stored: number;
   /** Rows that the store refused in their generation; each has a letter, and is tried again or dead. */
   readonly rejected: number;
   /** Given up: became dead letters, or were discarded while they waited. */
   readonly dead: number;
+  /** Acknowledged writes that are known to be gone; each was reported by the event `loss`. */
   readonly lost: number;
+  /** Writes refused because the buffer was full. */
   readonly refused: number;
+  /** Reads that the front answered. */
   readonly hits: number;
+  /** Reads that it did not. */
   readonly misses: number;
+  /** Keys that were looked up in the store. */
   readonly loads: number;
+  /** Flushes that were committed. */
   readonly flushes: number;
+  /** Statements that wrote rows in them. */
   readonly statements: number;
+  /** Flushes that failed and were tried again. */
   readonly flushFailures: number;
-  /** Entries and estimated bytes that the store does not have yet. */
-  readonly pending: { readonly entries: number; readonly bytes: number };
+  /** What the store does not have yet. */
+  readonly pending: {
+    /** Dirty keys, counters with a sum, events, and members of a leaderboard. */
+    readonly entries: number;
+    /** Their estimated bytes in the front. */
+    readonly bytes: number;
+  };
   /** Letters in the store; undefined when it keeps none or does not answer. */
   readonly letters: LetterCounts | undefined;
   /** Age of the oldest pending entry in ms; 0 when there is none. */
   readonly lagMs: number;
+  /** Each lane that the front has. */
   readonly lanes: readonly LaneStats[];
+  /** How this process gets on with the store. */
   readonly breaker: BreakerStats;
   /** How hard this process presses the store at present; undefined when it does not flush. */
   readonly pace: PaceStats | undefined;
 }
 
-/** Rows of one statement, between `flush.batchSize` and `flush.maxBatchSize`, and flushes in flight, from 1 to `flush.concurrency`. */
+/** How hard a process presses the store; it follows how long flushes take. */
 export interface PaceStats {
+  /** Rows of one statement, from `flush.batchSize` to `flush.maxBatchSize`. */
   readonly batchSize: number;
+  /** Flushes in flight, from 1 to `flush.concurrency`. */
   readonly concurrency: number;
 }
 
+/** One lane in the front, whichever process flushes it. */
 export interface LaneStats {
+  /** Its number, from 0. */
   readonly lane: number;
+  /** Fencing token of whoever may flush it. */
   readonly epoch: number;
+  /** Last sequence number that was given to a mutation or a cut. */
   readonly seq: number;
+  /** Sequence number up to which the store has everything. */
   readonly storedSeq: number;
+  /** Number of the last generation that was cut. */
   readonly generation: number;
+  /** Entries that no generation has taken yet. */
   readonly pending: number;
+  /** Entries of the generation on its way into the store; 0 when there is none. */
   readonly inFlight: number;
+  /** Worker that flushes it; '' when nobody does. */
   readonly owner: string;
+  /** Why it takes no writes and does not flush; '' when it does. */
   readonly stopped: string;
 }
 

@@ -15,6 +15,7 @@ export interface CacheOptions<V> extends CommonOptions {
   readonly store: Store | CustomStore<V>;
   /** How long a clean entry stays in the front. Default: for ever. A pending entry never expires. */
   readonly ttl?: Duration;
+  /** How much may be pending, and what a write does that finds no room. */
   readonly backpressure?: BackpressureOptions;
   /** What `set` and `delete` wait for. Default: what the front does best without waiting for the store. */
   readonly ack?: AckLevel;
@@ -30,6 +31,7 @@ export interface CacheOptions<V> extends CommonOptions {
 
 /** Options of one `set` or `delete`. */
 export interface WriteOptions {
+  /** What this one waits for. Default: the cache's `ack`. */
   readonly ack?: AckLevel;
   /** Expiry of this entry once it is clean; for `set` only. */
   readonly ttl?: Duration;

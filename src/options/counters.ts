@@ -28,6 +28,7 @@ export interface CountersOptions extends CommonOptions {
 
 /** Options of one `increment` or `add`. */
 export interface IncrementOptions {
+  /** What this one waits for. Default: the counters' `ack`. */
   readonly ack?: AckLevel;
   /** Gives up waiting. The increment may still happen. */
   readonly signal?: AbortSignal;

@@ -27,6 +27,7 @@ export interface LeaderboardOptions extends CommonOptions {
 
 /** Options of one `add`, `set` or `remove`. */
 export interface ScoreOptions {
+  /** What this one waits for. Default: the leaderboard's `ack`. */
   readonly ack?: AckLevel;
   /** Gives up waiting. The score may still be written. */
   readonly signal?: AbortSignal;

@@ -26,6 +26,7 @@ export interface LogOptions<E> extends CommonOptions {
 
 /** Options of one `append` or `appendMany`. */
 export interface AppendOptions {
+  /** What these wait for. Default: the log's `ack`. */
   readonly ack?: AckLevel;
   /** Gives up waiting. The event may still be appended. */
   readonly signal?: AbortSignal;

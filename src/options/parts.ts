@@ -18,9 +18,11 @@ export interface CommonOptions {
   readonly front: Front;
   /** `false` leaves flushing to other processes. */
   readonly flush?: false | FlushOptions;
+  /** How often and how soon what the store refused is tried again. */
   readonly retry?: RetryOptions;
-  /** Time and chance, for tests and simulation. */
+  /** Where time comes from, for tests and simulation. Default: the system's clock. */
   readonly clock?: Clock;
+  /** Where chance comes from, for tests and simulation. Default: the system's. */
   readonly random?: Random;
 }
 

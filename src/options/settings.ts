@@ -4,8 +4,13 @@ import type { Settings } from '../engine/base/settings.ts';
 import type { Front } from '../ports/front.ts';
 import type { OptionReader } from './reader.ts';
 
+/**
+ * When a write is acknowledged. `write-behind`: the front has it. `write-through`: the store has committed it and the
+ * front has it. `cache-aside`: the store has committed it and the front has forgotten it.
+ */
 export type Policy = 'write-behind' | 'write-through' | 'cache-aside';
 
+/** When and how pending mutations go to the store. */
 export interface FlushOptions {
   /** A pending mutation is flushed at this age at the latest. Default '1s'. */
   readonly maxDelay?: Duration;
@@ -22,17 +27,21 @@ export interface FlushOptions {
   readonly lease?: Duration;
 }
 
+/** How often and how soon something is tried again. */
 export interface RetryOptions {
   /** How often a row may be refused before it is a dead letter. 1 to 1,000, default 3. */
   readonly attempts?: number;
-  /** Bounds of the wait after a transient fault or a refusal, which doubles with each in a row. Default '100ms', '30s'. */
+  /** The first wait after a transient fault or a refusal; it doubles with each in a row. Default '100ms'. */
   readonly minDelay?: Duration;
+  /** The longest wait. Default '30s'. */
   readonly maxDelay?: Duration;
 }
 
+/** How much may be pending, and what a write does that finds no room. */
 export interface BackpressureOptions {
-  /** Entries and estimated bytes that may be pending. Default 100,000 and 256 MiB. */
+  /** Entries that may be pending. Default 100,000. */
   readonly maxEntries?: number;
+  /** Estimated bytes of them. Default 256 MiB. */
   readonly maxBytes?: number;
   /**
    * What a write does that finds no room: wait for it, reject with MILLRACE_FULL, or go through to the store: it is taken

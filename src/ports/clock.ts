@@ -18,6 +18,8 @@ export interface Clock {
   turnEnd?(task: () => void): void;
 }
 
+/** A call that is to come. */
 export interface Timer {
+  /** The call does not come any more. A second time, or after the call, it does nothing. */
   cancel(): void;
 }

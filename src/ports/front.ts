@@ -31,7 +31,9 @@ import type { Random } from './random.ts';
 
 /** What `redisFront`, `lmdbFront` and `memoryFront` return. It opens nothing until a cache attaches. */
 export interface Front {
+  /** Its kind, for reports: 'redis', 'lmdb', 'memory'. */
   readonly kind: string;
+  /** What it can do. */
   readonly capabilities: FrontCapabilities;
   /**
    * Connects if need be, checks the server and the cache's lane count, and returns the cache's part of the front.
@@ -42,9 +44,11 @@ export interface Front {
   examine?(examination: Examination): Promise<Finding[]>;
 }
 
+/** What a front can do. */
 export interface FrontCapabilities {
   /** Levels that this kind of front can give; a server's settings may take some away, which `attach` tells. */
   readonly acks: readonly AckLevel[];
+  /** The level of a write that asks for none. */
   readonly defaultAck: AckLevel;
   /** Whether what it holds outlives the process. */
   readonly durable: boolean;

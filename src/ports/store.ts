@@ -7,7 +7,9 @@ import type { Examination, Finding } from './finding.ts';
 
 /** What `postgresStore` returns, and what a custom store is wrapped into. It opens nothing until a cache attaches. */
 export interface Store {
+  /** Its kind, for reports: 'postgres', 'pglite', 'custom', 'memory'. */
   readonly kind: string;
+  /** What it can do. */
   readonly capabilities: StoreCapabilities;
   /** What it can be the store of; default documents. */
   readonly holds?: Holds;
@@ -25,6 +27,7 @@ export interface Store {
   examine?(examination: Examination): Promise<Finding[]>;
 }
 
+/** What a store can do. */
 export interface StoreCapabilities {
   /**
    * Whether a generation, its fence and its dead letters are committed together. Without it a generation may be
@@ -190,16 +193,25 @@ export interface LaneStore {
   close(): Promise<void>;
 }
 
+/** A row that the store refused, as the store keeps it. */
 export interface DeadLetter {
+  /** Names it in its store; ids grow with time. */
   readonly id: string;
+  /** Name of the cache. */
   readonly cache: string;
+  /** Lane of the key, from 0. */
   readonly lane: number;
+  /** Key of the row; of an event, what names the event. */
   readonly key: string;
+  /** What the write was to do. */
   readonly kind: MutationKind;
+  /** Whether it is tried again. */
   readonly state: LetterState;
   /** The refused value as JSON text; undefined for a delete, and for a letter that is finished. */
   readonly json: string | undefined;
+  /** The store's code, an SQLSTATE where there is one. */
   readonly code: string;
+  /** The store's reason, without the row's values. */
   readonly message: string;
   /** Attempts used up. */
   readonly attempts: number;
@@ -211,10 +223,13 @@ export interface DeadLetter {
   readonly retryAt: Date | undefined;
   /** Since when the store has a later write of the key; undefined when it has none. */
   readonly supersededAt: Date | undefined;
-  /** The generation that it was in, and the seqs of that. */
+  /** Number of the generation that it was in. */
   readonly generation: number;
+  /** First sequence number of that generation. */
   readonly fromSeq: number;
+  /** Last sequence number of that generation. */
   readonly cutSeq: number;
+  /** When it was refused for the first time, by the store's clock. */
   readonly createdAt: Date;
 }
 
@@ -228,7 +243,9 @@ export interface DueLetters {
   readonly any: boolean;
 }
 
+/** How many letters there are. */
 export interface LetterCounts {
+  /** Tried again. */
   readonly waiting: number;
   /** Dead, and the latest word on their key. */
   readonly dead: number;

@@ -3,12 +3,26 @@ import type { ApplyResult, Flush, LaneStore, Mutation, Store } from '../ports/st
 
 /** One key's new value, or its removal. */
 export type BatchMutation<V> =
-  | { readonly kind: 'put'; readonly key: string; readonly value: V }
-  | { readonly kind: 'delete'; readonly key: string };
+  | {
+      /** The key has a new value. */
+      readonly kind: 'put';
+      /** The key. */
+      readonly key: string;
+      /** Its new value. */
+      readonly value: V;
+    }
+  | {
+      /** The key is removed. */
+      readonly kind: 'delete';
+      /** The key. */
+      readonly key: string;
+    };
 
 /** Mutations of distinct keys, sorted by key. */
 export interface Batch<V> extends Iterable<BatchMutation<V>> {
+  /** Name of the cache. */
   readonly cache: string;
+  /** The same as what iterating gives. */
   readonly mutations: readonly BatchMutation<V>[];
 }
 
@@ -23,7 +37,7 @@ export type Found<V> = Iterable<readonly [key: string, value: V]> | Readonly<Rec
  * refuses stops the lane. For more, implement the port `Store`.
  */
 export interface CustomStore<V> {
-  /** Rejections count as faults that pass. */
+  /** Looks keys up; those without a value are left out. Rejections count as faults that pass. */
   loadMany(keys: readonly string[]): Promise<Found<V>>;
   /**
    * Stores a batch, wholly or not at all as well as it can. Rejections count as faults that pass, and the batch comes
@@ -31,11 +45,17 @@ export interface CustomStore<V> {
    * MILLRACE_STORE_SCHEMA (an operator is needed).
    */
   apply(batch: Batch<V>): Promise<void>;
-  /** Why this key or value cannot be stored, or undefined. Called before a write is acknowledged. */
+  /** Why this key cannot be stored, or undefined. Called before a write is acknowledged. */
   checkKey?(key: string): string | undefined;
+  /** Why this value cannot be stored, or undefined. Called before a write is acknowledged. */
   checkValue?(value: V): string | undefined;
   /** What is declared here must be implemented, which takes the port `Store`: both are false, or left out. */
-  readonly capabilities?: { readonly transactions?: boolean; readonly deadLetters?: boolean };
+  readonly capabilities?: {
+    /** Not for a custom store: false. */
+    readonly transactions?: boolean;
+    /** Not for a custom store: false. */
+    readonly deadLetters?: boolean;
+  };
 }
 
 /** Whether this is the port, and not an object that {@link customStore} has to wrap. */

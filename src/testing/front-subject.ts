@@ -10,14 +10,22 @@ import { systemClock } from '../system.ts';
 
 /** An empty front for one test, and what the suite has to know about it. */
 export interface FrontSubject {
+  /** The front. */
   readonly front: Front;
   /** The same front as another process would see it. The same object, where only one process can use it. */
   another(): Front;
   /** The clock that expiries go by, standing still until `advance`; undefined where the front has a clock of its own. */
-  readonly clock?: (Clock & { advance(ms: number): Promise<void> }) | undefined;
+  readonly clock?:
+    | (Clock & {
+        /** Lets that many ms pass, and waits for what they set off. */
+        advance(ms: number): Promise<void>;
+      })
+    | undefined;
+  /** Lets go of everything that `open` opened. */
   close(): Promise<void>;
 }
 
+/** What {@link testFront} is given. */
 export interface FrontConformance {
   /** Registers a test: `test` of vitest, node:test, or any with the same first two parameters. */
   readonly test: (name: string, body: () => Promise<void>) => void;

@@ -17,6 +17,7 @@ import type {
   RetryResult,
   ScoresPage,
   Store,
+  StoreCapabilities,
   StoredScores,
   StoredTotals,
 } from '../ports/store.ts';
@@ -26,8 +27,9 @@ import { MemoryLetters } from './memory-letters.ts';
 export interface MemoryStoreHooks {
   /** Before a row is taken into the transaction; return a code to have it refused. */
   refuse?(row: Mutation): string | undefined;
-  /** Before `load` looks at the rows, and after. */
+  /** Before `load` looks at the rows. */
   beforeLoad?(keys: readonly string[]): Promise<void> | void;
+  /** After `load` has looked at the rows. */
   afterLoad?(keys: readonly string[]): Promise<void> | void;
   /** At the beginning of a flush or a direct write, before any lock. */
   beforeApply?(): Promise<void> | void;
@@ -39,6 +41,7 @@ export interface MemoryStoreHooks {
 
 /** A statement that was committed. */
 export interface CommittedBatch {
+  /** The rows of it. */
   readonly rows: readonly Mutation[];
 }
 
@@ -49,17 +52,23 @@ export interface CommittedBatch {
  * `new MemoryStore()` holds documents; `new MemoryStore({}, 'counters')` holds counters, and likewise 'log' and 'scores' (of a leaderboard).
  */
 export class MemoryStore implements Store {
+  /** Its kind, for reports. */
   readonly kind = 'memory';
-  readonly capabilities = { transactions: true, deadLetters: true };
+  /** What it can do: everything. */
+  readonly capabilities: StoreCapabilities = { transactions: true, deadLetters: true };
+  /** What it is the store of; documents where it is undefined. */
   readonly holds?: 'counters' | 'log' | 'scores';
+  /** Where a test can intervene; they may be changed at any time. */
   readonly hooks: MemoryStoreHooks;
   /** By key: the document as JSON text, or the total or the score as decimal text. */
   readonly rows = new Map<string, string>();
   /** Of a log: what was appended, in the order of the table. */
   readonly events: unknown[] = [];
-  /** Every committed statement, and every version that each key went through (undefined: deleted). */
+  /** Every committed statement. */
   readonly batches: CommittedBatch[] = [];
+  /** Every version that each key went through; undefined where it was deleted. */
   readonly versions = new Map<string, (string | undefined)[]>();
+  /** How far each lane is stored, by cache and lane. */
   readonly fences = new Map<string, Fence>();
   readonly #letters = new Map<string, MemoryLetters>();
 

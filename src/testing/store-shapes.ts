@@ -5,12 +5,15 @@ import { CACHE, flushOf, type StoreConformance } from './store-subject.ts';
 
 /** An empty store of one shape for one test. */
 export interface ShapeStoreSubject {
+  /** The store. */
   readonly store: Store;
   /** The events of a log, in the order in which they were stored. */
   readonly events?: () => Promise<readonly unknown[]>;
+  /** Lets go of everything that `open` opened. */
   close(): Promise<void>;
 }
 
+/** What {@link testShapeStore} is given. */
 export interface ShapeStoreConformance extends Pick<StoreConformance, 'test'> {
   /** Opens an empty store of counters, a log or a leaderboard for one test; the counters are whole numbers. */
   readonly open: (holds: 'counters' | 'log' | 'scores') => Promise<ShapeStoreSubject>;

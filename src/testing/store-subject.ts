@@ -5,6 +5,7 @@ import { systemClock } from '../system.ts';
 
 /** An empty store for one test, and what the suite has to know about it. */
 export interface StoreSubject {
+  /** The store. */
   readonly store: Store;
   /** JSON text of a value that the store can hold and that contains `text`. */
   value(text: string): string;
@@ -12,16 +13,23 @@ export interface StoreSubject {
   readonly badValue?: string | undefined;
   /** Whether any JSON text can be stored, not only objects of some shape. */
   readonly anyJson: boolean;
+  /** Lets go of everything that `open` opened. */
   close(): Promise<void>;
 }
 
+/** What {@link testStore} is given. */
 export interface StoreConformance {
   /** Registers a test: `test` of vitest, node:test, or any with the same first two parameters. */
   readonly test: (name: string, body: () => Promise<void>) => void;
   /** Opens an empty store for one test. */
   readonly open: () => Promise<StoreSubject>;
   /** What the store declares; the tests of guarantees that it does not give are left out. */
-  readonly capabilities: { readonly transactions: boolean; readonly deadLetters: boolean };
+  readonly capabilities: {
+    /** Whether generation, fence and letters are committed together. */
+    readonly transactions: boolean;
+    /** Whether refused rows are kept with the store's data. */
+    readonly deadLetters: boolean;
+  };
 }
 
 export type Check = (bench: Bench) => Promise<void>;

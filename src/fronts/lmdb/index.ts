@@ -1,3 +1,8 @@
+/**
+ * A front on the disk of this machine, without a server.
+ *
+ * @module millrace/lmdb
+ */
 import { resolve } from 'node:path';
 import type { LaneHeader } from '../../core/lane.ts';
 import { MillraceError } from '../../errors.ts';

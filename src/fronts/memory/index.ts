@@ -1,3 +1,8 @@
+/**
+ * A front in this process, which dies with it.
+ *
+ * @module millrace/memory
+ */
 import type { Attachment, Front, FrontCapabilities, LaneFront } from '../../ports/front.ts';
 import { checkAcks, checkLanes } from '../embedded/checks.ts';
 import { EmbeddedLaneFront } from '../embedded/lane-front.ts';

@@ -1,3 +1,8 @@
+/**
+ * A front on Redis or Valkey, for `redis` and `ioredis`.
+ *
+ * @module millrace/redis
+ */
 import { MillraceError } from '../../errors.ts';
 import { type Examination, type Finding, fine, wrong } from '../../ports/finding.ts';
 import type { Attachment, Front, LaneFront } from '../../ports/front.ts';
@@ -11,8 +16,11 @@ import { RedisServers, topologyOf } from './servers.ts';
 
 /** A client or a cluster of `redis` (5, 6), `ioredis` (5, 6) or `iovalkey`; connected or not. */
 export interface RedisFrontClient {
+  /** Makes a client with the same address and login. */
   duplicate(...args: never[]): unknown;
+  /** Opens a connection; called on duplicates only. */
   connect(...args: never[]): unknown;
+  /** Listens to events; called on duplicates only. */
   on(...args: never[]): unknown;
 }
 

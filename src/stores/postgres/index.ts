@@ -1,3 +1,8 @@
+/**
+ * Stores on tables of PostgreSQL and PGlite.
+ *
+ * @module millrace/postgres
+ */
 import type { Store } from '../../ports/store.ts';
 import { readTable } from './catalogue.ts';
 import { tableStore } from './connect.ts';
@@ -7,9 +12,20 @@ import { checkDocument, columnsCheck } from './values.ts';
 
 export { type PostgresCountersOptions, postgresCounters } from './counters.ts';
 export { type PostgresLeaderboardOptions, postgresLeaderboard } from './leaderboard.ts';
-export { type PostgresLogOptions, postgresLog } from './log.ts';
-export type { PostgresStoreOptions } from './options.ts';
-export type { PGliteLike, PGliteTransaction } from './pglite-database.ts';
+export {
+  type ColumnsMapping as EventColumnsMapping,
+  type CommonOptions as LogTableOptions,
+  type PostgresLogOptions,
+  postgresLog,
+  type ValueMapping as EventValueMapping,
+} from './log.ts';
+export type {
+  ColumnsMapping,
+  CommonOptions as DocumentsTableOptions,
+  PostgresStoreOptions,
+  ValueMapping,
+} from './options.ts';
+export type { PGliteLike, PGliteResult, PGliteTransaction } from './pglite-database.ts';
 export type { PgClientLike, PgPoolLike } from './pool-database.ts';
 
 /**

@@ -6,7 +6,8 @@ import { TableOptionReader, type TableStoreOptions } from './options.ts';
 import type { TableStatements } from './statements.ts';
 import { checkDocument, columnsCheck } from './values.ts';
 
-interface CommonOptions extends Omit<TableStoreOptions, 'touch'> {
+/** What a table of events takes, whichever way it is mapped. */
+export interface CommonOptions extends Omit<TableStoreOptions, 'touch'> {
   /** A timestamp column for when the event was appended, by the clock of who appended it, to the microsecond. */
   readonly at?: string;
   /** A bigint column that orders events: microseconds since the epoch, and at least one more with each event of a process. */
@@ -14,14 +15,18 @@ interface CommonOptions extends Omit<TableStoreOptions, 'touch'> {
 }
 
 /** The event is one JSON document in one column, jsonb or json. */
-interface ValueMapping {
+export interface ValueMapping {
+  /** The column. */
   readonly value: string;
+  /** Not beside `value`. */
   readonly columns?: undefined;
 }
 
 /** The event is an object whose properties are columns of the same names, as with `postgresStore`. */
-interface ColumnsMapping {
+export interface ColumnsMapping {
+  /** The columns, which are the names of the properties. */
   readonly columns: readonly string[];
+  /** Not beside `columns`. */
   readonly value?: undefined;
 }
 

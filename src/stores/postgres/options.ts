@@ -24,7 +24,8 @@ export interface TableStoreOptions {
   readonly idleTimeout?: Duration;
 }
 
-interface CommonOptions extends TableStoreOptions {
+/** What a table of documents takes, whichever way it is mapped. */
+export interface CommonOptions extends TableStoreOptions {
   /**
    * The column with the key: text, varchar, char, smallint, integer, bigint or uuid, with a unique constraint of its own.
    * Column names are taken as they are, without quotes.
@@ -35,8 +36,10 @@ interface CommonOptions extends TableStoreOptions {
 }
 
 /** The value is one JSON document in one column, jsonb or json. */
-interface ValueMapping {
+export interface ValueMapping {
+  /** The column. */
   readonly value: string;
+  /** Not beside `value`. */
   readonly columns?: undefined;
 }
 
@@ -47,8 +50,10 @@ interface ValueMapping {
  * Timestamps with time zone come back as `Date.toJSON` writes them, bigint and numeric as numbers where a number has all
  * their digits and as strings where it has not. bytea cannot be mapped. The key column is not among them.
  */
-interface ColumnsMapping {
+export interface ColumnsMapping {
+  /** The columns, which are the names of the properties. */
   readonly columns: readonly string[];
+  /** Not beside `columns`. */
   readonly value?: undefined;
 }
 

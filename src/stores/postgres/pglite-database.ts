@@ -7,21 +7,29 @@ import {
   type TransactionResult,
 } from './database.ts';
 
-interface PGliteResult {
+/** What a statement gave. */
+export interface PGliteResult {
+  /** Its rows, as objects. */
   readonly rows: unknown[];
 }
 
 /** The part of a PGlite transaction that is used. */
 export interface PGliteTransaction {
+  /** Runs one statement with parameters. */
   query(text: string, values?: unknown[]): Promise<PGliteResult>;
+  /** Runs statements without parameters. */
   exec(text: string): Promise<PGliteResult[]>;
+  /** Ends it without a commit. */
   rollback(): Promise<void>;
 }
 
 /** The part of PGlite that is used; an instance of `@electric-sql/pglite` is one. */
 export interface PGliteLike {
+  /** Runs one statement with parameters. */
   query(text: string, values?: unknown[]): Promise<PGliteResult>;
+  /** Runs statements without parameters. */
   exec(text: string): Promise<PGliteResult[]>;
+  /** Runs `work` in a transaction, which is committed when `work` resolves. */
   transaction<T>(work: (transaction: PGliteTransaction) => Promise<T>): Promise<T>;
 }
 

@@ -12,19 +12,28 @@ import {
 
 /** The part of a `pg` client that is used. */
 export interface PgClientLike {
+  /** Runs a statement, prepared under `name` where one is given. */
   // oxlint-disable-next-line typescript/no-explicit-any -- pg's own overloads are in terms of any
   query(config: { text: string; values?: any[]; name?: string }): Promise<any>;
+  /** Gives it back to the pool; with an error, or true, the pool ends it. */
   release(error?: Error | boolean): void;
+  /** Tells of a connection that is lost. */
   on(event: 'error', listener: (error: Error) => void): unknown;
+  /** Stops telling. */
   removeListener(event: 'error', listener: (error: Error) => void): unknown;
 }
 
 /** The part of `pg.Pool` that is used; a `Pool` of `pg` is one. */
 export interface PgPoolLike {
+  /** Connections that it has; tells a pool from a client. */
   readonly totalCount: number;
+  /** Hands out a connection. */
   connect(): Promise<PgClientLike>;
+  /** Tells of an unused connection that is lost. */
   on?(event: 'error', listener: () => void): unknown;
+  /** Tells of a new connection. */
   on?(event: 'connect', listener: (client: PgClientLike) => void): unknown;
+  /** Who is told of lost connections. */
   listeners?(event: 'error'): readonly unknown[];
 }
 
