@@ -13,7 +13,7 @@ class Told extends Logger {
 }
 
 test('every export, and everything of it that users see, has a docstring', { timeout: TIMEOUT_MS }, async () => {
-  const app = await Application.bootstrap({ options: 'typedoc.json', plugin: [] }, [
+  const app = await Application.bootstrapWithPlugins({ options: 'typedoc.json', logLevel: LogLevel.Warn }, [
     new TypeDocReader(),
     new TSConfigReader(),
   ]);
