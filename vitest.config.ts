@@ -22,7 +22,8 @@ const suites: Record<string, Suite> = {
 export default defineConfig({
   test: {
     globalSetup: 'test/servers/global-setup.ts',
-    // The unit tests and the first schedules of the simulator reach every branch of these, with seeds that never change.
+    // The unit tests and the first schedules of the simulator reach every branch of these, with seeds that never
+    // change.
     coverage: {
       include: ['src/core/**/*.ts', 'src/engine/**/*.ts'],
       reporter: 'text',

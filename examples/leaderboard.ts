@@ -1,10 +1,11 @@
 /**
- * The leaderboard of a game: 5,000 points a second for a minute, by 20,000 players. Checks itself with SQL and ends with exit
- * code 1 when something is not as it should be.
+ * The leaderboard of a game: 5,000 points a second for a minute, by 20,000 players. Checks itself with SQL and ends
+ * with exit code 1 when something is not as it should be.
  *
  *   node --import ./scripts/run-ts.mjs examples/leaderboard.ts
  *   node --import ./scripts/run-ts.mjs examples/leaderboard.ts --seconds 10 --rate 2000
- *   node --import ./scripts/run-ts.mjs examples/leaderboard.ts --redis redis://localhost --postgres postgres://localhost/db
+ *   node --import ./scripts/run-ts.mjs examples/leaderboard.ts \
+ *     --redis redis://localhost --postgres postgres://localhost/db
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -110,7 +111,8 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   const looks = await watching;
   const { stored, coalesced, statements } = await board.stats();
   console.log(
-    `${updates} scores of ${ledger.size} players in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}, ${Math.round((updates / tookMs) * 1_000)} a second, looked at ${looks} times;`,
+    `${updates} scores of ${ledger.size} players in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}, ` +
+      `${Math.round((updates / tookMs) * 1_000)} a second, looked at ${looks} times;`,
   );
   console.log(`rows written so far ${stored} in ${statements} statements, scores replaced by a later one ${coalesced}`);
   const report = await board.close();
@@ -121,7 +123,8 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   assert.deepEqual(new Map(rows.map((row) => [row['player'], Number(row['points'])])), ledger);
 
   // The ranks that SQL counts are those of the front, for the best and for anybody.
-  const ranked = `select player as member, points::int as score, (row_number() over (order by points desc, player collate "C"))::int as rank from ${name}`;
+  const ranked = `select player as member, points::int as score,
+      (row_number() over (order by points desc, player collate "C"))::int as rank from ${name}`;
   const again = open();
   assert.deepEqual(await again.top(100), await sql(`${ranked} order by rank limit 100`));
   const players = Array.from({ length: 200 }, (_, at) => playerOf((at * 7_919) % PLAYERS)).filter((player) =>
@@ -138,7 +141,8 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   for (const player of players) assert.equal(await again.rank(player), ranks.get(player), `the rank of ${player}`);
   const [ties] = await sql(`select (count(*) - count(distinct points))::int as n from ${name}`);
   console.log(
-    `verified: ${rows.length} rows with every point; the best 100 and ${players.length} ranks as SQL has them, with ${ties?.['n']} ties`,
+    `verified: ${rows.length} rows with every point; ` +
+      `the best 100 and ${players.length} ranks as SQL has them, with ${ties?.['n']} ties`,
   );
   await again.close();
 }

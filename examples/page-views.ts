@@ -4,7 +4,8 @@
  *
  *   node --import ./scripts/run-ts.mjs examples/page-views.ts
  *   node --import ./scripts/run-ts.mjs examples/page-views.ts --minutes 60 --minute-ms 1000
- *   node --import ./scripts/run-ts.mjs examples/page-views.ts --redis redis://localhost --postgres postgres://localhost/db
+ *   node --import ./scripts/run-ts.mjs examples/page-views.ts \
+ *     --redis redis://localhost --postgres postgres://localhost/db
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -90,7 +91,8 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   const tookMs = performance.now() - start;
   const increments = minutes * VIEWS_PER_MINUTE;
   console.log(
-    `${increments} views of ${ledger.size} pages in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}; ${Math.round((increments / busyMs) * 1_000)} a second while busy`,
+    `${increments} views of ${ledger.size} pages in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}; ` +
+      `${Math.round((increments / busyMs) * 1_000)} a second while busy`,
   );
 
   const report = await views.close();
@@ -113,7 +115,8 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   const most = Math.ceil(tookMs / (MINUTES_PER_FLUSH * minuteMs)) + 1;
   assert.ok(Number(sums?.['most']) <= most, `a row was written ${sums?.['most']} times where ${most} flushes were due`);
   console.log(
-    `verified: ${sums?.['views']} views in ${rows.length} rows, stored with ${sums?.['writes']} row writes, at most ${sums?.['most']} of one row`,
+    `verified: ${sums?.['views']} views in ${rows.length} rows, ` +
+      `stored with ${sums?.['writes']} row writes, at most ${sums?.['most']} of one row`,
   );
 }
 

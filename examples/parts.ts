@@ -40,7 +40,8 @@ export async function runExample(
       servers.redis === undefined ? await openLmdb(name, atEnd) : await openRedis(servers.redis, name, atEnd);
     const { pool, sql } =
       servers.postgres === undefined ? await openPGlite(atEnd) : await openPostgres(servers.postgres, name, atEnd);
-    const kinds = `${servers.redis === undefined ? 'LMDB' : 'Redis'} and ${servers.postgres === undefined ? 'PGlite' : 'PostgreSQL'}`;
+    const frontKind = servers.redis === undefined ? 'LMDB' : 'Redis';
+    const kinds = `${frontKind} and ${servers.postgres === undefined ? 'PGlite' : 'PostgreSQL'}`;
     await play({ name, front, pool, sql, kinds, atEnd });
   } catch (error) {
     console.error(error);
@@ -82,7 +83,9 @@ async function openPostgres(url: string, name: string, atEnd: Parts['atEnd']): P
   const pool = new pg.Pool({ connectionString: url });
   pool.on('error', () => undefined);
   // What is only written through has no fence, and a new database not even the table of them.
-  const forget = `do $$ begin if to_regclass('millrace_fence') is not null then delete from millrace_fence where cache = '${name}'; end if; end $$`;
+  const forget = `do $$ begin
+    if to_regclass('millrace_fence') is not null then delete from millrace_fence where cache = '${name}'; end if;
+  end $$`;
   atEnd(() => pool.query(`drop table if exists ${name}; ${forget}`).finally(() => pool.end()));
   return { pool, sql: async (text, values) => (await pool.query<Record<string, unknown>>(text, values)).rows };
 }

@@ -1,10 +1,11 @@
 /**
- * Payments between accounts, written through: nobody is told of a payment that the database does not have. Checks itself with
- * SQL and ends with exit code 1 when something is not as it should be.
+ * Payments between accounts, written through: nobody is told of a payment that the database does not have. Checks
+ * itself with SQL and ends with exit code 1 when something is not as it should be.
  *
  *   node --import ./scripts/run-ts.mjs examples/payments.ts
  *   node --import ./scripts/run-ts.mjs examples/payments.ts --payments 20000
- *   node --import ./scripts/run-ts.mjs examples/payments.ts --redis redis://localhost --postgres postgres://localhost/db
+ *   node --import ./scripts/run-ts.mjs examples/payments.ts \
+ *     --redis redis://localhost --postgres postgres://localhost/db
  */
 import assert from 'node:assert/strict';
 import { parseArgs } from 'node:util';
@@ -79,15 +80,19 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   // statements wait for each other; a payment that comes again is an update, and moves nothing.
   await sql(`create function ${name}_book() returns trigger language plpgsql as $$
     begin
-      perform 1 from ${accounts} where id in (select payer from paid union select payee from paid) order by id for update;
+      perform 1 from ${accounts} where id in (select payer from paid union select payee from paid)
+        order by id for update;
       update ${accounts} a set cents = a.cents + m.cents
-        from (select id, sum(cents) as cents from (select payer as id, -cents as cents from paid union all select payee, cents from paid) moves group by id) m
+        from (select id, sum(cents) as cents
+          from (select payer as id, -cents as cents from paid union all select payee, cents from paid) moves
+          group by id) m
         where a.id = m.id;
       return null;
     end $$`);
   atEnd(() => sql(`drop function ${name}_book() cascade`));
   await sql(
-    `create trigger book after insert on ${name} referencing new table as paid for each statement execute function ${name}_book()`,
+    `create trigger book after insert on ${name} referencing new table as paid
+       for each statement execute function ${name}_book()`,
   );
 
   const payments = createCache<Payment>({
@@ -118,7 +123,8 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   const tookMs = performance.now() - start;
   const { acknowledged, refused } = outcome;
   console.log(
-    `${total} payments of ${ACCOUNTS} accounts in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}, ${Math.round((total / tookMs) * 1_000)} a second; ${refused.size} could not be paid`,
+    `${total} payments of ${ACCOUNTS} accounts in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}, ` +
+      `${Math.round((total / tookMs) * 1_000)} a second; ${refused.size} could not be paid`,
   );
   assert.equal(acknowledged.size + refused.size, total);
 
@@ -148,7 +154,8 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   assert.equal(Number(sum?.['cents']), ACCOUNTS * OPENING_CENTS);
   await payments.close();
   console.log(
-    `verified: ${rows.length} payments in the database and in the front, ${Number(sum?.['cents']) / 100} in ${booked.length} accounts, as at the beginning`,
+    `verified: ${rows.length} payments in the database and in the front, ` +
+      `${Number(sum?.['cents']) / 100} in ${booked.length} accounts, as at the beginning`,
   );
 }
 

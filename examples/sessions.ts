@@ -4,7 +4,8 @@
  *
  *   node --import ./scripts/run-ts.mjs examples/sessions.ts
  *   node --import ./scripts/run-ts.mjs examples/sessions.ts --clicks 20
- *   node --import ./scripts/run-ts.mjs examples/sessions.ts --redis redis://localhost --postgres postgres://localhost/db
+ *   node --import ./scripts/run-ts.mjs examples/sessions.ts \
+ *     --redis redis://localhost --postgres postgres://localhost/db
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -71,7 +72,8 @@ async function shop({ name, front, pool, sql, atEnd }: Parts): Promise<void> {
     }),
   );
   console.log(
-    `${VISITORS * clicks} clicks, each a read and a write, acknowledged in ${(performance.now() - start).toFixed(0)} ms; the store has ${await rows()} rows`,
+    `${VISITORS * clicks} clicks, each a read and a write, ` +
+      `acknowledged in ${(performance.now() - start).toFixed(0)} ms; the store has ${await rows()} rows`,
   );
 
   await sessions.flush();
@@ -82,7 +84,8 @@ async function shop({ name, front, pool, sql, atEnd }: Parts): Promise<void> {
   assert.equal(await rows(), VISITORS);
   assert.equal(
     await rows(
-      `(session_data ->> 'pages')::int = ${clicks} and jsonb_array_length(session_data -> 'cart') = ${Math.floor(clicks / 5)}`,
+      `(session_data ->> 'pages')::int = ${clicks}
+        and jsonb_array_length(session_data -> 'cart') = ${Math.floor(clicks / 5)}`,
     ),
     VISITORS,
   );
@@ -98,8 +101,8 @@ async function shop({ name, front, pool, sql, atEnd }: Parts): Promise<void> {
   assert.equal((await sessions.get('user-0'))?.pages, clicks);
   assert.equal((await sessions.stats()).loads, loads + 1);
 
-  // Signing out deletes: gone for readers at once, in the store after the flush. A slow request that is fetching the row
-  // meanwhile does not bring the session back, whenever it comes to its end.
+  // Signing out deletes: gone for readers at once, in the store after the flush. A slow request that is fetching the
+  // row meanwhile does not bring the session back, whenever it comes to its end.
   const leaving = visitors.slice(0, SIGN_OUTS);
   await Promise.all(
     leaving.map(async (userId) => {
@@ -117,7 +120,8 @@ async function shop({ name, front, pool, sql, atEnd }: Parts): Promise<void> {
   const report = await sessions.close();
   assert.equal(report.remaining, 0);
   console.log(
-    `verified: ${await rows()} rows, each with its visitor's last click; ${SIGN_OUTS} signed out for good; ${report.remaining} entries pending`,
+    `verified: ${await rows()} rows, each with its visitor's last click; ` +
+      `${SIGN_OUTS} signed out for good; ${report.remaining} entries pending`,
   );
 }
 

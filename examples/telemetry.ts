@@ -4,7 +4,8 @@
  *
  *   node --import ./scripts/run-ts.mjs examples/telemetry.ts
  *   node --import ./scripts/run-ts.mjs examples/telemetry.ts --seconds 60
- *   node --import ./scripts/run-ts.mjs examples/telemetry.ts --redis redis://localhost --postgres postgres://localhost/db
+ *   node --import ./scripts/run-ts.mjs examples/telemetry.ts \
+ *     --redis redis://localhost --postgres postgres://localhost/db
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -88,7 +89,8 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   assert.equal(report.remaining, 0);
   const lateMs = performance.now() - start - tookMs;
   console.log(
-    `${readings} readings acknowledged in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}, ${Math.round((readings / tookMs) * 1_000)} a second;`,
+    `${readings} readings acknowledged in ${(tookMs / 1_000).toFixed(1)} s on ${kinds}, ` +
+      `${Math.round((readings / tookMs) * 1_000)} a second;`,
   );
   console.log(`the last ${entries} of them stored ${lateMs.toFixed(0)} ms later`);
 
@@ -109,12 +111,14 @@ async function play({ name, front, pool, sql, kinds, atEnd }: Parts): Promise<vo
   // When it was read and its place in the order were given at once, and are of one clock.
   assert.equal(
     await count(
-      `${name} where read_at <> timestamptz 'epoch' + (ordered / 1000000) * interval '1 second' + (ordered % 1000000) * interval '1 microsecond'`,
+      `${name} where read_at <> timestamptz 'epoch'
+        + (ordered / 1000000) * interval '1 second' + (ordered % 1000000) * interval '1 microsecond'`,
     ),
     0,
   );
   console.log(
-    `verified: ${readings} rows of ${await count(`(select distinct sensor from ${name}) sensors`)} sensors, each reading once and in its place, without a unique key`,
+    `verified: ${readings} rows of ${await count(`(select distinct sensor from ${name}) sensors`)} sensors, ` +
+      'each reading once and in its place, without a unique key',
   );
 }
 

@@ -197,7 +197,8 @@ export class Cache<V> extends Facade<V, ParsedOptions<V>, DocumentWays> {
     if (json.length * 3 > settings.maxValueBytes && Buffer.byteLength(json) > settings.maxValueBytes) {
       throw new MillraceError(
         'MILLRACE_VALUE',
-        `The value of key "${key}" has ${Buffer.byteLength(json)} bytes as JSON; ${settings.maxValueBytes} are allowed (option maxValueBytes).`,
+        `The value of key "${key}" has ${Buffer.byteLength(json)} bytes as JSON; ` +
+          `${settings.maxValueBytes} are allowed (option maxValueBytes).`,
         { cache: this.name, key },
       );
     }

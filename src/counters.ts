@@ -33,9 +33,10 @@ export class Counters<N extends number | bigint | string> extends Facade<N, Pars
   }
 
   /**
-   * Adds `by` and resolves with the total after this very increment, once it is acknowledged at `options.ack`. Where the
-   * front does not know the total it is loaded first. Rejects with MILLRACE_KEY or MILLRACE_VALUE before anything is added,
-   * with MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED, and with `ack: 'stored'` with MILLRACE_REJECTED or MILLRACE_LOST.
+   * Adds `by` and resolves with the total after this very increment, once it is acknowledged at `options.ack`. Where
+   * the front does not know the total it is loaded first. Rejects with MILLRACE_KEY or MILLRACE_VALUE before anything
+   * is added, with MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED, and with `ack: 'stored'` with MILLRACE_REJECTED or
+   * MILLRACE_LOST.
    */
   increment(key: string, by: number | bigint | string = 1, options: IncrementOptions = NO_OPTIONS): Promise<N> {
     return this.#performScaled(key, by, options, (engine, level, scaled) => {

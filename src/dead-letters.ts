@@ -39,7 +39,10 @@ export interface RedriveOptions {
 
 const REDRIVE_TIMEOUT_MS = 5_000;
 
-/** The letters of one cache: writes that the store refused. Rejects with MILLRACE_UNSUPPORTED where the store keeps none. */
+/**
+ * The letters of one cache: writes that the store refused. Rejects with MILLRACE_UNSUPPORTED where the store keeps
+ * none.
+ */
 export class DeadLetters<V> {
   readonly #cache: string;
   readonly #engine: () => Promise<Engine<Ways>>;
@@ -73,8 +76,8 @@ export class DeadLetters<V> {
   /**
    * Makes a letter due at once, with all attempts before it, and waits for what becomes of it. Whoever flushes its lane
    * stores it, in order with the lane's writes: a later write of the key is never replaced, be it pending, stored or
-   * refused. Rejects with MILLRACE_KEY when there is no such letter, with MILLRACE_REJECTED when the store refuses it to
-   * the end again, and with MILLRACE_ABORTED.
+   * refused. Rejects with MILLRACE_KEY when there is no such letter, with MILLRACE_REJECTED when the store refuses it
+   * to the end again, and with MILLRACE_ABORTED.
    */
   async redrive(id: string, options: RedriveOptions = {}): Promise<Redrive> {
     const timeoutMs = parseDuration(options.timeout ?? REDRIVE_TIMEOUT_MS);
@@ -105,7 +108,10 @@ export class DeadLetters<V> {
     return { outcome: 'scheduled', receipt: { stored: () => outcome.then(() => undefined) } };
   }
 
-  /** Removes a letter's value for good; a write that waits is given up. Rejects with MILLRACE_KEY when there is no such letter. */
+  /**
+   * Removes a letter's value for good; a write that waits is given up. Rejects with MILLRACE_KEY when there is no such
+   * letter.
+   */
   async discard(id: string): Promise<void> {
     const was = await (await this.#letters()).discard(id);
     if (was === undefined) throw this.#missing(id);

@@ -34,9 +34,10 @@ export interface ErrorContext {
 const BRAND = Symbol.for('millrace.error');
 
 /**
- * The one error type that Millrace throws. `code` is stable. `message` says what happened and what to do, without values of
- * a row or credentials. `cause` is what was behind it, such as a driver's error. It may hold values of a row; `toJSON` has
- * no cause. Recognise the type with {@link isMillraceError}, which also works when two copies of the package are loaded.
+ * The one error type that Millrace throws. `code` is stable. `message` says what happened and what to do, without values
+ * of a row or credentials. `cause` is what was behind it, such as a driver's error. It may hold values of a row;
+ * `toJSON` has no cause. Recognise the type with {@link isMillraceError}, which also works when two copies of the
+ * package are loaded.
  */
 export class MillraceError extends Error {
   /** What happened, for code to match on. */

@@ -1,6 +1,9 @@
 import { isMillraceError, MillraceError } from './errors.ts';
 
-/** What a cache reports through `cache.on(name, listener)`. A listener that throws is reported as `error`, and stops nothing. */
+/**
+ * What a cache reports through `cache.on(name, listener)`. A listener that throws is reported as `error`, and stops
+ * nothing.
+ */
 export interface CacheEvents {
   /** A flush was committed. */
   flush: FlushEvent;
@@ -43,7 +46,9 @@ export interface CacheEvents {
     readonly lane: number;
     /** Its new epoch. */
     readonly epoch: number;
-    /** `created`: neither front nor store had it. `current`: both agree. `behind`: the front lacked what the store has. */
+    /**
+     * `created`: neither front nor store had it. `current`: both agree. `behind`: the front lacked what the store has.
+     */
     readonly outcome: 'created' | 'current' | 'behind';
     /** Entries that the front let go of because the store has them. */
     readonly dropped: number;

@@ -27,7 +27,10 @@ export interface CloseReport {
   readonly dead: number;
 }
 
-/** @internal For the command line only; a registered symbol, because a configuration may load another copy of the package. */
+/**
+ * @internal For the command line only; a registered symbol, because a configuration may load another copy of the
+ * package.
+ */
 export const FLUSH_HERE: unique symbol = Symbol.for('millrace.flush-here');
 
 /** How long {@link Facade.close} drains when it is not told. */
@@ -103,8 +106,8 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
   }
 
   /**
-   * Stops flushing in this process, until {@link resume}; writes go on into the front. A cache that is paused before its
-   * first operation takes no lanes, and one that is closed while it is paused drains nothing.
+   * Stops flushing in this process, until {@link resume}; writes go on into the front. A cache that is paused before
+   * its first operation takes no lanes, and one that is closed while it is paused drains nothing.
    */
   async pause(): Promise<void> {
     this.refuseClosed();
@@ -115,10 +118,11 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
   /**
    * Flushes again after {@link pause}; also tries lanes again that stopped, after an operator has seen to the cause.
    *
-   * `acceptStoreRollback: true` goes on with a store that was restored to an earlier state: lanes that stopped because it
-   * lost generations take up where the front is. What is pending is stored; the generations stay lost, and are
-   * reported as `loss` with the cause 'store-rolled-back'. In every lane the front forgets what is not pending, because it may
-   * have been lost: once this resolves, everybody reads what the store has. Where nothing was lost that is all. Rejects with MILLRACE_UNSUPPORTED for a store without transactions.
+   * `acceptStoreRollback: true` goes on with a store that was restored to an earlier state: lanes that stopped because
+   * it lost generations take up where the front is. What is pending is stored; the generations stay lost, and are
+   * reported as `loss` with the cause 'store-rolled-back'. In every lane the front forgets what is not pending, because
+   * it may have been lost: once this resolves, everybody reads what the store has. Where nothing was lost that is all.
+   * Rejects with MILLRACE_UNSUPPORTED for a store without transactions.
    */
   async resume(options: { readonly acceptStoreRollback?: boolean } = {}): Promise<void> {
     this.#paused = false;
@@ -128,8 +132,9 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
   }
 
   /**
-   * What is there of the settings on which this cache's promises depend, the gravest first: what `millrace doctor` prints.
-   * Changes nothing and takes no lanes; also tells why a cache cannot start. What cannot be reached is a finding.
+   * What is there of the settings on which this cache's promises depend, the gravest first: what `millrace doctor`
+   * prints. Changes nothing and takes no lanes; also tells why a cache cannot start. What cannot be reached is a
+   * finding.
    */
   async examine(): Promise<Finding[]> {
     this.refuseClosed();
@@ -146,16 +151,19 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
   }
 
   /**
-   * Refuses new operations at once, drains until the deadline (default 30 s), and gives the lanes to whoever wants them.
-   * Writes that wait for room are drained too; at the deadline they reject with MILLRACE_CLOSED. What remains stays in
-   * the front. Takes a second longer at the most, where front or store do not answer. Rejects with MILLRACE_OPTIONS, and
-   * closes nothing, when `timeout` is no duration; with nothing else. A second call returns the same report.
+   * Refuses new operations at once, drains until the deadline (default 30 s), and gives the lanes to whoever wants
+   * them. Writes that wait for room are drained too; at the deadline they reject with MILLRACE_CLOSED. What remains
+   * stays in the front. Takes a second longer at the most, where front or store do not answer. Rejects with
+   * MILLRACE_OPTIONS, and closes nothing, when `timeout` is no duration; with nothing else. A second call returns the
+   * same report.
    */
   close(options: { readonly timeout?: Duration } = {}): Promise<CloseReport> {
     if (this.#closing !== undefined) return this.#closing;
     const timeoutMs = options.timeout === undefined ? CLOSE_TIMEOUT_MS : parseDuration(options.timeout);
     if (timeoutMs === undefined) {
-      const message = `close: timeout must be milliseconds or a string like '10s', not ${String(options.timeout)}. The cache was not closed.`;
+      const message =
+        `close: timeout must be milliseconds or a string like '10s', not ${String(options.timeout)}. ` +
+        'The cache was not closed.';
       return Promise.reject(new MillraceError('MILLRACE_OPTIONS', message, { cache: this.name }));
     }
     this.#closing = this.#close(Math.min(timeoutMs, CLOSE_TIMEOUT_MS_MAX));
@@ -325,7 +333,10 @@ function keyFault(key: unknown): string | undefined {
   if (typeof key !== 'string') return `A key must be a string, not ${typeof key}.`;
   if (key === '') return 'A key must not be empty.';
   if (key.length * 3 > KEY_BYTES_MAX && Buffer.byteLength(key) > KEY_BYTES_MAX)
-    return `A key may have ${KEY_BYTES_MAX} bytes of UTF-8; "${key.slice(0, 40)}…" has ${Buffer.byteLength(key)}. Use a hash of it.`;
+    return (
+      `A key may have ${KEY_BYTES_MAX} bytes of UTF-8; ` +
+      `"${key.slice(0, 40)}…" has ${Buffer.byteLength(key)}. Use a hash of it.`
+    );
   if (!key.isWellFormed()) return 'A key must be well-formed Unicode: it has half of a surrogate pair.';
   if (key.includes('\0')) return 'A key must not contain NUL.';
   return undefined;

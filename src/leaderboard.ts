@@ -34,13 +34,13 @@ export interface ScoreReceipt extends Receipt {
 }
 
 /**
- * A leaderboard in front of a table. Ranks and scores come from the front; what a score came to reaches the store as one row for
- * each member and flush. Where the front does not have the leaderboard it is loaded from the store. Made by
+ * A leaderboard in front of a table. Ranks and scores come from the front; what a score came to reaches the store as
+ * one row for each member and flush. Where the front does not have the leaderboard it is loaded from the store. Made by
  * {@link createLeaderboard}.
  *
- * Scores are doubles, as in a sorted set of Redis: whole ones are exact up to ±(2^53 - 1), beyond is refused. Members with the same
- * score are in the order of the bytes of their UTF-8. Methods reject with a `MillraceError` as those of a cache do, and with
- * MILLRACE_TIMEOUT when the leaderboard was not loaded in time.
+ * Scores are doubles, as in a sorted set of Redis: whole ones are exact up to ±(2^53 - 1), beyond is refused. Members
+ * with the same score are in the order of the bytes of their UTF-8. Methods reject with a `MillraceError` as those of a
+ * cache do, and with MILLRACE_TIMEOUT when the leaderboard was not loaded in time.
  */
 export class Leaderboard extends Facade<number, ParsedLeaderboard, LeaderboardWays> {
   /** @internal Use {@link createLeaderboard}. */
@@ -54,17 +54,19 @@ export class Leaderboard extends Facade<number, ParsedLeaderboard, LeaderboardWa
   }
 
   /**
-   * Adds `by` to the member's score, 0 where it has none, and resolves with a receipt when it is acknowledged at `options.ack`.
-   * Waits for the leaderboard to be loaded. Rejects with MILLRACE_KEY or MILLRACE_VALUE before anything is written, with
-   * MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED, and with `ack: 'stored'` with MILLRACE_REJECTED or MILLRACE_LOST.
+   * Adds `by` to the member's score, 0 where it has none, and resolves with a receipt when it is acknowledged at
+   * `options.ack`. Waits for the leaderboard to be loaded. Rejects with MILLRACE_KEY or MILLRACE_VALUE before anything
+   * is written, with MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED, and with `ack: 'stored'` with MILLRACE_REJECTED
+   * or MILLRACE_LOST.
    */
   async add(member: string, by: number, options: ScoreOptions = NO_OPTIONS): Promise<ScoreReceipt> {
     return this.#scored(await this.#do('add', member, by, options));
   }
 
   /**
-   * Gives the member this score; with `keep: 'best'` only where it is better than the one that it has, and then it waits for the
-   * leaderboard to be loaded. The receipt has the score that the member has after it. Rejects like {@link add}.
+   * Gives the member this score; with `keep: 'best'` only where it is better than the one that it has, and then it
+   * waits for the leaderboard to be loaded. The receipt has the score that the member has after it. Rejects like {@link
+   * add}.
    */
   async set(member: string, score: number, options: ScoreOptions = NO_OPTIONS): Promise<ScoreReceipt> {
     return this.#scored(await this.#do(this.options.keep === 'best' ? 'best' : 'set', member, score, options));
@@ -96,8 +98,8 @@ export class Leaderboard extends Facade<number, ParsedLeaderboard, LeaderboardWa
   }
 
   /**
-   * The member with up to `n`, 0 to 10,000, that are better and as many that are worse, the best first; nobody when it is not on the
-   * leaderboard.
+   * The member with up to `n`, 0 to 10,000, that are better and as many that are worse, the best first; nobody when it
+   * is not on the leaderboard.
    */
   async around(member: string, n: number, options: RankOptions = NO_OPTIONS): Promise<Ranked[]> {
     this.checkKey(member);

@@ -32,7 +32,8 @@ export class Log<E> extends Facade<E, ParsedLog<E>, LogWays> {
   /**
    * Appends an event and resolves with a receipt when it is acknowledged at `options.ack`. It is given its time and its
    * place in the order now, once and for all. Rejects with MILLRACE_VALUE or MILLRACE_KEY before anything is appended,
-   * with MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED, and with `ack: 'stored'` with MILLRACE_REJECTED or MILLRACE_LOST.
+   * with MILLRACE_FULL, MILLRACE_ACK or MILLRACE_ABORTED, and with `ack: 'stored'` with MILLRACE_REJECTED or
+   * MILLRACE_LOST.
    */
   append(event: E, options: AppendOptions = NO_OPTIONS): Promise<Receipt> {
     try {

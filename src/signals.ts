@@ -32,10 +32,10 @@ export interface CloseOnSignalsOptions {
 }
 
 /**
- * Closes caches when the process is told to end: the first signal drains them until `timeout`, all at the same time, and
- * then the process ends by that signal, as it would have without this. A second signal ends it at once. Where the process
- * has other listeners for the signal, they decide when it ends. Nothing is listened to any more once all caches are
- * closed, or after the returned function was called. Throws MILLRACE_OPTIONS.
+ * Closes caches when the process is told to end: the first signal drains them until `timeout`, all at the same time,
+ * and then the process ends by that signal, as it would have without this. A second signal ends it at once. Where the
+ * process has other listeners for the signal, they decide when it ends. Nothing is listened to any more once all caches
+ * are closed, or after the returned function was called. Throws MILLRACE_OPTIONS.
  */
 export function closeOnSignals(caches: Iterable<Closable>, options: CloseOnSignalsOptions = {}): () => void {
   const { timeout = '30s', signals = ['SIGTERM', 'SIGINT'], onClosed, exit = true } = options;

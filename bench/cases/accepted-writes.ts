@@ -56,7 +56,10 @@ function setAndMillrace(writes: Writes): Contestants {
   };
 }
 
-/** Millrace accepting writes on Redis: value, pending mark and seq. Nothing is flushed, because accepting is what is measured. */
+/**
+ * Millrace accepting writes on Redis: value, pending mark and seq. Nothing is flushed, because accepting is what is
+ * measured.
+ */
 function millrace(stage: Stage, writes: Writes): Contestant {
   let cache: ReturnType<typeof createCache<Document>>;
   return {

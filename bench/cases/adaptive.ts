@@ -26,7 +26,10 @@ interface Phase {
   readonly concurrency: number;
 }
 
-/** Writes of distinct keys at one rate, to a store whose every query takes 100 ms longer for a while: lag and statements. */
+/**
+ * Writes of distinct keys at one rate, to a store whose every query takes 100 ms longer for a while: lag and
+ * statements.
+ */
 export async function adaptive(stage: Stage): Promise<CaseReport> {
   const courseMs = stage.quick ? 12_000 : 20_000;
   const rounds: Record<keyof typeof FLUSHES, Phase>[][] = [];
@@ -52,12 +55,22 @@ export async function adaptive(stage: Stage): Promise<CaseReport> {
   const lines = PHASES.flatMap(({ latencyMs }, at) =>
     (Object.keys(FLUSHES) as (keyof typeof FLUSHES)[]).map((kind) => {
       const of = (pick: (phase: Phase) => number): string => Math.round(middle(at, kind, pick)).toLocaleString('en');
-      return `query latency +${String(latencyMs).padStart(3)} ms  ${kind.padEnd(17)}  lag at most ${of((p) => p.lagMs).padStart(6)} ms  ${of((p) => p.rows).padStart(8)} rows in ${of((p) => p.statements).padStart(5)} statements  at the end batches of ${of((p) => p.batchSize)}, ${of((p) => p.concurrency)} flushes in flight`;
+      return [
+        `query latency +${String(latencyMs).padStart(3)} ms`,
+        kind.padEnd(17),
+        `lag at most ${of((p) => p.lagMs).padStart(6)} ms`,
+        `${of((p) => p.rows).padStart(8)} rows in ${of((p) => p.statements).padStart(5)} statements`,
+        `at the end batches of ${of((p) => p.batchSize)}, ${of((p) => p.concurrency)} flushes in flight`,
+      ].join('  ');
     }),
   );
   return {
     name: 'adaptive',
-    title: `adaptive flushing beside fixed: ${PER_SECOND.toLocaleString('en')} writes/s, maxDelay ${MAX_DELAY_MS} ms, a course of ${courseMs / 1_000} s`,
+    title: [
+      `adaptive flushing beside fixed: ${PER_SECOND.toLocaleString('en')} writes/s`,
+      `maxDelay ${MAX_DELAY_MS} ms`,
+      `a course of ${courseMs / 1_000} s`,
+    ].join(', '),
     lines,
     verdicts: [
       atMost('lag on the slow store, of maxDelay', middle(1, 'adaptive', (p) => p.lagMs) / MAX_DELAY_MS, 2),

@@ -32,7 +32,12 @@ export async function backlog(stage: Stage): Promise<CaseReport> {
   const middle = (pick: (round: (typeof rounds)[number]) => number): number =>
     rounds.map(pick).sort((a, b) => a - b)[Math.floor(rounds.length / 2)] as number;
   const line = (name: string, of: (round: (typeof rounds)[number]) => Depth): string =>
-    `${name.padStart(9)} pending  write ${middle((r) => of(r).writeUs).toFixed(2)} µs  drained row ${middle((r) => of(r).drainUs).toFixed(2)} µs  longest script call ${middle((r) => of(r).longestMs).toFixed(2)} ms`;
+    [
+      `${name.padStart(9)} pending`,
+      `write ${middle((r) => of(r).writeUs).toFixed(2)} µs`,
+      `drained row ${middle((r) => of(r).drainUs).toFixed(2)} µs`,
+      `longest script call ${middle((r) => of(r).longestMs).toFixed(2)} ms`,
+    ].join('  ');
   const longest = Math.max(
     middle(({ many }) => many.longestMs),
     long.longestMs,
@@ -43,7 +48,11 @@ export async function backlog(stage: Stage): Promise<CaseReport> {
     lines: [
       line(SMALL.toLocaleString('en'), ({ few }) => few),
       line(large.toLocaleString('en'), ({ many }) => many),
-      `${LONG_VALUES.pending.toLocaleString('en').padStart(9)} pending of ${LONG_VALUES.bytes.toLocaleString('en')} bytes  longest script call ${long.longestMs.toFixed(2)} ms`,
+      [
+        `${LONG_VALUES.pending.toLocaleString('en').padStart(9)} pending`,
+        `of ${LONG_VALUES.bytes.toLocaleString('en')} bytes`,
+        `longest script call ${long.longestMs.toFixed(2)} ms`,
+      ].join('  '),
     ],
     verdicts: [
       atMost(

@@ -9,7 +9,8 @@ const SCRIPT = `const startedAt = performance.now();
 await import(process.argv[1]);
 const ms = performance.now() - startedAt;
 const { default: { Module } } = { default: await import('node:module') };
-const loaded = Object.keys(Module._cache ?? {}).filter((file) => /node_modules.(redis|@redis|ioredis|pg|lmdb|@electric-sql)/.test(file));
+const driver = /node_modules.(redis|@redis|ioredis|pg|lmdb|@electric-sql)/;
+const loaded = Object.keys(Module._cache ?? {}).filter((file) => driver.test(file));
 console.log(JSON.stringify({ ms, loaded }));`;
 
 /** How long a fresh process takes to import the package, and which drivers came with it. */

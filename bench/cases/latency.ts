@@ -7,7 +7,10 @@ import { type Document, documentOf, ROOMY, type Stage, TABLE } from '../suite/st
 const LATENCIES_MS = [0, 1, 5, 50];
 const value = documentOf();
 
-/** What write-behind gains over write-through for one writer, by the store's latency: each write waits for the front only. */
+/**
+ * What write-behind gains over write-through for one writer, by the store's latency: each write waits for the front
+ * only.
+ */
 export async function latency(stage: Stage): Promise<CaseReport> {
   const lines: string[] = [];
   const data: Record<string, unknown> = {};
@@ -40,7 +43,11 @@ export async function latency(stage: Stage): Promise<CaseReport> {
     const [behind, through] = [medianOf(p50['write-behind']), medianOf(p50['write-through'])];
     last = through / behind;
     lines.push(
-      `store latency ${String(ms).padStart(2)} ms: write-behind p50 ${behind.toFixed(0)} µs, write-through ${through.toFixed(0)} µs, ${last.toFixed(1)}x`,
+      [
+        `store latency ${String(ms).padStart(2)} ms: write-behind p50 ${behind.toFixed(0)} µs`,
+        `write-through ${through.toFixed(0)} µs`,
+        `${last.toFixed(1)}x`,
+      ].join(', '),
     );
     data[`${ms} ms`] = p50;
   }

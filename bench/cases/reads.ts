@@ -80,7 +80,10 @@ export async function reads(stage: Stage): Promise<CaseReport> {
   const rounds = await compete(stage, import.meta.url, { readers });
   return {
     name: 'reads',
-    title: `read hits of ${JSON.stringify(value).length} bytes, ${IN_FLIGHT} in flight; batches of ${MANY}, 4 in flight`,
+    title: [
+      `read hits of ${JSON.stringify(value).length} bytes, ${IN_FLIGHT} in flight`,
+      `batches of ${MANY}, 4 in flight`,
+    ].join('; '),
     lines: linesOf(rounds),
     verdicts: [
       atLeast('read hits/s against GET', ratioOf(rounds, 'millrace get', 'GET, node-redis'), 0.95),

@@ -124,7 +124,13 @@ async function table(
       medianOf(of.map((r) => r.plain)),
       medianOf(of.map((r) => r.drained)),
     ];
-    return `${what.padStart(12)}  accepted ${count(accepted)}/s  SET EX ${count(beside)}/s  ratio ${(accepted / beside).toFixed(2)}  drained ${count(drained)} rows/s`;
+    return [
+      what.padStart(12),
+      `accepted ${count(accepted)}/s`,
+      `SET EX ${count(beside)}/s`,
+      `ratio ${(accepted / beside).toFixed(2)}`,
+      `drained ${count(drained)} rows/s`,
+    ].join('  ');
   });
   return { lines, data };
 }

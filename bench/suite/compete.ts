@@ -34,9 +34,9 @@ export interface Role {
 }
 
 /**
- * Runs contestants in alternating order, so that drift of the machine hits all alike, each in a process of its own, so that what one
- * leaves behind (its heap, and what the compiler has learnt of it) costs no other. The processes stay for all rounds, and one works at
- * a time. The first round warms up and is not counted.
+ * Runs contestants in alternating order, so that drift of the machine hits all alike, each in a process of its own, so
+ * that what one leaves behind (its heap, and what the compiler has learnt of it) costs no other. The processes stay for
+ * all rounds, and one works at a time. The first round warms up and is not counted.
  *
  * @param module The URL of the module that exports the contestants.
  * @param exported The contestants under the name of their export: `{ readers }`.

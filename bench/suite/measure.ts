@@ -76,7 +76,10 @@ export async function timed(
 
 export const medianOf = (list: readonly number[]): number => quantileOf(list, 0.5);
 
-/** The value below which `part` of the list is, 0 to 1, between two of them where it falls between; NaN of an empty list. */
+/**
+ * The value below which `part` of the list is, 0 to 1, between two of them where it falls between; NaN of an empty
+ * list.
+ */
 export function quantileOf(list: readonly number[], part: number): number {
   const sorted = list.toSorted((a, b) => a - b);
   const at = (sorted.length - 1) * part;

@@ -43,8 +43,15 @@ export function linesOf(rounds: Rounds<Sample>): string[] {
     const { perSecond, clientUs, redisUs, p50Us, p99Us, p999Us } = median(samples);
     const rates = samples.map((sample) => sample.perSecond);
     const spread = `${count(Math.min(...rates))} to ${count(Math.max(...rates))}`;
-    const latency = p50Us > 0 ? `  p50 ${count(p50Us)}  p99 ${count(p99Us)}  p99.9 ${count(p999Us)} µs` : '';
-    return `${name.padEnd(width)}  ${count(perSecond).padStart(9)}/s  (${spread})  client ${clientUs.toFixed(2)}  Redis ${redisUs.toFixed(2)} µs each${latency}`;
+    const latency = `p50 ${count(p50Us)}  p99 ${count(p99Us)}  p99.9 ${count(p999Us)} µs`;
+    return [
+      name.padEnd(width),
+      `${count(perSecond).padStart(9)}/s`,
+      `(${spread})`,
+      `client ${clientUs.toFixed(2)}`,
+      `Redis ${redisUs.toFixed(2)} µs each`,
+      ...(p50Us > 0 ? [latency] : []),
+    ].join('  ');
   });
 }
 

@@ -1,8 +1,9 @@
 import type { Client } from './stage.ts';
 
 /**
- * Weighs script calls: asks Redis before and after each how much of the processor its main thread has used, in one transaction, so
- * that nothing else comes between. `slowlog` tells wall time, in which whatever else the machine was doing meanwhile is a long call.
+ * Weighs script calls: asks Redis before and after each how much of the processor its main thread has used, in one
+ * transaction, so that nothing else comes between. `slowlog` tells wall time, in which whatever else the machine was
+ * doing meanwhile is a long call.
  */
 export class ScriptScale {
   /** A client whose duplicates are weighed. */
