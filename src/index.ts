@@ -31,4 +31,4 @@ export type { Front, FrontCapabilities } from './ports/front.ts';
 export type { Random } from './ports/random.ts';
 export type { LetterCounts, Store, StoreCapabilities } from './ports/store.ts';
 export { type Closable, type CloseOnSignalsOptions, closeOnSignals, type EndSignal } from './signals.ts';
-export type { Batch, BatchMutation, CustomStore, Found } from './stores/custom.ts';
+export type { Batch, BatchMutation, CustomStore, LoadedValues } from './stores/custom.ts';

@@ -5,7 +5,7 @@
  *   node --import ./scripts/run-ts.mjs bench/micro/postgres-apply.ts [rows] [rounds]
  */
 import { Pool, type PoolClient } from 'pg';
-import type { Mutation } from '../../src/ports/store.ts';
+import type { FenceStore, LaneStore, Mutation } from '../../src/ports/store.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
 import { systemClock } from '../../src/system.ts';
 import { startPostgres } from '../../test/servers/index.ts';
@@ -70,8 +70,10 @@ const store = await postgresStore({
   onWarning: (message) => process.stderr.write(`${message}\n`),
 });
 const generations = [0, 0];
-const { epoch } = await store.raiseEpoch(0);
-await store.raiseEpoch(1);
+const lanes = store.lanes as LaneStore;
+const fences = lanes.fences as FenceStore;
+const { epoch } = await fences.raiseEpoch(0);
+await fences.raiseEpoch(1);
 
 async function* source(part: readonly (readonly Mutation[])[]): AsyncGenerator<readonly Mutation[]> {
   yield* part;
@@ -79,7 +81,7 @@ async function* source(part: readonly (readonly Mutation[])[]): AsyncGenerator<r
 
 async function apply(lane: 0 | 1, part: readonly (readonly Mutation[])[]): Promise<void> {
   const generation = (generations[lane] = (generations[lane] ?? 0) + 1);
-  const result = await store.apply({
+  const result = await lanes.apply({
     lanes: [
       { lane, epoch, generation, fromSeq: generation, cutSeq: generation, digest: `${generation}`, letters: false },
     ],

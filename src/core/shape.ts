@@ -29,6 +29,8 @@ export interface ShapeTraits {
   readonly holds: Holds | undefined;
   /** Digits behind the point of its numbers. */
   readonly scale: number;
+  /** Its values are sums, to which its mutations add. */
+  readonly isSummed: boolean;
   /** Its values have ranks: they are on a board instead of in slots. */
   readonly isRanked: boolean;
   /** Of those with ranks: the lowest comes first. */
@@ -69,16 +71,38 @@ function parse(shape: Shape): ShapeTraits {
   };
 }
 
-type Family = Pick<ShapeTraits, 'name' | 'noun' | 'mutations' | 'isRanked' | 'countsInvalidations'>;
+type Family = Pick<ShapeTraits, 'name' | 'noun' | 'mutations' | 'isSummed' | 'isRanked' | 'countsInvalidations'>;
 
 const FAMILIES: Readonly<Record<Holds | '', Family>> = {
-  '': { name: 'documents', noun: 'documents', mutations: 'writes', isRanked: false, countsInvalidations: false },
-  counters: { name: 'counters', noun: 'counters', mutations: 'increments', isRanked: false, countsInvalidations: true },
-  log: { name: 'log', noun: 'a log', mutations: 'events', isRanked: false, countsInvalidations: false },
+  '': {
+    name: 'documents',
+    noun: 'documents',
+    mutations: 'writes',
+    isSummed: false,
+    isRanked: false,
+    countsInvalidations: false,
+  },
+  counters: {
+    name: 'counters',
+    noun: 'counters',
+    mutations: 'increments',
+    isSummed: true,
+    isRanked: false,
+    countsInvalidations: true,
+  },
+  log: {
+    name: 'log',
+    noun: 'a log',
+    mutations: 'events',
+    isSummed: false,
+    isRanked: false,
+    countsInvalidations: false,
+  },
   scores: {
     name: 'leaderboard',
     noun: 'a leaderboard',
     mutations: 'scores',
+    isSummed: false,
     isRanked: true,
     countsInvalidations: false,
   },
@@ -94,6 +118,9 @@ export function misshapen(found: Shape, shape: Shape): string {
 
 /** What a mutation does to its row: writes it, removes it, adds to it, or is a row of its own. */
 export type MutationKind = 'put' | 'delete' | 'delta' | 'append';
+
+/** The kinds that a mutation names; it says whether it is a put or a delete by having a value or none. */
+export type NamedKind = 'delta' | 'append';
 
 export interface KindTraits {
   /** A later one of its key takes its place; otherwise each counts. */
@@ -118,11 +145,11 @@ export const kindOf = ({
   kind,
   json,
 }: {
-  readonly kind?: 'delta' | 'append';
+  readonly kind?: NamedKind;
   readonly json: string | undefined;
 }): MutationKind => kind ?? (json === undefined ? 'delete' : 'put');
 
 /** What {@link kindOf} made the kind of: to be spread into a mutation. */
-export function kindField(kind: MutationKind): { readonly kind?: 'delta' | 'append' } {
+export function kindField(kind: MutationKind): { readonly kind?: NamedKind } {
   return kind === 'delta' || kind === 'append' ? { kind } : {};
 }

@@ -1,9 +1,10 @@
 import type { BreakerState } from '../core/breaker.ts';
+import { MillraceError } from '../errors.ts';
 import type { Emitter } from '../events.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Front } from '../ports/front.ts';
 import type { Random } from '../ports/random.ts';
-import type { Store } from '../ports/store.ts';
+import type { AttachedStore, Store } from '../ports/store.ts';
 import { type BreakerMember, StoreBreaker } from './base/breaker.ts';
 import type { EngineContext } from './base/context.ts';
 import { newCounts } from './base/counts.ts';
@@ -53,8 +54,9 @@ export async function attach(
       leaveBreaker();
       throw error;
     });
-  const laneStore = guardedStore(attached, breaker, leaveBreaker);
+  const guarded = guardedStore(attached, breaker, leaveBreaker);
   try {
+    refuseFaking(settings, store, guarded);
     const acks = writeBehind ? [settings.ack] : [];
     const laneFront = await front.attach({
       cache,
@@ -70,9 +72,8 @@ export async function attach(
     return {
       settings,
       front: laneFront,
-      store: laneStore,
+      store: guarded,
       breaker,
-      storeCapabilities: store.capabilities,
       frontIsShared: front.capabilities.shared,
       frontIsDurable: front.capabilities.durable,
       clock,
@@ -83,7 +84,20 @@ export async function attach(
       owner: random.token(),
     };
   } catch (error) {
-    await laneStore.close();
+    await guarded.close();
     throw error;
   }
+}
+
+/** A store without fences is treated as one without transactions, so one that claims to have both must have them. */
+function refuseFaking({ name }: Settings, { kind, capabilities }: Store, { lanes }: AttachedStore): void {
+  if (lanes === undefined) return;
+  const missing = [
+    ...(capabilities.transactions && lanes.fences === undefined ? ['fences'] : []),
+    ...(capabilities.deadLetters && lanes.deadLetters === undefined ? ['dead letters'] : []),
+  ];
+  if (missing.length > 0)
+    throw new MillraceError('MILLRACE_INTERNAL', `The ${kind} store declares what it lacks: ${missing.join(', ')}.`, {
+      cache: name,
+    });
 }

@@ -6,7 +6,7 @@ import type { SlotReport } from '../ports/front.ts';
 import type { DeadLetter, DeadLetterStore, LetterCounts } from '../ports/store.ts';
 import { attach, type EngineParts } from './attach.ts';
 import { Background } from './base/background.ts';
-import type { EngineContext } from './base/context.ts';
+import { type EngineContext, storeWith } from './base/context.ts';
 import type { Counts } from './base/counts.ts';
 import { within } from './base/deadline.ts';
 import { close } from './closing.ts';
@@ -27,7 +27,8 @@ const LETTER_COUNTS_MS = 1_000;
 export class Engine<W extends Ways> {
   readonly #context: EngineContext;
   readonly #watermarks: readonly Watermark[];
-  readonly #recovery: Recovery;
+  /** Undefined where writes go to the store at once, past the lanes. */
+  readonly #recovery: Recovery | undefined;
   readonly #flusher: Flusher | undefined;
   readonly #background: Background;
   readonly #progress: LaneProgress;
@@ -43,15 +44,16 @@ export class Engine<W extends Ways> {
       reconnected: () => attached?.reconnected(),
       storeHasRoom: (state) => attached?.storeHasRoom(state),
     });
-    const engine = (attached = new Engine(plug, context));
     try {
+      const engine = (attached = new Engine(plug, context));
       if (parts.paused) engine.pause();
       await engine.#start();
       engine.#watchFlushes();
       return engine;
     } catch (error) {
-      await engine.#flusher?.stop();
-      await engine.#flusher?.giveBack();
+      const flusher = attached === undefined ? undefined : attached.#flusher;
+      await flusher?.stop();
+      await flusher?.giveBack();
       await Promise.all([context.front.close(), context.store.close()]);
       throw error;
     }
@@ -64,12 +66,13 @@ export class Engine<W extends Ways> {
     const recover = (lane: number): Promise<void> => this.#recover(lane);
     // What writers and flusher both need is made here, and given to both.
     const admission = new Admission(settings.backpressure, watermarks);
-    const recovery = new Recovery(context, watermarks);
+    const laned = settings.policy === 'write-behind' ? storeWith(context, 'lanes') : undefined;
+    const recovery = laned && new Recovery(laned, watermarks);
     const { flush } = settings;
     const flusher =
-      this.#isDirect || flush === undefined
+      laned === undefined || recovery === undefined || flush === undefined
         ? undefined
-        : new Flusher({ context, flush, watermarks, recovery, admission, pages: plug.pages(context) });
+        : new Flusher({ context: laned, flush, watermarks, recovery, admission, pages: plug.pages(context) });
     const background = new Background(context);
     const progress = new LaneProgress({ context, watermarks, flusher, recover, background });
     this.#watermarks = watermarks;
@@ -98,18 +101,15 @@ export class Engine<W extends Ways> {
     });
   }
 
-  /** Whether writes go to the store at once, past the lanes. */
-  get #isDirect(): boolean {
-    return this.#context.settings.policy !== 'write-behind';
-  }
-
   async #start(): Promise<void> {
     // Who only looks leaves the lanes as they are.
     if (this.#flusher?.paused === true) return;
     await this.#flusher?.start();
     // Lanes that are in other hands need nothing; a lane that nobody could take tells why here.
     await Promise.all(
-      this.#watermarks.map((_, lane) => (this.#isDirect ? adopt(this.#context, lane) : this.#recover(lane))),
+      this.#watermarks.map((_, lane) =>
+        this.#recovery === undefined ? adopt(this.#context, lane) : this.#recover(lane),
+      ),
     );
   }
 
@@ -141,7 +141,8 @@ export class Engine<W extends Ways> {
 
   /** Opens a lane that takes nothing: the front lost it, or was restarted. */
   async #recover(lane: number): Promise<void> {
-    if (!this.#isDirect) return this.#flusher === undefined ? this.#recovery.ensure(lane) : this.#flusher.recover(lane);
+    if (this.#flusher !== undefined) return this.#flusher.recover(lane);
+    if (this.#recovery !== undefined) return this.#recovery.ensure(lane);
     const { current } = await this.#context.front.header(lane);
     if (!current) await adopt(this.#context, lane);
   }
@@ -165,12 +166,12 @@ export class Engine<W extends Ways> {
   /** Resolves when all that was asked for before the call is stored (or refused, or known to be lost). */
   async flush(signal?: AbortSignal): Promise<void> {
     await this.ways.idle();
-    if (!this.#isDirect) await Promise.all(this.#progress.flushes(signal));
+    if (this.#recovery !== undefined) await Promise.all(this.#progress.flushes(signal));
   }
 
   /** The letters of the cache; undefined where its policy or its store has none. */
   get letters(): DeadLetterStore | undefined {
-    return this.#context.store.deadLetters;
+    return this.#context.store.lanes?.deadLetters;
   }
 
   /** What became of a letter, when it does not wait any more; rejects when it is dead or discarded. */
@@ -198,7 +199,7 @@ export class Engine<W extends Ways> {
     return within(
       this.#context.clock,
       LETTER_COUNTS_MS,
-      this.#context.store.deadLetters?.count().catch(() => undefined),
+      this.#context.store.lanes?.deadLetters?.count().catch(() => undefined),
     );
   }
 
@@ -214,7 +215,7 @@ export class Engine<W extends Ways> {
     const [slot, rows, deadLetter] = await Promise.all([
       front.inspect(lane, key),
       store.load([key]),
-      store.deadLetters?.ofKey(key),
+      store.lanes?.deadLetters?.ofKey(key),
     ]);
     const flushLane = this.#flusher?.lane(lane);
     return {
@@ -252,7 +253,7 @@ export class Engine<W extends Ways> {
 
   /** See {@link Recovery.acceptStoreRollback}. */
   async acceptStoreRollback(): Promise<void> {
-    if (!this.#isDirect) await Promise.all(this.#watermarks.map((_, lane) => this.#recovery.acceptStoreRollback(lane)));
+    await Promise.all(this.#watermarks.map((_, lane) => this.#recovery?.acceptStoreRollback(lane)));
   }
 
   /** Drains until `timeoutMs` from now, gives the lanes back and lets go of front and store. */

@@ -1,9 +1,18 @@
 import type { FenceVerdict } from '../core/fence.ts';
 import type { EpochStart, Fence } from '../core/lane.ts';
 import type { Judge, LetterState } from '../core/letter.ts';
-import type { Holds, MutationKind, Shape } from '../core/shape.ts';
+import type { Holds, MutationKind, NamedKind, Shape } from '../core/shape.ts';
 import type { Clock } from './clock.ts';
 import type { Examination, Finding } from './finding.ts';
+
+/**
+ * The port of the database behind a cache: what the engine asks of a store, and what a store tells.
+ *
+ * A {@link Store} is what users make. A cache that attaches to it gets an {@link AttachedStore}: its rows
+ * ({@link RowStore}), and a part for each thing that only some caches need: {@link LaneStore} to be flushed into,
+ * {@link TotalsStore} for counters, {@link ScoresStore} for leaderboards. What a store cannot do is a part that is
+ * missing, never a method that fails.
+ */
 
 /** What `postgresStore` returns, and what a custom store is wrapped into. It opens nothing until a cache attaches. */
 export interface Store {
@@ -14,28 +23,35 @@ export interface Store {
   /** What it can be the store of; default documents. */
   readonly holds?: Holds;
   /**
-   * What it shares with stores that are down when it is down, such as a connection pool: their caches have one breaker in
-   * a process. Default: the store itself.
+   * What it shares with stores that are down when it is down, such as a connection pool: their caches have one breaker
+   * in a process. Default: the store itself.
    */
   readonly origin?: object;
   /**
    * Connects if need be and checks table, columns, key and the cache's lane count. Rejects with a `MillraceError`:
    * MILLRACE_STORE_UNAVAILABLE, MILLRACE_STORE_SCHEMA or MILLRACE_LANES.
    */
-  attach(attachment: StoreAttachment): Promise<LaneStore>;
-  /** Looks at everything on which its promises depend, also where a cache could not attach. Rejects with what {@link attach} rejects with where it cannot be reached. */
+  attach(attachment: StoreAttachment): Promise<AttachedStore>;
+  /**
+   * Looks at everything on which its promises depend, also where a cache could not attach. Where it cannot be reached
+   * it rejects with what {@link attach} rejects with.
+   */
   examine?(examination: Examination): Promise<Finding[]>;
 }
 
 /** What a store can do. */
 export interface StoreCapabilities {
   /**
-   * Whether a generation, its fence and its dead letters are committed together. Without it a generation may be
-   * applied more than once, and a worker that slept through its lease can still write: only what an absolute value
-   * survives is promised, and counters, logs and leaderboards are refused.
+   * Whether a generation, its fence and its dead letters are committed together: its lanes have
+   * {@link LaneStore.fences}. Without it a generation may be applied more than once, and a worker that slept through
+   * its lease can still write: only what an absolute value survives is promised, and counters, logs and leaderboards
+   * are refused.
    */
   readonly transactions: boolean;
-  /** Whether rejected rows are kept with the store's data. Without it a rejected row stops its lane. */
+  /**
+   * Whether rejected rows are kept with the store's data: its lanes have {@link LaneStore.deadLetters}. Without it a
+   * rejected row stops its lane.
+   */
   readonly deadLetters: boolean;
 }
 
@@ -45,20 +61,20 @@ export interface StoreAttachment {
   /** What the cache holds; default documents. */
   readonly shape?: Shape;
   readonly clock: Clock;
-  /** Whether lanes are flushed into it: fences and dead letters are needed. */
+  /** Whether lanes are flushed into it: {@link AttachedStore.lanes} is needed. */
   readonly writeBehind: boolean;
   readonly onWarning: (message: string) => void;
 }
 
 /**
- * One key's new value; `json` undefined deletes the row. With a `kind` it is what a counter goes up by, as decimal text, or an
- * event of a log, as `[order, event]`; `key` then names the event by its seq.
+ * One key's new value; `json` undefined deletes the row. With a `kind` it is what a counter goes up by, as decimal text,
+ * or an event of a log, as `[order, event]`; `key` then names the event by its seq.
  */
 export interface Mutation {
   readonly lane: number;
   readonly key: string;
   readonly json: string | undefined;
-  readonly kind?: 'delta' | 'append';
+  readonly kind?: NamedKind;
 }
 
 /** What the store has of counters, with the generations of their lanes' fences in the same snapshot. */
@@ -90,7 +106,9 @@ export interface LaneGeneration {
   readonly fromSeq: number;
   readonly cutSeq: number;
   readonly digest: string;
-  /** Whether the lane may have letters: those of the generation's keys are superseded by it. Costs nothing when false. */
+  /**
+   * Whether the lane may have letters: those of the generation's keys are superseded by it. Costs nothing when false.
+   */
   readonly letters: boolean;
 }
 
@@ -142,27 +160,69 @@ export type RetryResult =
   | { readonly kind: 'fenced' };
 
 /**
- * One cache's part of a store. Methods reject with a `MillraceError` whose code is the class of the fault:
+ * One cache's part of a store: its rows, and what else the cache can have of it. Methods of all parts reject with a
+ * `MillraceError` whose code is the class of the fault:
  * MILLRACE_STORE_UNAVAILABLE (transient, or the outcome of a commit is not known: try again, the fence decides),
  * MILLRACE_STORE_SCHEMA (configuration: an operator is needed), MILLRACE_REJECTED (a row was refused).
  */
-export interface LaneStore {
+export interface AttachedStore extends RowStore {
+  /** Where lanes can be flushed into it, and {@link StoreAttachment.writeBehind} asked for that. */
+  readonly lanes?: LaneStore | undefined;
+  /** Of counters. */
+  readonly totals?: TotalsStore | undefined;
+  /** Of a leaderboard. */
+  readonly scores?: ScoresStore | undefined;
+  /** Lets go of what this cache holds; a pool or client that was passed in stays open. */
+  close(): Promise<void>;
+}
+
+/** Rows by key. All that a cache needs which writes through, or aside. */
+export interface RowStore {
   /** Why the store cannot hold this key or value, or undefined. Called before a write is acknowledged; no I/O. */
   checkKey(key: string): string | undefined;
   checkValue(json: string): string | undefined;
 
   /** JSON text by key; keys without a row are missing. */
   load(keys: readonly string[]): Promise<Map<string, string>>;
-  /** Of counters in these lanes. Only stores of counters have it. */
-  loadTotals?(lanes: readonly number[], keys: readonly string[]): Promise<StoredTotals>;
-  /** Only stores of leaderboards have it. */
-  loadScores?(page: ScoresPage): Promise<StoredScores>;
-  /** Writes rows of distinct keys in one atomic statement each for puts and deletes, outside any lane; supersedes letters. */
-  commit(mutations: readonly Mutation[]): Promise<void>;
-
   /**
-   * Raises a lane's epoch above its last and above `above`, which a front remembers after the store forgot it, and returns
-   * the fence after that; who had the lane before cannot commit any more.
+   * Writes rows of distinct keys in one atomic statement each for puts and deletes, outside any lane; supersedes
+   * letters.
+   */
+  commit(mutations: readonly Mutation[]): Promise<void>;
+}
+
+/** What counters load. */
+export interface TotalsStore {
+  /** Of counters in these lanes. */
+  load(lanes: readonly number[], keys: readonly string[]): Promise<StoredTotals>;
+}
+
+/** What a leaderboard loads. */
+export interface ScoresStore {
+  load(page: ScoresPage): Promise<StoredScores>;
+}
+
+/** What lanes are flushed into. */
+export interface LaneStore {
+  /**
+   * Commits generations with their fences, all or none. A row that is refused becomes a letter in the same commit and
+   * does not take its neighbours along. Where more are refused than can be told apart in a bounded time, whole batches
+   * become waiting letters without an attempt used up, due at once.
+   *
+   * Without fences or letters there is less: batches are stored as they come, and a row that is refused rejects.
+   */
+  apply(flush: Flush): Promise<ApplyResult>;
+  /** Of a store with {@link StoreCapabilities.transactions}. */
+  readonly fences?: FenceStore | undefined;
+  /** Of a store with {@link StoreCapabilities.deadLetters}. */
+  readonly deadLetters?: DeadLetterStore | undefined;
+}
+
+/** The fences of a cache's lanes. */
+export interface FenceStore {
+  /**
+   * Raises a lane's epoch above its last and above `above`, which a front remembers after the store forgot it, and
+   * returns the fence after that; who had the lane before cannot commit any more.
    */
   raiseEpoch(lane: number, above?: number): Promise<Fence>;
   /**
@@ -175,22 +235,6 @@ export interface LaneStore {
    * issued meanwhile. {@link raiseEpoch} gives them back in the fence.
    */
   beginEpoch(lane: number, epoch: number, epochs: readonly EpochStart[]): Promise<boolean>;
-  /**
-   * Commits generations with their fences, all or none. A row that is refused becomes a letter in the same commit and
-   * does not take its neighbours along. Where more are refused than can be told apart in a bounded time, whole batches
-   * become waiting letters without an attempt used up, due at once.
-   */
-  apply(flush: Flush): Promise<ApplyResult>;
-  /**
-   * Writes the rows of waiting letters of a lane, distinct keys, in one transaction, if `epoch` is still the lane's last.
-   * A letter that does not wait any more, or has other {@link DeadLetter.tries} than the one given, is left alone: an attempt
-   * that is carried out late must not count for a letter that was tried, and redriven, since.
-   */
-  retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): Promise<RetryResult>;
-
-  readonly deadLetters: DeadLetterStore | undefined;
-  /** Lets go of what this cache holds; a pool or client that was passed in stays open. */
-  close(): Promise<void>;
 }
 
 /** A row that the store refused, as the store keeps it. */
@@ -260,7 +304,8 @@ export type RedriveResult =
 
 /**
  * The letters of a cache. `list`, `get`, `ofKey` and `count` know those that wait or are dead. A finished one is kept
- * for `FINISHED_KEPT_MS` (`core/letter.ts`) at least, and until a generation of its lane is committed, for those who wait for it.
+ * for `FINISHED_KEPT_MS` (`core/letter.ts`) at least, and until a generation of its lane is committed, for those who
+ * wait for it.
  */
 export interface DeadLetterStore {
   list(page: {
@@ -282,6 +327,12 @@ export interface DeadLetterStore {
   due(lane: number, limit: number): Promise<DueLetters>;
   /** Keys of the lane that retries stored lately: what the front has of them may be older. */
   storedKeys(lane: number): Promise<string[]>;
+  /**
+   * Writes the rows of waiting letters of a lane, distinct keys, in one transaction, if `epoch` is still the lane's
+   * last. A letter that does not wait any more, or has other {@link DeadLetter.tries} than the one given, is left alone:
+   * an attempt that is carried out late must not count for a letter that was tried, and redriven, since.
+   */
+  retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): Promise<RetryResult>;
 
   /** Makes a letter wait and due at once, with all attempts before it. Undefined: there is no such letter. */
   redrive(id: string): Promise<RedriveResult | undefined>;

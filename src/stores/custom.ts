@@ -1,5 +1,9 @@
 import { isMillraceError, MillraceError } from '../errors.ts';
-import type { ApplyResult, Flush, LaneStore, Mutation, Store } from '../ports/store.ts';
+import type { ApplyResult, AttachedStore, Flush, LaneStore, Mutation, Store } from '../ports/store.ts';
+
+/**
+ * Stores of the users' own: an object with `loadMany` and `apply`, wrapped into the port `Store`.
+ */
 
 /** One key's new value, or its removal. */
 export type BatchMutation<V> =
@@ -26,8 +30,8 @@ export interface Batch<V> extends Iterable<BatchMutation<V>> {
   readonly mutations: readonly BatchMutation<V>[];
 }
 
-/** What a custom store has found: pairs of key and value, a `Map` among them, or an object. Keys without a value are missing. */
-export type Found<V> = Iterable<readonly [key: string, value: V]> | Readonly<Record<string, V>>;
+/** What was loaded: pairs of key and value, a `Map` among them, or an object. Keys without a value are missing. */
+export type LoadedValues<V> = Iterable<readonly [key: string, value: V]> | Readonly<Record<string, V>>;
 
 /**
  * A store of the user's own: an API, another database, a file.
@@ -38,7 +42,7 @@ export type Found<V> = Iterable<readonly [key: string, value: V]> | Readonly<Rec
  */
 export interface CustomStore<V> {
   /** Looks keys up; those without a value are left out. Rejections count as faults that pass. */
-  loadMany(keys: readonly string[]): Promise<Found<V>>;
+  loadMany(keys: readonly string[]): Promise<LoadedValues<V>>;
   /**
    * Stores a batch, wholly or not at all as well as it can. Rejections count as faults that pass, and the batch comes
    * again, except for a `MillraceError` with the code MILLRACE_REJECTED (a row cannot be stored as it is) or
@@ -71,7 +75,7 @@ export function customStore<V>(store: CustomStore<V>): Store {
     kind: 'custom',
     capabilities: { transactions: false, deadLetters: false },
     origin: store,
-    attach: ({ cache }) => Promise.resolve(new CustomLaneStore(store, cache)),
+    attach: ({ cache, writeBehind }) => Promise.resolve(new CustomRows(store, cache, writeBehind)),
   };
 }
 
@@ -94,14 +98,16 @@ function faultsOf(store: unknown): string[] {
   return faults;
 }
 
-class CustomLaneStore<V> implements LaneStore {
+/** Its rows, into which lanes can be flushed: there is no fence to raise, and no letter to try again. */
+class CustomRows<V> implements AttachedStore {
   readonly #store: CustomStore<V>;
   readonly #cache: string;
-  readonly deadLetters = undefined;
+  readonly lanes: LaneStore | undefined;
 
-  constructor(store: CustomStore<V>, cache: string) {
+  constructor(store: CustomStore<V>, cache: string, writeBehind: boolean) {
     this.#store = store;
     this.#cache = cache;
+    this.lanes = writeBehind ? { apply: (flush) => this.#apply(flush) } : undefined;
   }
 
   checkKey(key: string): string | undefined {
@@ -132,27 +138,11 @@ class CustomLaneStore<V> implements LaneStore {
     await this.#try('apply', async () => this.#store.apply(batch));
   }
 
-  raiseEpoch(): Promise<never> {
-    return Promise.reject(
-      new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no fence whose epoch could be raised', {
-        cache: this.#cache,
-      }),
-    );
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 
-  moveFence(): Promise<never> {
-    return Promise.reject(
-      new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no fence that could be moved', {
-        cache: this.#cache,
-      }),
-    );
-  }
-
-  beginEpoch(): Promise<boolean> {
-    return Promise.resolve(true);
-  }
-
-  async apply({ batches }: Flush): Promise<ApplyResult> {
+  async #apply({ batches }: Flush): Promise<ApplyResult> {
     let rows = 0;
     let statements = 0;
     for await (const mutations of batches) {
@@ -162,18 +152,6 @@ class CustomLaneStore<V> implements LaneStore {
       statements += 1;
     }
     return { kind: 'applied', rows, statements, refused: [], superseded: 0 };
-  }
-
-  retry(): Promise<never> {
-    return Promise.reject(
-      new MillraceError('MILLRACE_UNSUPPORTED', 'a custom store has no letters that could be tried again', {
-        cache: this.#cache,
-      }),
-    );
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
   }
 
   async #try<T>(method: string, action: () => Promise<T>): Promise<T> {

@@ -1,4 +1,5 @@
 import { FINISHED_KEPT_MS, type Judge, type Verdict } from '../core/letter.ts';
+import { kindField, kindOf, kindTraits } from '../core/shape.ts';
 import type {
   DeadLetter,
   DeadLetterStore,
@@ -36,14 +37,9 @@ export class MemoryLetters {
   }
 
   /** Keeps a row that was refused with its generation; returns the id of its letter. */
-  insert(
-    { lane, key, json, kind: shaped }: Mutation,
-    { generation, fromSeq, cutSeq }: LaneGeneration,
-    code: string,
-    verdict: Verdict,
-  ): string {
+  insert(mutation: Mutation, { generation, fromSeq, cutSeq }: LaneGeneration, code: string, verdict: Verdict): string {
     const id = `${(this.#lastId += 1)}`;
-    const kind = shaped ?? (json === undefined ? 'delete' : 'put');
+    const { lane, key, json } = mutation;
     const createdAt = new Date(this.#nowMs());
     const outcome = this.#outcomeOf(verdict);
     this.#letters.set(id, {
@@ -51,7 +47,7 @@ export class MemoryLetters {
       cache: this.#cache,
       lane,
       key,
-      kind,
+      kind: kindOf(mutation),
       json,
       code,
       message: 'refused',
@@ -101,8 +97,8 @@ export class MemoryLetters {
       const code = write({
         lane,
         key,
-        json: kind === 'delete' ? undefined : json,
-        ...((kind === 'delta' || kind === 'append') && { kind }),
+        json: kindTraits(kind).isDelete ? undefined : json,
+        ...kindField(kind),
       });
       const after =
         code === undefined
@@ -113,7 +109,8 @@ export class MemoryLetters {
     });
   }
 
-  readonly store: DeadLetterStore = {
+  /** All but `retry`, which writes rows. */
+  readonly store: Omit<DeadLetterStore, 'retry'> = {
     list: ({ limit, after = '0', state }) =>
       Promise.resolve(
         this.#open()

@@ -3,10 +3,12 @@ import { judgeFence } from '../core/fence.ts';
 import type { EpochStart, Fence } from '../core/lane.ts';
 import { NO_FENCE } from '../core/lane-recover.ts';
 import { type Judge, lettersInTheWay } from '../core/letter.ts';
+import { type Holds, kindOf, kindTraits, shapeOf, traitsOf } from '../core/shape.ts';
 import { MillraceError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type {
   ApplyResult,
+  AttachedStore,
   DeadLetter,
   FencedLane,
   Flush,
@@ -17,7 +19,6 @@ import type {
   RetryResult,
   ScoresPage,
   Store,
-  StoreCapabilities,
   StoredScores,
   StoredTotals,
 } from '../ports/store.ts';
@@ -49,15 +50,16 @@ export interface CommittedBatch {
  * A transactional store in memory that keeps the contract of `ports/store.ts`, for tests: fences, dead letters and
  * all. What is committed survives "crashes" of caches that use it, because it belongs to the test.
  *
- * `new MemoryStore()` holds documents; `new MemoryStore({}, 'counters')` holds counters, and likewise 'log' and 'scores' (of a leaderboard).
+ * `new MemoryStore()` holds documents; `new MemoryStore({}, 'counters')` holds counters, and likewise 'log' and 'scores'
+ * (of a leaderboard).
  */
 export class MemoryStore implements Store {
   /** Its kind, for reports. */
   readonly kind = 'memory';
   /** What it can do: everything. */
-  readonly capabilities: StoreCapabilities = { transactions: true, deadLetters: true };
+  readonly capabilities = { transactions: true, deadLetters: true };
   /** What it is the store of; documents where it is undefined. */
-  readonly holds?: 'counters' | 'log' | 'scores';
+  readonly holds?: Holds;
   /** Where a test can intervene; they may be changed at any time. */
   readonly hooks: MemoryStoreHooks;
   /** By key: the document as JSON text, or the total or the score as decimal text. */
@@ -72,7 +74,7 @@ export class MemoryStore implements Store {
   readonly fences = new Map<string, Fence>();
   readonly #letters = new Map<string, MemoryLetters>();
 
-  constructor(hooks: MemoryStoreHooks = {}, holds?: 'counters' | 'log' | 'scores') {
+  constructor(hooks: MemoryStoreHooks = {}, holds?: Holds) {
     this.hooks = hooks;
     if (holds !== undefined) this.holds = holds;
   }
@@ -85,28 +87,37 @@ export class MemoryStore implements Store {
     readonly cache: string;
     readonly clock: Clock;
     readonly writeBehind?: boolean;
-  }): Promise<LaneStore> {
+  }): Promise<AttachedStore> {
     const letters = this.#letters.get(cache) ?? new MemoryLetters(cache, () => clock.now());
     this.#letters.set(cache, letters);
     const fault = writeBehind ? undefined : lettersInTheWay(await letters.store.count());
     if (fault !== undefined) throw new MillraceError('MILLRACE_OPTIONS', fault, { cache });
+    const { isSummed, isRanked } = traitsOf(shapeOf(this.holds));
     return {
       checkKey: () => undefined,
       checkValue: () => undefined,
       load: (keys) => this.#load(keys),
-      ...(this.holds === 'counters' && {
-        loadTotals: (lanes: readonly number[], keys: readonly string[]) => this.#loadTotals(cache, lanes, keys),
-      }),
-      ...(this.holds === 'scores' && { loadScores: (page: ScoresPage) => this.#loadScores(cache, page) }),
       commit: (mutations) => this.#commitDirectly(letters, mutations),
-      raiseEpoch: (lane, above = 0) => Promise.resolve(this.#raise(cache, lane, above)),
-      moveFence: (lane, epoch, to) => Promise.resolve(this.#move(cache, lane, epoch, to)),
-      beginEpoch: (lane, epoch, epochs) => Promise.resolve(this.#begin(cache, lane, epoch, epochs)),
-      apply: (flush) => this.#apply(cache, letters, flush),
-      retry: (lane, epoch, due, judge) =>
-        this.#retry(letters, () => this.fences.get(`${cache}:${lane}`), epoch, due, judge),
-      deadLetters: letters.store,
+      ...(writeBehind && { lanes: this.#lanes(cache, letters) }),
+      ...(isSummed && { totals: { load: (lanes, keys) => this.#loadTotals(cache, lanes, keys) } }),
+      ...(isRanked && { scores: { load: (page) => this.#loadScores(cache, page) } }),
       close: () => Promise.resolve(),
+    };
+  }
+
+  #lanes(cache: string, letters: MemoryLetters): LaneStore {
+    return {
+      apply: (flush) => this.#apply(cache, letters, flush),
+      fences: {
+        raiseEpoch: (lane, above = 0) => Promise.resolve(this.#raise(cache, lane, above)),
+        moveFence: (lane, epoch, to) => Promise.resolve(this.#move(cache, lane, epoch, to)),
+        beginEpoch: (lane, epoch, epochs) => Promise.resolve(this.#begin(cache, lane, epoch, epochs)),
+      },
+      deadLetters: {
+        ...letters.store,
+        retry: (lane, epoch, due, judge) =>
+          this.#retry(letters, () => this.fences.get(`${cache}:${lane}`), epoch, due, judge),
+      },
     };
   }
 
@@ -227,7 +238,7 @@ export class MemoryStore implements Store {
       });
     for (const rows of batches) this.#write(rows);
     const mayHaveLetters = [...batches.flat(), ...bad.map(({ row }) => row)].filter(
-      ({ lane, kind }) => kind === undefined && lanes.get(lane)?.letters === true,
+      (row) => kindTraits(kindOf(row)).isReplaced && lanes.get(row.lane)?.letters === true,
     );
     const superseded = letters.supersede(new Set(mayHaveLetters.map(({ key }) => key)));
     for (const { lane, letters: lettered } of flush.lanes) if (lettered) letters.sweep(lane);
@@ -277,13 +288,15 @@ export class MemoryStore implements Store {
   #write(rows: readonly Mutation[]): void {
     if (rows.length === 0) return;
     this.batches.push({ rows });
-    for (const { key, json, kind } of rows) {
-      if (kind === 'append') {
+    for (const row of rows) {
+      const { key, json } = row;
+      const { isOrdered, isDelta } = kindTraits(kindOf(row));
+      if (isOrdered) {
         const [, event] = JSON.parse(json as string) as [order: number, event: unknown];
         this.events.push(event);
         continue;
       }
-      const version = kind === 'delta' ? sumOf(this.rows.get(key) ?? '0', json as string) : json;
+      const version = isDelta ? sumOf(this.rows.get(key) ?? '0', json as string) : json;
       if (version === undefined) this.rows.delete(key);
       else this.rows.set(key, version);
       const versions = this.versions.get(key);

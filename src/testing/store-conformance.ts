@@ -21,7 +21,7 @@ export function testStore({ test, open, capabilities }: StoreConformance): void 
       try {
         const bench = await Bench.over(subject);
         await check(bench);
-        await bench.lanes.close();
+        await bench.store.close();
       } finally {
         await subject.close();
       }
@@ -68,33 +68,33 @@ const ODD_KEYS = [
 ];
 
 function testRows(register: Register, capabilities: StoreConformance['capabilities']): void {
-  register('a key without a row is missing', async ({ lanes }) => {
-    assert.equal((await lanes.load(['nobody', 'nothing'])).size, 0);
-    assert.equal((await lanes.load([])).size, 0);
+  register('a key without a row is missing', async ({ store }) => {
+    assert.equal((await store.load(['nobody', 'nothing'])).size, 0);
+    assert.equal((await store.load([])).size, 0);
   });
 
   register('a committed row comes back, and a later one replaces it', async (bench) => {
-    await bench.lanes.commit([bench.put('k', 'first')]);
+    await bench.store.commit([bench.put('k', 'first')]);
     await bench.expectText('k', 'first');
-    await bench.lanes.commit([bench.put('k', 'second'), bench.put('other', 'x')]);
+    await bench.store.commit([bench.put('k', 'second'), bench.put('other', 'x')]);
     await bench.expectText('k', 'second');
     await bench.expectText('other', 'x');
   });
 
   register('a commit deletes, puts, or does both', async (bench) => {
-    await bench.lanes.commit([bench.put('a', '1'), bench.put('b', '1')]);
-    await bench.lanes.commit([bench.remove('a'), bench.put('b', '2'), bench.put('c', '2'), bench.remove('never was')]);
+    await bench.store.commit([bench.put('a', '1'), bench.put('b', '1')]);
+    await bench.store.commit([bench.remove('a'), bench.put('b', '2'), bench.put('c', '2'), bench.remove('never was')]);
     await bench.expectText('a', undefined);
     await bench.expectText('b', '2');
     await bench.expectText('c', '2');
-    await bench.lanes.commit([bench.remove('b'), bench.remove('c')]);
-    assert.equal((await bench.lanes.load(['a', 'b', 'c'])).size, 0);
-    await bench.lanes.commit([]);
+    await bench.store.commit([bench.remove('b'), bench.remove('c')]);
+    assert.equal((await bench.store.load(['a', 'b', 'c'])).size, 0);
+    await bench.store.commit([]);
   });
 
   register('a flush deletes and puts, in as many statements as its batches need', async (bench) => {
-    if (capabilities.transactions) await bench.lanes.raiseEpoch(0);
-    await bench.lanes.commit([bench.put('gone', '1')]);
+    if (capabilities.transactions) await bench.fences.raiseEpoch(0);
+    await bench.store.commit([bench.put('gone', '1')]);
     const result = await bench.apply(
       {},
       [bench.put('a', '1'), bench.put('b', '1')],
@@ -107,14 +107,14 @@ function testRows(register: Register, capabilities: StoreConformance['capabiliti
   });
 
   register('keys are data', async (bench) => {
-    const keys = ODD_KEYS.filter((key) => bench.lanes.checkKey(key) === undefined);
+    const keys = ODD_KEYS.filter((key) => bench.store.checkKey(key) === undefined);
     assert.ok(keys.length > 20, 'most keys are allowed');
-    await bench.lanes.commit(keys.map((key) => bench.put(key, `value of ${key}`)));
-    const found = await bench.lanes.load(keys);
+    await bench.store.commit(keys.map((key) => bench.put(key, `value of ${key}`)));
+    const found = await bench.store.load(keys);
     assert.equal(found.size, keys.length);
     for (const key of keys) await bench.expectText(key, `value of ${key}`);
-    await bench.lanes.commit(keys.map((key) => bench.remove(key)));
-    assert.equal((await bench.lanes.load(keys)).size, 0);
+    await bench.store.commit(keys.map((key) => bench.remove(key)));
+    assert.equal((await bench.store.load(keys)).size, 0);
   });
 
   register('texts survive as they are', async (bench) => {
@@ -132,14 +132,14 @@ function testRows(register: Register, capabilities: StoreConformance['capabiliti
       "'); drop table t; --",
       '',
     ]) {
-      assert.equal(bench.lanes.checkValue(bench.subject.value(text)), undefined);
-      await bench.lanes.commit([bench.put('text', text)]);
+      assert.equal(bench.store.checkValue(bench.subject.value(text)), undefined);
+      await bench.store.commit([bench.put('text', text)]);
       await bench.expectText('text', text);
     }
   });
 
   register('10,000 rows go in and come out', async (bench) => {
-    if (capabilities.transactions) await bench.lanes.raiseEpoch(0);
+    if (capabilities.transactions) await bench.fences.raiseEpoch(0);
     const keys = Array.from({ length: 10_000 }, (_, at) => `key-${`${at}`.padStart(5, '0')}`);
     const result = await bench.apply(
       {},
@@ -149,13 +149,13 @@ function testRows(register: Register, capabilities: StoreConformance['capabiliti
       ),
     );
     assert.deepEqual(result, { kind: 'applied', rows: 10_000, statements: 20, refused: [], superseded: 0 });
-    const found = await bench.lanes.load(keys);
+    const found = await bench.store.load(keys);
     assert.equal(found.size, 10_000);
     await bench.expectText('key-09999', '9999');
   });
 
   register('a source that fails ends the flush with its own error', async (bench) => {
-    if (capabilities.transactions) await bench.lanes.raiseEpoch(0);
+    if (capabilities.transactions) await bench.fences.raiseEpoch(0);
     const fault = new Error('the front is gone');
     const source = async function* () {
       yield [bench.put('a', '1')];
@@ -165,7 +165,7 @@ function testRows(register: Register, capabilities: StoreConformance['capabiliti
     await assert.rejects(bench.lanes.apply(flushOf([{}], source())), (error) => error === fault);
     if (!capabilities.transactions) return;
     await bench.expectText('a', undefined);
-    assert.equal((await bench.lanes.raiseEpoch(0)).generation, 0);
+    assert.equal((await bench.fences.raiseEpoch(0)).generation, 0);
   });
 }
 
@@ -186,9 +186,9 @@ function testValues(register: Register): void {
       '{"":0,"a b":[{"c":null}]}',
       '9007199254740991',
     ];
-    await bench.lanes.commit(values.map((json, at) => ({ lane: 0, key: `value-${at}`, json })));
+    await bench.store.commit(values.map((json, at) => ({ lane: 0, key: `value-${at}`, json })));
     for (const [at, json] of values.entries()) {
-      const found = (await bench.lanes.load([`value-${at}`])).get(`value-${at}`);
+      const found = (await bench.store.load([`value-${at}`])).get(`value-${at}`);
       // As texts: deep equality looks past an own property called __proto__.
       assert.equal(JSON.stringify(JSON.parse(found ?? '')), JSON.stringify(JSON.parse(json)));
     }
@@ -198,18 +198,18 @@ function testValues(register: Register): void {
   register('a row that is refused refuses its commit, and nothing of it is stored', async (bench) => {
     const { badValue } = bench.subject;
     if (badValue === undefined) return;
-    assert.equal(bench.lanes.checkValue(badValue), undefined, 'the bad value is one that only the store can tell');
+    assert.equal(bench.store.checkValue(badValue), undefined, 'the bad value is one that only the store can tell');
     const bad = { lane: 0, key: 'bad', json: badValue };
-    await assert.rejects(bench.lanes.commit([bench.put('good', '1'), bad]), failsWith('MILLRACE_REJECTED'));
+    await assert.rejects(bench.store.commit([bench.put('good', '1'), bad]), failsWith('MILLRACE_REJECTED'));
     await bench.expectText('good', undefined);
     await assert.rejects(
-      bench.lanes.commit([bad]),
+      bench.store.commit([bad]),
       (error) => failsWith('MILLRACE_REJECTED')(error) && (error as { key?: unknown }).key === 'bad',
     );
   });
 
   register('a cache attaches as often as it likes', async (bench) => {
-    await bench.lanes.commit([bench.put('k', '1')]);
+    await bench.store.commit([bench.put('k', '1')]);
     const again = await attach(bench.subject.store, LANES);
     assert.equal((await again.load(['k'])).size, 1);
     await again.close();

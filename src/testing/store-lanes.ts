@@ -5,6 +5,7 @@ import {
   attach,
   type Bench,
   failsWith,
+  fencesOf,
   flushOf,
   LANES,
   type Register,
@@ -26,7 +27,7 @@ async function expectFence(
   lane: number,
   expected: { generation: number; seq: number; digest: string },
 ): Promise<void> {
-  const { epoch: _, ...fence } = await bench.lanes.raiseEpoch(lane);
+  const { epoch: _, ...fence } = await bench.fences.raiseEpoch(lane);
   assert.deepEqual(fence, expected);
 }
 
@@ -40,50 +41,50 @@ async function expectVerdict(bench: Bench, generation: Parameters<Bench['apply']
 }
 
 function testFences(register: Register): void {
-  register('an epoch is raised by one, in its lane only', async ({ lanes }) => {
+  register('an epoch is raised by one, in its lane only', async ({ fences }) => {
     const fresh = { generation: 0, seq: 0, digest: '' };
-    assert.deepEqual(await lanes.raiseEpoch(0), { epoch: 1, ...fresh });
-    assert.deepEqual(await lanes.raiseEpoch(0), { epoch: 2, ...fresh });
-    assert.deepEqual(await lanes.raiseEpoch(LANES - 1), { epoch: 1, ...fresh });
+    assert.deepEqual(await fences.raiseEpoch(0), { epoch: 1, ...fresh });
+    assert.deepEqual(await fences.raiseEpoch(0), { epoch: 2, ...fresh });
+    assert.deepEqual(await fences.raiseEpoch(LANES - 1), { epoch: 1, ...fresh });
   });
 
-  register('an epoch is raised above the one that the front remembers', async ({ lanes }) => {
+  register('an epoch is raised above the one that the front remembers', async ({ fences }) => {
     const fresh = { generation: 0, seq: 0, digest: '' };
-    assert.deepEqual(await lanes.raiseEpoch(0, 41), { epoch: 42, ...fresh });
-    assert.deepEqual(await lanes.raiseEpoch(0, 7), { epoch: 43, ...fresh });
-    assert.deepEqual(await lanes.raiseEpoch(0, 43), { epoch: 44, ...fresh });
+    assert.deepEqual(await fences.raiseEpoch(0, 41), { epoch: 42, ...fresh });
+    assert.deepEqual(await fences.raiseEpoch(0, 7), { epoch: 43, ...fresh });
+    assert.deepEqual(await fences.raiseEpoch(0, 43), { epoch: 44, ...fresh });
   });
 
   register('a fence is moved under the last epoch only, and is the last generation from then on', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     await bench.apply({});
-    await bench.lanes.raiseEpoch(0);
-    assert.equal(await bench.lanes.moveFence(0, 1, { generation: 7, seq: 90 }), false);
-    assert.equal(await bench.lanes.moveFence(0, 2, { generation: 7, seq: 90 }), true);
+    await bench.fences.raiseEpoch(0);
+    assert.equal(await bench.fences.moveFence(0, 1, { generation: 7, seq: 90 }), false);
+    assert.equal(await bench.fences.moveFence(0, 2, { generation: 7, seq: 90 }), true);
     await expectFence(bench, 0, { generation: 7, seq: 90, digest: '' });
     await expectFence(bench, 1, { generation: 0, seq: 0, digest: '' });
   });
 
   register('a generation moves the fence, also an empty one', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     assert.deepEqual(await bench.apply({ generation: 1, cutSeq: 7, digest: "a'1\\" }), NOTHING);
     assert.deepEqual(await bench.apply({ generation: 2, cutSeq: 9, digest: 'b' }, []), NOTHING);
     await expectFence(bench, 0, { generation: 2, seq: 9, digest: 'b' });
   });
 
   register('a replay is known as applied, and does nothing', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     await bench.apply({}, [bench.put('k', 'first')]);
-    await bench.lanes.commit([bench.put('k', 'later')]);
+    await bench.store.commit([bench.put('k', 'later')]);
     await expectVerdict(bench, {}, 'applied');
     await bench.expectText('k', 'later');
     // Whoever has the lane by now, it is stored.
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     await expectVerdict(bench, {}, 'applied');
   });
 
   register('another generation of the same number has diverged', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     await bench.apply({}, [bench.put('k', '1')]);
     await expectVerdict(bench, { digest: 'another' }, 'diverged');
     await expectVerdict(bench, { cutSeq: 11 }, 'diverged');
@@ -91,7 +92,7 @@ function testFences(register: Register): void {
   });
 
   register('a generation that leaves a gap, or an epoch nobody was given, has diverged', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     await expectVerdict(bench, { generation: 3 }, 'diverged');
     await expectVerdict(bench, { epoch: 9 }, 'diverged');
     await bench.expectText('k', undefined);
@@ -99,8 +100,8 @@ function testFences(register: Register): void {
   });
 
   register('a worker that lost its lane cannot commit', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     await expectVerdict(bench, { epoch: 1 }, 'superseded');
     await bench.expectText('k', undefined);
     const result = await bench.apply({ epoch: 2 }, [bench.put('k', 'the owner')]);
@@ -109,38 +110,38 @@ function testFences(register: Register): void {
   });
 
   register('lanes that are flushed together are stored together or not at all', async (bench) => {
-    for (const lane of [0, 1, 2]) await bench.lanes.raiseEpoch(lane);
-    await bench.lanes.raiseEpoch(1);
+    for (const lane of [0, 1, 2]) await bench.fences.raiseEpoch(lane);
+    await bench.fences.raiseEpoch(1);
     const rows = [bench.put('a', '1', 0), bench.put('b', '1', 1), bench.put('c', '1', 2)];
     const fenced = await bench.lanes.apply(flushOf([{ lane: 2 }, { lane: 0 }, { lane: 1 }], [rows]));
     assert.ok(fenced.kind === 'fenced');
     assert.deepEqual(fenced.lanes, [
       { lane: 1, verdict: 'superseded', fence: { epoch: 2, generation: 0, seq: 0, digest: '' } },
     ]);
-    assert.equal((await bench.lanes.load(['a', 'b', 'c'])).size, 0);
+    assert.equal((await bench.store.load(['a', 'b', 'c'])).size, 0);
     const applied = await bench.lanes.apply(flushOf([{ lane: 2 }, { lane: 0 }, { lane: 1, epoch: 2 }], [rows]));
     assert.deepEqual(applied, { kind: 'applied', rows: 3, statements: 1, refused: [], superseded: 0 });
     for (const lane of [0, 1, 2]) await expectFence(bench, lane, { generation: 1, seq: 10, digest: 'a' });
   });
 
   register('where epochs began is remembered, as long as no higher one was issued', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const epochs = [{ epoch: 1, seq: 0 }];
-    assert.equal(await bench.lanes.beginEpoch(0, 1, epochs), true);
+    assert.equal(await bench.fences.beginEpoch(0, 1, epochs), true);
     await bench.apply({}, [bench.put('k', '1')]);
-    assert.deepEqual((await bench.lanes.raiseEpoch(0)).epochs, epochs, 'a flush does not touch them');
-    assert.equal(await bench.lanes.beginEpoch(0, 1, []), false);
-    assert.equal(await bench.lanes.beginEpoch(0, 2, [...epochs, { epoch: 2, seq: 10 }]), true);
-    assert.deepEqual((await bench.lanes.raiseEpoch(0)).epochs, [...epochs, { epoch: 2, seq: 10 }]);
-    assert.equal((await bench.lanes.raiseEpoch(1)).epochs, undefined, 'other lanes have their own');
+    assert.deepEqual((await bench.fences.raiseEpoch(0)).epochs, epochs, 'a flush does not touch them');
+    assert.equal(await bench.fences.beginEpoch(0, 1, []), false);
+    assert.equal(await bench.fences.beginEpoch(0, 2, [...epochs, { epoch: 2, seq: 10 }]), true);
+    assert.deepEqual((await bench.fences.raiseEpoch(0)).epochs, [...epochs, { epoch: 2, seq: 10 }]);
+    assert.equal((await bench.fences.raiseEpoch(1)).epochs, undefined, 'other lanes have their own');
   });
 
   register('caches that share a store share no fence', async (bench) => {
     const other = await attach(bench.subject.store, LANES, 'another');
-    await bench.lanes.raiseEpoch(0);
-    assert.deepEqual(await other.raiseEpoch(0), { epoch: 1, generation: 0, seq: 0, digest: '' });
+    await bench.fences.raiseEpoch(0);
+    assert.deepEqual(await fencesOf(other).raiseEpoch(0), { epoch: 1, generation: 0, seq: 0, digest: '' });
     await bench.apply({}, [bench.put('k', '1')]);
-    assert.deepEqual(await other.raiseEpoch(0), { epoch: 2, generation: 0, seq: 0, digest: '' });
+    assert.deepEqual(await fencesOf(other).raiseEpoch(0), { epoch: 2, generation: 0, seq: 0, digest: '' });
     await expectVerdict(bench, {}, 'applied');
     await other.close();
   });
@@ -151,13 +152,13 @@ function testFences(register: Register): void {
       assert.match(error.message, new RegExp(`\\b${LANES}\\b.*\\b${LANES * 2}\\b`));
       return true;
     });
-    assert.equal((await bench.lanes.raiseEpoch(0)).epoch, 1);
+    assert.equal((await bench.fences.raiseEpoch(0)).epoch, 1);
   });
 }
 
 function testConcurrency(register: Register): void {
   register('of two flushes of one generation, one commits', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const results = await Promise.all([bench.apply({}, [bench.put('k', '1')]), bench.apply({}, [bench.put('k', '1')])]);
     assert.deepEqual(results.map(({ kind }) => kind).toSorted(), ['applied', 'fenced']);
     const fenced = results.find((result) => result.kind === 'fenced');
@@ -165,11 +166,11 @@ function testConcurrency(register: Register): void {
   });
 
   register('an epoch that is raised during a flush comes after it, or stops it', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
-    let raised: ReturnType<Bench['lanes']['raiseEpoch']> | undefined;
+    await bench.fences.raiseEpoch(0);
+    let raised: ReturnType<Bench['fences']['raiseEpoch']> | undefined;
     const source = async function* (): AsyncGenerator<Mutation[]> {
       yield [bench.put('a', '1')];
-      raised = bench.lanes.raiseEpoch(0);
+      raised = bench.fences.raiseEpoch(0);
       await new Promise((resolve) => setTimeout(resolve, 50));
       yield [bench.put('b', '1')];
     };
@@ -177,6 +178,6 @@ function testConcurrency(register: Register): void {
     const fence = await raised;
     assert.equal(fence?.epoch, 2);
     assert.equal(fence.generation, result.kind === 'applied' ? 1 : 0);
-    assert.equal((await bench.lanes.load(['a', 'b'])).size, result.kind === 'applied' ? 2 : 0);
+    assert.equal((await bench.store.load(['a', 'b'])).size, result.kind === 'applied' ? 2 : 0);
   });
 }

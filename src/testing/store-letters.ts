@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import type { MillraceError } from '../errors.ts';
-import type { DeadLetter, DeadLetterStore, LaneStore, Mutation } from '../ports/store.ts';
+import type { AttachedStore, DeadLetter, DeadLetterStore, Mutation } from '../ports/store.ts';
 import { systemClock } from '../system.ts';
 import { attach, type Bench, cut, flushOf, judgeOnce, judgeTwice, LANES, type Register } from './store-subject.ts';
 
@@ -45,7 +45,7 @@ const statesOf = async (bench: LetterBench, letters: readonly DeadLetter[]): Pro
 function testRefusals(register: RegisterLetters): void {
   for (const [where, at] of Object.entries({ first: 0, 'in the middle': 499, last: 999 })) {
     register(`a bad row is kept as a letter and its neighbours are stored (${where})`, async (bench) => {
-      await bench.lanes.raiseEpoch(2);
+      await bench.fences.raiseEpoch(2);
       const rows = Array.from({ length: 1_000 }, (_, at) => bench.put(`key-${`${at}`.padStart(4, '0')}`, `${at}`, 2));
       const key = rows[at]?.key as string;
       rows[at] = badRow(bench, key, 2);
@@ -56,7 +56,7 @@ function testRefusals(register: RegisterLetters): void {
         result.refused.map(({ lane, key, state }) => ({ lane, key, state })),
         [{ lane: 2, key, state: 'dead' }],
       );
-      const found = await bench.lanes.load(rows.map(({ key }) => key));
+      const found = await bench.store.load(rows.map(({ key }) => key));
       assert.equal(found.size, 999);
       assert.ok(!found.has(key));
       const letter = await bench.letters.ofKey(key);
@@ -87,7 +87,7 @@ function testRefusals(register: RegisterLetters): void {
   }
 
   register('several bad rows, and a batch of nothing else', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const bad = new Set([1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 25, 30]);
     const rows = Array.from({ length: 31 }, (_, at) =>
       bad.has(at) ? badRow(bench, `k${at}`) : bench.put(`k${at}`, `${at}`),
@@ -104,8 +104,8 @@ function testRefusals(register: RegisterLetters): void {
   });
 
   register('a generation that is fenced off leaves no letter', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     await bench.apply({ epoch: 1 }, [badRow(bench, 'bad')]);
     assert.deepEqual(await bench.letters.count(), { waiting: 0, dead: 0, superseded: 0 });
   });
@@ -117,7 +117,7 @@ function testReading(register: RegisterLetters): void {
     assert.deepEqual(await letters.list({ limit: 10 }), []);
     assert.equal(await letters.get('1'), undefined);
     assert.equal(await letters.ofKey('k0'), undefined);
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     await bench.apply(
       { generation: 1 },
       Array.from({ length: 5 }, (_, at) => badRow(bench, `k${at}`)),
@@ -147,10 +147,10 @@ function testReading(register: RegisterLetters): void {
   });
 
   register('letters are of one cache', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const [letter] = await refuse(bench, ['k']);
     const id = letter?.id as string;
-    const others = (await attach(bench.subject.store, LANES, 'another')).deadLetters as DeadLetterStore;
+    const others = (await attach(bench.subject.store, LANES, 'another')).lanes?.deadLetters as DeadLetterStore;
     assert.deepEqual(await others.count(), { waiting: 0, dead: 0, superseded: 0 });
     assert.deepEqual(
       [await others.list({ limit: 9 }), await others.find([id]), await others.ofGeneration(0, 1)],
@@ -171,9 +171,9 @@ function testReading(register: RegisterLetters): void {
   });
 
   register('a cache with letters is not opened without write-behind', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const [letter] = await refuse(bench, ['k']);
-    const open = (): Promise<LaneStore> =>
+    const open = (): Promise<AttachedStore> =>
       bench.subject.store.attach({
         cache: letter?.cache as string,
         lanes: LANES,
@@ -191,7 +191,7 @@ function testReading(register: RegisterLetters): void {
   });
 
   register('letters are due in their lane when their time has come', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     assert.deepEqual(await bench.letters.due(0, 9), { letters: [], nextInMs: undefined, any: false });
     await bench.lanes.apply(
       flushOf([{}], [[badRow(bench, 'later')]], () => ({ state: 'waiting', attempts: 1, retryInMs: 3_600_000 })),
@@ -209,13 +209,13 @@ function testReading(register: RegisterLetters): void {
 
 function testRetries(register: RegisterLetters): void {
   register('a retry is refused until the attempts are used up', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const letters = await refuse(bench, ['a', 'b']);
     assert.deepEqual(
       letters.map(({ state, attempts }) => ({ state, attempts })),
       Array.from({ length: 2 }, () => ({ state: 'waiting', attempts: 1 })),
     );
-    const again = await bench.lanes.retry(0, 1, letters, ({ attempts = 0 }) => ({
+    const again = await bench.letters.retry(0, 1, letters, ({ attempts = 0 }) => ({
       state: 'waiting',
       attempts: attempts + 1,
       retryInMs: 60_000,
@@ -226,7 +226,7 @@ function testRetries(register: RegisterLetters): void {
       Array.from({ length: 2 }, () => ({ state: 'waiting', attempts: 2 })),
     );
     assert.ok(again.letters.every(({ retryAt }) => retryAt !== undefined));
-    const last = await bench.lanes.retry(0, 1, again.letters, judgeOnce);
+    const last = await bench.letters.retry(0, 1, again.letters, judgeOnce);
     assert.ok(last.kind === 'retried');
     assert.deepEqual(
       last.letters.map(({ state, attempts, retryAt }) => ({ state, attempts, retryAt })),
@@ -241,8 +241,8 @@ function testRetries(register: RegisterLetters): void {
   });
 
   register('a retry that is accepted stores its row, and the fence stays', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
-    await bench.lanes.commit([bench.put('gone', '1')]);
+    await bench.fences.raiseEpoch(0);
+    await bench.store.commit([bench.put('gone', '1')]);
     await refuse(bench, ['bad', 'good', 'gone']);
     const letters = await bench.letters.list({ limit: 9 });
     const mended = letters.map(
@@ -253,7 +253,7 @@ function testRetries(register: RegisterLetters): void {
             ? { ...letter, kind: 'delete', json: undefined }
             : { ...letter, json: bench.subject.value('mended') },
     );
-    const result = await bench.lanes.retry(0, 1, mended, judgeTwice);
+    const result = await bench.letters.retry(0, 1, mended, judgeTwice);
     assert.ok(result.kind === 'retried');
     await bench.expectText('good', 'mended');
     await bench.expectText('gone', undefined);
@@ -267,29 +267,29 @@ function testRetries(register: RegisterLetters): void {
       'a finished letter has no value',
     );
     assert.deepEqual(await bench.letters.count(), { waiting: 0, dead: 1, superseded: 0 });
-    const { epoch, generation } = await bench.lanes.raiseEpoch(0);
+    const { epoch, generation } = await bench.fences.raiseEpoch(0);
     assert.deepEqual({ epoch, generation }, { epoch: 2, generation: 1 });
   });
 
   register('a retry of an old epoch does nothing', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const letters = await refuse(bench, ['k']);
-    await bench.lanes.raiseEpoch(0);
-    assert.deepEqual(await bench.lanes.retry(0, 1, letters, judgeOnce), { kind: 'fenced' });
+    await bench.fences.raiseEpoch(0);
+    assert.deepEqual(await bench.letters.retry(0, 1, letters, judgeOnce), { kind: 'fenced' });
     assert.deepEqual(await statesOf(bench, letters), ['waiting']);
     assert.equal((await bench.letters.ofKey('k'))?.triedIn, undefined);
-    const result = await bench.lanes.retry(0, 2, letters, judgeOnce);
+    const result = await bench.letters.retry(0, 2, letters, judgeOnce);
     assert.equal(result.kind, 'retried');
     assert.equal((await bench.letters.find(letters.map(({ id }) => id)))[0]?.triedIn, 2, 'it says who tried it last');
     assert.deepEqual(await statesOf(bench, letters), ['dead']);
   });
 
   register('a letter that does not wait any more is left alone', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const letters = await refuse(bench, ['superseded', 'discarded']);
     await bench.apply({ generation: 2, letters: true }, [bench.put('superseded', 'newer')]);
     await bench.letters.discard(letters.find(({ key }) => key === 'discarded')?.id as string);
-    assert.deepEqual(await bench.lanes.retry(0, 1, letters, judgeOnce), { kind: 'retried', letters: [] });
+    assert.deepEqual(await bench.letters.retry(0, 1, letters, judgeOnce), { kind: 'retried', letters: [] });
     await bench.expectText('superseded', 'newer');
     assert.deepEqual((await statesOf(bench, letters)).toSorted(), ['discarded', 'superseded']);
   });
@@ -297,24 +297,24 @@ function testRetries(register: RegisterLetters): void {
 
 function testLateRetries(register: RegisterLetters): void {
   register('a retry that is carried out after another one, and a redrive, does nothing', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const letters = await refuse(bench, ['k']);
     const mended = letters.map((letter): DeadLetter => ({ ...letter, json: bench.subject.value('late') }));
-    await bench.lanes.retry(0, 1, letters, judgeOnce);
-    assert.deepEqual(await bench.lanes.retry(0, 1, mended, judgeOnce), { kind: 'retried', letters: [] });
+    await bench.letters.retry(0, 1, letters, judgeOnce);
+    assert.deepEqual(await bench.letters.retry(0, 1, mended, judgeOnce), { kind: 'retried', letters: [] });
     await bench.letters.redrive(letters[0]?.id as string);
-    assert.deepEqual(await bench.lanes.retry(0, 1, mended, judgeOnce), { kind: 'retried', letters: [] });
+    assert.deepEqual(await bench.letters.retry(0, 1, mended, judgeOnce), { kind: 'retried', letters: [] });
     await bench.expectText('k', undefined);
     const [redriven] = (await bench.letters.due(0, 9)).letters;
     assert.equal(redriven?.tries, 1);
-    await bench.lanes.retry(0, 1, [{ ...redriven, json: bench.subject.value('in time') }], judgeOnce);
+    await bench.letters.retry(0, 1, [{ ...redriven, json: bench.subject.value('in time') }], judgeOnce);
     await bench.expectText('k', 'in time');
   });
 }
 
 function testSuperseding(register: RegisterLetters): void {
   register('a later write of the key supersedes its letter, whether it waits or is dead', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const waiting = await refuse(bench, ['a', 'b', 'c', 'other']);
     await bench.lanes.apply(flushOf([{ generation: 2, letters: true }], [[badRow(bench, 'd')]]));
     const dead = await bench.letters.ofKey('d');
@@ -342,10 +342,10 @@ function testSuperseding(register: RegisterLetters): void {
   });
 
   register('a commit outside the lanes supersedes as well', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const letters = await refuse(bench, ['a', 'b']);
-    await bench.lanes.commit([bench.put('a', 'newer')]);
-    await bench.lanes.commit([bench.remove('b')]);
+    await bench.store.commit([bench.put('a', 'newer')]);
+    await bench.store.commit([bench.remove('b')]);
     assert.deepEqual(await statesOf(bench, letters), ['superseded', 'superseded']);
     await bench.expectText('a', 'newer');
   });
@@ -353,10 +353,10 @@ function testSuperseding(register: RegisterLetters): void {
 
 function testOperators(register: RegisterLetters): void {
   register('a redriven letter waits again, with all attempts before it', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const letters = await refuse(bench, ['k', 'other']);
     const k = letters.find(({ key }) => key === 'k')?.id as string;
-    await bench.lanes.retry(0, 1, letters, judgeOnce);
+    await bench.letters.retry(0, 1, letters, judgeOnce);
     assert.deepEqual((await bench.letters.due(0, 9)).letters, []);
     assert.deepEqual(await bench.letters.redrive(k), { kind: 'waiting', lane: 0, revived: true });
     assert.deepEqual(await bench.letters.redrive(k), { kind: 'waiting', lane: 0, revived: false });
@@ -369,7 +369,7 @@ function testOperators(register: RegisterLetters): void {
   });
 
   register('a superseded letter is not redriven but removed', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     await bench.apply({ letters: true }, [badRow(bench, 'k')]);
     const { id } = (await bench.letters.ofKey('k')) as DeadLetter;
     await bench.apply({ generation: 2, letters: true }, [bench.put('k', 'newer')]);
@@ -384,7 +384,7 @@ function testOperators(register: RegisterLetters): void {
   });
 
   register('a redrive and a later write at the same time end with the later one', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     for (let round = 1; round <= 20; round++) {
       await bench.apply({ generation: round * 2 - 1, letters: true }, [badRow(bench, 'k')]);
       const { id } = (await bench.letters.ofKey('k')) as DeadLetter;
@@ -400,7 +400,7 @@ function testOperators(register: RegisterLetters): void {
   });
 
   register('a discarded letter is gone, and tells so while somebody may wait for it', async (bench) => {
-    await bench.lanes.raiseEpoch(0);
+    await bench.fences.raiseEpoch(0);
     const letters = await refuse(bench, ['k']);
     const id = letters[0]?.id as string;
     assert.equal(await bench.letters.discard(id), 'waiting');

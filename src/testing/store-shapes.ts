@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
-import type { LaneStore, Mutation, ScoresPage, Store, StoredScores } from '../ports/store.ts';
+import type { Holds } from '../core/shape.ts';
+import type { AttachedStore, Mutation, ScoresPage, Store, StoredScores } from '../ports/store.ts';
 import { systemClock } from '../system.ts';
-import { CACHE, flushOf, type StoreConformance } from './store-subject.ts';
+import { CACHE, fencesOf, flushOf, lanesOf, type StoreConformance } from './store-subject.ts';
 
 /** An empty store of one shape for one test. */
 export interface ShapeStoreSubject {
@@ -16,24 +17,27 @@ export interface ShapeStoreSubject {
 /** What {@link testShapeStore} is given. */
 export interface ShapeStoreConformance extends Pick<StoreConformance, 'test'> {
   /** Opens an empty store of counters, a log or a leaderboard for one test; the counters are whole numbers. */
-  readonly open: (holds: 'counters' | 'log' | 'scores') => Promise<ShapeStoreSubject>;
+  readonly open: (holds: Holds) => Promise<ShapeStoreSubject>;
 }
 
 /** A generation of lane 0, and what applying it came to. */
 type Apply = (generation: number, ...batches: Mutation[][]) => Promise<string>;
 
-/** Registers the tests that every store of counters, logs and leaderboards passes, besides those of {@link testStore} about fences and letters. */
+/**
+ * Registers the tests that every store of counters, logs and leaderboards passes, besides those of {@link testStore}
+ * about fences and letters.
+ */
 export function testShapeStore({ test, open }: ShapeStoreConformance): void {
   const register = (
-    holds: 'counters' | 'log' | 'scores',
+    holds: Holds,
     name: string,
-    check: (lanes: LaneStore, apply: Apply, subject: ShapeStoreSubject) => Promise<void>,
+    check: (store: AttachedStore, apply: Apply, subject: ShapeStoreSubject) => Promise<void>,
   ): void =>
     test(`${holds}: ${name}`, async () => {
       const subject = await open(holds);
       try {
         assert.equal(subject.store.holds, holds);
-        const lanes = await subject.store.attach({
+        const store = await subject.store.attach({
           cache: CACHE,
           lanes: 1,
           shape: holds,
@@ -41,9 +45,10 @@ export function testShapeStore({ test, open }: ShapeStoreConformance): void {
           writeBehind: true,
           onWarning: () => undefined,
         });
-        await lanes.raiseEpoch(0);
+        const lanes = lanesOf(store);
+        await fencesOf(store).raiseEpoch(0);
         await check(
-          lanes,
+          store,
           async (generation, ...batches) =>
             (
               await lanes.apply(
@@ -55,15 +60,15 @@ export function testShapeStore({ test, open }: ShapeStoreConformance): void {
             ).kind,
           subject,
         );
-        await lanes.close();
+        await store.close();
       } finally {
         await subject.close();
       }
     });
 
-  register('counters', 'sums are added, once', async (lanes, apply) => {
+  register('counters', 'sums are added, once', async (store, apply) => {
     const totals = async (): Promise<unknown> => {
-      const found = await lanes.loadTotals?.([0], ['a', 'b', 'none']);
+      const found = await store.totals?.load([0], ['a', 'b', 'none']);
       return { ...Object.fromEntries(found?.totals ?? []), generation: found?.generations.get(0) ?? 0 };
     };
     const delta = (key: string, json: string): Mutation => ({ lane: 0, key, json, kind: 'delta' });
@@ -75,7 +80,7 @@ export function testShapeStore({ test, open }: ShapeStoreConformance): void {
     assert.deepEqual(await totals(), { a: '9007199254740998', b: '-2', generation: 2 });
   });
 
-  register('log', 'events are appended in their order, once', async (_lanes, apply, { events }) => {
+  register('log', 'events are appended in their order, once', async (_store, apply, { events }) => {
     const event = (n: number): Mutation => ({
       lane: 0,
       key: `#0:${n}`,
@@ -91,8 +96,8 @@ export function testShapeStore({ test, open }: ShapeStoreConformance): void {
     );
   });
 
-  register('scores', 'rows come page by page, with the generation that they are of', async (lanes, apply) => {
-    const load = async (page: ScoresPage): Promise<StoredScores> => (await lanes.loadScores?.(page)) as StoredScores;
+  register('scores', 'rows come page by page, with the generation that they are of', async (store, apply) => {
+    const load = async (page: ScoresPage): Promise<StoredScores> => (await store.scores?.load(page)) as StoredScores;
     const score = (key: string, json?: string): Mutation => ({ lane: 0, key, json });
     assert.deepEqual(await load({ after: '', limit: 2 }), { scores: new Map(), generation: 0, next: undefined });
     assert.equal(

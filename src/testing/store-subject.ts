@@ -1,6 +1,15 @@
 import { strict as assert } from 'node:assert';
 import type { Judge } from '../core/letter.ts';
-import type { ApplyResult, Flush, LaneGeneration, LaneStore, Mutation, Store } from '../ports/store.ts';
+import type {
+  ApplyResult,
+  AttachedStore,
+  FenceStore,
+  Flush,
+  LaneGeneration,
+  LaneStore,
+  Mutation,
+  Store,
+} from '../ports/store.ts';
 import { systemClock } from '../system.ts';
 
 /** An empty store for one test, and what the suite has to know about it. */
@@ -41,15 +50,22 @@ export const LANES = 4;
 /** A subject with a cache attached, and short words for what the tests do with it. */
 export class Bench {
   readonly subject: StoreSubject;
+  readonly store: AttachedStore;
   readonly lanes: LaneStore;
 
-  private constructor(subject: StoreSubject, lanes: LaneStore) {
+  private constructor(subject: StoreSubject, store: AttachedStore) {
     this.subject = subject;
-    this.lanes = lanes;
+    this.store = store;
+    this.lanes = lanesOf(store);
   }
 
   static async over(subject: StoreSubject): Promise<Bench> {
     return new Bench(subject, await attach(subject.store, LANES));
+  }
+
+  /** Of a store that declares transactions. */
+  get fences(): FenceStore {
+    return fencesOf(this.store);
   }
 
   put(key: string, text: string, lane = 0): Mutation {
@@ -65,7 +81,7 @@ export class Bench {
   }
 
   async expectJson(key: string, json: string | undefined): Promise<void> {
-    const found = (await this.lanes.load([key])).get(key);
+    const found = (await this.store.load([key])).get(key);
     assert.deepEqual(
       found === undefined ? undefined : JSON.parse(found),
       json === undefined ? undefined : JSON.parse(json),
@@ -79,7 +95,18 @@ export class Bench {
   }
 }
 
-export function attach(store: Store, lanes: number, cache = CACHE): Promise<LaneStore> {
+export function lanesOf({ lanes }: AttachedStore): LaneStore {
+  assert.ok(lanes !== undefined, 'a store that is attached for write-behind has lanes');
+  return lanes;
+}
+
+export function fencesOf(store: AttachedStore): FenceStore {
+  const { fences } = lanesOf(store);
+  assert.ok(fences !== undefined, 'a store with transactions has fences');
+  return fences;
+}
+
+export function attach(store: Store, lanes: number, cache = CACHE): Promise<AttachedStore> {
   return store.attach({ cache, lanes, clock: systemClock, writeBehind: true, onWarning: () => undefined });
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import type { FlushEvent, FlushOptions } from '../../src/index.ts';
-import type { Mutation, Store, StoreAttachment } from '../../src/ports/store.ts';
+import type { LaneStore, Mutation, Store, StoreAttachment } from '../../src/ports/store.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { Stage } from '../support/stage.ts';
@@ -29,7 +29,11 @@ function farStore(clock: VirtualClock, roundTripMs: () => number): Store {
     capabilities: store.capabilities,
     async attach(attachment: StoreAttachment) {
       const attached = await store.attach(attachment);
-      return { ...attached, apply: (flush) => attached.apply({ ...flush, batches: slowly(flush.batches) }) };
+      const lanes = attached.lanes as LaneStore;
+      return {
+        ...attached,
+        lanes: { ...lanes, apply: (flush) => lanes.apply({ ...flush, batches: slowly(flush.batches) }) },
+      };
     },
   };
 }

@@ -1,6 +1,6 @@
 import { Pool, type PoolConfig } from 'pg';
 import type { Judge } from '../../src/core/letter.ts';
-import type { LaneStore, Mutation, Store } from '../../src/ports/store.ts';
+import type { AttachedStore, DeadLetterStore, FenceStore, LaneStore, Mutation, Store } from '../../src/ports/store.ts';
 import { systemClock } from '../../src/system.ts';
 import { postgresUrl } from '../servers/index.ts';
 
@@ -35,7 +35,10 @@ export class Schema implements AsyncDisposable {
   }
 }
 
-export interface Attached extends LaneStore {
+/** All parts in one, with the names that no two of them share. */
+export interface Attached extends AttachedStore, Pick<LaneStore, 'apply'>, FenceStore {
+  readonly retry: DeadLetterStore['retry'];
+  readonly deadLetters: DeadLetterStore | undefined;
   readonly warnings: string[];
 }
 
@@ -48,7 +51,16 @@ export async function attach(store: Store, { cache = 'c', lanes = 2, writeBehind
     clock: systemClock,
     onWarning: (message) => warnings.push(message),
   });
-  return Object.assign(attached, { warnings });
+  const { lanes: flushed } = attached;
+  const deadLetters = flushed?.deadLetters;
+  // Of a cache that is not flushed there are none, and no test asks for them.
+  return Object.assign(attached, {
+    ...flushed,
+    ...flushed?.fences,
+    deadLetters,
+    retry: deadLetters?.retry,
+    warnings,
+  }) as Attached;
 }
 
 export const put = (key: string, value: unknown, lane = 0): Mutation => ({ lane, key, json: JSON.stringify(value) });

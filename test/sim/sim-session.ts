@@ -1,5 +1,5 @@
 import { MillraceError } from '../../src/errors.ts';
-import type { ApplyResult, DeadLetterStore, Flush, LaneStore, Mutation, Store } from '../../src/ports/store.ts';
+import type { ApplyResult, AttachedStore, DeadLetterStore, Flush, Mutation, Store } from '../../src/ports/store.ts';
 import { ReadAhead } from '../../src/stores/postgres/read-ahead.ts';
 import { shown } from './journal.ts';
 import { Attempts } from './oracle/attempts.ts';
@@ -23,7 +23,7 @@ export class SimSession implements Store {
     this.#attempts = new Attempts(process.name, () => world.scheduler.nowMs, RETRY_MS_MAX, world.oracle.findings);
   }
 
-  async attach(): Promise<LaneStore> {
+  async attach(): Promise<AttachedStore> {
     const database = this.#database;
     await this.#ask('attach', () => undefined);
     return {
@@ -44,13 +44,15 @@ export class SimSession implements Store {
             },
           ),
         ),
-      raiseEpoch: (lane, above) => this.#ask('raiseEpoch', () => database.raiseEpoch(lane, above)),
-      moveFence: (lane, epoch, to) => this.#ask('moveFence', () => database.moveFence(lane, epoch, to)),
-      beginEpoch: (lane, epoch, epochs) => this.#ask('beginEpoch', () => database.beginEpoch(lane, epoch, epochs)),
-      apply: (flush) => this.#attempts.watch(() => this.#apply(flush)),
-      retry: (lane, epoch, letters, judge) =>
-        this.#attempts.watch(() => this.#commit('retry', () => database.retry(lane, epoch, letters, judge))),
-      deadLetters: this.#letters(),
+      lanes: {
+        apply: (flush) => this.#attempts.watch(() => this.#apply(flush)),
+        fences: {
+          raiseEpoch: (lane, above) => this.#ask('raiseEpoch', () => database.raiseEpoch(lane, above)),
+          moveFence: (lane, epoch, to) => this.#ask('moveFence', () => database.moveFence(lane, epoch, to)),
+          beginEpoch: (lane, epoch, epochs) => this.#ask('beginEpoch', () => database.beginEpoch(lane, epoch, epochs)),
+        },
+        deadLetters: this.#letters(),
+      },
       close: async () => undefined,
     };
   }
@@ -72,6 +74,8 @@ export class SimSession implements Store {
       ofGeneration: (lane, generation) => this.#ask('letters', () => store.ofGeneration(lane, generation)),
       due: (lane, limit) => this.#ask('letters', () => store.due(lane, limit)),
       storedKeys: (lane) => this.#ask('letters', () => store.storedKeys(lane)),
+      retry: (lane, epoch, letters, judge) =>
+        this.#attempts.watch(() => this.#commit('retry', () => this.#database.retry(lane, epoch, letters, judge))),
       redrive: (id) =>
         this.#ask('letters', async () => {
           const letter = await store.get(id);

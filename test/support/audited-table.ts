@@ -1,6 +1,6 @@
 import { PGlite } from '@electric-sql/pglite';
 import { Pool } from 'pg';
-import type { LaneStore, Store, StoreAttachment } from '../../src/ports/store.ts';
+import type { AttachedStore, LaneStore, Store, StoreAttachment } from '../../src/ports/store.ts';
 import { type PostgresStoreOptions, postgresStore } from '../../src/stores/postgres/index.ts';
 import { postgresUrl } from '../servers/index.ts';
 
@@ -135,18 +135,21 @@ export function watched(store: Store, hooks: StoreHooks): Store {
     ...store,
     // What a hook throws is a fault of this store alone, not of the pool.
     origin: hooks,
-    async attach(attachment: StoreAttachment): Promise<LaneStore> {
+    async attach(attachment: StoreAttachment): Promise<AttachedStore> {
       const attached = await store.attach(attachment);
       const load = attached.load.bind(attached);
-      const apply = attached.apply.bind(attached);
+      const { lanes } = attached;
       return Object.assign(attached, {
         async load(keys: readonly string[]) {
           await hooks.beforeLoad?.(keys);
           return load(keys);
         },
-        async apply(flush: Parameters<LaneStore['apply']>[0]) {
-          await hooks.beforeApply?.();
-          return apply(flush);
+        lanes: lanes && {
+          ...lanes,
+          async apply(flush: Parameters<LaneStore['apply']>[0]) {
+            await hooks.beforeApply?.();
+            return lanes.apply(flush);
+          },
         },
       });
     },

@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { attemptsMax } from '../../src/core/breaker.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { type Cache, createCache, MillraceError } from '../../src/index.ts';
-import type { LaneStore, Store, StoreAttachment } from '../../src/ports/store.ts';
+import type { AttachedStore, FenceStore, LaneStore, Store, StoreAttachment } from '../../src/ports/store.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
@@ -27,18 +27,26 @@ class Way implements Store {
     this.#clock = clock;
   }
 
-  async attach(attachment: StoreAttachment): Promise<LaneStore> {
-    const lanes = await this.#store.attach(attachment);
+  async attach(attachment: StoreAttachment): Promise<AttachedStore> {
+    const attached = await this.#store.attach(attachment);
+    const lanes = attached.lanes as LaneStore;
+    const fences = lanes.fences as FenceStore;
     const pass = async (): Promise<void> => {
       if (this.latencyMs > 0) await new Promise<void>((resolve) => this.#clock.after(this.latencyMs, resolve));
       if (this.cut) throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'no way to the server');
     };
     return {
-      ...lanes,
-      apply: (flush) => pass().then(() => lanes.apply(flush)),
-      raiseEpoch: (lane) => {
-        this.raises++;
-        return pass().then(() => lanes.raiseEpoch(lane));
+      ...attached,
+      lanes: {
+        ...lanes,
+        apply: (flush) => pass().then(() => lanes.apply(flush)),
+        fences: {
+          ...fences,
+          raiseEpoch: (lane) => {
+            this.raises++;
+            return pass().then(() => fences.raiseEpoch(lane));
+          },
+        },
       },
     };
   }

@@ -114,7 +114,7 @@ test('an operator who goes on after lost commits is not overtaken by another wor
     /^MILLRACE_LANE_STOPPED .*the store lost generations/,
   );
   let moves = 0;
-  bench.onStore.moveFence = (go) => (++moves === 1 ? Promise.resolve(false) : go());
+  bench.onFences.moveFence = (go) => (++moves === 1 ? Promise.resolve(false) : go());
   bench.answerOnce('recover', { kind: 'refused', epoch: 9 });
   await bench.clock.until(cache.resume({ acceptStoreRollback: true }));
   await bench.clock.until(cache.flush());

@@ -13,7 +13,15 @@ import {
 } from '../../src/index.ts';
 import type { Front, FrontCapabilities, LaneFront } from '../../src/ports/front.ts';
 import type { Random } from '../../src/ports/random.ts';
-import type { DeadLetterStore, LaneStore, Store } from '../../src/ports/store.ts';
+import type {
+  AttachedStore,
+  DeadLetterStore,
+  FenceStore,
+  LaneStore,
+  ScoresStore,
+  Store,
+  TotalsStore,
+} from '../../src/ports/store.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
@@ -49,7 +57,11 @@ export class EngineBench implements AsyncDisposable {
   readonly store: MemoryStore;
   /** What the next calls of the front's and the store's steps do instead. */
   readonly onFront: Stands<LaneFront> = {};
-  readonly onStore: Stands<LaneStore> = {};
+  readonly onStore: Stands<AttachedStore> = {};
+  readonly onLanes: Stands<LaneStore> = {};
+  readonly onFences: Stands<FenceStore> = {};
+  readonly onTotals: Stands<TotalsStore> = {};
+  readonly onScores: Stands<ScoresStore> = {};
   readonly onLetters: Stands<DeadLetterStore> = {};
   readonly front: Front;
   readonly #open: AsyncDisposable[] = [];
@@ -100,7 +112,8 @@ export class EngineBench implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const stands of [this.onFront, this.onStore, this.onLetters])
+    const { onFront, onStore, onLanes, onFences, onTotals, onScores, onLetters } = this;
+    for (const stands of [onFront, onStore, onLanes, onFences, onTotals, onScores, onLetters])
       for (const step of Object.keys(stands)) Reflect.deleteProperty(stands, step);
     for (const cache of this.#open) await this.clock.until(cache[Symbol.asyncDispose]() as Promise<void>);
   }
@@ -109,9 +122,24 @@ export class EngineBench implements AsyncDisposable {
     return {
       ...described(store),
       attach: async (attachment) => {
-        const lanes = await store.attach(attachment);
-        return withStands(
-          { ...lanes, deadLetters: withStands(lanes.deadLetters as DeadLetterStore, this.onLetters) },
+        const { lanes, totals, scores, ...rows } = await store.attach(attachment);
+        const { fences, deadLetters, ...flushed } = lanes ?? {};
+        return withStands<AttachedStore>(
+          {
+            ...rows,
+            lanes:
+              lanes &&
+              withStands<LaneStore>(
+                {
+                  ...(flushed as LaneStore),
+                  fences: fences && withStands(fences, this.onFences),
+                  deadLetters: deadLetters && withStands(deadLetters, this.onLetters),
+                },
+                this.onLanes,
+              ),
+            totals: totals && withStands(totals, this.onTotals),
+            scores: scores && withStands(scores, this.onScores),
+          },
           this.onStore,
         );
       },

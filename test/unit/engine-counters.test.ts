@@ -100,10 +100,10 @@ test('an increment whose total cannot be loaded is not made; one that wants none
   await using bench = new EngineBench({}, 'counters');
   const counters = bench.counters();
   await bench.clock.until(counters.ready());
-  bench.onStore.loadTotals = () => Promise.reject(down());
+  bench.onTotals.load = () => Promise.reject(down());
   const said = await bench.clock.until(Promise.all([outcome(counters.increment('a')), outcome(counters.add('b'))]));
   expect(said).toEqual([expect.stringMatching(/^MILLRACE_STORE_UNAVAILABLE/), 'written']);
-  delete bench.onStore.loadTotals;
+  delete bench.onTotals.load;
   await bench.clock.advance(60_000);
   expect(await bench.clock.until(counters.getMany(['a', 'b']))).toEqual(
     new Map([
@@ -160,7 +160,7 @@ test('many totals are loaded in parts, each key once', async () => {
   const counters = bench.counters({ lanes: 2 });
   await bench.clock.until(counters.ready());
   const loads: number[] = [];
-  bench.onStore.loadTotals = async (go, _lanes, keys) => {
+  bench.onTotals.load = async (go, _lanes, keys) => {
     loads.push(keys.length);
     // A lane of which the store has no fence yet.
     return { ...(await go()), generations: new Map() };

@@ -28,7 +28,7 @@ test('many batches are divided over the free connections, a few go together', as
   await bench.clock.until(cache.setMany(Array.from({ length: 100 }, (_, n) => [`k${n}`, n] as const)));
   const gate = new Gate();
   const flushes: number[][] = [];
-  bench.onStore.apply = async (go, { lanes }) => {
+  bench.onLanes.apply = async (go, { lanes }) => {
     flushes.push(lanes.map(({ lane }) => lane));
     if (flushes.length === 2) gate.open();
     await gate.pass();
@@ -130,7 +130,7 @@ test('a generation whose acknowledgement keeps failing is counted once, and so i
     ]),
   );
   let answersLost = 1;
-  bench.onStore.apply = async (go) => {
+  bench.onLanes.apply = async (go) => {
     const result = await go();
     if (answersLost-- > 0) throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'no answer');
     return result;
@@ -160,7 +160,7 @@ test('an acknowledgement that is executed late does not make the next generation
     late = go;
     return Promise.reject(unreachable());
   };
-  bench.onStore.apply = async (go, { lanes: [generation] }) => {
+  bench.onLanes.apply = async (go, { lanes: [generation] }) => {
     if (generation === undefined) throw new Error('a flush of nothing');
     begins.push(generation.fromSeq);
     if (++applied === 1) await cache.set('b', 2);
@@ -216,7 +216,7 @@ test('of two lanes in one flush, the one that another worker has does not keep t
     ]),
   );
   let fenced = 0;
-  bench.onStore.apply = (go, flush) =>
+  bench.onLanes.apply = (go, flush) =>
     fenced++ === 0
       ? Promise.resolve({
           kind: 'fenced',
@@ -232,8 +232,8 @@ test('a generation that the next owner of the lane has stored, and counted, is n
   await using bench = new EngineBench();
   const cache = bench.open();
   const receipt = await bench.clock.until(cache.set('a', 1));
-  bench.onStore.apply = async (go, { lanes: [generation] }) => {
-    delete bench.onStore.apply;
+  bench.onLanes.apply = async (go, { lanes: [generation] }) => {
+    delete bench.onLanes.apply;
     await go();
     if (generation === undefined) throw new Error('a flush of nothing');
     const { lane, epoch, cutSeq: seq, digest } = generation;
@@ -262,7 +262,7 @@ test('a flush that lost one of its lanes does not end a later flush of it', asyn
   const flushes: number[][] = [];
   const running = new Map<number, number>();
   const together: number[] = [];
-  bench.onStore.apply = async (go, { lanes }) => {
+  bench.onLanes.apply = async (go, { lanes }) => {
     const gate = gates[flushes.length];
     flushes.push(lanes.map(({ lane }) => lane));
     for (const { lane } of lanes) together.push(running.set(lane, (running.get(lane) ?? 0) + 1).get(lane) as number);
@@ -404,7 +404,7 @@ test('a flush that fails while another call probes the store is tried again soon
   const [flushing, probing] = [new Gate(), new Gate()];
   const cache = bench.open({ flush: { maxDelay: 10 }, retry: { minDelay: 10, maxDelay: 50 } });
   await bench.clock.until(cache.ready());
-  bench.onStore.apply = async () => {
+  bench.onLanes.apply = async () => {
     await flushing.pass();
     return down();
   };
@@ -419,7 +419,7 @@ test('a flush that fails while another call probes the store is tried again soon
   await bench.clock.advance(100);
   const probe = outcome(cache.get('p'));
   await bench.clock.until(probing.arrived);
-  bench.onStore.apply = (go) => go();
+  bench.onLanes.apply = (go) => go();
   flushing.open();
   await bench.clock.advance(1);
   probing.open();

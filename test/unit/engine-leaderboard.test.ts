@@ -82,7 +82,7 @@ test('a board of several pages is loaded once for all who wait', async () => {
   for (let n = 0; n < count; n++) bench.store.rows.set(`m${n}`, String(n));
   const board = bench.leaderboard();
   let loads = 0;
-  bench.onStore.loadScores = (go) => {
+  bench.onScores.load = (go) => {
     loads++;
     return go();
   };
@@ -98,7 +98,7 @@ test('what needs a board that cannot be loaded is told so, and what does not goe
   await using bench = new EngineBench({}, 'scores');
   const board = bench.leaderboard();
   await bench.clock.until(board.ready());
-  bench.onStore.loadScores = () => Promise.reject(down());
+  bench.onScores.load = () => Promise.reject(down());
   const said = await bench.clock.until(
     Promise.all([
       outcome(board.set('a', 1)),
@@ -113,7 +113,7 @@ test('what needs a board that cannot be loaded is told so, and what does not goe
     'written',
     expect.stringMatching(/^MILLRACE_STORE_UNAVAILABLE/),
   ]);
-  delete bench.onStore.loadScores;
+  delete bench.onScores.load;
   await bench.clock.advance(60_000);
   expect(await top(bench, board)).toEqual([['a', 3]]);
 });
@@ -124,7 +124,7 @@ test('nobody waits for a loading for ever; that it is not loaded is no want of r
   const board = bench.leaderboard({ loadWait: 50, backpressure: { maxWaiters: 0 } });
   await bench.clock.until(board.ready());
   const gate = new Gate();
-  bench.onStore.loadScores = async (go) => {
+  bench.onScores.load = async (go) => {
     await gate.pass();
     return go();
   };
@@ -152,7 +152,7 @@ test('so many wait for a loading, and no more', async () => {
   const board = bench.leaderboard({ loadWait: 50 });
   await bench.clock.until(board.ready());
   const gate = new Gate();
-  bench.onStore.loadScores = async (go) => {
+  bench.onScores.load = async (go) => {
     await gate.pass();
     return go();
   };
@@ -232,7 +232,7 @@ test('a board that is loaded by the time it is looked at needs no page', async (
   const board = bench.leaderboard();
   expect(await top(bench, board)).toEqual([]);
   let loads = 0;
-  bench.onStore.loadScores = (go) => {
+  bench.onScores.load = (go) => {
     loads++;
     return go();
   };

@@ -65,7 +65,7 @@ test('a retry whose answer was lost, and that is committed later, is told to the
   expect(await bench.clock.until(cache.get('bad'))).toBe(0);
   let late: (() => Promise<unknown>) | undefined;
   const states: string[] = [];
-  bench.onStore.retry = async (go) => {
+  bench.onLetters.retry = async (go) => {
     if (late === undefined) {
       late = go;
       throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'the connection was lost at COMMIT');
@@ -91,7 +91,7 @@ test.each([
   const { cache, receipt, refusing } = await withLetter(bench);
   refusing.is = false;
   const before = await bench.clock.until(cache.stats());
-  bench.onStore.retry = async (go) => {
+  bench.onLetters.retry = async (go) => {
     await go();
     throw new MillraceError('MILLRACE_STORE_UNAVAILABLE', 'the connection was lost after COMMIT');
   };
@@ -106,7 +106,7 @@ test("a retry that another worker's epoch refuses changes nothing; whoever has t
   const { cache, receipt, refusing } = await withLetter(bench);
   refusing.is = false;
   let retries = 0;
-  bench.onStore.retry = (go) => (++retries === 1 ? Promise.resolve({ kind: 'fenced' }) : go());
+  bench.onLetters.retry = (go) => (++retries === 1 ? Promise.resolve({ kind: 'fenced' }) : go());
   await bench.clock.advance(2_000);
   await bench.clock.until(receipt.stored());
   expect(retries).toBe(2);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LaneHeader } from '../../src/core/lane.ts';
-import type { EngineContext } from '../../src/engine/base/context.ts';
+import type { EngineContext, StoreWith } from '../../src/engine/base/context.ts';
 import { Recovery } from '../../src/engine/flushing/recovery.ts';
 import { Watermark } from '../../src/engine/lanes/watermark.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
@@ -14,13 +14,14 @@ test('a lease that was taken while another was quicker does not make the epoch o
     random: { fraction: () => 0.5 },
     owner: 'me',
     settings: { name: 'c', flush: { leaseMs: 400 } },
-    storeCapabilities: { transactions: true },
-    store: { raiseEpoch: () => Promise.resolve({ epoch: 8, generation: 0, seq: 0, digest: '' }) },
+    store: {
+      lanes: { fences: { raiseEpoch: () => Promise.resolve({ epoch: 8, generation: 0, seq: 0, digest: '' }) } },
+    },
     front: {
       header: () => Promise.resolve({ header, current: true }),
       recover: () => Promise.resolve({ kind: 'refused', epoch: 9 }),
     },
-  } as unknown as EngineContext;
+  } as unknown as EngineContext & StoreWith<'lanes'>;
   const recovery = new Recovery(context, [new Watermark('c', 0, () => undefined)]);
   expect(await clock.until(recovery.recover(0))).toEqual({ header, isOurs: false });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { attemptsMax, FAILURES_TO_OPEN } from '../../src/core/breaker.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { type Cache, MillraceError } from '../../src/index.ts';
+import type { FenceStore, LaneStore } from '../../src/ports/store.ts';
 import { MAX_MS, MIN_MS, Process } from './breaker-process.ts';
 
 // Many steps of a virtual clock: no span of real time is expected.
@@ -125,14 +126,21 @@ describe('while the store is down', () => {
     let raises = 0;
     const attach = store.attach.bind(store);
     store.attach = async (attachment) => {
-      const lanes = await attach(attachment);
-      const raise = lanes.raiseEpoch.bind(lanes);
+      const attached = await attach(attachment);
+      const lanes = attached.lanes as LaneStore;
+      const fences = lanes.fences as FenceStore;
       return {
-        ...lanes,
-        raiseEpoch: async (lane) => {
-          raises++;
-          if (process.fault !== undefined) throw process.fault();
-          return raise(lane);
+        ...attached,
+        lanes: {
+          ...lanes,
+          fences: {
+            ...fences,
+            raiseEpoch: async (lane) => {
+              raises++;
+              if (process.fault !== undefined) throw process.fault();
+              return fences.raiseEpoch(lane);
+            },
+          },
         },
       };
     };

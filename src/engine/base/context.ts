@@ -1,8 +1,10 @@
+import { traitsOf } from '../../core/shape.ts';
+import { MillraceError } from '../../errors.ts';
 import type { Emitter } from '../../events.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { LaneFront } from '../../ports/front.ts';
 import type { Random } from '../../ports/random.ts';
-import type { LaneStore, StoreCapabilities } from '../../ports/store.ts';
+import type { AttachedStore } from '../../ports/store.ts';
 import type { StoreBreaker } from './breaker.ts';
 import type { Counts } from './counts.ts';
 import type { SendTurns } from './send-turns.ts';
@@ -38,7 +40,25 @@ export interface FrontSide {
 /** The store. */
 export interface StoreSide {
   /** Behind its breaker. */
-  readonly store: LaneStore;
-  readonly storeCapabilities: StoreCapabilities;
+  readonly store: AttachedStore;
   readonly breaker: StoreBreaker;
+}
+
+/** The parts that only some stores have. */
+type StorePart = 'lanes' | 'totals' | 'scores';
+
+/** A store with a part that its cache cannot do without. */
+export interface StoreWith<P extends StorePart> extends StoreSide {
+  readonly store: AttachedStore & { readonly [Part in P]: NonNullable<AttachedStore[Part]> };
+}
+
+/** The same context, whose store has the part: it may be anybody's, and not have what it was said to have. */
+export function storeWith<P extends StorePart>(context: EngineContext, part: P): EngineContext & StoreWith<P> {
+  if (has(context, part)) return context;
+  const { name, shape } = context.settings;
+  throw new MillraceError('MILLRACE_INTERNAL', `The store of ${traitsOf(shape).noun} has no ${part}.`, { cache: name });
+}
+
+function has<P extends StorePart>(context: EngineContext, part: P): context is EngineContext & StoreWith<P> {
+  return context.store[part] !== undefined;
 }

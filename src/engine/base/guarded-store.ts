@@ -1,43 +1,47 @@
 import type { CallOutcome } from '../../core/breaker.ts';
 import { isMillraceError } from '../../errors.ts';
-import type { DeadLetterStore, LaneStore } from '../../ports/store.ts';
+import type { AttachedStore, DeadLetterStore, LaneStore } from '../../ports/store.ts';
 import type { StoreBreaker } from './breaker.ts';
 
+type Ask = <T>(call: () => Promise<T>) => Promise<T>;
+
 /** The same store behind its breaker: flushes, takeovers, loads, direct writes and dead letters alike. */
-export function guardedStore(store: LaneStore, breaker: StoreBreaker, onClose: () => void): LaneStore {
-  const ask = <T>(call: () => Promise<T>): Promise<T> => breaker.run(call, outcomeOf);
+export function guardedStore(store: AttachedStore, breaker: StoreBreaker, onClose: () => void): AttachedStore {
+  const { lanes, totals, scores } = store;
+  const ask: Ask = (call) => breaker.run(call, outcomeOf);
   return {
     checkKey: (key) => store.checkKey(key),
     checkValue: (json) => store.checkValue(json),
     load: (keys) => ask(() => store.load(keys)),
-    ...(store.loadTotals === undefined
-      ? {}
-      : {
-          loadTotals: (lanes, keys) =>
-            ask(() => (store.loadTotals as NonNullable<LaneStore['loadTotals']>)(lanes, keys)),
-        }),
-    ...(store.loadScores === undefined
-      ? {}
-      : { loadScores: (page) => ask(() => (store.loadScores as NonNullable<LaneStore['loadScores']>)(page)) }),
     commit: (mutations) => ask(() => store.commit(mutations)),
-    raiseEpoch: (lane, above) => ask(() => store.raiseEpoch(lane, above)),
-    moveFence: (lane, epoch, to) => ask(() => store.moveFence(lane, epoch, to)),
-    beginEpoch: (lane, epoch, epochs) => ask(() => store.beginEpoch(lane, epoch, epochs)),
-    apply(flush) {
-      const batches = new WatchedSource(flush.batches);
-      // A front that did not deliver says nothing about the store, however the store wraps its error.
-      return breaker.run(
-        () => store.apply({ ...flush, batches }),
-        (error) => (batches.failed ? 'unknown' : outcomeOf(error)),
-      );
-    },
-    retry: (lane, epoch, letters, judge) => ask(() => store.retry(lane, epoch, letters, judge)),
-    deadLetters: store.deadLetters && guardedLetters(store.deadLetters, ask),
+    lanes: lanes && guardedLanes(lanes, breaker, ask),
+    totals: totals && { load: (of, keys) => ask(() => totals.load(of, keys)) },
+    scores: scores && { load: (page) => ask(() => scores.load(page)) },
     close: () => store.close().finally(onClose),
   };
 }
 
-function guardedLetters(letters: DeadLetterStore, ask: <T>(call: () => Promise<T>) => Promise<T>): DeadLetterStore {
+function guardedLanes(lanes: LaneStore, breaker: StoreBreaker, ask: Ask): LaneStore {
+  const { fences, deadLetters } = lanes;
+  return {
+    apply(flush) {
+      const batches = new WatchedSource(flush.batches);
+      // A front that did not deliver says nothing about the store, however the store wraps its error.
+      return breaker.run(
+        () => lanes.apply({ ...flush, batches }),
+        (error) => (batches.failed ? 'unknown' : outcomeOf(error)),
+      );
+    },
+    fences: fences && {
+      raiseEpoch: (lane, above) => ask(() => fences.raiseEpoch(lane, above)),
+      moveFence: (lane, epoch, to) => ask(() => fences.moveFence(lane, epoch, to)),
+      beginEpoch: (lane, epoch, epochs) => ask(() => fences.beginEpoch(lane, epoch, epochs)),
+    },
+    deadLetters: deadLetters && guardedLetters(deadLetters, ask),
+  };
+}
+
+function guardedLetters(letters: DeadLetterStore, ask: Ask): DeadLetterStore {
   return {
     list: (page) => ask(() => letters.list(page)),
     get: (id) => ask(() => letters.get(id)),
@@ -48,6 +52,7 @@ function guardedLetters(letters: DeadLetterStore, ask: <T>(call: () => Promise<T
     ofGeneration: (lane, generation) => ask(() => letters.ofGeneration(lane, generation)),
     due: (lane, limit) => ask(() => letters.due(lane, limit)),
     storedKeys: (lane) => ask(() => letters.storedKeys(lane)),
+    retry: (lane, epoch, due, judge) => ask(() => letters.retry(lane, epoch, due, judge)),
     redrive: (id) => ask(() => letters.redrive(id)),
     discard: (id) => ask(() => letters.discard(id)),
   };

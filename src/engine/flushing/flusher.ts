@@ -2,7 +2,7 @@ import { type Deferred, defer } from '../../core/deferred.ts';
 import type { Accepted, LaneHeader } from '../../core/lane.ts';
 import { Pace } from '../../core/pace.ts';
 import type { Timer } from '../../ports/clock.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { EngineContext, StoreWith } from '../base/context.ts';
 import type { FlushSettings } from '../base/settings.ts';
 import type { Admission } from '../lanes/admission.ts';
 import type { Watermark } from '../lanes/watermark.ts';
@@ -227,7 +227,7 @@ function largestShare(lanes: readonly FlushLane[], share: number): FlushLane[] {
 }
 
 export interface FlusherParts {
-  readonly context: EngineContext;
+  readonly context: EngineContext & StoreWith<'lanes'>;
   readonly flush: FlushSettings;
   readonly watermarks: readonly Watermark[];
   readonly recovery: Recovery;

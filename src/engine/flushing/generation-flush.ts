@@ -5,7 +5,7 @@ import type { Pace } from '../../core/pace.ts';
 import { isMillraceError, MillraceError } from '../../errors.ts';
 import type { ApplyResult, DeadLetter } from '../../ports/store.ts';
 import { StoreHeldBack } from '../base/breaker.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { EngineContext, StoreWith } from '../base/context.ts';
 import type { Watermark } from '../lanes/watermark.ts';
 import { Acknowledger } from './acknowledger.ts';
 import type { Cut, FlushLane } from './flush-lane.ts';
@@ -24,7 +24,7 @@ type Held = () => readonly FlushLane[];
  * fault the lanes keep their flight and say when it may be tried again.
  */
 export class GenerationFlush {
-  readonly #context: EngineContext;
+  readonly #context: EngineContext & StoreWith<'lanes'>;
   readonly #pace: Pace;
   readonly #lanes: readonly FlushLane[];
   readonly #leases: LaneLeases;
@@ -141,7 +141,7 @@ export class GenerationFlush {
       entries: flight.entries,
     }));
     const batches = new GenerationReader(this.#pages, generations, this.#pace.batchSize);
-    const result = await store.apply({ lanes: generations, batches, judge: this.#letters.judge });
+    const result = await store.lanes.apply({ lanes: generations, batches, judge: this.#letters.judge });
     if (result.kind === 'fenced') {
       await this.#fenced(cuts, result);
       return;
@@ -187,7 +187,7 @@ export class GenerationFlush {
 
   /** What was refused of a generation: its letters tell. */
   async #lettersOf({ lane, flight }: Cut): Promise<DeadLetter[]> {
-    return (await this.#context.store.deadLetters?.ofGeneration(lane.index, flight.generation)) ?? [];
+    return (await this.#context.store.lanes.deadLetters?.ofGeneration(lane.index, flight.generation)) ?? [];
   }
 
   #failed(lanes: readonly FlushLane[], error: unknown): void {
@@ -242,7 +242,7 @@ function laneTaken(error: unknown): LaneTaken | undefined {
 }
 
 interface GenerationFlushParts {
-  readonly context: EngineContext;
+  readonly context: EngineContext & StoreWith<'lanes'>;
   readonly pace: Pace;
   readonly lanes: readonly FlushLane[];
   readonly watermarks: readonly Watermark[];

@@ -1,6 +1,6 @@
 import { type Judge, judgeRefusal } from '../../core/letter.ts';
 import type { DeadLetter, DeadLetterStore } from '../../ports/store.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { EngineContext, StoreWith } from '../base/context.ts';
 import type { FlushSettings } from '../base/settings.ts';
 import type { FlushLane } from './flush-lane.ts';
 
@@ -17,10 +17,10 @@ const STALE_KEYS_MAX = 1_000;
  * owner's own generations can give it any.
  */
 export class LetterRetry {
-  readonly #context: EngineContext;
+  readonly #context: EngineContext & StoreWith<'lanes'>;
   readonly judge: Judge;
 
-  constructor(context: EngineContext, flush: FlushSettings) {
+  constructor(context: EngineContext & StoreWith<'lanes'>, flush: FlushSettings) {
     const { settings, random } = context;
     this.#context = context;
     const policy = { ...settings.retry, flushDelayMs: flush.maxDelayMs };
@@ -30,7 +30,7 @@ export class LetterRetry {
   /** The lane was taken: finds out what letters it has, and makes the front forget what they made old. */
   async taken(lane: FlushLane): Promise<void> {
     lane.letters = { any: false, dueAt: Number.POSITIVE_INFINITY, unknown: [], stale: [] };
-    const letters = this.#context.store.deadLetters;
+    const letters = this.#context.store.lanes.deadLetters;
     if (letters === undefined) return;
     const { any, nextInMs } = await letters.due(lane.index, 0);
     if (!any) return;
@@ -44,7 +44,7 @@ export class LetterRetry {
   async retry(lane: FlushLane): Promise<boolean> {
     const { store, clock } = this.#context;
     // Without letters nothing is due.
-    const letters = store.deadLetters as DeadLetterStore;
+    const letters = store.lanes.deadLetters as DeadLetterStore;
     // Answers that were lost: the letters themselves tell what became of them, and one that waits may still be stored by a
     // commit that is on its way, until another attempt at it is answered.
     if (lane.letters.unknown.length > 0) {
@@ -65,7 +65,7 @@ export class LetterRetry {
     }
     const { unknown } = lane.letters;
     lane.letters.unknown = [...unknown, ...due.letters.map(({ id }) => id)];
-    const result = await store.retry(lane.index, lane.epoch, due.letters, this.judge);
+    const result = await letters.retry(lane.index, lane.epoch, due.letters, this.judge);
     if (result.kind === 'fenced') return false;
     // One that is not in the answer is not settled by it: the next look tells.
     lane.letters.unknown = unknown.filter((id) => result.letters.every((letter) => letter.id !== id));

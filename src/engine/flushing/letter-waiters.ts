@@ -70,7 +70,7 @@ export class LetterWaiters {
   }
 
   async #ask(ids: readonly string[]): Promise<void> {
-    const found = await this.#context.store.deadLetters?.find(ids);
+    const found = await this.#context.store.lanes?.deadLetters?.find(ids);
     const letters = new Map(found?.map((letter) => [letter.id, letter]));
     for (const id of ids) {
       const letter = letters.get(id);

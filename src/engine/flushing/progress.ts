@@ -47,7 +47,7 @@ export class LaneProgress implements ReceiptProgress {
     if (waiting !== undefined) return void (await this.letterOutcome(waiting, signal));
     if (key === undefined || watermark.judged(position.seq)) return;
     // Another process flushed it, and only the letters know whether the store took it.
-    const letter = await this.#context.store.deadLetters?.ofWrite(key, position.seq);
+    const letter = await this.#context.store.lanes?.deadLetters?.ofWrite(key, position.seq);
     if (letter?.state === 'waiting') return void (await this.letterOutcome(letter.id, signal));
     this.#refuseDead(letter);
   }

@@ -1,7 +1,7 @@
 import { backoffMs } from '../../core/backoff.ts';
 import type { Fence, LaneHeader } from '../../core/lane.ts';
 import { MillraceError } from '../../errors.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { EngineContext, StoreWith } from '../base/context.ts';
 import type { Watermark } from '../lanes/watermark.ts';
 
 /** Waits between attempts: the first is about as long as a recovery takes. */
@@ -21,11 +21,11 @@ export interface Recovered {
  * then lets the front compare itself with the fence. One recovery of a lane at a time in a process.
  */
 export class Recovery {
-  readonly #context: EngineContext;
+  readonly #context: EngineContext & StoreWith<'lanes'>;
   readonly #watermarks: readonly Watermark[];
   readonly #running = new Map<number, Promise<Recovered>>();
 
-  constructor(context: EngineContext, watermarks: readonly Watermark[]) {
+  constructor(context: EngineContext & StoreWith<'lanes'>, watermarks: readonly Watermark[]) {
     this.#context = context;
     this.#watermarks = watermarks;
   }
@@ -108,8 +108,9 @@ export class Recovery {
    * counted, and reported as `loss`.
    */
   async acceptStoreRollback(lane: number): Promise<void> {
-    const { front, store, storeCapabilities, settings } = this.#context;
-    if (!storeCapabilities.transactions)
+    const { front, store, settings } = this.#context;
+    const { fences } = store.lanes;
+    if (fences === undefined)
       throw new MillraceError(
         'MILLRACE_UNSUPPORTED',
         'A store without transactions has no fence that could be moved.',
@@ -118,7 +119,7 @@ export class Recovery {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const { header: before } = await front.header(lane);
       if (before === undefined) break;
-      const fence = await store.raiseEpoch(lane, before.epoch);
+      const fence = await fences.raiseEpoch(lane, before.epoch);
       // Before the fence is moved: from then on anybody may open the lane, and what comes into it then is the store's.
       await front.recover(lane, { fence, owner: '', leaseMs: 0, tentative: true, forget: true });
       const { header } = await front.header(lane);
@@ -127,7 +128,7 @@ export class Recovery {
       const { flight } = header;
       const generation = flight?.state === 'cut' ? flight.generation - 1 : header.generation;
       if (fence.generation >= generation) break;
-      if (await store.moveFence(lane, fence.epoch, { generation, seq: header.storedSeq })) {
+      if (await fences.moveFence(lane, fence.epoch, { generation, seq: header.storedSeq })) {
         this.#watermark(lane).gaveUp(header.storedSeq - fence.seq);
         break;
       }
@@ -149,16 +150,17 @@ export class Recovery {
     const { header, current } = await front.header(lane);
     if (header === undefined || header.epoch !== epoch) return undefined;
     if (current) return header;
-    if (!(await store.beginEpoch(lane, epoch, header.epochs))) return undefined;
+    const { fences } = store.lanes;
+    if (fences !== undefined && !(await fences.beginEpoch(lane, epoch, header.epochs))) return undefined;
     const confirmed = await front.confirm(lane, epoch);
     return confirmed.kind === 'confirmed' ? confirmed.header : undefined;
   }
 
   /** The store issues epochs. One without transactions cannot: there the front's own count has to do. */
   async #fence(lane: number, header: LaneHeader | undefined): Promise<Fence> {
-    const { store, storeCapabilities } = this.#context;
+    const { fences } = this.#context.store.lanes;
     // A store that was restored, or lost the lane's row, begins at an epoch that the front has left behind.
-    if (storeCapabilities.transactions) return store.raiseEpoch(lane, header?.epoch);
+    if (fences !== undefined) return fences.raiseEpoch(lane, header?.epoch);
     if (header === undefined) return { epoch: 1, generation: 0, seq: 0, digest: '' };
     const generation = header.flight?.state === 'cut' ? header.flight.generation - 1 : header.generation;
     return { epoch: header.epoch + 1, generation, seq: header.storedSeq, digest: '', epochs: header.epochs };

@@ -9,7 +9,7 @@ import {
 import type { BoardProgress, Unloaded } from '../../core/score-table.ts';
 import { MillraceError } from '../../errors.ts';
 import type { ScoresPage, StoredScores } from '../../ports/store.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { EngineContext, StoreWith } from '../base/context.ts';
 import { KEY_BYTES_MAX, LOAD_SCORES_MAX } from '../base/settings.ts';
 
 /** Loads in a row that came too late. Each means that a generation was stored meanwhile, so a few are rare. */
@@ -29,13 +29,13 @@ interface Page {
  * is (see `fillScores` in `core/lane-scores.ts`), while the next is read. Several processes may load it at once: each goes on where the board is.
  */
 export class Board {
-  readonly #context: EngineContext;
+  readonly #context: EngineContext & StoreWith<'scores'>;
   readonly #recover: () => Promise<void>;
   #loading: Promise<void> | undefined;
   /** The page after the one that is being put in. */
   #ahead: Page | undefined;
 
-  constructor(context: EngineContext, recover: () => Promise<void>) {
+  constructor(context: EngineContext & StoreWith<'scores'>, recover: () => Promise<void>) {
     this.#context = context;
     this.#recover = recover;
   }
@@ -157,13 +157,9 @@ export class Board {
   }
 
   async #rows(page: ScoresPage): Promise<StoredScores> {
-    const { store, counts, settings } = this.#context;
-    if (store.loadScores === undefined)
-      throw new MillraceError('MILLRACE_INTERNAL', 'The store of a leaderboard has no scores.', {
-        cache: settings.name,
-      });
+    const { store, counts } = this.#context;
     counts.loads++;
-    return store.loadScores(page);
+    return store.scores.load(page);
   }
 
   async #fill(loaded: LoadedScores): Promise<BoardProgress | 'stale' | 'unrecovered'> {

@@ -2,6 +2,7 @@ import { fromScaled } from '../../core/decimal.ts';
 import { laneOf } from '../../core/lane-of.ts';
 import { traitsOf } from '../../core/shape.ts';
 import type { Mutation } from '../../ports/store.ts';
+import { storeWith } from '../base/context.ts';
 import type { Level } from '../base/level.ts';
 import { READ_KEYS_MAX } from '../base/settings.ts';
 import type { PendingReceipt } from '../lanes/receipt.ts';
@@ -42,7 +43,7 @@ export class CounterWays extends QueuedWays<IncrementCaller> {
 
   constructor(parts: PlugParts) {
     const { context, hooks } = parts;
-    const totals = new Totals(context, (lane) => hooks.recover(lane));
+    const totals = new Totals(storeWith(context, 'totals'), (lane) => hooks.recover(lane));
     super(parts, new IncrementSteps(context, totals, hooks), BY_KEY);
     this.totals = totals;
     this.#lanes = context.settings.lanes;

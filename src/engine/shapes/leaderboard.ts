@@ -1,6 +1,7 @@
 import { type ScoreOp, turned } from '../../core/lane-scores.ts';
 import type { Change } from '../../core/score-table.ts';
 import type { Mutation } from '../../ports/store.ts';
+import { storeWith } from '../base/context.ts';
 import type { Level } from '../base/level.ts';
 import { READ_KEYS_MAX } from '../base/settings.ts';
 import type { Receipt } from '../lanes/receipt.ts';
@@ -46,7 +47,7 @@ export class LeaderboardWays extends QueuedWays<ScoreCaller> {
 
   constructor(parts: PlugParts) {
     const { context, hooks } = parts;
-    const board = new Board(context, () => hooks.recover(0));
+    const board = new Board(storeWith(context, 'scores'), () => hooks.recover(0));
     super(parts, new ScoreSteps(context, board, hooks), IN_ORDER);
     this.board = board;
   }

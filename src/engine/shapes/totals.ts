@@ -5,7 +5,7 @@ import { laneOf } from '../../core/lane-of.ts';
 import { traitsOf } from '../../core/shape.ts';
 import { MillraceError } from '../../errors.ts';
 import { UNRECOVERED } from '../../ports/front.ts';
-import type { EngineContext } from '../base/context.ts';
+import type { EngineContext, StoreWith } from '../base/context.ts';
 import { LOAD_KEYS_MAX } from '../base/settings.ts';
 
 /** Loads in a row that came too late. Each means that a generation was stored meanwhile, so a few are rare. */
@@ -25,11 +25,11 @@ interface Load {
  * and whoever asks for a key before its load has come to the store joins it.
  */
 export class Totals {
-  readonly #context: EngineContext;
+  readonly #context: EngineContext & StoreWith<'totals'>;
   readonly #recover: (lane: number) => Promise<void>;
   readonly #queued = new Map<string, Load>();
 
-  constructor(context: EngineContext, recover: (lane: number) => Promise<void>) {
+  constructor(context: EngineContext & StoreWith<'totals'>, recover: (lane: number) => Promise<void>) {
     this.#context = context;
     this.#recover = recover;
   }
@@ -91,8 +91,6 @@ export class Totals {
 
   async #loadAll(loads: readonly Load[]): Promise<void> {
     const { store, counts, clock, settings } = this.#context;
-    if (store.loadTotals === undefined)
-      throw new MillraceError('MILLRACE_INTERNAL', 'The store of counters has no totals.', { cache: settings.name });
     let left = loads;
     for (let attempt = 0; left.length > 0; attempt++) {
       if (attempt >= STALE_MAX)
@@ -105,7 +103,7 @@ export class Totals {
       const lanes = [...new Set(left.map(({ lane }) => lane))];
       const headers = await Promise.all(lanes.map((lane) => this.#header(lane)));
       counts.loads += left.length;
-      const { totals, generations } = await store.loadTotals(
+      const { totals, generations } = await store.totals.load(
         lanes,
         left.map(({ key }) => key),
       );

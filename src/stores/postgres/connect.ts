@@ -2,9 +2,9 @@ import { lettersInTheWay } from '../../core/letter.ts';
 import { traitsOf } from '../../core/shape.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { LaneStore, Store, StoreAttachment } from '../../ports/store.ts';
+import type { AttachedStore, Store, StoreAttachment } from '../../ports/store.ts';
 import type { Database } from './database.ts';
-import { DeadLetters } from './dead-letters.ts';
+import { LetterReader } from './dead-letters.ts';
 import { examineDatabase } from './examine.ts';
 import { translate } from './faults.ts';
 import { quoteTable } from './identifiers.ts';
@@ -72,7 +72,7 @@ function databaseOf({ pool, prepare, statementTimeoutMs }: ParsedTable, clock: C
     : new PoolDatabase(pool as PgPoolLike, clock, { prepare, silenceMs: statementTimeoutMs + SILENCE_MARGIN_MS });
 }
 
-async function attach(options: ParsedTable, attachment: StoreAttachment, open: OpenTable): Promise<LaneStore> {
+async function attach(options: ParsedTable, attachment: StoreAttachment, open: OpenTable): Promise<AttachedStore> {
   const { lockTimeoutMs, statementTimeoutMs, idleTimeoutMs } = options;
   const { cache, lanes, clock, writeBehind } = attachment;
   const database = databaseOf(options, clock);
@@ -89,7 +89,7 @@ async function attach(options: ParsedTable, attachment: StoreAttachment, open: O
   const schema = options.schema ?? table.schema;
   if (!writeBehind) {
     const fault = (await hasLetters(database, schema))
-      ? lettersInTheWay(await new DeadLetters(database, cache, schema).count())
+      ? lettersInTheWay(await new LetterReader(database, cache, schema).count())
       : undefined;
     if (fault !== undefined) throw new MillraceError('MILLRACE_OPTIONS', fault, { cache });
     return new PostgresLaneStore({ database, cache, ...table, settings, behind: undefined });
@@ -104,7 +104,7 @@ async function attach(options: ParsedTable, attachment: StoreAttachment, open: O
     settings,
     behind: {
       fences,
-      letters: new DeadLetters(database, cache, schema),
+      letters: new LetterReader(database, cache, schema),
       letterWrites: new LetterWrites(cache, schema),
     },
   });

@@ -6,7 +6,7 @@ import { LETTER, letterOf } from './letter-rows.ts';
 const OPEN = `d.state in ('waiting', 'dead')`;
 
 /** Reads the letters of a cache, and does what an operator wants done with them. */
-export class DeadLetters implements DeadLetterStore {
+export class LetterReader implements Omit<DeadLetterStore, 'retry'> {
   readonly #connection: Connection;
   readonly #cache: string;
   readonly #table: string;

@@ -3,6 +3,7 @@ import { type Judge, POSTPONED, type Verdict } from '../../core/letter.ts';
 import { MillraceError } from '../../errors.ts';
 import type {
   ApplyResult,
+  AttachedStore,
   DeadLetter,
   DeadLetterStore,
   Flush,
@@ -10,12 +11,14 @@ import type {
   Mutation,
   RetryResult,
   ScoresPage,
+  ScoresStore,
   StoredScores,
   StoredTotals,
+  TotalsStore,
 } from '../../ports/store.ts';
 import { BatchWriter, type RefusedRow, SAVEPOINT } from './batch-writer.ts';
 import type { Connection, Database, Statement, TransactionResult } from './database.ts';
-import type { DeadLetters } from './dead-letters.ts';
+import type { LetterReader } from './dead-letters.ts';
 import { translate } from './faults.ts';
 import { mutationOf, storable } from './letter-rows.ts';
 import type { LetterWrites, RefusedLetter, RetriedLetter } from './letter-writes.ts';
@@ -40,11 +43,11 @@ export interface LaneStoreParts {
   readonly settings: string;
   /** Missing unless lanes are flushed. */
   readonly behind:
-    | { readonly fences: Fences; readonly letters: DeadLetters; readonly letterWrites: LetterWrites }
+    | { readonly fences: Fences; readonly letters: LetterReader; readonly letterWrites: LetterWrites }
     | undefined;
 }
 
-export class PostgresLaneStore implements LaneStore {
+export class PostgresLaneStore implements AttachedStore {
   readonly #database: Database;
   readonly #cache: string;
   readonly #table: string;
@@ -53,9 +56,9 @@ export class PostgresLaneStore implements LaneStore {
   readonly #statements: TableStatements;
   readonly checkKey: (key: string) => string | undefined;
   readonly checkValue: ValueCheck;
-  readonly loadTotals?: NonNullable<LaneStore['loadTotals']>;
-  readonly loadScores?: NonNullable<LaneStore['loadScores']>;
-  readonly deadLetters: DeadLetterStore | undefined;
+  readonly lanes: LaneStore | undefined;
+  readonly totals: TotalsStore | undefined;
+  readonly scores: ScoresStore | undefined;
 
   constructor({
     database,
@@ -77,10 +80,22 @@ export class PostgresLaneStore implements LaneStore {
     this.#statements = statements;
     this.checkKey = checkKey;
     this.checkValue = checkValue;
-    if (totals !== undefined) this.loadTotals = (lanes, keys) => this.#loadTotals(totals(lanes, keys));
-    if (scores !== undefined)
-      this.loadScores = (page) => this.#loadScores(scores(page), 'limit' in page ? page.limit : undefined);
-    this.deadLetters = behind === undefined ? undefined : this.#translated(behind.letters);
+    this.totals = totals && { load: (lanes, keys) => this.#loadTotals(totals(lanes, keys)) };
+    this.scores = scores && {
+      load: (page) => this.#loadScores(scores(page), 'limit' in page ? page.limit : undefined),
+    };
+    this.lanes = behind && {
+      apply: (flush) => this.#apply(flush),
+      fences: {
+        raiseEpoch: (lane, above) => this.#raiseEpoch(lane, above),
+        moveFence: (lane, epoch, to) => this.#moveFence(lane, epoch, to),
+        beginEpoch: (lane, epoch, epochs) => this.#beginEpoch(lane, epoch, epochs),
+      },
+      deadLetters: {
+        ...this.#translated(behind.letters),
+        retry: (lane, epoch, due, judge) => this.#retry(lane, epoch, due, judge),
+      },
+    };
   }
 
   async load(keys: readonly string[]): Promise<Map<string, string>> {
@@ -134,19 +149,19 @@ export class PostgresLaneStore implements LaneStore {
     );
   }
 
-  moveFence(lane: number, epoch: number, to: Pick<Fence, 'generation' | 'seq'>): Promise<boolean> {
+  #moveFence(lane: number, epoch: number, to: Pick<Fence, 'generation' | 'seq'>): Promise<boolean> {
     return this.#try('move the fence', () => this.#lanes().fences.move(this.#database, lane, epoch, to));
   }
 
-  raiseEpoch(lane: number, above = 0): Promise<Fence> {
+  #raiseEpoch(lane: number, above = 0): Promise<Fence> {
     return this.#try('raise the epoch', () => this.#lanes().fences.raise(this.#database, lane, above));
   }
 
-  beginEpoch(lane: number, epoch: number, epochs: readonly EpochStart[]): Promise<boolean> {
+  #beginEpoch(lane: number, epoch: number, epochs: readonly EpochStart[]): Promise<boolean> {
     return this.#try('record an epoch', () => this.#lanes().fences.begin(this.#database, lane, epoch, epochs));
   }
 
-  async apply(flush: Flush): Promise<ApplyResult> {
+  async #apply(flush: Flush): Promise<ApplyResult> {
     const { fences } = this.#lanes();
     // The fence travels with BEGIN: three round trips for a generation of one batch.
     const opening = `${this.#settings}; ${fences.compareAndSet(flush.lanes)}; ${SAVEPOINT}`;
@@ -169,7 +184,7 @@ export class PostgresLaneStore implements LaneStore {
     });
   }
 
-  async retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): Promise<RetryResult> {
+  async #retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): Promise<RetryResult> {
     const { fences, letterWrites } = this.#lanes();
     const opening = `${this.#settings}; ${fences.lock(lane, epoch)}`;
     return this.#try('retry', () =>
@@ -259,7 +274,7 @@ export class PostgresLaneStore implements LaneStore {
     }
   }
 
-  #translated(letters: DeadLetters): DeadLetterStore {
+  #translated(letters: LetterReader): Omit<DeadLetterStore, 'retry'> {
     return {
       list: (page) => this.#try('list dead letters', () => letters.list(page)),
       get: (id) => this.#try('read a dead letter', () => letters.get(id)),

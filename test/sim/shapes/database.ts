@@ -2,10 +2,10 @@ import type { Fence } from '../../../src/core/lane.ts';
 import type { Judge } from '../../../src/core/letter.ts';
 import type {
   ApplyResult,
+  AttachedStore,
   DeadLetter,
   Flush,
   LaneGeneration,
-  LaneStore,
   Mutation,
   RefusedMutation,
   RetryResult,
@@ -132,34 +132,39 @@ export class ShapeSession extends SimSession {
     this.#process = process;
   }
 
-  override async attach(): Promise<LaneStore> {
+  override async attach(): Promise<AttachedStore> {
     const attached = await super.attach();
     const { prng, setup } = this.#world;
     const { clock } = this.#process;
     const pageMax = setup.keysPerStep;
     return {
       ...attached,
-      async loadTotals(lanes, keys) {
-        const found = await attached.load([...keys, ...lanes.map(fenceOf)]);
-        const generations = new Map(lanes.map((lane) => [lane, Number(found.get(fenceOf(lane)))]));
-        for (const lane of lanes) found.delete(fenceOf(lane));
-        return { totals: found, generations };
+      totals: {
+        async load(lanes, keys) {
+          const found = await attached.load([...keys, ...lanes.map(fenceOf)]);
+          const generations = new Map(lanes.map((lane) => [lane, Number(found.get(fenceOf(lane)))]));
+          for (const lane of lanes) found.delete(fenceOf(lane));
+          return { totals: found, generations };
+        },
       },
-      async loadScores(page) {
-        const found = await attached.load([EVERY, fenceOf(0)]);
-        if (prng.chance(SLOW_PAGE_CHANCE))
-          await new Promise<void>((resolve) => clock.after(prng.between(0, SLOW_PAGE_MS_MAX), resolve, true));
-        const generation = Number(found.get(fenceOf(0)));
-        found.delete(fenceOf(0));
-        // Its order is its own, and a page as long as it likes.
-        const rows = [...found]
-          .filter(([member]) =>
-            'members' in page ? page.members.includes(member) : page.after === '' || member < page.after,
-          )
-          .sort(([a], [b]) => (a < b ? 1 : -1));
-        if ('members' in page || rows.length <= pageMax) return { scores: new Map(rows), generation, next: undefined };
-        const scores = new Map(rows.slice(0, pageMax));
-        return { scores, generation, next: [...scores.keys()].at(-1) };
+      scores: {
+        async load(page) {
+          const found = await attached.load([EVERY, fenceOf(0)]);
+          if (prng.chance(SLOW_PAGE_CHANCE))
+            await new Promise<void>((resolve) => clock.after(prng.between(0, SLOW_PAGE_MS_MAX), resolve, true));
+          const generation = Number(found.get(fenceOf(0)));
+          found.delete(fenceOf(0));
+          // Its order is its own, and a page as long as it likes.
+          const rows = [...found]
+            .filter(([member]) =>
+              'members' in page ? page.members.includes(member) : page.after === '' || member < page.after,
+            )
+            .sort(([a], [b]) => (a < b ? 1 : -1));
+          if ('members' in page || rows.length <= pageMax)
+            return { scores: new Map(rows), generation, next: undefined };
+          const scores = new Map(rows.slice(0, pageMax));
+          return { scores, generation, next: [...scores.keys()].at(-1) };
+        },
       },
     };
   }
