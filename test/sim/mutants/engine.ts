@@ -154,15 +154,15 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     name: 'epochs not kept by the store',
     file: RECOVERY,
-    find: '    if (!(await store.beginEpoch(lane, epoch, header.epochs))) return undefined;\n',
-    replace: '    if (!(await store.beginEpoch(lane, epoch, []))) return undefined;\n',
+    find: '!(await fences.beginEpoch(lane, epoch, header.epochs))',
+    replace: '!(await fences.beginEpoch(lane, epoch, []))',
     why: 'a front that is emptied again forgets where epochs began',
   },
   {
     name: 'confirmation not asked of the store',
     file: RECOVERY,
-    find: 'if (!(await store.beginEpoch(lane, epoch, header.epochs))) return undefined;',
-    replace: 'await store.beginEpoch(lane, epoch, header.epochs);',
+    find: 'if (fences !== undefined && !(await fences.beginEpoch(lane, epoch, header.epochs))) return undefined;',
+    replace: 'await fences?.beginEpoch(lane, epoch, header.epochs);',
     why: 'a lane is opened although a higher epoch was issued',
   },
   {
