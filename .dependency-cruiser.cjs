@@ -32,7 +32,8 @@ const layers = [
     '^src/fronts/[^/]+[.]ts$',
     common,
   ),
-  mayImport('store', '^src/stores/([^/]+)', '^src/(core|ports)/', '^src/stores/$1', common),
+  mayImport('store', '^src/stores/(?!sql/)([^/]+)', '^src/(core|ports)/', '^src/stores/$1', '^src/stores/sql/', common),
+  mayImport('sql', '^src/stores/sql/', '^src/(core|ports)/', '^src/stores/sql/', common),
   mayImport(
     'facade',
     '^src/(options/|(?!errors|events|index)[^/]+[.]ts$)',

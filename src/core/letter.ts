@@ -20,10 +20,14 @@ export type LetterState = 'waiting' | 'dead' | 'stored' | 'superseded' | 'discar
 export const FINISHED_KEPT_MS = 60_000;
 
 export interface Refusal {
-  /** The store's code, an SQLSTATE. */
+  /** The store's code. */
   readonly code: string;
-  /** Attempts that the letter has used up; undefined when the row was refused with its generation, and has no letter yet. */
+  /**
+   * Attempts that the letter has used up; undefined when the row was refused with its generation, and has no letter yet.
+   */
   readonly attempts: number | undefined;
+  /** The row that it refers to is missing, and may be on its way in another lane. */
+  readonly lacksParent?: boolean;
 }
 
 /** `attempts` are used up now; a waiting row is tried again after `retryInMs`. */
@@ -45,15 +49,13 @@ export interface LetterPolicy {
   readonly flushDelayMs: number;
 }
 
-const FOREIGN_KEY = '23503';
-
 /**
- * A row is dead at its `attempts`-th refusal. A foreign key that is violated in a generation uses up no attempt: the row
- * that it refers to may be on its way in another lane, and is given the time of a flush. `fraction` is a random number
- * from 0 to 1.
+ * A row is dead at its `attempts`-th refusal. One that lacks its parent in a generation uses up no attempt: the row that
+ * it refers to is given the time of a flush. `fraction` is a random number from 0 to 1.
  */
-export function judgeRefusal({ code, attempts: before }: Refusal, policy: LetterPolicy, fraction: number): Verdict {
-  if (before === undefined && code === FOREIGN_KEY) {
+export function judgeRefusal(refusal: Refusal, policy: LetterPolicy, fraction: number): Verdict {
+  const { attempts: before, lacksParent = false } = refusal;
+  if (before === undefined && lacksParent) {
     return {
       state: 'waiting',
       attempts: 0,

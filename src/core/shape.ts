@@ -140,6 +140,10 @@ const KINDS: Readonly<Record<MutationKind, KindTraits>> = {
 
 export const kindTraits = (kind: MutationKind): KindTraits => KINDS[kind];
 
+/** Kinds with a trait, in the order in which they are named. */
+export const kindsWith = (trait: (traits: KindTraits) => boolean): readonly MutationKind[] =>
+  (Object.keys(KINDS) as MutationKind[]).filter((kind) => trait(KINDS[kind]));
+
 /** The kind of a mutation that names it only where it is no put or delete. */
 export const kindOf = ({
   kind,

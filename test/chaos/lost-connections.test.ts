@@ -4,9 +4,9 @@ import { Pool } from 'pg';
 import { expect, test } from 'vitest';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { createCache } from '../../src/index.ts';
-import { DriverError } from '../../src/stores/postgres/database.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
 import { PoolDatabase } from '../../src/stores/postgres/pool-database.ts';
+import { DriverError } from '../../src/stores/sql/database.ts';
 import { systemClock } from '../../src/system.ts';
 import { startPostgres } from '../servers/index.ts';
 import { eventually } from '../support/gate.ts';
@@ -66,7 +66,7 @@ test('a connection that is ended in the moment in which it is made is a failed s
   });
   const database = new PoolDatabase(pool, systemClock, { prepare: true, silenceMs: 5_000 });
   await expect(database.run({ text: 'select 1', values: [] })).rejects.toThrow(DriverError);
-  await expect(database.transaction('select 1', () => expect.fail('there is no connection'))).rejects.toThrow(
+  await expect(database.transaction(['select 1'], () => expect.fail('there is no connection'))).rejects.toThrow(
     DriverError,
   );
   await pool.end();

@@ -1,6 +1,6 @@
 import { MillraceError } from '../../src/errors.ts';
 import type { ApplyResult, AttachedStore, DeadLetterStore, Flush, Mutation, Store } from '../../src/ports/store.ts';
-import { ReadAhead } from '../../src/stores/postgres/read-ahead.ts';
+import { ReadAhead } from '../../src/stores/sql/read-ahead.ts';
 import { shown } from './journal.ts';
 import { Attempts } from './oracle/attempts.ts';
 import type { SimDatabase } from './sim-database.ts';

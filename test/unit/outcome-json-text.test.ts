@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { arrayText, literal, parseTableName } from '../../src/stores/postgres/identifiers.ts';
+import { arrayText, literal } from '../../src/stores/postgres/identifiers.ts';
 import { unstorable, unstorableText } from '../../src/stores/postgres/json-text.ts';
+import { parseTableName } from '../../src/stores/sql/names.ts';
 
 describe('JSON text that jsonb refuses', () => {
   test.each([

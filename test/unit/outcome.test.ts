@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { leavesConnection, type StoreOutcome, storeFault } from '../../src/core/outcome.ts';
+import { faultOf, leavesConnection } from '../../src/stores/postgres/sqlstates.ts';
+import type { StoreOutcome } from '../../src/stores/sql/dialect.ts';
 
 const sql = (code: string, more: Record<string, string> = {}) =>
   Object.assign(new Error('with the value s3cret in it'), { code, severity: 'ERROR', ...more });
@@ -63,14 +64,14 @@ describe('what an SQLSTATE means', () => {
   };
   for (const [outcome, codes] of Object.entries(cases)) {
     test.each(codes)(`%s is ${outcome}`, (code) => {
-      expect(storeFault(sql(code))).toMatchObject({ outcome, code });
+      expect(faultOf(sql(code))).toMatchObject({ outcome, code });
     });
   }
 });
 
 describe('what has no SQLSTATE is the connection', () => {
   test.each(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH'])('%s', (code) => {
-    expect(storeFault(Object.assign(new Error('x'), { code }))).toMatchObject({ outcome: 'transient', code });
+    expect(faultOf(Object.assign(new Error('x'), { code }))).toMatchObject({ outcome: 'transient', code });
   });
   test.each([
     new Error('Connection terminated unexpectedly'),
@@ -81,12 +82,12 @@ describe('what has no SQLSTATE is the connection', () => {
     { code: 'very odd' },
     { code: 7 },
   ])('%s', (error) => {
-    expect(storeFault(error)).toMatchObject({ outcome: 'transient', code: 'unknown' });
+    expect(faultOf(error)).toMatchObject({ outcome: 'transient', code: 'unknown' });
   });
 });
 
 test('the reason names what is in the schema, and nothing of the row or the server’s message', () => {
-  const reason = (error: unknown) => storeFault(error).reason;
+  const reason = (error: unknown) => faultOf(error).reason;
   expect(
     reason(sql('23505', { constraint: 'users_email', table: 'users', detail: 'Key (email)=(s3cret) exists' })),
   ).toBe('another row has the same unique value (constraint users_email of table users)');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ReadAhead } from '../../src/stores/postgres/read-ahead.ts';
+import { ReadAhead } from '../../src/stores/sql/read-ahead.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

@@ -1,10 +1,11 @@
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { DriverError } from '../../src/stores/postgres/database.ts';
-import { translate } from '../../src/stores/postgres/faults.ts';
+import { postgresDialect } from '../../src/stores/postgres/dialect.ts';
+import { DriverError } from '../../src/stores/sql/database.ts';
+import { translate } from '../../src/stores/sql/faults.ts';
 
 const told = (cause: unknown): string =>
-  inspect(translate(new DriverError(cause), 'public.docs: apply', { cache: 'carts' }), { depth: 5 });
+  inspect(translate(postgresDialect, new DriverError(cause), 'public.docs: apply', { cache: 'carts' }), { depth: 5 });
 
 test('an error of the server is logged with its names, and without what it quotes', () => {
   const printed = told(

@@ -1,9 +1,11 @@
-import { MillraceError } from '../../errors.ts';
+import type { MillraceError } from '../../errors.ts';
+import { schemaError } from '../sql/faults.ts';
+import type { TableName } from '../sql/names.ts';
 import type { Column } from './column.ts';
-import type { Database } from './database.ts';
-import { quote, quoteTable, type TableName } from './identifiers.ts';
+import type { PostgresDatabase } from './database.ts';
+import { quote, quoteTable } from './identifiers.ts';
 import { KEY_TYPES, type KeyType, keyTypeOf } from './keys.ts';
-import type { TableOptions } from './options.ts';
+import type { TableMapping } from './options.ts';
 import catalogueSql from './sql/catalogue.sql';
 import namesakesSql from './sql/namesakes.sql';
 
@@ -16,7 +18,7 @@ interface Index {
   readonly loose: boolean;
 }
 
-interface Found {
+interface FoundTable {
   readonly schema: string;
   readonly name: string;
   readonly kind: string;
@@ -46,8 +48,8 @@ export interface Table {
 
 /** Reads the table from the catalogue. Rejects with MILLRACE_STORE_SCHEMA, all faults together. */
 export async function readTable(
-  database: Database,
-  options: TableOptions,
+  database: PostgresDatabase,
+  options: TableMapping,
   onWarning: (message: string) => void,
 ): Promise<Table> {
   const { found, sql, faults, column } = await find(database, options.table);
@@ -100,7 +102,7 @@ export interface LogTableOptions {
 
 /** {@link readTable} for a log. */
 export async function readLogTable(
-  database: Database,
+  database: PostgresDatabase,
   options: LogTableOptions,
   onWarning: (message: string) => void,
 ): Promise<LogTable> {
@@ -124,10 +126,10 @@ export async function readLogTable(
 }
 
 /** The table, with a list for what is wrong with it. */
-async function find(database: Database, table: TableName) {
+async function find(database: PostgresDatabase, table: TableName) {
   const [row] = await database.run({ text: catalogueSql, values: [quoteTable(table)] });
   if (row === undefined) throw await missing(database, table);
-  const found = JSON.parse(row['found'] as string) as Found;
+  const found = JSON.parse(row['found'] as string) as FoundTable;
   const sql = quoteTable(found);
   const faults: string[] = [];
   if (found.kind !== 'r' && found.kind !== 'p')
@@ -149,12 +151,7 @@ function timeFaults({ name, base, type }: Column, use: string): string[] {
     : [`the ${use} column ${quote(name)} is ${type}; it must be timestamptz`];
 }
 
-export function schemaError(table: string, faults: readonly string[]): MillraceError {
-  const list = faults.length === 1 ? ` ${faults[0]}` : `\n${faults.map((fault) => `- ${fault}`).join('\n')}`;
-  return new MillraceError('MILLRACE_STORE_SCHEMA', `the table ${table} cannot be used:${list}`);
-}
-
-async function missing(database: Database, table: TableName): Promise<MillraceError> {
+async function missing(database: PostgresDatabase, table: TableName): Promise<MillraceError> {
   const namesakes = await database.run({ text: namesakesSql, values: [table.name] });
   const hint =
     namesakes.length === 0
@@ -163,7 +160,7 @@ async function missing(database: Database, table: TableName): Promise<MillraceEr
   return schemaError(quoteTable(table), [`it does not exist, or this login may not see it${hint}`]);
 }
 
-function keyFaults(found: Found, key: Column, sql: string): string[] {
+function keyFaults(found: FoundTable, key: Column, sql: string): string[] {
   const faults: string[] = [];
   const name = quote(key.name);
   if (keyTypeOf(key) === undefined) faults.push(`the key column ${name} is ${key.type}; it must be ${KEY_TYPES}`);
@@ -210,7 +207,7 @@ function mappedFaults(column: Column): string[] {
   return [];
 }
 
-function unmappedFaults(found: Found, written: readonly Column[]): string[] {
+function unmappedFaults(found: FoundTable, written: readonly Column[]): string[] {
   return found.columns
     .filter(
       (column) =>
@@ -226,7 +223,12 @@ function unmappedFaults(found: Found, written: readonly Column[]): string[] {
     );
 }
 
-function permissionFaults(found: Found, written: readonly Column[], key: Column | undefined, sql: string): string[] {
+function permissionFaults(
+  found: FoundTable,
+  written: readonly Column[],
+  key: Column | undefined,
+  sql: string,
+): string[] {
   const lacking: string[] = [];
   if (written.some(({ maySelect }) => !maySelect)) lacking.push('select');
   if (written.some(({ mayInsert }) => !mayInsert)) lacking.push('insert');
@@ -237,7 +239,12 @@ function permissionFaults(found: Found, written: readonly Column[], key: Column 
     : [`this login lacks permissions: grant ${lacking.join(', ')} on ${sql} to ${quote(found.user)}`];
 }
 
-function warn(found: Found, sql: string, kind: Database['kind'], onWarning: (message: string) => void): void {
+function warn(
+  found: FoundTable,
+  sql: string,
+  kind: PostgresDatabase['kind'],
+  onWarning: (message: string) => void,
+): void {
   if (found.encoding !== 'UTF8')
     onWarning(
       `the encoding of the database is ${found.encoding}: rows with characters outside it will be refused and end as dead letters`,

@@ -1,13 +1,14 @@
 import type { Shape } from '../../core/shape.ts';
 import { traitsOf } from '../../core/shape.ts';
 import type { Store } from '../../ports/store.ts';
-import { readTable, schemaError, type Table } from './catalogue.ts';
+import { schemaError } from '../sql/faults.ts';
+import type { TableStatements } from '../sql/table.ts';
+import { readTable, type Table } from './catalogue.ts';
 import type { Column } from './column.ts';
 import { tableStore } from './connect.ts';
 import { arrayText, literal, quote } from './identifiers.ts';
 import { decimalsOf, isWhole, writeNumbers } from './numbers.ts';
-import { TableOptionReader, type TableStoreOptions } from './options.ts';
-import type { TableStatements } from './statements.ts';
+import { PostgresOptionReader, type TableStoreOptions } from './options.ts';
 
 /** Options of {@link postgresCounters}. */
 export interface PostgresCountersOptions extends TableStoreOptions {
@@ -27,7 +28,7 @@ export interface PostgresCountersOptions extends TableStoreOptions {
  * @throws MillraceError MILLRACE_OPTIONS, with all faults of the options
  */
 export function postgresCounters(options: PostgresCountersOptions): Store {
-  const read = new TableOptionReader('postgresCounters', options, ['key', 'count']);
+  const read = new PostgresOptionReader('postgresCounters', options, ['key', 'count']);
   const common = read.common();
   const key = read.name('key', true);
   const count = read.name('count', true);

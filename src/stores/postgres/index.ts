@@ -47,7 +47,6 @@ export function postgresStore(options: PostgresStoreOptions): Store {
       statements: statementsOf(table),
       checkKey: (key) => table.keyType.check(key),
       checkValue: table.value === undefined ? columnsCheck(table.columns) : checkDocument,
-      totals: undefined,
     };
   });
 }

@@ -1,14 +1,13 @@
 import type { Store } from '../../ports/store.ts';
-import { readTable, schemaError, type Table } from './catalogue.ts';
+import type { Statement } from '../sql/database.ts';
+import { schemaError } from '../sql/faults.ts';
+import type { OpenedTable, TableStatements, ValueCheck } from '../sql/table.ts';
+import { readTable, type Table } from './catalogue.ts';
 import type { Column } from './column.ts';
 import { tableStore } from './connect.ts';
-import type { Statement } from './database.ts';
 import { arrayText, literal, quote } from './identifiers.ts';
-import type { LaneStoreParts } from './lane-store.ts';
 import { decimalsOf, isWhole, writeNumbers } from './numbers.ts';
-import { TableOptionReader, type TableStoreOptions } from './options.ts';
-import type { TableStatements } from './statements.ts';
-import type { ValueCheck } from './values.ts';
+import { PostgresOptionReader, type TableStoreOptions } from './options.ts';
 
 /** Options of {@link postgresLeaderboard}. */
 export interface PostgresLeaderboardOptions extends TableStoreOptions {
@@ -29,7 +28,7 @@ export interface PostgresLeaderboardOptions extends TableStoreOptions {
  * @throws MillraceError MILLRACE_OPTIONS, with all faults of the options
  */
 export function postgresLeaderboard(options: PostgresLeaderboardOptions): Store {
-  const read = new TableOptionReader('postgresLeaderboard', options, ['member', 'score']);
+  const read = new PostgresOptionReader('postgresLeaderboard', options, ['member', 'score']);
   const common = read.common();
   const member = read.name('member', true);
   const score = read.name('score', true);
@@ -53,7 +52,6 @@ export function postgresLeaderboard(options: PostgresLeaderboardOptions): Store 
       statements: scoreStatements(table, column),
       checkKey: (text) => table.keyType.check(text),
       checkValue: scoreCheck(column),
-      totals: undefined,
       scores: scoresOf(table, column, cache, common.schema ?? table.schema),
     };
   });
@@ -114,7 +112,7 @@ function scoreStatements(table: Table, score: Column): TableStatements {
 }
 
 /** One statement, and so one snapshot: what it finds of the rows belongs to the generation that it finds in the fence, also where there are none. */
-function scoresOf(table: Table, score: Column, cache: string, schema: string): NonNullable<LaneStoreParts['scores']> {
+function scoresOf(table: Table, score: Column, cache: string, schema: string): NonNullable<OpenedTable['scores']> {
   const [key, value, type] = [quote(table.key.name), quote(score.name), table.keyType.sql];
   const statement = (rows: string, values: string[]): Statement => ({
     text: `select f.generation, p.key, p.value from (select coalesce(max(generation), 0)::text as generation from ${quote(schema)}.millrace_fence where cache = ${literal(cache)} and lane = 0) f

@@ -1,9 +1,9 @@
 import type { Store } from '../../ports/store.ts';
+import type { TableStatements } from '../sql/table.ts';
 import { type LogTable, readLogTable } from './catalogue.ts';
 import { tableStore } from './connect.ts';
 import { quote } from './identifiers.ts';
-import { TableOptionReader, type TableStoreOptions } from './options.ts';
-import type { TableStatements } from './statements.ts';
+import { PostgresOptionReader, type TableStoreOptions } from './options.ts';
 import { checkDocument, columnsCheck } from './values.ts';
 
 /** What a table of events takes, whichever way it is mapped. */
@@ -40,7 +40,7 @@ export type PostgresLogOptions = CommonOptions & (ValueMapping | ColumnsMapping)
  * @throws MillraceError MILLRACE_OPTIONS, with all faults of the options
  */
 export function postgresLog(options: PostgresLogOptions): Store {
-  const read = new TableOptionReader('postgresLog', options, ['value', 'columns', 'at', 'order']);
+  const read = new PostgresOptionReader('postgresLog', options, ['value', 'columns', 'at', 'order']);
   const common = read.common();
   const value = read.name('value', false);
   const columns = read.names('columns');
@@ -58,7 +58,6 @@ export function postgresLog(options: PostgresLogOptions): Store {
       statements: logStatements(table),
       checkKey: () => undefined,
       checkValue: table.value === undefined ? columnsCheck(table.columns) : checkDocument,
-      totals: undefined,
     };
   });
 }

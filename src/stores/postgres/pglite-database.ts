@@ -1,11 +1,5 @@
-import {
-  type Connection,
-  type Database,
-  DriverError,
-  type Row,
-  type Statement,
-  type TransactionResult,
-} from './database.ts';
+import { type Connection, DriverError, type Row, type Statement, type TransactionResult } from '../sql/database.ts';
+import type { PostgresDatabase } from './database.ts';
 
 /** What a statement gave. */
 export interface PGliteResult {
@@ -41,7 +35,7 @@ export function isPGlite(value: unknown): value is PGliteLike {
 }
 
 /** One process, one connection: PGlite puts callers in line by itself. */
-export class PGliteDatabase implements Database {
+export class PGliteDatabase implements PostgresDatabase {
   readonly kind = 'pglite';
   readonly #pglite: PGliteLike;
   readonly #connection: Connection;
@@ -55,12 +49,12 @@ export class PGliteDatabase implements Database {
     return this.#connection.run(statement);
   }
 
-  script(text: string): Promise<Row[]> {
-    return this.#connection.script(text);
+  script(statements: readonly string[]): Promise<Row[]> {
+    return this.#connection.script(statements);
   }
 
   async transaction<T>(
-    opening: string,
+    opening: readonly string[],
     work: (connection: Connection, opened: Row[]) => Promise<TransactionResult<T>>,
   ): Promise<T> {
     let own: { error: unknown } | undefined;
@@ -92,9 +86,9 @@ function connectionOf(pglite: Pick<PGliteLike, 'query' | 'exec'>): Connection {
         throw new DriverError(cause);
       }
     },
-    async script(text) {
+    async script(statements) {
       try {
-        return (await pglite.exec(text)).flatMap((result) => result.rows as Row[]);
+        return (await pglite.exec(statements.join('; '))).flatMap((result) => result.rows as Row[]);
       } catch (cause) {
         throw new DriverError(cause);
       }

@@ -1,14 +1,8 @@
 import { createHash } from 'node:crypto';
-import { leavesConnection } from '../../core/outcome.ts';
 import type { Clock } from '../../ports/clock.ts';
-import {
-  type Connection,
-  type Database,
-  DriverError,
-  type Row,
-  type Statement,
-  type TransactionResult,
-} from './database.ts';
+import { type Connection, DriverError, type Row, type Statement, type TransactionResult } from '../sql/database.ts';
+import type { PostgresDatabase } from './database.ts';
+import { leavesConnection } from './sqlstates.ts';
 
 /** The part of a `pg` client that is used. */
 export interface PgClientLike {
@@ -40,9 +34,9 @@ export interface PgPoolLike {
 const ignore = (): void => undefined;
 
 /**
- * Loss of a connection is not to end the process: whoever uses it learns of it from the statement that fails. A pool says so of connections
- * that nobody uses. Of those in use it says nothing, and its promise tells of a new one a moment after it has left it to us: what
- * the server said in between would be heard by nobody.
+ * Loss of a connection is not to end the process: whoever uses it learns of it from the statement that fails. A pool
+ * says so of connections that nobody uses. Of those in use it says nothing, and its promise tells of a new one a moment
+ * after it has left it to us: what the server said in between would be heard by nobody.
  *
  * Once for each pool, which the pool itself tells: what we are given may be one of many wrappers of it.
  */
@@ -75,7 +69,7 @@ export interface PoolSettings {
   readonly silenceMs: number;
 }
 
-export class PoolDatabase implements Database {
+export class PoolDatabase implements PostgresDatabase {
   readonly kind = 'postgres';
   readonly #pool: PgPoolLike;
   readonly #clock: Clock;
@@ -93,23 +87,23 @@ export class PoolDatabase implements Database {
     return this.#withClient((client) => this.#connectionOf(client).run(statement));
   }
 
-  script(text: string): Promise<Row[]> {
-    return this.#withClient((client) => this.#connectionOf(client).script(text));
+  script(statements: readonly string[]): Promise<Row[]> {
+    return this.#withClient((client) => this.#connectionOf(client).script(statements));
   }
 
   transaction<T>(
-    opening: string,
+    opening: readonly string[],
     work: (connection: Connection, opened: Row[]) => Promise<TransactionResult<T>>,
   ): Promise<T> {
     return this.#withClient(async (client, breaks) => {
       const connection = this.#connectionOf(client);
       try {
-        const { commit, value } = await work(connection, await connection.script(`begin; ${opening}`));
+        const { commit, value } = await work(connection, await connection.script(['begin', ...opening]));
         if (commit) await this.#commit(client);
-        else await connection.script('rollback');
+        else await connection.script(['rollback']);
         return value;
       } catch (error) {
-        if (!isBroken(error)) await connection.script('rollback').catch(breaks);
+        if (!isBroken(error)) await connection.script(['rollback']).catch(breaks);
         throw error;
       }
     });
@@ -158,8 +152,8 @@ export class PoolDatabase implements Database {
         const name = this.#settings.prepare ? { name: this.#nameOf(text) } : {};
         return ((await this.#ask(client, { text, values: [...values], ...name })) as PgResult).rows;
       },
-      script: async (text) => {
-        const results = await this.#ask(client, { text });
+      script: async (statements) => {
+        const results = await this.#ask(client, { text: statements.join('; ') });
         return Array.isArray(results)
           ? (results as PgResult[]).flatMap(({ rows }) => rows)
           : (results as PgResult).rows;

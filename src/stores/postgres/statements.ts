@@ -1,21 +1,14 @@
+import { kindOf, kindTraits } from '../../core/shape.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Mutation } from '../../ports/store.ts';
+import type { TableStatements } from '../sql/table.ts';
 import type { Table } from './catalogue.ts';
 import type { Column } from './column.ts';
-import type { Statement } from './database.ts';
 import { arrayText, quote } from './identifiers.ts';
 
 interface PutRow {
   readonly key: string;
   readonly json: string;
-}
-
-/** The statements on the user's table. Their texts depend on the table only, so each is prepared once. */
-export interface TableStatements {
-  /** Rows with `key` and `value`, the value as JSON text; undefined where there is nothing to be read by key. */
-  load(keys: readonly string[]): Statement | undefined;
-  /** Writes distinct keys, in as few statements as can be. */
-  write(mutations: readonly Mutation[]): Statement[];
 }
 
 export function statementsOf(table: Table): TableStatements {
@@ -51,8 +44,10 @@ const line = (json: string): string => (json.includes('\n') ? json.replaceAll('\
 function split(mutations: readonly Mutation[]): { removed: string[]; put: PutRow[] } {
   const removed: string[] = [];
   const put: PutRow[] = [];
-  for (const { key, json, kind } of mutations) {
-    if (kind !== undefined)
+  for (const mutation of mutations) {
+    const { key, json } = mutation;
+    const kind = kindOf(mutation);
+    if (!kindTraits(kind).isReplaced)
       throw new MillraceError('MILLRACE_STORE_SCHEMA', `a table of documents cannot take a ${kind}`);
     if (json === undefined) removed.push(key);
     else put.push({ key, json });

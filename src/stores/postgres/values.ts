@@ -1,10 +1,8 @@
+import type { ValueCheck } from '../sql/table.ts';
 import type { Column } from './column.ts';
 import { quote } from './identifiers.ts';
 import { unstorable } from './json-text.ts';
 import { tooLong } from './keys.ts';
-
-/** Why the table cannot hold this value, as far as that can be told without asking the server. */
-export type ValueCheck = (json: string) => string | undefined;
 
 /** For values that are one document. It is not parsed: this runs before every acknowledgement. */
 export const checkDocument: ValueCheck = unstorable;

@@ -1,9 +1,11 @@
+/** Reads batches while earlier ones are written. */
+
 /** How many wait at the most: one would do if each took the same time to fetch as to be written. */
 const WAITING_MAX = 2;
 
 /**
- * Fetches what comes next while what came before is being worked on, from the moment it is made. Memory: two items, beside the one
- * that is worked on.
+ * Fetches what comes next while what came before is being worked on, from the moment it is made. Memory: two items,
+ * beside the one that is worked on.
  */
 export class ReadAhead<T> implements AsyncIterable<T> {
   readonly #source: AsyncIterator<T>;

@@ -1,21 +1,8 @@
 /**
- * What an error of a database means for the rows that it was given. Pure and table-driven: drivers differ, the
- * SQLSTATE does not.
+ * What an error of PostgreSQL means for the rows that it was given. Pure and table-driven: drivers differ, the SQLSTATE
+ * does not.
  */
-
-/**
- * `transient`: nothing is wrong with the rows, try again. `rejected`: a row cannot be stored as it is.
- * `configuration`: table, permissions or login are not as expected, an operator is needed.
- */
-export type StoreOutcome = 'transient' | 'rejected' | 'configuration';
-
-export interface StoreFault {
-  readonly outcome: StoreOutcome;
-  /** The SQLSTATE, or the system's or driver's code, or 'unknown'. */
-  readonly code: string;
-  /** What happened, in words of our own: a server's message can hold row values or credentials. */
-  readonly reason: string;
-}
+import type { StoreFault, StoreOutcome } from '../sql/dialect.ts';
 
 interface Meaning {
   readonly outcome: StoreOutcome;
@@ -81,12 +68,31 @@ const CLASSES: Readonly<Record<string, Meaning>> = {
 const UNFORESEEN = configuration('the server reports an error that is neither about a row nor known to pass');
 const UNREACHABLE = transient('the server cannot be reached');
 
+const FOREIGN_KEY = '23503';
+
 /** Reads the error of a driver: a `pg` DatabaseError, a PGlite error, a socket error, anything. */
-export function storeFault(error: unknown): StoreFault {
+export function faultOf(error: unknown): StoreFault {
   const state = sqlState(error);
-  if (state === undefined) return { ...UNREACHABLE, code: systemCode(error) };
-  const meaning = CODES[state] ?? CLASSES[state.slice(0, 2)] ?? UNFORESEEN;
-  return { outcome: meaning.outcome, code: state, reason: meaning.reason + named(error) };
+  if (state === undefined) return { ...UNREACHABLE, code: systemCode(error), lacksParent: false };
+  const { outcome, reason } = CODES[state] ?? CLASSES[state.slice(0, 2)] ?? UNFORESEEN;
+  return { outcome, code: state, reason: reason + named(error), lacksParent: state === FOREIGN_KEY };
+}
+
+/** What a server's error tells without what it was given: its names, which are those of the schema, and who said so. */
+const NAMES = ['code', 'severity', 'schema', 'table', 'column', 'dataType', 'constraint', 'routine'] as const;
+
+/**
+ * An error of the server without its message, detail, context and parameters: they quote rows. Errors of the connection
+ * have none of them and stay as they are.
+ */
+export function withoutValues(cause: unknown): unknown {
+  const told = cause as Partial<Record<(typeof NAMES)[number], string>> | undefined;
+  if (typeof told?.severity !== 'string') return cause;
+  const given = NAMES.flatMap((name) => (told[name] === undefined ? [] : [[name, told[name]] as const]));
+  return Object.assign(
+    new Error("PostgreSQL refused the statement; its own words are in the server's log"),
+    Object.fromEntries(given),
+  );
 }
 
 /** Whether the connection that this error came from can be used again. */

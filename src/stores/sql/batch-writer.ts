@@ -1,8 +1,9 @@
+/** Writes batches within a transaction, and tells refused rows from their neighbours. */
 import { bisect } from '../../core/bisect.ts';
-import { type StoreFault, storeFault } from '../../core/outcome.ts';
 import type { Mutation } from '../../ports/store.ts';
 import { type Connection, DriverError } from './database.ts';
-import type { TableStatements } from './statements.ts';
+import type { Dialect, StoreFault } from './dialect.ts';
+import type { TableStatements } from './table.ts';
 
 /** A statement larger than this is cut in two: beyond are the limits of strings, messages and patience. */
 const STATEMENT_CHARS_MAX = 8 * 2 ** 20;
@@ -10,12 +11,15 @@ const STATEMENT_CHARS_MAX = 8 * 2 ** 20;
 const SEGMENT_CHARS_MAX = 4 * 2 ** 20;
 const SEGMENT_STATEMENTS_MAX = 8;
 const SEGMENT_ROWS_MAX = 4_000;
-/** Statements that telling refused rows apart may take in one transaction: enough for 27 in batches of 500, wherever they are. */
+/**
+ * Statements that telling refused rows apart may take in one transaction: enough for 27 in batches of 500, wherever
+ * they are.
+ */
 const ISOLATING_STATEMENTS_MAX = 500;
 
 export const SAVEPOINT = 'savepoint millrace';
-const MOVE_SAVEPOINT = 'release savepoint millrace; savepoint millrace';
-const ROLL_BACK = 'rollback to savepoint millrace';
+const MOVE_SAVEPOINT = ['release savepoint millrace', SAVEPOINT];
+const ROLL_BACK = ['rollback to savepoint millrace'];
 
 export interface RefusedRow {
   readonly mutation: Mutation;
@@ -35,6 +39,7 @@ export interface RefusedRow {
  */
 export class BatchWriter {
   readonly #connection: Connection;
+  readonly #dialect: Dialect;
   readonly #statements: TableStatements;
   #segment: (readonly Mutation[])[] = [];
   #segmentChars = 0;
@@ -47,8 +52,9 @@ export class BatchWriter {
   statements = 0;
 
   /** The transaction has the savepoint `millrace` already. */
-  constructor(connection: Connection, statements: TableStatements) {
+  constructor(connection: Connection, dialect: Dialect, statements: TableStatements) {
     this.#connection = connection;
+    this.#dialect = dialect;
     this.#statements = statements;
   }
 
@@ -127,7 +133,7 @@ export class BatchWriter {
     try {
       for (const statement of statements) await this.#connection.run(statement);
     } catch (error) {
-      const fault = error instanceof DriverError ? storeFault(error.cause) : undefined;
+      const fault = error instanceof DriverError ? this.#dialect.faultOf(error.cause) : undefined;
       if (fault?.outcome !== 'rejected') throw error;
       return fault;
     }
