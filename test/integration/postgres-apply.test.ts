@@ -429,7 +429,7 @@ test('a letter that is discarded while it is refused once more stays discarded',
   const isBlocked = async (): Promise<boolean> => {
     const [row] = await schema.rows(
       `select count(*)::int as n from pg_stat_activity
-      where wait_event_type = 'Lock' and query like '%${schema.name}%discarded%' and pid <> pg_backend_pid()`,
+      where wait_event_type = 'Lock' and query like '%${schema.name}%for update of d' and pid <> pg_backend_pid()`,
     );
     return row?.['n'] === 1;
   };

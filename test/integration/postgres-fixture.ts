@@ -1,6 +1,14 @@
 import { Pool, type PoolConfig } from 'pg';
 import type { Judge } from '../../src/core/letter.ts';
-import type { AttachedStore, DeadLetterStore, FenceStore, LaneStore, Mutation, Store } from '../../src/ports/store.ts';
+import type {
+  AttachedStore,
+  DeadLetterStore,
+  FenceStore,
+  Flush,
+  LaneStore,
+  Mutation,
+  Store,
+} from '../../src/ports/store.ts';
 import { systemClock } from '../../src/system.ts';
 import { postgresUrl } from '../servers/index.ts';
 
@@ -55,7 +63,7 @@ export async function attach(store: Store, { cache = 'c', lanes = 2, writeBehind
   const deadLetters = flushed?.deadLetters;
   // Of a cache that is not flushed there are none, and no test asks for them.
   return Object.assign(attached, {
-    ...flushed,
+    apply: (flush: Flush) => (flushed as LaneStore).apply(flush),
     ...flushed?.fences,
     deadLetters,
     retry: deadLetters?.retry,

@@ -29,6 +29,7 @@ export const postgresDialect: Dialect = {
   epochMs: (moment) => `floor(extract(epoch from ${moment}) * 1000)`,
   msUntil: (moment) => `ceil(extract(epoch from ${moment} - now()) * 1000)`,
   upsert: (key, updates) => `on conflict (${key.join(', ')}) do update set ${updates.join(', ')}`,
+  returned: (alias) => `${alias}.`,
   forUpdate: (alias) => ` for update of ${alias}`,
   setupLock: [`select pg_advisory_xact_lock(${SETUP_LOCK}) is null as locked`],
   faultOf,

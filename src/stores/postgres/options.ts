@@ -88,11 +88,12 @@ export class PostgresOptionReader extends TableOptionReader {
   }
 
   common(): ParsedTable {
+    const table = this.table();
     const pool = this.given('pool');
     if (!isPGlite(pool) && !isPgPool(pool))
       this.fault('pool: a pg.Pool or a PGlite instance is needed (a pg.Client has no connections to share)');
     const prepare = this.given('prepare') ?? true;
     if (typeof prepare !== 'boolean') this.fault('prepare: true or false is needed');
-    return { ...this.table(), pool: pool as PgPoolLike | PGliteLike, prepare: prepare as boolean };
+    return { ...table, pool: pool as PgPoolLike | PGliteLike, prepare: prepare as boolean };
   }
 }

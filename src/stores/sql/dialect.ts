@@ -48,6 +48,8 @@ export interface Dialect {
 
   /** What follows the `values` of an insert, such that a row `f` with the same key gets these updates instead. */
   readonly upsert: (key: readonly string[], updates: readonly string[]) => string;
+  /** Comes before the columns that `returning` names, where a row of the table is called `alias`. */
+  readonly returned: (alias: string) => string;
   /** Ends a select whose rows of `alias` stay locked until the transaction ends; '' where it is alone anyway. */
   readonly forUpdate: (alias: string) => string;
   /** Comes first where two may set up tables or rows at the same time; lets one of them wait. */

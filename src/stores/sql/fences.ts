@@ -23,8 +23,6 @@ export class Fences {
   readonly #name: string;
   readonly #lanes: number;
   readonly #settings: readonly string[];
-  /** What is selected of a fence `f`. */
-  readonly #fence: string;
 
   constructor({ dialect, cache, lanes, schema, settings }: FencesParts) {
     this.#dialect = dialect;
@@ -33,7 +31,16 @@ export class Fences {
     this.#name = dialect.literal(cache);
     this.#lanes = lanes;
     this.#settings = settings;
-    this.#fence = FENCE_COLUMNS.map((column) => `${dialect.asText(`f.${column}`)} as ${column}`).join(', ');
+  }
+
+  /** What is selected of a fence, whose columns are named with this prefix. */
+  #columns(prefix: string): string {
+    return FENCE_COLUMNS.map((column) => `${this.#dialect.asText(prefix + column)} as ${column}`).join(', ');
+  }
+
+  /** The lane of a row `f` that was updated. */
+  get #returned(): string {
+    return `returning ${this.#dialect.asText(`${this.#dialect.returned('f')}lane`)} as lane`;
   }
 
   /** Writes the rows of all lanes at first use. Rejects with MILLRACE_LANES when they are another number. */
@@ -75,7 +82,7 @@ export class Fences {
           `epoch = case when f.epoch > ${least} then f.epoch else ${least} end + 1`,
           `updated_at = ${this.#dialect.now}`,
         ],
-      )} returning ${this.#fence}`,
+      )} returning ${this.#columns(this.#dialect.returned('f'))}`,
     ]);
     return fenceOf(rows.at(-1) as Row);
   }
@@ -98,11 +105,11 @@ export class Fences {
   }
 
   async #update(connection: Connection, lane: number, epoch: number, set: string): Promise<boolean> {
-    const { now, asText } = this.#dialect;
+    const { now } = this.#dialect;
     const rows = await connection.script([
       ...this.#settings,
       `update ${this.#table} as f set ${set}, updated_at = ${now}
-      where ${this.#of(lane, epoch)} returning ${asText('f.lane')} as lane`,
+      where ${this.#of(lane, epoch)} ${this.#returned}`,
     ]);
     return rows.length > 0;
   }
@@ -119,7 +126,7 @@ export class Fences {
 
   /** One statement, all lanes or not: returns a row per lane that was where it should be. Ints and configuration only. */
   compareAndSet(lanes: readonly LaneGeneration[]): string {
-    const { literal, now, asText } = this.#dialect;
+    const { literal, now } = this.#dialect;
     // Sorted, so that two flushes of the same lanes meet at the first and not in a deadlock.
     const values = lanes
       .toSorted((a, b) => a.lane - b.lane)
@@ -131,13 +138,13 @@ export class Fences {
       update ${this.#table} as f set generation = n.generation, seq = n.seq, digest = n.digest, updated_at = ${now}
       from n
       where f.cache = ${this.#name} and f.lane = n.lane and f.epoch = n.epoch and f.generation = n.generation - 1
-      returning ${asText('f.lane')} as lane`;
+      ${this.#returned}`;
   }
 
   /** Why lanes were not where the flush expected them; empty when they are again. */
   async verdicts(connection: Connection, lanes: readonly LaneGeneration[]): Promise<FencedLane[]> {
     const { parameter, list, listed } = this.#dialect;
-    const text = `select ${this.#fence} from ${this.#table} f join ${listed(2, 'integer', 'g')} on f.lane = g.item
+    const text = `select ${this.#columns('f.')} from ${this.#table} f join ${listed(2, 'integer', 'g')} on f.lane = g.item
       where f.cache = ${parameter(1, 'text')}`;
     const rows = await connection.run({ text, values: [this.#cache, list(lanes.map(({ lane }) => `${lane}`))] });
     const fences = new Map(rows.map((row) => [Number(row['lane']), fenceOf(row)]));

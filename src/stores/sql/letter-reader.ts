@@ -7,8 +7,6 @@ import { type LetterParts, letterColumns, letterOf, letterTable, OPEN_STATES } f
 
 interface LetterReaderParts extends LetterParts {
   readonly database: Database;
-  /** Opens a transaction. */
-  readonly settings: readonly string[];
 }
 
 /** A letter that is open, as it was when it was locked. */
@@ -23,7 +21,6 @@ export class LetterReader implements Omit<DeadLetterStore, 'retry'> {
   readonly #database: Database;
   readonly #dialect: Dialect;
   readonly #cache: string;
-  readonly #settings: readonly string[];
   readonly #table: string;
   /** Conditions on a letter `d`: the cache's, and open. */
   readonly #own: string;
@@ -31,14 +28,13 @@ export class LetterReader implements Omit<DeadLetterStore, 'retry'> {
   readonly #columns: string;
 
   constructor(parts: LetterReaderParts) {
-    const { database, dialect, cache, settings } = parts;
+    const { database, dialect, cache } = parts;
     this.#database = database;
     this.#dialect = dialect;
     this.#cache = cache;
-    this.#settings = settings;
     this.#table = letterTable(parts);
     this.#own = `d.cache = ${dialect.parameter(1, 'text')}`;
-    this.#columns = letterColumns(dialect);
+    this.#columns = letterColumns(dialect, 'd.');
   }
 
   async list({ limit, after = '0', state }: Parameters<DeadLetterStore['list']>[0]): Promise<DeadLetter[]> {
@@ -156,8 +152,8 @@ export class LetterReader implements Omit<DeadLetterStore, 'retry'> {
     const { literal, asText, forUpdate } = this.#dialect;
     const lock = `select ${asText('d.lane')} as lane, d.state from ${this.#table} d
       where d.cache = ${literal(this.#cache)} and d.id = ${id} and ${this.#open}${forUpdate('d')}`;
-    // It travels with BEGIN.
-    return this.#database.transaction<T | undefined>([...this.#settings, lock], async (connection, [row]) => {
+    // It travels with BEGIN. The limits of flushes are not an operator's.
+    return this.#database.transaction<T | undefined>([lock], async (connection, [row]) => {
       if (row === undefined) return { commit: false, value: undefined };
       const letter = { lane: Number(row['lane']), state: row['state'] as LockedLetter['state'] };
       return { commit: true, value: await work(connection, letter) };
@@ -171,7 +167,7 @@ export class LetterReader implements Omit<DeadLetterStore, 'retry'> {
 
   #update(connection: Connection, id: string, { set, where }: { set: string; where: string }): Promise<Row[]> {
     const text = `update ${this.#table} as d set ${set}
-      where ${this.#own} and d.id = ${this.#dialect.parameter(2, 'bigint')} and ${where} returning d.state`;
+      where ${this.#own} and d.id = ${this.#dialect.parameter(2, 'bigint')} and ${where} returning ${this.#dialect.returned('d')}state`;
     return connection.run({ text, values: [this.#cache, id] });
   }
 

@@ -22,12 +22,12 @@ const PLAIN = ['key', 'kind', 'state', 'value', 'code', 'message'];
 const NUMBERS = ['id', 'lane', 'attempts', 'generation', 'from_seq', 'cut_seq', 'tries', 'tried_in'];
 const MOMENTS = ['created_at', 'retry_at', 'superseded_at'];
 
-/** What the letters' statements select, of a table `d`. */
-export function letterColumns({ asText, epochMs }: Dialect): string {
+/** What the letters' statements select, of columns that are named with this prefix. */
+export function letterColumns({ asText, epochMs }: Dialect, prefix: string): string {
   return [
-    ...PLAIN.map((column) => `d.${column}`),
-    ...NUMBERS.map((column) => `${asText(`d.${column}`)} as ${column}`),
-    ...MOMENTS.map((column) => `${asText(epochMs(`d.${column}`))} as ${column}`),
+    ...PLAIN.map((column) => prefix + column),
+    ...NUMBERS.map((column) => `${asText(prefix + column)} as ${column}`),
+    ...MOMENTS.map((column) => `${asText(epochMs(prefix + column))} as ${column}`),
   ].join(', ');
 }
 

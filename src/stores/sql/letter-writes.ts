@@ -90,7 +90,7 @@ export class LetterWrites {
    * A later write of these keys is being stored, or refused: it is the last word now. Returns how many letters waited.
    */
   async supersede(connection: Connection, keys: readonly string[]): Promise<number> {
-    const { parameter, list, listed, now } = this.#dialect;
+    const { parameter, list, listed, now, returned } = this.#dialect;
     // One update for both states: a letter that is redriven meanwhile is looked at again as it is then.
     const text = `update ${this.#table} as d set superseded_at = ${now}, retry_at = null,
         state = case d.state when 'waiting' then 'superseded' else d.state end,
@@ -98,7 +98,7 @@ export class LetterWrites {
         finished_at = case d.state when 'waiting' then ${now} end
       from ${listed(2, 'text', 'given')}
       where d.cache = ${parameter(1, 'text')} and d.key = given.item and d.state in ${OPEN_STATES}
-      and d.superseded_at is null returning d.state`;
+      and d.superseded_at is null returning ${returned('d')}state`;
     let waited = 0;
     for (let from = 0; from < keys.length; from += KEYS_MAX) {
       const part = list(keys.slice(from, from + KEYS_MAX).map(storable));
@@ -142,7 +142,7 @@ export class LetterWrites {
           finished_at = case when r.state = 'stored' then ${now} end,
           value = case when r.state = 'stored' then null else d.value end
         from ${records(2, SETTLED, 'r')}
-        where d.cache = ${parameter(1, 'text')} and d.id = r.id returning ${letterColumns(this.#dialect)}`,
+        where d.cache = ${parameter(1, 'text')} and d.id = r.id returning ${letterColumns(this.#dialect, this.#dialect.returned('d'))}`,
       values: [
         this.#cache,
         JSON.stringify(retried.map(({ retryInMs, ...row }) => ({ ...row, retry_ms: retryInMs }))),

@@ -64,7 +64,7 @@ async function attach<D extends Database>(
   const database = connect(clock);
   const table = await open(database, attachment);
   const schema = chosen ?? table.schema;
-  const letters = new LetterReader({ database, dialect, cache, schema, settings });
+  const letters = new LetterReader({ database, dialect, cache, schema });
   const common = { database, dialect, cache, table, settings };
   if (!writeBehind) {
     const found = (await ownTables.hasLetters(database, schema)) ? await letters.count() : undefined;
