@@ -18,11 +18,34 @@ const mayImport = (name, from, ...allowed) => ({
   to: { path: '^src/', pathNot: allowed },
 });
 
+/**
+ * The rooms of the engine, each with those that it may use beside core and ports. Writing and flushing do not know each
+ * other; of shapes only the engine knows, and it makes what several rooms need.
+ */
+const engineRooms = {
+  base: [],
+  lanes: ['base'],
+  writing: ['base', 'lanes'],
+  flushing: ['base', 'lanes'],
+  shapes: ['base', 'lanes', 'writing', 'flushing'],
+};
+
+const rooms = Object.entries(engineRooms).map(([room, below]) =>
+  mayImport(
+    `engine-${room}`,
+    `^src/engine/${room}/`,
+    '^src/(core|ports)/',
+    `^src/engine/(${[room, ...below].join('|')})/`,
+    common,
+  ),
+);
+
 const layers = [
   mayImport('core', '^src/core/', '^src/core/'),
   mayImport('ports', '^src/ports/', '^src/(core|ports)/', common),
   mayImport('common', common, '^src/(core|ports)/', common),
-  mayImport('engine', '^src/engine/', '^src/(core|ports|engine)/', common),
+  ...rooms,
+  mayImport('engine', '^src/engine/[^/]+[.]ts$', '^src/(core|ports|engine)/', common),
   mayImport('observe', '^src/observe/', '^src/(core|ports|observe)/', common),
   mayImport('front', '^src/fronts/([^/]+)/', '^src/(core|ports)/', '^src/fronts/$1/', '^src/fronts/embedded/', common),
   mayImport(
