@@ -32,7 +32,9 @@ export interface AttachHooks {
   storeHasRoom(state: BreakerState): void;
 }
 
-/** Attaches the store, behind its breaker, and then the front. What was attached is let go of when the other one fails. */
+/**
+ * Attaches the store, behind its breaker, and then the front. What was attached is let go of when the other one fails.
+ */
 export async function attach(
   { settings, front, store, clock, random, events }: EngineParts,
   hooks: AttachHooks,

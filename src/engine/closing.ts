@@ -55,13 +55,16 @@ export async function close(
     watermarks.reduce((sum, { entries }) => sum + entries, 0);
   if (remaining > 0 && !context.frontIsDurable) {
     events.emit('warning', {
-      message: `${remaining} entries of cache "${settings.name}" remain in a front that dies with this process. They are lost unless another cache of this name uses the same front object.`,
+      message:
+        `${remaining} entries of cache "${settings.name}" remain in a front that dies with this process. ` +
+        'They are lost unless another cache of this name uses the same front object.',
     });
   }
   progress.close(
     new MillraceError(
       'MILLRACE_CLOSED',
-      'The cache was closed before the write was stored. It stays in the front and is stored by the next process that flushes.',
+      'The cache was closed before the write was stored. It stays in the front and is stored by the next process ' +
+        'that flushes.',
       { cache: settings.name },
     ),
   );
@@ -71,7 +74,10 @@ export async function close(
   return { stored: counts.stored - before.stored, remaining, dead: counts.rejected - before.rejected };
 }
 
-/** What is paused is not drained: somebody wants the store left alone. A lane that cannot be drained keeps no other from it. */
+/**
+ * What is paused is not drained: somebody wants the store left alone. A lane that cannot be drained keeps no other from
+ * it.
+ */
 async function drain({ ways, flusher, progress, background }: Closing): Promise<void> {
   await ways.idle();
   if (flusher === undefined || flusher.paused) return;

@@ -126,7 +126,10 @@ export class Engine<W extends Ways> {
   #trouble(): string | undefined {
     const failing = this.#failing;
     if (failing === undefined) return this.#flusher?.paused === true ? 'Flushing is paused' : undefined;
-    return `Flushes have failed for ${Math.round(this.#context.clock.monotonic() - failing.since)} ms, the last with ${failing.code}`;
+    return (
+      `Flushes have failed for ${Math.round(this.#context.clock.monotonic() - failing.since)} ms, the last ` +
+      `with ${failing.code}`
+    );
   }
 
   /** The front's connection is back: its lanes may not be as they were. */

@@ -5,8 +5,8 @@ import type { LetterCounts } from '../ports/store.ts';
 /**
  * Counters of one process since it made the cache, and what is pending in the front, and waits in the store, for all
  * processes. When nothing is under way, and no loss was reported, the counters of all processes together satisfy
- * `accepted = coalesced + stored + dead + pending.entries + letters.waiting`, as long as every commit is answered: whose
- * commit is not, and who loses the lane over it, may count less than was stored or replaced.
+ * `accepted = coalesced + stored + dead + pending.entries + letters.waiting`, as long as every commit is answered:
+ * whose commit is not, and who loses the lane over it, may count less than was stored or replaced.
  */
 export interface CacheStats {
   /** Mutations acknowledged by the front, and dead letters that were redriven. */

@@ -8,7 +8,10 @@ export function aborted(withdrawn: boolean, reason: unknown, cache: string, key:
   return new MillraceError('MILLRACE_ABORTED', message, { cache, key, cause: reason });
 }
 
-/** Calls `leave` when the signal is aborted before `done` is settled: whoever waits is let go of, and hears nothing more here. */
+/**
+ * Calls `leave` when the signal is aborted before `done` is settled: whoever waits is let go of, and hears nothing more
+ * here.
+ */
 export function leaveAtAbort(signal: AbortSignal | undefined, done: Promise<unknown>, leave: () => unknown): void {
   if (signal === undefined) return;
   if (signal.aborted) return void leave();

@@ -2,7 +2,10 @@
 export interface Counts {
   /** Mutations acknowledged by the front, and dead letters that were redriven. */
   accepted: number;
-  /** Accepted mutations that a later one of their key replaced before they were stored, also while they waited as letters. */
+  /**
+   * Accepted mutations that a later one of their key replaced before they were stored, also while they waited as
+   * letters.
+   */
   coalesced: number;
   /** Rows committed to the store, by flushes or directly. */
   stored: number;

@@ -1,7 +1,9 @@
 import { defer } from '../../core/deferred.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
 
-/** A moment until which several things, one after the other, may take their time. Keeps the process alive until then. */
+/**
+ * A moment until which several things, one after the other, may take their time. Keeps the process alive until then.
+ */
 export class Deadline {
   readonly #passed = defer<undefined>();
   readonly #timer: Timer;

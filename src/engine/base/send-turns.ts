@@ -4,15 +4,16 @@ import type { Clock } from '../../ports/clock.ts';
 const CROWD = 64;
 
 /**
- * When the lanes of a cache send. What comes in one round of the event loop goes together, because the fewer steps there are,
- * the less each mutation costs. With a front that other processes share, which answers over a connection, there is more to it:
+ * When the lanes of a cache send. What comes in one round of the event loop goes together, because the fewer steps
+ * there are, the less each mutation costs. With a front that other processes share, which answers over a connection,
+ * there is more to it:
  *
  * - A lone mutation, with nothing under way, goes at the end of its turn.
- * - So does what follows an answer. Those who were answered ask for the next in the same turn: before its end what waited for
- *   the answer would go without them, in a step of half the size, and a round later the front has had nothing to do for as long.
- * - A large step has the round for itself, and the next lane sends in the round after. Otherwise the steps of all lanes would
- *   go out in one write, come back in one answer, and be followed by the next of all lanes: front and process would take
- *   turns, and nothing would ever part them again (docs/performance.md).
+ * - So does what follows an answer. Those who were answered ask for the next in the same turn. Before its end, what
+ *   waited for the answer would go without them, in a step of half the size.
+ * - A large step has the round for itself, and the next lane sends in the round after. Otherwise the steps of all lanes
+ *   would go out in one write and come back in one answer. Front and process would take turns, and nothing would ever
+ *   part them again (docs/performance.md).
  *
  * Nothing of this with a front that answers within the turn: it would keep the loop in it for ever.
  */
@@ -30,7 +31,10 @@ export class SendTurns {
     this.#turnEnd = frontIsShared ? clock.turnEnd?.bind(clock) : undefined;
   }
 
-  /** A step has been answered, and its callers are: calls `send` for what waited for that, and for what they ask for next. */
+  /**
+   * A step has been answered, and its callers are: calls `send` for what waited for that, and for what they ask for
+   * next.
+   */
   answered(send: () => number): void {
     if (this.#turnEnd === undefined) {
       send();

@@ -50,8 +50,8 @@ export interface BackpressureSettings {
 /** Largest key, in bytes of UTF-8. LMDB's limit on keys leaves room for this and the lane's name. */
 export const KEY_BYTES_MAX = 512;
 /**
- * Keys and bytes of one write step or fill: bounds what one script call costs the front (a millisecond or two). A lane with more is
- * served while the next step is on its way.
+ * Keys and bytes of one write step or fill: bounds what one script call costs the front (a millisecond or two). A lane
+ * with more is served while the next step is on its way.
  */
 export const WRITE_KEYS_MAX = 256;
 export const WRITE_BYTES_MAX = 1 << 20;

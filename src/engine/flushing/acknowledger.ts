@@ -18,8 +18,8 @@ export class Acknowledger {
   }
 
   /**
-   * A generation begins after what is stored, and an answer that was lost may have told how much that is. It is asked for
-   * again until an acknowledgement is answered: the one that was not can still arrive after the header was read.
+   * A generation begins after what is stored, and an answer that was lost may have told how much that is. It is asked
+   * for again until an acknowledgement is answered: the one that was not can still arrive after the header was read.
    */
   async learnStoredSeq(lane: FlushLane): Promise<void> {
     if (lane.isStoredSeqKnown) return;

@@ -3,7 +3,10 @@ import type { ApplyResult, DeadLetter, RefusedMutation } from '../../ports/store
 import type { Surroundings } from '../base/context.ts';
 import type { Cut, FlushLane } from './flush-lane.ts';
 
-/** Tells counters and listeners what became of generations, once of each: its acknowledgement may fail, and it is flushed again. */
+/**
+ * Tells counters and listeners what became of generations, once of each: its acknowledgement may fail, and it is
+ * flushed again.
+ */
 export class FlushReport {
   readonly #context: Surroundings;
   readonly #lanes: readonly FlushLane[];

@@ -200,8 +200,8 @@ export class Flusher {
     this.#wakeTimer = undefined;
     let at = this.#burst?.until ?? Number.POSITIVE_INFINITY;
     for (const lane of this.#lanes) at = Math.min(at, lane.wantedAt(now));
-    // A lane that is due now waits for a free connection, and is seen to when one is. Letters are safe in the store, and
-    // keep no process alive.
+    // A lane that is due now waits for a free connection, and is seen to when one is. Letters are safe in the store,
+    // and keep no process alive.
     const { width, nextAtMs } = this.#context.breaker;
     if (width === 0) at = Math.max(at, nextAtMs);
     if (at > now && at !== Number.POSITIVE_INFINITY)

@@ -19,9 +19,9 @@ import type { LetterRetry } from './letter-retry.ts';
 type Held = () => readonly FlushLane[];
 
 /**
- * One flush after the other of the lanes that it is given: cuts their generations, applies them in one transaction,
- * has them acknowledged ({@link Acknowledger}) and counted ({@link FlushReport}), and tries letters again that are due. After a
- * fault the lanes keep their flight and say when it may be tried again.
+ * One flush after the other of the lanes that it is given: cuts their generations, applies them in one transaction, has
+ * them acknowledged ({@link Acknowledger}) and counted ({@link FlushReport}), and tries letters again that are due.
+ * After a fault the lanes keep their flight and say when it may be tried again.
  */
 export class GenerationFlush {
   readonly #context: EngineContext & StoreWith<'lanes'>;
@@ -173,7 +173,10 @@ export class GenerationFlush {
     }
   }
 
-  /** Acknowledges a generation of this process whose commit was perhaps answered to nobody, so that nobody has counted it. */
+  /**
+   * Acknowledges a generation of this process whose commit was perhaps answered to nobody, so that nobody has counted
+   * it.
+   */
   async #acknowledgeUnanswered(cut: Cut): Promise<void> {
     const refused = await this.#lettersOf(cut);
     this.#report.found(cut, refused);
@@ -220,7 +223,8 @@ export class GenerationFlush {
       lane.failures = failures;
       lane.lastError = fault;
       lane.hasFlight = true;
-      // The breaker holds it back by itself, and changes its mind: while a probe is under way it could only say when that is given up.
+      // The breaker holds it back by itself, and changes its mind: while a probe is under way it could only say when
+      // that is given up.
       lane.retryAt = clock.monotonic() + backoff;
     }
     events.emit('flush-failed', { lanes: lanes.map(({ index }) => index), error: fault, attempt: failures, retryInMs });
@@ -228,8 +232,9 @@ export class GenerationFlush {
 }
 
 /**
- * Without enough replicas the store is where a generation is safest: it goes on. A replica that is promoted without the cut
- * is behind the fence, and drops what it has cached; what it lacks was never acknowledged at the level, or is stored.
+ * Without enough replicas the store is where a generation is safest: it goes on. A replica that is promoted without the
+ * cut is behind the fence, and drops what it has cached; what it lacks was never acknowledged at the level, or is
+ * stored.
  */
 function refuseUnlessReplicated(ack: AckLevel, error: unknown): void {
   if (ack !== 'replicated' || !isMillraceError(error) || error.code !== 'MILLRACE_ACK') throw error;

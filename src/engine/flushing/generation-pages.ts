@@ -1,6 +1,8 @@
 import type { Mutation } from '../../ports/store.ts';
 
-/** How generations of one shape are read out of the front. The plug of the shape has it; the flusher knows no shapes. */
+/**
+ * How generations of one shape are read out of the front. The plug of the shape has it; the flusher knows no shapes.
+ */
 export interface GenerationPages {
   /** Whether the rows of a batch are put in the order of their keys; of events the order counts as it is. */
   readonly isSorted: boolean;

@@ -146,8 +146,8 @@ export class LaneLeases {
   }
 
   /**
-   * Whether the store cannot be reached from here, so that leases are neither taken, because that needs a new epoch, nor
-   * kept for longer than one runs: another worker may still reach the store.
+   * Whether the store cannot be reached from here, so that leases are neither taken, because that needs a new epoch,
+   * nor kept for longer than one runs: another worker may still reach the store.
    */
   #isCutOff(lane: FlushLane): boolean {
     const { breaker } = this.#context;

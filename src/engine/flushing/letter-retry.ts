@@ -13,8 +13,8 @@ const STALE_KEYS_MAX = 1_000;
 
 /**
  * Tries the waiting letters of lanes again. It is done by who has the lane, between its generations and checked against
- * its epoch, so a letter never comes after a later write of its key. A lane without letters is never looked at: only its
- * owner's own generations can give it any.
+ * its epoch, so a letter never comes after a later write of its key. A lane without letters is never looked at: only
+ * its owner's own generations can give it any.
  */
 export class LetterRetry {
   readonly #context: EngineContext & StoreWith<'lanes'>;
@@ -45,8 +45,8 @@ export class LetterRetry {
     const { store, clock } = this.#context;
     // Without letters nothing is due.
     const letters = store.lanes.deadLetters as DeadLetterStore;
-    // Answers that were lost: the letters themselves tell what became of them, and one that waits may still be stored by a
-    // commit that is on its way, until another attempt at it is answered.
+    // Answers that were lost: the letters themselves tell what became of them, and one that waits may still be stored
+    // by a commit that is on its way, until another attempt at it is answered.
     if (lane.letters.unknown.length > 0) {
       const found = await letters.find([...new Set(lane.letters.unknown)]);
       lane.letters.unknown = found.filter(({ state }) => state === 'waiting').map(({ id }) => id);

@@ -28,7 +28,10 @@ export class LetterWaiters {
     this.#context = context;
   }
 
-  /** The letter when it does not wait any more; undefined when it is gone, and nobody knows why. Is never settled once the signal is aborted. */
+  /**
+   * The letter when it does not wait any more; undefined when it is gone, and nobody knows why. Is never settled once
+   * the signal is aborted.
+   */
   outcome(id: string, signal?: AbortSignal): Promise<DeadLetter | undefined> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     const waiter = defer<DeadLetter | undefined>();

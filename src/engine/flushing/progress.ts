@@ -36,8 +36,8 @@ export class LaneProgress implements ReceiptProgress {
   }
 
   /**
-   * Resolves when the store has the mutation at `position`, or a later one of its key; waits for a refused one until it is
-   * tried again. Rejects when it is dead or lost. Is never settled once the signal is aborted.
+   * Resolves when the store has the mutation at `position`, or a later one of its key; waits for a refused one until it
+   * is tried again. Rejects when it is dead or lost. Is never settled once the signal is aborted.
    */
   async stored(position: Position, key: string | undefined, signal?: AbortSignal): Promise<void> {
     const watermark = this.#watermarks[position.lane] as Watermark;
@@ -70,8 +70,8 @@ export class LaneProgress implements ReceiptProgress {
   }
 
   /**
-   * Each lane's flush: resolves when what the lane holds now is stored or refused. What is lost was reported as such, and
-   * is not waited for. None is settled once the signal is aborted, unless it fails.
+   * Each lane's flush: resolves when what the lane holds now is stored or refused. What is lost was reported as such,
+   * and is not waited for. None is settled once the signal is aborted, unless it fails.
    */
   flushes(signal?: AbortSignal): Promise<void>[] {
     return this.#watermarks.map((_, lane) => this.#flush(lane, signal));
@@ -132,7 +132,10 @@ export class LaneProgress implements ReceiptProgress {
     await Promise.all(this.#watermarks.map((_, lane) => this.observe(lane)));
   }
 
-  /** Resolves after the next flush of this process, or after a while: another one may have made room. The lanes were looked at by then. */
+  /**
+   * Resolves after the next flush of this process, or after a while: another one may have made room. The lanes were
+   * looked at by then.
+   */
   async untilFlushed(): Promise<void> {
     this.#watermarks.forEach((_, lane) => this.hurry(lane));
     const never = new Promise<void>(() => undefined);

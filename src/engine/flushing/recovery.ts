@@ -59,8 +59,8 @@ export class Recovery {
       const { header: before, current: recovered } = await front.header(lane);
       if (before === undefined) this.#watermark(lane).foundEmpty();
       if (attempt > 0 && recovered && before !== undefined) {
-        // Somebody else was quicker; raising the epoch once more would only take the lane from him. A lease that we took
-        // meanwhile does not make his epoch ours.
+        // Somebody else was quicker; raising the epoch once more would only take the lane from him. A lease that we
+        // took meanwhile does not make his epoch ours.
         this.#watermark(lane).observe(before);
         return { header: before, isOurs: false };
       }
@@ -74,7 +74,8 @@ export class Recovery {
       if (result.kind === 'lanes') {
         throw new MillraceError(
           'MILLRACE_LANES',
-          `Cache "${settings.name}" has ${result.lanes} lanes in the front, not ${settings.lanes}. Set lanes: ${result.lanes}, or drain the cache and use a new name.`,
+          `Cache "${settings.name}" has ${result.lanes} lanes in the front, not ${settings.lanes}. Set lanes: ` +
+            `${result.lanes}, or drain the cache and use a new name.`,
           { cache: settings.name },
         );
       }
@@ -103,9 +104,9 @@ export class Recovery {
   }
 
   /**
-   * The store was restored, an operator says. The front forgets what is clean, which may be newer than the store's; what is pending
-   * is kept. Where the store lost generations that the front knows as stored, the fence is moved to the front; what was lost is
-   * counted, and reported as `loss`.
+   * The store was restored, an operator says. The front forgets what is clean, which may be newer than the store's;
+   * what is pending is kept. Where the store lost generations that the front knows as stored, the fence is moved to the
+   * front; what was lost is counted, and reported as `loss`.
    */
   async acceptStoreRollback(lane: number): Promise<void> {
     const { front, store, settings } = this.#context;

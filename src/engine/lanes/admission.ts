@@ -62,7 +62,10 @@ export class Admission {
     return this.#begin(lane, entries, bytes, maxEntries, maxBytes, again);
   }
 
-  /** {@link begin} for a step of `onFull: 'write-through'`, which may go beyond the capacity by what could wait for room. */
+  /**
+   * {@link begin} for a step of `onFull: 'write-through'`, which may go beyond the capacity by what could wait for
+   * room.
+   */
   beginBeyond(lane: number, entries: number, bytes: number, again: () => void): Admitted | undefined {
     const { maxEntries, maxBytes, maxWaiters, maxWaitingBytes } = this.#limits;
     return this.#begin(lane, entries, bytes, maxEntries + maxWaiters, maxBytes + maxWaitingBytes, again);

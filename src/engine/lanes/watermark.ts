@@ -102,8 +102,8 @@ export class Watermark {
   }
 
   /**
-   * Notes a batch of this process: the seq of its last mutation, and how many they are. True when its epoch is new here, so
-   * that a header should be looked at.
+   * Notes a batch of this process: the seq of its last mutation, and how many they are. True when its epoch is new
+   * here, so that a header should be looked at.
    */
   gave(epoch: number, seq: number, accepted: number): boolean {
     if (epoch < this.#epoch) {
@@ -117,7 +117,10 @@ export class Watermark {
     return epoch !== this.#epoch;
   }
 
-  /** An answer that is looked at after a later epoch was seen: what did not outlive that is lost, and nobody counts it later. */
+  /**
+   * An answer that is looked at after a later epoch was seen: what did not outlive that is lost, and nobody counts it
+   * later.
+   */
   #gaveLate(epoch: number, seq: number, accepted: number): void {
     const survived = Math.min(seq, this.#survivedSeq(epoch));
     if (seq - accepted < survived) this.gave(this.#epoch, survived, 0);
@@ -180,7 +183,10 @@ export class Watermark {
     if (stopped !== undefined) this.abandon(stopped);
   }
 
-  /** Notes that the front has nothing of the lane. Whoever begins it anew, the first header that is seen then is judged by this. */
+  /**
+   * Notes that the front has nothing of the lane. Whoever begins it anew, the first header that is seen then is judged
+   * by this.
+   */
   foundEmpty(): void {
     this.#isEmptied = true;
   }

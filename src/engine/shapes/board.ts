@@ -25,8 +25,9 @@ interface Page {
 }
 
 /**
- * Reads a leaderboard, and loads it where the front does not have it: page by page, each put in by the front where nothing newer
- * is (see `fillScores` in `core/lane-scores.ts`), while the next is read. Several processes may load it at once: each goes on where the board is.
+ * Reads a leaderboard, and loads it where the front does not have it: page by page, each put in by the front where
+ * nothing newer is (see `fillScores` in `core/lane-scores.ts`), while the next is read. Several processes may load it
+ * at once: each goes on where the board is.
  */
 export class Board {
   readonly #context: EngineContext & StoreWith<'scores'>;
@@ -53,7 +54,10 @@ export class Board {
     }
   }
 
-  /** Resolves when the board is loaded. Rejects when that fails, or takes longer than one waits for it; the loading goes on. */
+  /**
+   * Resolves when the board is loaded. Rejects when that fails, or takes longer than one waits for it; the loading goes
+   * on.
+   */
   async ready(): Promise<void> {
     const { clock, settings } = this.#context;
     this.#loading ??= this.#load().finally(() => {
@@ -65,7 +69,8 @@ export class Board {
     await new Promise<void>((resolve, reject) => {
       const late = new MillraceError(
         'MILLRACE_TIMEOUT',
-        `The leaderboard was not loaded from the store within ${settings.loadWaitMs} ms (option loadWait). The loading goes on.`,
+        `The leaderboard was not loaded from the store within ${settings.loadWaitMs} ms (option loadWait). The ` +
+          'loading goes on.',
         { cache: settings.name },
       );
       const timer = clock.after(settings.loadWaitMs, () => reject(late), true);
@@ -148,7 +153,10 @@ export class Board {
     });
   }
 
-  /** A page that was read ahead is as good as one that is read when it is needed: the front can tell whether it is too old. */
+  /**
+   * A page that was read ahead is as good as one that is read when it is needed: the front can tell whether it is too
+   * old.
+   */
   #read(epoch: number, cursor: string): Page {
     const stored = this.#rows({ after: cursor, limit: LOAD_SCORES_MAX });
     // If nobody comes back for it, its rejection is nobody's.
@@ -186,7 +194,8 @@ export class Board {
       if (!(Math.abs(score) <= WEIGHT_MAX))
         throw new MillraceError(
           'MILLRACE_VALUE',
-          `The store has a score of "${member.slice(0, 80)}" that is no finite number within ±(2^53 - 1), so the leaderboard cannot be loaded: correct that row.`,
+          `The store has a score of "${member.slice(0, 80)}" that is no finite number within ±(2^53 - 1), so the ` +
+            'leaderboard cannot be loaded: correct that row.',
           { cache: settings.name, key: member },
         );
       // Nobody can name it, so nobody can change it.

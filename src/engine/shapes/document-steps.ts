@@ -7,7 +7,10 @@ import type { StepResult, Steps } from '../writing/steps.ts';
 import type { WriterHooks } from '../writing/writer-hooks.ts';
 import { DocumentBatch, type DocumentCaller } from './document-batch.ts';
 
-/** Sends writes of documents, two steps at once: batches that have to be repeated know which of their keys were written since. */
+/**
+ * Sends writes of documents, two steps at once: batches that have to be repeated know which of their keys were written
+ * since.
+ */
 export class DocumentSteps implements Steps<DocumentCaller> {
   readonly inFlightMax = WRITES_IN_FLIGHT_MAX;
   readonly sizeMax: number;

@@ -133,7 +133,8 @@ export class IncrementSteps implements Steps<IncrementCaller> {
     const { name, sumMax } = this.#context.settings;
     return new MillraceError(
       'MILLRACE_VALUE',
-      `The increment of "${key}" would take it beyond ${sumMax} (in its smallest unit): nothing was added. Counters with bigint: true go up to 9.2e18.`,
+      `The increment of "${key}" would take it beyond ${sumMax} (in its smallest unit): nothing was added. ` +
+        'Counters with bigint: true go up to 9.2e18.',
       { cache: name, key },
     );
   }

@@ -14,7 +14,10 @@ import { ScoreCaller, ScoreSteps } from './scores.ts';
 
 type ScoreRow = readonly [member: string, change: Change];
 
-/** A leaderboard: what the score of a member came to is what the store gets. It is one lane: a rank is a place among all. */
+/**
+ * A leaderboard: what the score of a member came to is what the store gets. It is one lane: a rank is a place among
+ * all.
+ */
 export const leaderboard: ShapePlug<LeaderboardWays> = {
   pages: ({ front, settings }) => ({
     isSorted: true,

@@ -185,7 +185,8 @@ export class Totals {
     const { name, sumMax, shape } = this.#context.settings;
     return new MillraceError(
       'MILLRACE_VALUE',
-      `The total of "${key}" is beyond ${sumMax} (in its smallest unit), or has more than ${traitsOf(shape).scale} decimals in the store. Use bigint: true, or a larger scale.`,
+      `The total of "${key}" is beyond ${sumMax} (in its smallest unit), or has more than ${traitsOf(shape).scale} ` +
+        'decimals in the store. Use bigint: true, or a larger scale.',
       { cache: name, key },
     );
   }

@@ -10,8 +10,8 @@ interface Asked {
 }
 
 /**
- * Answers those whose writes the front holds up to `last`: at once, or when it holds them at the level that they ask for.
- * Each level is by itself: what is not confirmed at one is none of the others' business.
+ * Answers those whose writes the front holds up to `last`: at once, or when it holds them at the level that they ask
+ * for. Each level is by itself: what is not confirmed at one is none of the others' business.
  */
 export function answerAtLevels<A extends Asked>(
   context: Surroundings & FrontSide,

@@ -56,7 +56,9 @@ export class Batch<C extends Caller> implements Holder {
     if (this.callers.some(({ isGone }) => isGone)) this.#keep(({ isGone }) => !isGone);
   }
 
-  /** A later batch of the lane was answered, at `position`; undefined where it is not known whether it has taken effect. */
+  /**
+   * A later batch of the lane was answered, at `position`; undefined where it is not known whether it has taken effect.
+   */
   overtakenBy(_later: Batch<C>, _position: Position | undefined): void {
     // Mutations that are added, or of which one step is under way at a time, cannot be overtaken.
   }

@@ -99,7 +99,10 @@ export class DirectWriter {
     }
   }
 
-  /** Takes the writes that have waited longest, of `keysMax` keys at the most, up to the first whose key is in a statement already. */
+  /**
+   * Takes the writes that have waited longest, of `keysMax` keys at the most, up to the first whose key is in a
+   * statement already.
+   */
   #take(keysMax: number): Group {
     const entries = new Map<string, Entry>();
     let bytes = 0;
@@ -207,8 +210,10 @@ export class DirectWriter {
       await this.#step(entries, call);
     } catch (cause) {
       const message = this.#withIntents
-        ? 'The store has committed the write, but the front could not be told. Readers go to the store for this key until its intent runs out (a minute at most).'
-        : 'The store has committed the write, but the front could not be told and may serve the old value until it expires.';
+        ? 'The store has committed the write, but the front could not be told. Readers go to the store for this ' +
+          'key until its intent runs out (a minute at most).'
+        : 'The store has committed the write, but the front could not be told and may serve the old value until it ' +
+          'expires.';
       throw new MillraceError('MILLRACE_FRONT_UNAVAILABLE', message, {
         cache: this.#context.settings.name,
         key: entries[0]?.mutation.key,

@@ -31,14 +31,19 @@ export interface NoRoom<C extends Caller> extends Pick<Full, 'kind' | 'outOfMemo
   readonly refused: readonly C[];
 }
 
-/** Nothing was taken in, and nothing is before `ready`. If that fails, `needing` are told; the others are sent without them. */
+/**
+ * Nothing was taken in, and nothing is before `ready`. If that fails, `needing` are told; the others are sent without
+ * them.
+ */
 export interface Wait<C extends Caller> {
   readonly kind: 'wait';
   readonly needing: readonly C[];
   readonly ready: Promise<void>;
 }
 
-/** Nothing was taken in. `rejected` are answered; of the rest, `later` wait until `ready`, and the others go at once. */
+/**
+ * Nothing was taken in. `rejected` are answered; of the rest, `later` wait until `ready`, and the others go at once.
+ */
 export interface Again<C extends Caller> {
   readonly kind: 'again';
   readonly rejected: readonly { readonly caller: C; readonly error: MillraceError }[];

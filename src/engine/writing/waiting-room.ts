@@ -264,7 +264,10 @@ export class WaitingRoom<C extends Caller> implements Holder {
 
 /** Where mutations of a shape wait. */
 export interface Placing<C extends Caller> {
-  /** Of a shape whose later mutations of a key replace or join the earlier: the key; where all keep their order: the lane. */
+  /**
+   * Of a shape whose later mutations of a key replace or join the earlier: the key; where all keep their order: the
+   * lane.
+   */
   placeOf(lane: number, caller: C): string;
   /** Whether all at one place are one entry of the front. */
   readonly isOneEntry: boolean;
