@@ -46,7 +46,7 @@ const layers = [
   mayImport('common', common, '^src/(core|ports)/', common),
   ...rooms,
   mayImport('engine', '^src/engine/[^/]+[.]ts$', '^src/(core|ports|engine)/', common),
-  mayImport('observe', '^src/observe/', '^src/(core|ports|observe)/', common),
+  mayImport('observe', '^src/observe/', '^src/(core|ports|observe)/', '^src/engine/base/settings[.]ts$', common),
   mayImport('front', '^src/fronts/([^/]+)/', '^src/(core|ports)/', '^src/fronts/$1/', '^src/fronts/embedded/', common),
   mayImport(
     'shared-front',

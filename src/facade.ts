@@ -10,7 +10,7 @@ import { PendingReceipt, type Receipt, STORED_RECEIPT } from './engine/lanes/rec
 import type { ShapePlug, Ways } from './engine/shapes/plug.ts';
 import { isMillraceError, MillraceError } from './errors.ts';
 import { type CacheEventName, type CacheListener, Emitter } from './events.ts';
-import { examineCache } from './examine.ts';
+import { examineCache } from './observe/examine.ts';
 import { describeFindings, type Inspection } from './observe/inspect.ts';
 import { type CacheStats, describeStats } from './observe/stats.ts';
 import type { ParsedParts } from './options/parts.ts';

@@ -4,6 +4,7 @@
  * @module millrace
  */
 export { type Cache, createCache } from './cache.ts';
+export { type Closable, type CloseOnSignalsOptions, closeOnSignals, type EndSignal } from './close-on-signals.ts';
 export { type Config, defineConfig } from './config.ts';
 export type { AckLevel } from './core/acks.ts';
 export type { BreakerState, BreakerStats } from './core/breaker.ts';
@@ -30,5 +31,4 @@ export type { Finding } from './ports/finding.ts';
 export type { Front, FrontCapabilities } from './ports/front.ts';
 export type { Random } from './ports/random.ts';
 export type { LetterCounts, Store, StoreCapabilities } from './ports/store.ts';
-export { type Closable, type CloseOnSignalsOptions, closeOnSignals, type EndSignal } from './signals.ts';
 export type { Batch, BatchMutation, CustomStore, LoadedValues } from './stores/custom.ts';

@@ -5,9 +5,9 @@
  *   node --import ./scripts/run-ts.mjs bench/micro/postgres-apply.ts [rows] [rounds]
  */
 import { Pool, type PoolClient } from 'pg';
+import { systemClock } from '../../src/clock-and-random.ts';
 import type { FenceStore, LaneStore, Mutation } from '../../src/ports/store.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
-import { systemClock } from '../../src/system.ts';
 import { startPostgres } from '../../test/servers/index.ts';
 
 const BATCH_ROWS = 500;

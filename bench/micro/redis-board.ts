@@ -6,10 +6,10 @@
  */
 import { randomUUID } from 'node:crypto';
 import { createClient } from 'redis';
+import { systemClock, systemRandom } from '../../src/clock-and-random.ts';
 import type { ScoreOp } from '../../src/core/lane-scores.ts';
 import { LOAD_SCORES_MAX, READ_KEYS_MAX, SCORES_MAX } from '../../src/engine/base/settings.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
-import { systemClock, systemRandom } from '../../src/system.ts';
 import { ScriptScale } from '../suite/script-cost.ts';
 
 const url = process.argv[2] ?? 'redis://127.0.0.1:6379';

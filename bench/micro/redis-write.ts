@@ -7,10 +7,10 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
+import { systemClock, systemRandom } from '../../src/clock-and-random.ts';
 import type { WriteBatch } from '../../src/core/lane-write.ts';
 import { redisFront } from '../../src/fronts/redis/index.ts';
 import type { LaneFront } from '../../src/ports/front.ts';
-import { systemClock, systemRandom } from '../../src/system.ts';
 
 const url = process.argv[2] ?? process.env['MILLRACE_TEST_REDIS_URL'] ?? 'redis://127.0.0.1:6379';
 const rounds = Number(process.argv[3] ?? 7);

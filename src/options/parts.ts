@@ -1,3 +1,4 @@
+import { systemClock, systemRandom } from '../clock-and-random.ts';
 import { type Holds, shapeOf, traitsOf } from '../core/shape.ts';
 import type { Settings } from '../engine/base/settings.ts';
 import { isMillraceError } from '../errors.ts';
@@ -6,7 +7,6 @@ import type { Front } from '../ports/front.ts';
 import type { Random } from '../ports/random.ts';
 import type { Store } from '../ports/store.ts';
 import { type CustomStore, customStore, isStore } from '../stores/custom.ts';
-import { systemClock, systemRandom } from '../system.ts';
 import type { OptionReader } from './reader.ts';
 import { type FlushOptions, type RetryOptions, readSettings } from './settings.ts';
 

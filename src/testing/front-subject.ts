@@ -1,12 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
+import { systemClock } from '../clock-and-random.ts';
 import type { AckLevel } from '../core/acks.ts';
 import type { Accepted, Fence, Flight, LaneHeader } from '../core/lane.ts';
 import type { RecoverResult } from '../core/lane-recover.ts';
 import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Attachment, type Front, type FrontCapabilities, type LaneFront, UNRECOVERED } from '../ports/front.ts';
-import { systemClock } from '../system.ts';
 
 /** An empty front for one test, and what the suite has to know about it. */
 export interface FrontSubject {

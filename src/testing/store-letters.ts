@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
+import { systemClock } from '../clock-and-random.ts';
 import type { MillraceError } from '../errors.ts';
 import type { AttachedStore, DeadLetter, DeadLetterStore, Mutation } from '../ports/store.ts';
-import { systemClock } from '../system.ts';
 import { attach, type Bench, cut, flushOf, judgeOnce, judgeTwice, LANES, type Register } from './store-subject.ts';
 
 /** A bench whose store refuses a value that it knows of. */

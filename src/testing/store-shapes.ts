@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
+import { systemClock } from '../clock-and-random.ts';
 import type { Holds } from '../core/shape.ts';
 import type { AttachedStore, Mutation, ScoresPage, Store, StoredScores } from '../ports/store.ts';
-import { systemClock } from '../system.ts';
 import { CACHE, fencesOf, flushOf, lanesOf, type StoreConformance } from './store-subject.ts';
 
 /** An empty store of one shape for one test. */

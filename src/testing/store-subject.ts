@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import { systemClock } from '../clock-and-random.ts';
 import type { Judge } from '../core/letter.ts';
 import type {
   ApplyResult,
@@ -10,7 +11,6 @@ import type {
   Mutation,
   Store,
 } from '../ports/store.ts';
-import { systemClock } from '../system.ts';
 
 /** An empty store for one test, and what the suite has to know about it. */
 export interface StoreSubject {

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { Pool } from 'pg';
 import { expect, test } from 'vitest';
+import { systemClock } from '../../src/clock-and-random.ts';
 import { memoryFront } from '../../src/fronts/memory/index.ts';
 import { createCache } from '../../src/index.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
 import { PoolDatabase } from '../../src/stores/postgres/pool-database.ts';
 import { DriverError } from '../../src/stores/sql/database.ts';
-import { systemClock } from '../../src/system.ts';
 import { startPostgres } from '../servers/index.ts';
 import { eventually } from '../support/gate.ts';
 

@@ -7,11 +7,12 @@
  * `fill`   write until it is refused, tell what is there then
  * `drain`  write through a cache over a store that is down until it is refused, tell what the store has when it is back
  */
+
+import { systemClock, systemRandom } from '../../src/clock-and-random.ts';
 import type { WriteResult } from '../../src/core/lane-write.ts';
 import { lmdbFront } from '../../src/fronts/lmdb/index.ts';
 import { openEnvironment } from '../../src/fronts/lmdb/open.ts';
 import { createCache, MillraceError } from '../../src/index.ts';
-import { systemClock, systemRandom } from '../../src/system.ts';
 import { batchOf, fence } from '../../src/testing/front-subject.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock, systemRandom } from '../../src/clock-and-random.ts';
 import { shareEnvironment } from '../../src/fronts/lmdb/environment.ts';
 import { lmdbFront } from '../../src/fronts/lmdb/index.ts';
 import type { Attachment, LaneFront } from '../../src/ports/front.ts';
-import { systemClock, systemRandom } from '../../src/system.ts';
 import { batchOf, fence, fenceOf } from '../../src/testing/front-subject.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 

@@ -1,9 +1,9 @@
 import type { Pool } from 'pg';
 import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock-and-random.ts';
 import type { Judge } from '../../src/core/letter.ts';
 import type { PgClientLike, PgPoolLike } from '../../src/stores/postgres/index.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
-import { systemClock } from '../../src/system.ts';
 import { eventually } from '../support/gate.ts';
 import { attach, batches, errorOf, generation, judge, put, Schema } from './postgres-fixture.ts';
 

@@ -1,4 +1,5 @@
 import { Pool, type PoolConfig } from 'pg';
+import { systemClock } from '../../src/clock-and-random.ts';
 import type { Judge } from '../../src/core/letter.ts';
 import type {
   AttachedStore,
@@ -9,7 +10,6 @@ import type {
   Mutation,
   Store,
 } from '../../src/ports/store.ts';
-import { systemClock } from '../../src/system.ts';
 import { postgresUrl } from '../servers/index.ts';
 
 let schemas = 0;

@@ -2,11 +2,11 @@ import { EventEmitter, once } from 'node:events';
 import { Redis } from 'ioredis';
 import { Redis as Redis5 } from 'ioredis5';
 import { createClient } from 'redis';
+import { systemClock, systemRandom } from '../../src/clock-and-random.ts';
 import type { Fence } from '../../src/core/lane.ts';
 import type { WriteBatch } from '../../src/core/lane-write.ts';
 import { type RedisFrontClient, type RedisFrontOptions, redisFront } from '../../src/fronts/redis/index.ts';
 import type { Attachment, LaneFront } from '../../src/ports/front.ts';
-import { systemClock, systemRandom } from '../../src/system.ts';
 import { eventually } from '../support/gate.ts';
 
 export const drivers = ['node-redis', 'ioredis', 'ioredis 5'] as const;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock, systemRandom } from '../../src/clock-and-random.ts';
 import type { LaneHeader } from '../../src/core/lane.ts';
 import { type Front, type LaneFront, UNRECOVERED } from '../../src/ports/front.ts';
-import { systemClock, systemRandom } from '../../src/system.ts';
 import { batchOf } from '../../src/testing/front-subject.ts';
 import { type FrontPlace, frontPlaces } from '../support/fronts.ts';
 import { simulatedPlace } from '../support/simulated-front.ts';

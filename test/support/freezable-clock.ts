@@ -1,5 +1,5 @@
+import { systemClock } from '../../src/clock-and-random.ts';
 import type { Clock } from '../../src/index.ts';
-import { systemClock } from '../../src/system.ts';
 
 /** Real time that can stand still for one engine: what a suspended process sees. Its timers fire when it thaws. */
 export class FreezableClock implements Clock {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock-and-random.ts';
 import { MillraceError } from '../../src/errors.ts';
 import { type CustomStore, customStore, isStore } from '../../src/stores/custom.ts';
-import { systemClock } from '../../src/system.ts';
 
 const attach = (store: Partial<CustomStore<unknown>>) =>
   customStore({ loadMany: () => Promise.resolve([]), apply: () => Promise.resolve(), ...store }).attach({

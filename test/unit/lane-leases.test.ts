@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
+import { systemRandom } from '../../src/clock-and-random.ts';
 import { defer } from '../../src/core/deferred.ts';
 import type { EngineContext } from '../../src/engine/base/context.ts';
 import { FlushLane } from '../../src/engine/flushing/flush-lane.ts';
 import { LaneLeases, type LaneLeasesParts } from '../../src/engine/flushing/lane-leases.ts';
 import type { LetterRetry } from '../../src/engine/flushing/letter-retry.ts';
 import type { Recovery } from '../../src/engine/flushing/recovery.ts';
-import { systemRandom } from '../../src/system.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
 const FLUSH = { maxDelayMs: 1_000, leaseMs: 1_000 } as LaneLeasesParts['flush'];

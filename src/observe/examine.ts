@@ -1,9 +1,9 @@
-import type { Settings } from './engine/base/settings.ts';
-import { isMillraceError } from './errors.ts';
-import type { Clock } from './ports/clock.ts';
-import { type Examination, type Finding, fine, warning, wrong } from './ports/finding.ts';
-import type { Front } from './ports/front.ts';
-import type { Store } from './ports/store.ts';
+import type { Settings } from '../engine/base/settings.ts';
+import { isMillraceError } from '../errors.ts';
+import type { Clock } from '../ports/clock.ts';
+import { type Examination, type Finding, fine, warning, wrong } from '../ports/finding.ts';
+import type { Front } from '../ports/front.ts';
+import type { Store } from '../ports/store.ts';
 
 const RANK = { error: 0, warning: 1, ok: 2 } as const;
 
