@@ -50,11 +50,14 @@ export interface BackpressureOptions {
    */
   readonly onFull?: 'wait' | 'reject' | 'write-through';
   /**
-   * Writes of this process that may wait for room; one more is rejected with MILLRACE_FULL at once. 0 to 10,000,000,
-   * default 10,000.
+   * Writes of this process, over all lanes, that may wait for room; one more is rejected with MILLRACE_FULL at once. At
+   * 0 nobody waits. 0 to 10,000,000, default 10,000.
    */
   readonly maxWaiters?: number;
-  /** Estimated bytes of their values, which the process holds meanwhile. Default 64 MiB. */
+  /**
+   * Bytes that they count with, over all lanes: a document or an event with its JSON text, an increment or a score with
+   * its key and 24. Default 64 MiB.
+   */
   readonly maxWaitingBytes?: number;
   /** How long a write waits for room before it is rejected with MILLRACE_FULL. 1 ms to 1 d, default '30s'. */
   readonly maxWait?: Duration;

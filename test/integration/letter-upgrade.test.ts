@@ -4,7 +4,7 @@ import { postgresStore } from '../../src/stores/postgres/index.ts';
 import { postgresUrl } from '../servers/index.ts';
 import { attach, batches, errorOf, generation, judge, put, Schema } from './postgres-fixture.ts';
 
-/** The table as version 0.1.0 made it, with a letter in it. */
+/** The table as a version before 0.1.0 made it, with a letter in it. */
 const FIRST_VERSION = `create table millrace_dead_letter (
   id bigint generated always as identity primary key, cache text not null, lane integer not null, key text not null,
   kind text not null check (kind in ('put', 'delete')), value text, code text not null, message text not null,
