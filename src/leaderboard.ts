@@ -80,7 +80,7 @@ export class Leaderboard extends Facade<number, ParsedLeaderboard, LeaderboardWa
   /** The member's score; undefined when it is not on the leaderboard. */
   async score(member: string, options: RankOptions = NO_OPTIONS): Promise<number | undefined> {
     this.checkKey(member);
-    const [row] = await this.#read({ kind: 'scores', members: [member] }, options);
+    const [row] = await this.#read({ kind: 'members', members: [member] }, options);
     return row?.score;
   }
 

@@ -97,7 +97,7 @@ await weighed(`page of ${READ_KEYS_MAX} changes`, async () => {
   let cursor = '';
   do {
     const page = await front.readFlightScores(0, 1, cut.flight.generation, cursor, READ_KEYS_MAX);
-    cursor = page.kind === 'scores' ? page.next : '';
+    cursor = page.kind === 'changes' ? page.next : '';
   } while (cursor !== '');
 });
 

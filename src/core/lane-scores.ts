@@ -197,13 +197,13 @@ export function fillScores(table: LaneTable, env: LaneEnv, loaded: LoadedScores)
   return { kind: 'filled', ...progressOf(scores, header) };
 }
 
-/** `range`: by rank. `around`: a member with up to `count` before it and after it. `scores`: those of the members that are on the board. */
+/** `range`: by rank. `around`: a member with up to `count` before it and after it. `members`: those of the members that are on the board. */
 export type ScoreQuery =
   | { readonly kind: 'range'; readonly from: number; readonly count: number }
   | { readonly kind: 'around'; readonly member: string; readonly count: number }
-  | { readonly kind: 'scores'; readonly members: readonly string[] };
+  | { readonly kind: 'members'; readonly members: readonly string[] };
 
-/** `first` is the rank of the first row, from 0; of `scores` it says nothing. */
+/** `first` is the rank of the first row, from 0; of `members` it says nothing. */
 export type ScoreRows = {
   readonly kind: 'rows';
   readonly first: number;
@@ -225,7 +225,7 @@ export function readScores(table: LaneTable, env: LaneEnv, shape: Shape, query: 
       const first = Math.max(0, rank - query.count);
       return { kind: 'rows', first, rows: scores.range(first, rank - first + query.count + 1) };
     }
-    case 'scores':
+    case 'members':
       return { kind: 'rows', first: 0, rows: query.members.flatMap((member) => rowOf(scores, member)) };
   }
 }
@@ -246,7 +246,7 @@ export function doubtScores(
 /** A page of the changes of the generation in flight, beginning with cursor ''; `next` is '' at the end. A member may come twice. */
 export type FlightScoresResult =
   | {
-      readonly kind: 'scores';
+      readonly kind: 'changes';
       readonly rows: readonly (readonly [member: string, change: Change])[];
       readonly next: string;
     }
@@ -262,7 +262,7 @@ export function readFlightScores(
 ): FlightScoresResult {
   const header = table.readHeader();
   if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
-  return { kind: 'scores', ...table.scores.scanFlight(cursor, limit) };
+  return { kind: 'changes', ...table.scores.scanFlight(cursor, limit) };
 }
 
 function rowOf(scores: ScoreTable, member: string): (readonly [string, number])[] {

@@ -2,9 +2,9 @@
  * What a cache holds, and what a mutation does to a row.
  *
  * Shapes and kinds are texts in headers of lanes, in tables of the store and in options. This file alone reads those
- * texts; everybody else asks {@link traitsOf} or {@link kindTraits} for the fact that makes the difference, or looks up
- * a table by {@link ShapeTraits.name}. The test `test/unit/shape-texts.test.ts` holds the rest of the source to that;
- * in Lua the one file is `src/fronts/redis/lua/shape.lua`.
+ * texts. Everybody else asks {@link traitsOf} or {@link kindTraits} for the fact that makes the difference, or looks up
+ * a table by {@link ShapeTraits.name}. In Lua the one file is `src/fronts/redis/lua/shape-text.lua`. The test
+ * `test/unit/shape-texts.test.ts` holds the rest of the source to that.
  */
 
 /**

@@ -82,7 +82,7 @@ class Scoring extends ShapeLane {
     let cursor = '';
     do {
       const page = await this.lanes.readFlightScores(0, 1, generation, cursor, limit);
-      assert.ok(page.kind === 'scores');
+      assert.ok(page.kind === 'changes');
       for (const [member, change] of page.rows) found[member] = change;
       cursor = page.next;
     } while (cursor !== '');
@@ -125,7 +125,7 @@ function testBoard(scoring: Checks<Scoring>): void {
       ['c', 0.5],
       ['a', 3],
     ]);
-    assert.deepEqual(await scores.read({ kind: 'scores', members: ['b', 'a', 'nobody', 'c'] }), {
+    assert.deepEqual(await scores.read({ kind: 'members', members: ['b', 'a', 'nobody', 'c'] }), {
       kind: 'rows',
       first: 0,
       rows: [
@@ -338,7 +338,7 @@ function testLoading(scoring: Checks<Scoring>): void {
       }),
       { kind: 'filled', epoch: 1, complete: false, cursor: 'b', doubts: [] },
     );
-    assert.deepEqual(await scores.read({ kind: 'scores', members: ['a'] }), {
+    assert.deepEqual(await scores.read({ kind: 'members', members: ['a'] }), {
       kind: 'unloaded',
       epoch: 1,
       complete: false,

@@ -70,7 +70,7 @@ export async function observe(front: LaneFront): Promise<unknown> {
     return {
       ...shared,
       board: withoutTokens(await front.readScores(0, 'scores', { kind: 'range', from: 0, count: 100 })),
-      scores: withoutTokens(await front.readScores(0, 'scores', { kind: 'scores', members: KEYS })),
+      scores: withoutTokens(await front.readScores(0, 'scores', { kind: 'members', members: KEYS })),
       members: await Promise.all(
         KEYS.map(async (key) => {
           const { raw, pending, inFlight } = await front.inspect(0, key);

@@ -273,14 +273,14 @@ test('a page of changes may bring one again, and what is gone is told as lost', 
   bench.onFront.readFlightScores = async (_go, _lane, _epoch, _generation, cursor) =>
     cursor === ''
       ? {
-          kind: 'scores',
+          kind: 'changes',
           rows: [
             ['a', -1],
             ['b', -2],
           ],
           next: 'again',
         }
-      : { kind: 'scores', rows: [['b', -2]], next: '' };
+      : { kind: 'changes', rows: [['b', -2]], next: '' };
   await bench.clock.until(board.flush());
   expect([rows(bench), losses]).toEqual([{ a: '1', b: '2' }, [1]]);
 });

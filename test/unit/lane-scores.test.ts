@@ -37,7 +37,7 @@ describe('writeScores', () => {
     });
     lane.cut();
     expect(inFlight(lane)).toEqual({
-      kind: 'scores',
+      kind: 'changes',
       rows: [
         ['a', 2],
         ['b', null],
@@ -193,7 +193,7 @@ describe('readScores', () => {
       ],
     });
     expect(read({ kind: 'around', member: 'x', count: 1 })).toEqual({ kind: 'rows', first: 0, rows: [] });
-    expect(read({ kind: 'scores', members: ['x', 'c'] })).toEqual({ kind: 'rows', first: 0, rows: [['c', 2]] });
+    expect(read({ kind: 'members', members: ['x', 'c'] })).toEqual({ kind: 'rows', first: 0, rows: [['c', 2]] });
   });
 });
 

@@ -103,8 +103,8 @@ export function readScoresArgs(shape: Shape, query: ScoreQuery, incarnation: str
       return [incarnation, shape, 'range', String(query.from), String(query.count)];
     case 'around':
       return [incarnation, shape, 'around', query.member, String(query.count)];
-    case 'scores':
-      return [incarnation, shape, 'scores', ...query.members];
+    case 'members':
+      return [incarnation, shape, 'members', ...query.members];
   }
 }
 
@@ -123,7 +123,7 @@ export function flightScoresPage(reply: Reply): FlightScoresResult {
   const rows = pairs(reply[2] as string[]).flatMap(([member, weight]) =>
     member === '' ? [] : [[member, weight === '' ? null : Number(weight)] as const],
   );
-  return { kind: 'scores', next: reply[1] as string, rows };
+  return { kind: 'changes', next: reply[1] as string, rows };
 }
 
 const boardRefusal = (reply: Reply, shape: Shape): BoardRefusal =>

@@ -36,6 +36,7 @@ import recover from './lua/recover.lua';
 import release from './lua/release.lua';
 import requestFlush from './lua/request-flush.lua';
 import shape from './lua/shape.lua';
+import shapeText from './lua/shape-text.lua';
 import sweep from './lua/sweep.lua';
 import takeIn from './lua/take-in.lua';
 import write from './lua/write.lua';
@@ -63,7 +64,7 @@ const SCRIPTS = {
   beginIntent: ['allow-oom', intent + beginIntent],
   finishIntent: ['', intent + finishIntent],
   finishIntentOutOfMemory: ['allow-oom', intent + finishIntent],
-  invalidate: ['allow-oom', lane + invalidate],
+  invalidate: ['allow-oom', lane + shapeText + invalidate],
   claim: ['allow-oom', lane + claim],
   release: ['allow-oom', lane + release],
   requestFlush: ['allow-oom', lane + requestFlush],
@@ -72,8 +73,8 @@ const SCRIPTS = {
   readDeltas: ['no-writes', lane + shape + inFlight + readDeltas],
   readFlightScores: ['no-writes', lane + shape + inFlight + readFlightScores],
   readLog: ['no-writes', lane + shape + inFlight + readLog],
-  acknowledge: ['allow-oom', lane + shape + acknowledge],
-  recover: ['allow-oom', lane + shape + board + fresh + forgetClean + recover],
+  acknowledge: ['allow-oom', lane + shapeText + shape + acknowledge],
+  recover: ['allow-oom', lane + shapeText + shape + board + fresh + forgetClean + recover],
   confirm: ['allow-oom', lane + confirm],
   adopt: ['allow-oom', lane + shape + fresh + adopt],
   sweep: ['allow-oom', lane + sweep],

@@ -25,5 +25,5 @@ local function forgetClean(h, incarnation)
   redis.call('UNLINK', PREFIX .. 'cursor', DOUBTS)
   redis.call('SADD', PREFIX .. 'garbage', h.inc)
   h.inc = incarnation
-  if string.sub(h.shape, 1, 6) == 'scores' then begin(boardOf(incarnation)) end
+  if isRanked(h.shape) then begin(boardOf(incarnation)) end
 end

@@ -22,11 +22,6 @@ local function entered(incarnation)
   return h and h.run == RUN and h.inc == incarnation and h or nil
 end
 
--- Totals of counters have been invalidated: a load that began before is too late.
-local function invalidated(h)
-  if string.sub(h.shape, 1, 8) == 'counters' then h.inv = h.inv + 1 end
-end
-
 -- A whole number as text: tostring would lose digits above 10^14. A time is rounded up.
 local function whole(number)
   return string.format('%.0f', math.ceil(number))
