@@ -23,7 +23,9 @@ const pool = new Pool({ connectionString: url ?? server?.url, max: 4 });
 
 const upsert = 'on conflict (k) do update set v = excluded.v, version = t.version + 1, updated_at = now()';
 const single = `insert into apply_bench as t (k, v, version, updated_at) values ($1, $2, 1, now()) ${upsert}`;
-const unnest = `insert into apply_bench as t (k, v, version, updated_at) select k, v, 1, now() from unnest($1::text[], $2::jsonb[]) u(k, v) ${upsert}`;
+const unnest =
+  'insert into apply_bench as t (k, v, version, updated_at) ' +
+  `select k, v, 1, now() from unnest($1::text[], $2::jsonb[]) u(k, v) ${upsert}`;
 
 const all = Array.from(
   { length: rows },
@@ -53,7 +55,8 @@ async function inTransaction(write: (client: PoolClient) => Promise<void>): Prom
 
 await pool.query('drop table if exists apply_bench, millrace_fence, millrace_dead_letter');
 await pool.query(
-  'create table apply_bench (k text primary key, v jsonb not null, version bigint not null, updated_at timestamptz not null)',
+  'create table apply_bench ' +
+    '(k text primary key, v jsonb not null, version bigint not null, updated_at timestamptz not null)',
 );
 const store = await postgresStore({
   pool,

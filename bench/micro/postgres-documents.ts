@@ -1,7 +1,8 @@
 /**
  * CPU time of the server, µs for each row, of statements that upsert 500 documents: an array of JSON taken apart by the
- * server, text lines, and an array parameter that the client has to escape; and what the parsing is of it, and `on conflict`.
- * Keys are in no order, as they come out of a front, and are not in the table yet. The least of the rounds: others on the machine only add.
+ * server, text lines, and an array parameter that the client has to escape; and what the parsing is of it, and
+ * `on conflict`. Keys are in no order, as they come out of a front, and are not in the table yet. The least of the
+ * rounds: others on the machine only add.
  *
  *   node --import ./scripts/run-ts.mjs bench/micro/postgres-documents.ts [bytes of a document] [rounds]
  */

@@ -59,7 +59,8 @@ for (let round = 0; round <= rounds; round++) {
 }
 for (const [name, list] of used)
   console.log(
-    `${name.padEnd(40)} ${(list.sort((a, b) => a - b)[Math.floor(list.length / 2)] as number).toFixed(2)} µs of the server's CPU for a row`,
+    `${name.padEnd(40)} ${(list.sort((a, b) => a - b)[Math.floor(list.length / 2)] as number).toFixed(2)} ` +
+      "µs of the server's CPU for a row",
   );
 client.release();
 await pool.end();

@@ -1,6 +1,6 @@
 /**
- * CPU that single script calls on a leaderboard take of the server, weighed one by one: pages that are put in, changes of as many
- * members as one step may have, rows that are read. Millrace's bounds are named in src/engine/settings.ts.
+ * CPU that single script calls on a leaderboard take of the server, weighed one by one: pages that are put in, changes
+ * of as many members as one step may have, rows that are read. Millrace's bounds are named in src/engine/settings.ts.
  *
  *   node --import ./scripts/run-ts.mjs bench/micro/redis-board.ts [redis://host:port] [members]
  */
@@ -45,7 +45,8 @@ async function weighed(what: string, work: () => Promise<void>): Promise<void> {
   const us = [...scale.us.values()].flat().sort((a, b) => a - b);
   const at = (part: number): string => `${us[Math.min(us.length - 1, Math.floor(us.length * part))]}`.padStart(6);
   console.log(
-    `${what.padEnd(40)} ${`${us.length}`.padStart(5)} calls  median ${at(0.5)} µs  99 % ${at(0.99)} µs  longest ${at(1)} µs`,
+    `${what.padEnd(40)} ${`${us.length}`.padStart(5)} calls  ` +
+      `median ${at(0.5)} µs  99 % ${at(0.99)} µs  longest ${at(1)} µs`,
   );
 }
 

@@ -1,7 +1,7 @@
 /**
  * Increments per second at 512 in flight: plain `INCRBY key 1` of node-redis against `add` and `increment` of counters,
- * over the same keys on the same server, in alternating rounds, medians. The store is PGlite and is not flushed to. What
- * limits it is in docs/performance.md.
+ * over the same keys on the same server, in alternating rounds, medians. The store is PGlite and is not flushed to.
+ * What limits it is in docs/performance.md.
  *
  *   node --import ./scripts/run-ts.mjs bench/micro/redis-increment.ts [redis://host:port] [rounds] [keys]
  */
@@ -56,7 +56,8 @@ for (let round = 0; round <= rounds; round++) {
 const incrby = median(seen.plain);
 for (const kind of ['plain', 'add', 'increment'] as const)
   console.log(
-    `${kind.padEnd(10)} ${Math.round(median(seen[kind])).toLocaleString('en').padStart(9)}/s  ${(median(seen[kind]) / incrby).toFixed(2)}`,
+    `${kind.padEnd(10)} ${Math.round(median(seen[kind])).toLocaleString('en').padStart(9)}/s  ` +
+      (median(seen[kind]) / incrby).toFixed(2),
   );
 
 await counters.close();

@@ -1,7 +1,7 @@
 /**
- * Additions to a leaderboard per second at 512 in flight, and the CPU that the server and this process take for each: plain
- * `ZINCRBY` of node-redis against `add`, on the same server in alternating rounds, medians. The store is PGlite and is not flushed
- * to.
+ * Additions to a leaderboard per second at 512 in flight, and the CPU that the server and this process take for each:
+ * plain `ZINCRBY` of node-redis against `add`, on the same server in alternating rounds, medians. The store is PGlite
+ * and is not flushed to.
  *
  *   node --import ./scripts/run-ts.mjs bench/micro/redis-scores.ts [redis://host:port] [rounds] [members]
  */
@@ -80,7 +80,8 @@ for (let round = 0; round <= rounds; round++) {
 for (const kind of ['zincrby', 'add'] as const) {
   const of = (part: keyof Cost): number => median(seen[kind].map((cost) => cost[part]));
   console.log(
-    `${kind.padEnd(8)} ${Math.round(of('perSecond')).toLocaleString('en').padStart(9)}/s  server ${of('serverUs').toFixed(2)} µs  client ${of('clientUs').toFixed(2)} µs`,
+    `${kind.padEnd(8)} ${Math.round(of('perSecond')).toLocaleString('en').padStart(9)}/s  ` +
+      `server ${of('serverUs').toFixed(2)} µs  client ${of('clientUs').toFixed(2)} µs`,
   );
 }
 

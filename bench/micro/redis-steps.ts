@@ -1,7 +1,7 @@
 /**
- * Server time for each call of the scripts that mutate, µs: the best of many short rounds, because a round that the server was
- * interrupted in says nothing. Beside it what of it is spent inside commands, an empty script with the same arguments, which
- * is the floor, and plain `SET … EX` and `INCRBY`.
+ * Server time for each call of the scripts that mutate, µs: the best of many short rounds, because a round that the
+ * server was interrupted in says nothing. Beside it what of it is spent inside commands, an empty script with the same
+ * arguments, which is the floor, and plain `SET … EX` and `INCRBY`.
  *
  *   node --import ./scripts/run-ts.mjs bench/micro/redis-steps.ts [redis://host:port] [rounds]
  */
@@ -166,7 +166,9 @@ for (const { name, shape, n, call } of STEPS) {
     ]),
   );
   console.log(
-    `${name.padEnd(9)} of ${String(n).padStart(3)}: ${step.us.toFixed(1).padStart(6)} µs, ${(step.us / n).toFixed(2)} each; inside commands ${step.insideUs.toFixed(1)}; an empty script with as many arguments ${floor.us.toFixed(1)}`,
+    `${name.padEnd(9)} of ${String(n).padStart(3)}: ${step.us.toFixed(1).padStart(6)} µs, ` +
+      `${(step.us / n).toFixed(2)} each; inside commands ${step.insideUs.toFixed(1)}; ` +
+      `an empty script with as many arguments ${floor.us.toFixed(1)}`,
   );
   await front.close();
 }

@@ -120,10 +120,12 @@ const [plainRate, frontRate] = [
   median(results.write.map((r) => r.writesPerSecond)),
 ];
 console.log(
-  `plain SET      ${Math.round(plainRate).toLocaleString('en')} writes/s, ${median(results.set.map((r) => r.clientUs)).toFixed(2)} µs client CPU each`,
+  `plain SET      ${Math.round(plainRate).toLocaleString('en')} writes/s, ` +
+    `${median(results.set.map((r) => r.clientUs)).toFixed(2)} µs client CPU each`,
 );
 console.log(
-  `front.write    ${Math.round(frontRate).toLocaleString('en')} writes/s, ${median(results.write.map((r) => r.clientUs)).toFixed(2)} µs client CPU each (${driver})`,
+  `front.write    ${Math.round(frontRate).toLocaleString('en')} writes/s, ` +
+    `${median(results.write.map((r) => r.clientUs)).toFixed(2)} µs client CPU each (${driver})`,
 );
 console.log(`ratio          ${(frontRate / plainRate).toFixed(2)}`);
 

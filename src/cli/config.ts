@@ -29,7 +29,8 @@ async function loadCaches(file: string | undefined): Promise<AnyCache[]> {
   const caches: unknown = config?.caches;
   if (!Array.isArray(caches) || caches.length === 0 || !caches.every(isCache)) {
     throw new UsageError(
-      `the configuration ${path} must export defineConfig({ caches: [...] }) by default, with at least one cache, counters, log or leaderboard`,
+      `the configuration ${path} must export defineConfig({ caches: [...] }) by default, ` +
+        'with at least one cache, counters, log or leaderboard',
     );
   }
   const names = caches.map(({ name }) => name);

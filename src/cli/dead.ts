@@ -131,7 +131,8 @@ async function show(cache: AnyCache, id: string, value: boolean, { terminal, jso
   for (const [name, text] of Object.entries(withoutValue(letter)))
     terminal.line(`${name.padEnd(12)} ${text instanceof Date ? text.toISOString() : String(text ?? NOTHING)}`);
   terminal.line(
-    `${'value'.padEnd(12)} ${value ? (JSON.stringify(letter.value) ?? 'none, it is a delete') : 'not shown without --value'}`,
+    `${'value'.padEnd(12)} ` +
+      (value ? (JSON.stringify(letter.value) ?? 'none, it is a delete') : 'not shown without --value'),
   );
   return EXIT.ok;
 }

@@ -20,7 +20,8 @@ export function addInspect(program: Command): void {
   program
     .command('inspect')
     .description(
-      'where the value of a key is: in the front, pending, in flight, stored or refused, and why; never the value itself',
+      'where the value of a key is: in the front, pending, in flight, stored or refused, and why; ' +
+        'never the value itself',
     )
     .argument('<cache>')
     .argument('<key>')

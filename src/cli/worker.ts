@@ -13,7 +13,8 @@ const KEEP_ALIVE_MS = 60_000;
 /** A line for each event that an operator wants to know of. */
 const LINES: { readonly [N in CacheEventName]: (event: CacheEvents[N]) => string } = {
   flush: ({ rows, statements, durationMs, lagMs }) =>
-    `flush: ${plural(rows, 'row')} in ${plural(statements, 'statement')}, ${formatMs(durationMs)}, the oldest waited ${formatMs(lagMs)}`,
+    `flush: ${plural(rows, 'row')} in ${plural(statements, 'statement')}, ${formatMs(durationMs)}, ` +
+    `the oldest waited ${formatMs(lagMs)}`,
   breaker: ({ state, failures, retryInMs, reason }) =>
     state === 'open'
       ? `the store is down after ${failures} failures, next attempt in ${formatMs(retryInMs)}: ${reason}`
@@ -29,7 +30,8 @@ const LINES: { readonly [N in CacheEventName]: (event: CacheEvents[N]) => string
   stopped: ({ lane, error }) => `lane ${lane} STOPPED: ${error.message} (${error.code})`,
   warning: ({ message }) => `warning: ${message}`,
   closed: ({ stored, remaining, dead }) =>
-    `closed: ${plural(stored, 'row')} stored while draining, ${plural(remaining, 'entry', 'entries')} remaining${dead === 0 ? '' : `, ${plural(dead, 'row')} refused`}`,
+    `closed: ${plural(stored, 'row')} stored while draining, ${plural(remaining, 'entry', 'entries')} remaining` +
+    (dead === 0 ? '' : `, ${plural(dead, 'row')} refused`),
   error: ({ error }) => `error: ${error.message} (${error.code})`,
 };
 
@@ -43,7 +45,8 @@ export function addWorker(program: Command): void {
     .option('--json', 'prints one JSON document per line for each event')
     .addHelpText(
       'after',
-      '\nExit code: 0 drained, 1 something is still pending (it stays in the front) or a server failed at start, 2 usage.',
+      '\nExit code: 0 drained, 1 something is still pending (it stays in the front) or a server failed at start, ' +
+        '2 usage.',
     )
     .action((names: string[], flags: { config?: string; drainTimeout?: number }, command: Command) =>
       runCommand(command, (context) =>

@@ -4,7 +4,7 @@ import { backoffMs } from './backoff.ts';
  * The breaker of a store: whether it may be asked now.
  *
  * ```
- * closed ──failed 5 times in a row, or the budget is spent──▶ open ──its time has come──▶ half-open: one probe is under way
+ * closed ──failed 5 times in a row, or the budget is spent──▶ open ──its time has come──▶ half-open: one probe
  *    ▲                                                       ▲  │                           │   │
  *    │                                 failed, or no answer  │  │ a late answer             │   │ answered
  *    │                                       in a minute     └──┼───────────────────────────┘   │
@@ -33,7 +33,10 @@ export const FAILURES_TO_OPEN = 5;
 export const FAILURES_TO_REOPEN = 2;
 /** A probe without an answer for so long has failed; longer than a store of PostgreSQL waits for a silent server. */
 export const PROBE_MS = 60_000;
-/** The ramp: so long on average, or `retry.maxDelay` if that is shorter; how many are let in at once doubles at each step. */
+/**
+ * The ramp: so long on average, or `retry.maxDelay` if that is shorter; how many are let in at once doubles at each
+ * step.
+ */
 export const RAMP_MS = 5_000;
 export const RAMP_STEPS = 5;
 /** The budget: attempts at once, and how many more come with each `retry.maxDelay`. */
@@ -42,7 +45,8 @@ const BUDGET_PER_MAX_DELAY = 10;
 
 /**
  * The most calls that one process begins on a store while it does not answer: within `outageMs` after the first failure
- * that the process learnt of, and before the next success. Calls that were under way at that first failure are not in it.
+ * that the process learnt of, and before the next success. Calls that were under way at that first failure are not in
+ * it.
  */
 export function attemptsMax(outageMs: number, maxDelayMs: number): number {
   return BUDGET_BURST + Math.ceil((outageMs * BUDGET_PER_MAX_DELAY) / maxDelayMs);
@@ -50,7 +54,10 @@ export function attemptsMax(outageMs: number, maxDelayMs: number): number {
 
 /** How this process gets on with the store; all its caches on one pool share it. */
 export interface BreakerStats {
-  /** `closed`: all is well. `open`, `half-open`: the store does not answer. `ramp`: it is back, and few calls go at once. */
+  /**
+   * `closed`: all is well. `open`, `half-open`: the store does not answer. `ramp`: it is back, and few calls go at
+   * once.
+   */
   readonly state: BreakerState;
   /** Failures in a row. */
   readonly failures: number;
@@ -89,7 +96,10 @@ export type Admittance =
   | { readonly kind: 'wait' }
   | { readonly kind: 'refused' };
 
-/** `answered`: the store did, if only with a refusal. `failed`: it did not. `unknown`: the call ended for another reason. */
+/**
+ * `answered`: the store did, if only with a refusal. `failed`: it did not. `unknown`: the call ended for another
+ * reason.
+ */
 export type CallOutcome = 'answered' | 'failed' | 'unknown';
 
 /** Holds calls back while a store is down, lets one at a time find out whether it is back, and then more and more. */

@@ -4,7 +4,10 @@ const DECIMAL = /^(-?)(\d{1,40})(?:\.(\d{1,40}))?$/;
 /** The most decimals that a counter can have: sums stay within 19 digits. */
 export const SCALE_MAX = 18;
 
-/** The whole number for a decimal text, or undefined when it is not one or has more digits behind the point than `scale`. */
+/**
+ * The whole number for a decimal text, or undefined when it is not one or has more digits behind the point than
+ * `scale`.
+ */
 export function toScaled(text: string, scale: number): bigint | undefined {
   const match = DECIMAL.exec(text);
   if (match === null) return undefined;

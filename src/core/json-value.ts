@@ -1,6 +1,7 @@
 /**
  * A value as JSON text, or why it has none. What JSON would drop or change without a word (NaN, Infinity, a function or
- * undefined in an array, a Map, a Set) is a fault, with the path to it; a property whose value is undefined is left out.
+ * undefined in an array, a Map, a Set) is a fault, with the path to it; a property whose value is undefined is left
+ * out.
  */
 export type Encoded = { readonly json: string } | { readonly fault: string };
 

@@ -45,7 +45,10 @@ export interface IncrementBatch {
 export type IncrementResult =
   /** `totals`: of each key after the step, where it was wanted. */
   | (Accepted & { readonly totals: readonly (bigint | undefined)[] })
-  /** Nothing was added: indices of the keys whose total is wanted and not known, and of those that would leave the limit. */
+  /**
+   * Nothing was added: indices of the keys whose total is wanted and not known, and of those that would leave the
+   * limit.
+   */
   | { readonly kind: 'unsettled'; readonly unknown: readonly number[]; readonly beyond: readonly number[] }
   | Full
   | Unrecovered
@@ -145,7 +148,8 @@ export function fillTotals(table: LaneTable, env: LaneEnv, loaded: LoadedTotals)
   const entered = enterShape(table, env, loaded.shape);
   if (entered.kind !== 'entered') return entered;
   const { header } = entered;
-  // A front that lost its tail, or a store that was restored, can count to the same number again, but not in the same epoch.
+  // A front that lost its tail, or a store that was restored, can count to the same number again, but not in the same
+  // epoch.
   if (loaded.epoch !== header.epoch || loaded.invalidations !== header.invalidations) return { kind: 'stale' };
   const isBefore = header.flight?.state === 'cut' && loaded.generation === header.generation - 1;
   if (!isBefore && loaded.generation !== header.generation) return staleOr(header);

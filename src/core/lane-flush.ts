@@ -101,8 +101,9 @@ export type ReadResult =
 
 /**
  * A page of the generation in flight, beginning with cursor ''; `next` is '' at the end. Marks come first, frozen
- * values last, so a key that is frozen while it is read comes twice, with the same value. The values are those of the cut. Pages of two runs of a
- * server do not go together: what was frozen in the one can be a mark again in the other, and would be in neither page.
+ * values last, so a key that is frozen while it is read comes twice, with the same value. The values are those of the
+ * cut. Pages of two runs of a server do not go together: what was frozen in the one can be a mark again in the other,
+ * and would be in neither page.
  */
 export function readGeneration(
   table: LaneTable,
@@ -134,14 +135,20 @@ export interface Acknowledgement {
   readonly deadKeys: readonly string[];
   /** Expiry of a clean entry; undefined for none. */
   readonly ttlMs: number | undefined;
-  /** Keys to clean in this step; with 0 it only forgets what was refused, and the generation is not stored for anybody yet. */
+  /**
+   * Keys to clean in this step; with 0 it only forgets what was refused, and the generation is not stored for anybody
+   * yet.
+   */
   readonly limit: number;
 }
 
 /** `more`: call again. The generation is stored for every waiter from the first call with a limit on. */
 export type AcknowledgeResult = { readonly kind: 'done' | 'more'; readonly header: LaneHeader } | Refused;
 
-/** A page of the deltas of the generation in flight, beginning with cursor ''; `next` is '' at the end. A key may come twice. */
+/**
+ * A page of the deltas of the generation in flight, beginning with cursor ''; `next` is '' at the end. A key may come
+ * twice.
+ */
 export type DeltasResult =
   | { readonly kind: 'deltas'; readonly rows: readonly (readonly [key: string, sum: bigint])[]; readonly next: string }
   | Refused;
@@ -182,8 +189,9 @@ export function isInFlight(header: LaneHeader | undefined, runId: string, epoch:
 }
 
 /**
- * Cleans a bounded part of a generation that the store has. Repeating it does no harm. In another run of the server it is refused,
- * because what was refused of the generation is told in its first steps only, and may have been forgotten with them.
+ * Cleans a bounded part of a generation that the store has. Repeating it does no harm. In another run of the server it
+ * is refused, because what was refused of the generation is told in its first steps only, and may have been forgotten
+ * with them.
  */
 export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgement): AcknowledgeResult {
   const header = table.readHeader();

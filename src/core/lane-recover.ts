@@ -29,7 +29,10 @@ export interface Recovery {
    * nothing until {@link confirm}. A lane of the present run tells by its epoch.
    */
   readonly tentative?: boolean;
-  /** The store was restored to an earlier state: what is clean may be newer than it, and is forgotten under a new incarnation. */
+  /**
+   * The store was restored to an earlier state: what is clean may be newer than it, and is forgotten under a new
+   * incarnation.
+   */
   readonly forget?: boolean;
 }
 
@@ -123,7 +126,9 @@ function begin(epochs: readonly EpochStart[], epoch: number, seq: number): reado
   return [...epochs.filter((start) => start.epoch !== epoch && start.seq < seq), { epoch, seq }].slice(-EPOCHS_KEPT);
 }
 
-/** What the front and the store remember; a front that was reset knows less, and what was never confirmed is no epoch. */
+/**
+ * What the front and the store remember; a front that was reset knows less, and what was never confirmed is no epoch.
+ */
 function mergeEpochs({ runId, epochs }: LaneHeader, store: readonly EpochStart[] = []): readonly EpochStart[] {
   const known = new Map([...(isUnconfirmed(runId) ? [] : epochs), ...store].map((start) => [start.epoch, start]));
   return [...known.values()].sort((a, b) => a.epoch - b.epoch);
@@ -131,7 +136,9 @@ function mergeEpochs({ runId, epochs }: LaneHeader, store: readonly EpochStart[]
 
 export type ConfirmResult = { readonly kind: 'confirmed'; readonly header: LaneHeader } | Refused;
 
-/** Opens a lane that was recovered tentatively in this run, once the store has said that the epoch is still the last. */
+/**
+ * Opens a lane that was recovered tentatively in this run, once the store has said that the epoch is still the last.
+ */
 export function confirm(table: LaneTable, runId: string, epoch: number): ConfirmResult {
   const header = table.readHeader();
   const isHere = header?.runId === runId || header?.runId === unconfirmed(runId);
@@ -148,14 +155,18 @@ function compare(header: LaneHeader, fence: Fence): { applied: boolean; stopped?
   if (fence.generation < storedGeneration) {
     return {
       applied: false,
-      stopped: `the store lost generations ${fence.generation + 1} to ${storedGeneration} that it had acknowledged: it was restored or failed over without its last transactions`,
+      stopped:
+        `the store lost generations ${fence.generation + 1} to ${storedGeneration} that it had acknowledged: ` +
+        'it was restored or failed over without its last transactions',
     };
   }
   if (fence.generation === storedGeneration) {
     if (fence.seq === header.storedSeq) return { applied: false };
     return {
       applied: false,
-      stopped: `generation ${fence.generation} ends at seq ${fence.seq} in the store but at ${header.storedSeq} in the front`,
+      stopped:
+        `generation ${fence.generation} ends at seq ${fence.seq} in the store ` +
+        `but at ${header.storedSeq} in the front`,
     };
   }
   if (flight?.state === 'cut' && fence.generation === flight.generation) {
@@ -165,10 +176,8 @@ function compare(header: LaneHeader, fence: Fence): { applied: boolean; stopped?
       stopped: `generation ${flight.generation} in the store is not the one that the front cut`,
     };
   }
-  return {
-    applied: false,
-    stopped: `the store has generation ${fence.generation}, which the front at generation ${header.generation} never cut`,
-  };
+  const found = `the store has generation ${fence.generation}`;
+  return { applied: false, stopped: `${found}, which the front at generation ${header.generation} never cut` };
 }
 
 export interface Adoption {

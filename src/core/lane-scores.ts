@@ -24,8 +24,8 @@ import { type Shape, traitsOf } from './shape.ts';
  * Scores of a leaderboard. The front keeps weights, of which the lowest is the best: a score is turned round by whoever
  * calls where the highest is. A weight is a double, and a whole one is exact, so none leaves ±{@link WEIGHT_MAX}.
  *
- * A change is kept beside the board as the weight that it came to, so what the store gets is absolute, and the last of a
- * generation alone. The board itself may be incomplete: then it is loaded, and what depends on it waits.
+ * A change is kept beside the board as the weight that it came to, so what the store gets is absolute, and the last of
+ * a generation alone. The board itself may be incomplete: then it is loaded, and what depends on it waits.
  */
 export const WEIGHT_MAX = Number.MAX_SAFE_INTEGER;
 
@@ -35,7 +35,10 @@ export function turned(shape: Shape, number: number): number {
   return !traitsOf(shape).isLowestFirst && number !== 0 ? -number : number;
 }
 
-/** `set` gives a weight, `best` gives it where it is lower than the present one, `add` adds to it, `remove` takes off the board. */
+/**
+ * `set` gives a weight, `best` gives it where it is lower than the present one, `add` adds to it, `remove` takes off
+ * the board.
+ */
 export type ScoreOp = 'set' | 'best' | 'add' | 'remove';
 
 /** What one process does to a leaderboard, in its order. */
@@ -147,7 +150,10 @@ function outcomeOf(op: ScoreOp, before: Change, weight: number): Change {
   }
 }
 
-/** What was loaded, with the generation of the lane's fence in the same snapshot, and the lane's epoch before it was read. */
+/**
+ * What was loaded, with the generation of the lane's fence in the same snapshot, and the lane's epoch before it was
+ * read.
+ */
 export interface LoadedScores {
   readonly generation: number;
   readonly epoch: number;
@@ -170,10 +176,10 @@ export type FillScoresResult =
   | Stopped;
 
 /**
- * Puts what was loaded on the board. A member that is pending is newer than any row, and one in flight is newer than the rows of a
- * snapshot from before that generation. A page that does not begin where the board is, because another process
- * loads it too, is left alone. What was read in another epoch may lack what the store took on a later try, of which the front of that
- * epoch was told and this one is not.
+ * Puts what was loaded on the board. A member that is pending is newer than any row, and one in flight is newer than
+ * the rows of a snapshot from before that generation. A page that does not begin where the board is, because another
+ * process loads it too, is left alone. What was read in another epoch may lack what the store took on a later try, of
+ * which the front of that epoch was told and this one is not.
  */
 export function fillScores(table: LaneTable, env: LaneEnv, loaded: LoadedScores): FillScoresResult {
   const entered = enterShape(table, env, loaded.shape);
@@ -197,7 +203,10 @@ export function fillScores(table: LaneTable, env: LaneEnv, loaded: LoadedScores)
   return { kind: 'filled', ...progressOf(scores, header) };
 }
 
-/** `range`: by rank. `around`: a member with up to `count` before it and after it. `members`: those of the members that are on the board. */
+/**
+ * `range`: by rank. `around`: a member with up to `count` before it and after it. `members`: those of the members that
+ * are on the board.
+ */
 export type ScoreQuery =
   | { readonly kind: 'range'; readonly from: number; readonly count: number }
   | { readonly kind: 'around'; readonly member: string; readonly count: number }
@@ -230,7 +239,10 @@ export function readScores(table: LaneTable, env: LaneEnv, shape: Shape, query: 
   }
 }
 
-/** A store has the rows of these members changed past the lane's generations: those that no later change replaces are read anew. */
+/**
+ * A store has the rows of these members changed past the lane's generations: those that no later change replaces are
+ * read anew.
+ */
 export function doubtScores(
   table: LaneTable,
   env: LaneEnv,
@@ -243,7 +255,10 @@ export function doubtScores(
   return { kind: 'done' };
 }
 
-/** A page of the changes of the generation in flight, beginning with cursor ''; `next` is '' at the end. A member may come twice. */
+/**
+ * A page of the changes of the generation in flight, beginning with cursor ''; `next` is '' at the end. A member may
+ * come twice.
+ */
 export type FlightScoresResult =
   | {
       readonly kind: 'changes';

@@ -65,7 +65,10 @@ export function endFill(
   return { kind: 'slots', slots };
 }
 
-/** Registers a write-through writer in each slot: whatever was there is hidden, and fills are refused, until it finishes. */
+/**
+ * Registers a write-through writer in each slot: whatever was there is hidden, and fills are refused, until it
+ * finishes.
+ */
 export function beginIntent(
   table: LaneTable,
   env: LaneEnv,
@@ -117,7 +120,10 @@ export function finishIntent(
   return { kind: 'done' };
 }
 
-/** Empties each slot that is not dirty, whatever it holds; a fill, a refresh or a load of totals under way comes to nothing. */
+/**
+ * Empties each slot that is not dirty, whatever it holds; a fill, a refresh or a load of totals under way comes to
+ * nothing.
+ */
 export function invalidate(table: LaneTable, env: LaneEnv, keys: readonly string[]): SlotsDone {
   const header = enter(table, env);
   if (header === undefined) return unrecovered(table);

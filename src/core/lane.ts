@@ -7,8 +7,9 @@ import { misshapen, type Shape, traitsOf } from './shape.ts';
  * This file has the lane's state and the small table that an embedded front keeps it in. The steps are pure
  * functions over that table, each to be run in one transaction of the front:
  * `lane-write.ts` (write), `lane-deltas.ts` (increment, totals), `lane-log.ts` (append), `lane-scores.ts`
- * (leaderboards), `lane-flush.ts` (claim, cut, read, acknowledge), `lane-recover.ts` (recover), `lane-slots.ts` (fills and intents). The Redis front does the same
- * steps in Lua; the conformance suite and the differential tests hold the two to each other.
+ * (leaderboards), `lane-flush.ts` (claim, cut, read, acknowledge), `lane-recover.ts` (recover), `lane-slots.ts` (fills
+ * and intents). The Redis front does the same steps in Lua; the conformance suite and the differential tests hold the
+ * two to each other.
  */
 
 /** A generation that was cut and is not yet cleaned up. `cut`: the store may or may not have it. `stored`: it has. */
@@ -32,7 +33,9 @@ export interface LaneHeader {
   /** Lanes of the cache; pinned at creation. */
   readonly lanes: number;
   readonly shape: Shape;
-  /** The run of the front's server under which the lane was last recovered; {@link unconfirmed} until it is confirmed. */
+  /**
+   * The run of the front's server under which the lane was last recovered; {@link unconfirmed} until it is confirmed.
+   */
   readonly runId: string;
   /** Part of the name of every value slot; a new one turns all old slots into misses. */
   readonly incarnation: string;
@@ -57,10 +60,14 @@ export interface LaneHeader {
   /** When the oldest of them was accepted; 0 when there are none. A later write of a key does not change it. */
   readonly pendingSinceMs: number;
   readonly flight: Flight | undefined;
-  /** Who flushes, until when (ms since the epoch by the front's clock). Only avoids wasted work; safety is the epoch. */
+  /**
+   * Who flushes, until when (ms since the epoch by the front's clock). Only avoids wasted work; safety is the epoch.
+   */
   readonly owner: string;
   readonly leaseUntilMs: number;
-  /** Of counters: how often totals were invalidated. A load that began before may lack what the store took meanwhile. */
+  /**
+   * Of counters: how often totals were invalidated. A load that began before may lack what the store took meanwhile.
+   */
   readonly invalidations: number;
   /** Up to which seq somebody asked for a flush ahead of time. */
   readonly flushSeq: number;
@@ -73,7 +80,10 @@ export interface EpochStart {
   readonly seq: number;
 }
 
-/** Bounded memory of epochs: a client that sleeps through more than this many restarts of the front reports a possible loss. */
+/**
+ * Bounded memory of epochs: a client that sleeps through more than this many restarts of the front reports a possible
+ * loss.
+ */
 export const EPOCHS_KEPT = 32;
 
 /** What the fence row of the store says about a lane. */
@@ -99,7 +109,10 @@ export interface LaneEnv {
   readonly incarnation: string;
 }
 
-/** The front's table of one lane, open in one transaction. `flight` marks and `frozen` values belong to the cut generation. */
+/**
+ * The front's table of one lane, open in one transaction. `flight` marks and `frozen` values belong to the cut
+ * generation.
+ */
 export interface LaneTable {
   /** The front's wall clock for the whole step. */
   readonly nowMs: number;
@@ -117,12 +130,14 @@ export interface LaneTable {
   removeSlot(key: string): void;
 
   /**
-   * Replaces the slot by one that never expires, and marks the key dirty. Returns the slot of a key that was dirty already, '' if it
-   * had none, and undefined for a key that was not.
+   * Replaces the slot by one that never expires, and marks the key dirty. Returns the slot of a key that was dirty
+   * already, '' if it had none, and undefined for a key that was not.
    */
   writeDirty(key: string, raw: string): string | undefined;
   hasPending(key: string): boolean;
-  /** Turns the pending marks, deltas, appends and scores into the flight's, in constant time. There is no flight before. */
+  /**
+   * Turns the pending marks, deltas, appends and scores into the flight's, in constant time. There is no flight before.
+   */
   cutPending(): void;
   hasFlight(key: string): boolean;
   /** Takes a key's mark out of the flight; true when it had one. */
@@ -166,7 +181,10 @@ export interface LaneTable {
   takeTtl(key: string): number | undefined;
   hasTtls(): boolean;
 
-  /** Forgets the slots of keys that are neither pending nor, unless that is `stored`, in flight; and {@link ScoreTable.forgetBoard}. */
+  /**
+   * Forgets the slots of keys that are neither pending nor, unless that is `stored`, in flight; and
+   * {@link ScoreTable.forgetBoard}.
+   */
   forgetClean(stored: boolean): void;
   /** Forgets slots, marks, frozen values, deltas, log, scores and ttls. The header stays. */
   clear(): void;

@@ -23,7 +23,8 @@ export interface Refusal {
   /** The store's code. */
   readonly code: string;
   /**
-   * Attempts that the letter has used up; undefined when the row was refused with its generation, and has no letter yet.
+   * Attempts that the letter has used up; undefined when the row was refused with its generation, and has no letter
+   * yet.
    */
   readonly attempts: number | undefined;
   /** The row that it refers to is missing, and may be on its way in another lane. */
@@ -50,8 +51,8 @@ export interface LetterPolicy {
 }
 
 /**
- * A row is dead at its `attempts`-th refusal. One that lacks its parent in a generation uses up no attempt: the row that
- * it refers to is given the time of a flush. `fraction` is a random number from 0 to 1.
+ * A row is dead at its `attempts`-th refusal. One that lacks its parent in a generation uses up no attempt: the row
+ * that it refers to is given the time of a flush. `fraction` is a random number from 0 to 1.
  */
 export function judgeRefusal(refusal: Refusal, policy: LetterPolicy, fraction: number): Verdict {
   const { attempts: before, lacksParent = false } = refusal;
@@ -68,8 +69,8 @@ export function judgeRefusal(refusal: Refusal, policy: LetterPolicy, fraction: n
 }
 
 /**
- * Why a cache that has letters cannot go on without write-behind, or undefined: its writes would not replace what waits, so a
- * retry or a redrive could put an older value over a newer one.
+ * Why a cache that has letters cannot go on without write-behind, or undefined: its writes would not replace what
+ * waits, so a retry or a redrive could put an older value over a newer one.
  */
 export function lettersInTheWay({
   waiting,
@@ -81,5 +82,9 @@ export function lettersInTheWay({
   readonly superseded: number;
 }): string | undefined {
   if (waiting + dead + superseded === 0) return undefined;
-  return `It has ${waiting} waiting and ${dead + superseded} dead letters from a write-behind policy, which later writes would not replace. Store, redrive or discard them with policy: 'write-behind' (millrace dead list) before you change it.`;
+  return (
+    `It has ${waiting} waiting and ${dead + superseded} dead letters from a write-behind policy, which later writes ` +
+    "would not replace. Store, redrive or discard them with policy: 'write-behind' (millrace dead list) before you " +
+    'change it.'
+  );
 }

@@ -17,10 +17,11 @@ const SLOW_MS_MIN = 20;
 /**
  * How hard a flusher presses its store: rows of a statement, and flushes in flight.
  *
- * A full flush that is slow relieves the store at once: half as many statements for the same rows, or fewer if it was very
- * slow, and half as many flushes. Each quick one takes a step back to the smallest batches and the most flushes. So a store far away, or under load, is
- * given fewer and larger batches until a flush takes a small part of the delay that mutations may have anyway. Where
- * batches can grow no more, flushes in flight are what is left, and they are added one by one.
+ * A full flush that is slow relieves the store at once: half as many statements for the same rows, or fewer if it was
+ * very slow, and half as many flushes. Each quick one takes a step back to the smallest batches and the most flushes.
+ * So a store far away, or under load, is given fewer and larger batches until a flush takes a small part of the delay
+ * that mutations may have anyway. Where batches can grow no more, flushes in flight are what is left, and they are
+ * added one by one.
  */
 export class Pace {
   readonly #bounds: PaceBounds;

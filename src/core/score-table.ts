@@ -2,8 +2,8 @@
 export type Change = number | null;
 
 /**
- * How much of a board was loaded from the store: all of it, or the rows up to `cursor`, a member in the store's order ('' for
- * none). What was written to the front since is on it in any case.
+ * How much of a board was loaded from the store: all of it, or the rows up to `cursor`, a member in the store's order
+ * ('' for none). What was written to the front since is on it in any case.
  */
 export interface BoardLoad {
   readonly complete: boolean;
@@ -25,8 +25,8 @@ export interface Unloaded extends BoardProgress {
 }
 
 /**
- * The part of a lane's table that a leaderboard is in. The board has its members by weight, the lowest first, and by the
- * bytes of their UTF-8 where weights are equal.
+ * The part of a lane's table that a leaderboard is in. The board has its members by weight, the lowest first, and by
+ * the bytes of their UTF-8 where weights are equal.
  */
 export interface ScoreTable {
   readLoad(): BoardLoad;

@@ -36,8 +36,8 @@ export interface WriteOptions {
   /** Expiry of this entry once it is clean; for `set` only. */
   readonly ttl?: Duration;
   /**
-   * Gives up waiting, with MILLRACE_ABORTED. A write that waits for room, or was not sent yet, is taken back: nothing of
-   * it is written, and the message says so. One that was sent may still happen.
+   * Gives up waiting, with MILLRACE_ABORTED. A write that waits for room, or was not sent yet, is taken back: nothing
+   * of it is written, and the message says so. One that was sent may still happen.
    */
   readonly signal?: AbortSignal;
 }

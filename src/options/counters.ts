@@ -14,9 +14,14 @@ export interface CountersOptions extends CommonOptions {
   readonly store: Store;
   /** Totals are bigints, exact up to ±9.2·10^18. Default: numbers, exact up to ±(2^53 - 1); beyond is refused. */
   readonly bigint?: boolean;
-  /** Totals are decimals with so many digits behind the point, as strings: 1 to 18. Pinned when the counters are first used. */
+  /**
+   * Totals are decimals with so many digits behind the point, as strings: 1 to 18. Pinned when the counters are first
+   * used.
+   */
   readonly scale?: number;
-  /** How long the front keeps a total after it was loaded. Default: for ever. Increments that are pending never expire. */
+  /**
+   * How long the front keeps a total after it was loaded. Default: for ever. Increments that are pending never expire.
+   */
   readonly ttl?: Duration;
   /** An entry is a key with increments that are pending, however many. */
   readonly backpressure?: BackpressureOptions;

@@ -12,11 +12,14 @@ export interface LeaderboardOptions extends CommonOptions {
   readonly store: Store;
   /** Which of two scores `set` keeps: the better one, or the last one. Default 'last'. */
   readonly keep?: 'best' | 'last';
-  /** 'desc': the highest score is the best. 'asc': the lowest is. Pinned when the leaderboard is first used. Default 'desc'. */
+  /**
+   * 'desc': the highest score is the best. 'asc': the lowest is. Pinned when the leaderboard is first used. Default
+   * 'desc'.
+   */
   readonly order?: 'desc' | 'asc';
   /**
-   * How long one operation waits while the leaderboard is loaded from the store; the loading goes on after that. 1 ms to 1 d,
-   * default '30s'.
+   * How long one operation waits while the leaderboard is loaded from the store; the loading goes on after that. 1 ms
+   * to 1 d, default '30s'.
    */
   readonly loadWait?: Duration;
   /** An entry is a member with a change that is pending, however often it changed. */

@@ -10,8 +10,8 @@ export interface LogOptions<E> extends CommonOptions {
   /** `postgresLog`. */
   readonly store: Store;
   /**
-   * Events of one key are stored in their order, whoever appends them. Default: those of one process are in their order,
-   * and all go through one of the lanes.
+   * Events of one key are stored in their order, whoever appends them. Default: those of one process are in their
+   * order, and all go through one of the lanes.
    */
   readonly key?: (event: E) => string;
   /** An entry is an event that is pending. */

@@ -46,7 +46,8 @@ export function readFront(read: OptionReader): Front | undefined {
   const front = read.value('front') as Partial<Front> | undefined;
   if (typeof front?.attach === 'function' && front.capabilities !== undefined) return front as Front;
   read.fault(
-    "front is missing: use redisFront({ client }) from 'millrace/redis', lmdbFront({ path }) from 'millrace/lmdb' or memoryFront() from 'millrace/memory'.",
+    "front is missing: use redisFront({ client }) from 'millrace/redis', lmdbFront({ path }) from 'millrace/lmdb' " +
+      "or memoryFront() from 'millrace/memory'.",
   );
   return undefined;
 }
@@ -75,7 +76,8 @@ export function readStore<V>(read: OptionReader): Store | undefined {
     }
   }
   read.fault(
-    "store is missing: use postgresStore({ pool, table, key, value }) from 'millrace/postgres', or an object with loadMany(keys) and apply(batch).",
+    "store is missing: use postgresStore({ pool, table, key, value }) from 'millrace/postgres', " +
+      'or an object with loadMany(keys) and apply(batch).',
   );
   return undefined;
 }
@@ -98,7 +100,8 @@ function readStoreOf(read: OptionReader, holds: Holds, example: string): Store |
   const isCustom = typeof (store as unknown as Partial<CustomStore<unknown>> | undefined)?.loadMany === 'function';
   read.fault(
     isCustom
-      ? `a custom store has no transactions, and ${traitsOf(holds).mutations} would be applied twice after a crash: use ${example} from 'millrace/postgres'.`
+      ? `a custom store has no transactions, and ${traitsOf(holds).mutations} would be applied twice after a crash: ` +
+          `use ${example} from 'millrace/postgres'.`
       : `store is missing: use ${example} from 'millrace/postgres'.`,
   );
   return undefined;

@@ -38,7 +38,9 @@ export class OptionReader {
         (known) => known.toLowerCase() === name.toLowerCase() || known.startsWith(name) || name.startsWith(known),
       );
       this.fault(
-        `unknown option ${this.#prefix}${name}${near === undefined ? '' : `; did you mean ${this.#prefix}${near}?`} Known: ${names.join(', ')}.`,
+        `unknown option ${this.#prefix}${name}` +
+          (near === undefined ? '' : `; did you mean ${this.#prefix}${near}?`) +
+          ` Known: ${names.join(', ')}.`,
       );
     }
   }
@@ -90,7 +92,8 @@ export class OptionReader {
     const ms = parseDuration(value);
     if (ms !== undefined && ms >= minMs && ms <= maxMs) return Math.max(1, Math.round(ms));
     this.fault(
-      `${this.#prefix}${name} must be milliseconds or a string like '250ms', '5s', '10m', '1h', '2d' (${minMs} ms at least), not ${show(value)}.`,
+      `${this.#prefix}${name} must be milliseconds or a string like '250ms', '5s', '10m', '1h', '2d' ` +
+        `(${minMs} ms at least), not ${show(value)}.`,
     );
     return fallbackMs;
   }

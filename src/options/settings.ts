@@ -44,9 +44,9 @@ export interface BackpressureOptions {
   /** Estimated bytes of them. Default 256 MiB. */
   readonly maxBytes?: number;
   /**
-   * What a write does that finds no room: wait for it, reject with MILLRACE_FULL, or go through to the store: it is taken
-   * beyond the capacity, by at most `maxWaiters` entries and `maxWaitingBytes`, and acknowledged when the store has it. A
-   * write of a pending key whose value does not become longer needs no room. Default 'wait'.
+   * What a write does that finds no room: wait for it, reject with MILLRACE_FULL, or go through to the store: it is
+   * taken beyond the capacity, by at most `maxWaiters` entries and `maxWaitingBytes`, and acknowledged when the store
+   * has it. A write of a pending key whose value does not become longer needs no room. Default 'wait'.
    */
   readonly onFull?: 'wait' | 'reject' | 'write-through';
   /**
@@ -147,5 +147,6 @@ export function refuseAck(ack: AckLevel, policy: Policy, front: Front | undefine
       ? undefined
       : `ack '${ack}' has no meaning with policy '${policy}': its writes are always 'stored'.`;
   if (ack === 'stored' || front === undefined || front.capabilities.acks.includes(ack)) return undefined;
-  return `ack '${ack}' cannot be given by the ${front.kind} front, which offers ${[...front.capabilities.acks, 'stored'].map((level) => `'${level}'`).join(', ')}.`;
+  const offered = [...front.capabilities.acks, 'stored'].map((level) => `'${level}'`).join(', ');
+  return `ack '${ack}' cannot be given by the ${front.kind} front, which offers ${offered}.`;
 }

@@ -12,8 +12,8 @@ export interface Clock {
   /** Calls `task` when the work that is already queued has run: where writes of one turn are collected. */
   soon(task: () => void): void;
   /**
-   * Calls `task` when this turn of the event loop, with all that its promises set off, has run to its end, and before anything
-   * comes in. Without it, `soon` is taken.
+   * Calls `task` when this turn of the event loop, with all that its promises set off, has run to its end, and before
+   * anything comes in. Without it, `soon` is taken.
    */
   turnEnd?(task: () => void): void;
 }

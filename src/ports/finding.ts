@@ -4,7 +4,10 @@ import type { Clock } from './clock.ts';
 
 /** One thing that an examination looked at, and what it means for what a cache promises. */
 export interface Finding {
-  /** `error`: the cache does not work, or cannot keep what its options promise. `warning`: it works, and less survives than one may think. */
+  /**
+   * `error`: the cache does not work, or cannot keep what its options promise. `warning`: it works, and less survives
+   * than one may think.
+   */
   readonly severity: 'ok' | 'warning' | 'error';
   /** What was looked at: a stable name such as 'redis.maxmemory-policy'. */
   readonly check: string;

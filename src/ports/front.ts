@@ -37,10 +37,14 @@ export interface Front {
   readonly capabilities: FrontCapabilities;
   /**
    * Connects if need be, checks the server and the cache's lane count, and returns the cache's part of the front.
-   * Rejects with a `MillraceError`: MILLRACE_FRONT_UNAVAILABLE, MILLRACE_FRONT_SETTINGS, MILLRACE_LANES or MILLRACE_ACK.
+   * Rejects with a `MillraceError`: MILLRACE_FRONT_UNAVAILABLE, MILLRACE_FRONT_SETTINGS, MILLRACE_LANES or
+   * MILLRACE_ACK.
    */
   attach(attachment: Attachment): Promise<LaneFront>;
-  /** Looks at everything on which its promises depend, also where a cache could not attach. Rejects with what {@link attach} rejects with where it cannot be reached. */
+  /**
+   * Looks at everything on which its promises depend, also where a cache could not attach. Rejects with what {@link
+   * attach} rejects with where it cannot be reached.
+   */
   examine?(examination: Examination): Promise<Finding[]>;
 }
 
@@ -140,7 +144,9 @@ export interface LaneFront {
   readLog(lane: number, epoch: number, generation: number, from: number, limit: number): Promise<EntriesResult>;
   acknowledge(lane: number, ack: Acknowledgement): Promise<AcknowledgeResult>;
 
-  /** The lane as it is, recovered or not; `undefined` when the front does not know it. `current`: no recovery is due. */
+  /**
+   * The lane as it is, recovered or not; `undefined` when the front does not know it. `current`: no recovery is due.
+   */
   header(lane: number): Promise<{ readonly header: LaneHeader | undefined; readonly current: boolean }>;
   recover(
     lane: number,
@@ -153,7 +159,10 @@ export interface LaneFront {
     },
   ): Promise<RecoverResult>;
   confirm(lane: number, epoch: number): Promise<ConfirmResult>;
-  /** Resolves when nobody can read any more what earlier recoveries made the lane forget. Takes as long as a walk over all keys. */
+  /**
+   * Resolves when nobody can read any more what earlier recoveries made the lane forget. Takes as long as a walk over
+   * all keys.
+   */
   swept(lane: number): Promise<void>;
   adopt(lane: number): Promise<AdoptResult>;
 

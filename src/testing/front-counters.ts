@@ -318,7 +318,8 @@ function testTotals(counting: Checks<Counting>): void {
   });
 
   counting(
-    'a load from before a generation does not bring back what was refused of it, while that is still being acknowledged',
+    'a load from before a generation does not bring back what was refused of it, ' +
+      'while that is still being acknowledged',
     async (counters) => {
       await counters.add({ bad: 1n, good: 1n });
       const flight = await counters.cut();

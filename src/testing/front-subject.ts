@@ -14,7 +14,9 @@ export interface FrontSubject {
   readonly front: Front;
   /** The same front as another process would see it. The same object, where only one process can use it. */
   another(): Front;
-  /** The clock that expiries go by, standing still until `advance`; undefined where the front has a clock of its own. */
+  /**
+   * The clock that expiries go by, standing still until `advance`; undefined where the front has a clock of its own.
+   */
   readonly clock?:
     | (Clock & {
         /** Lets that many ms pass, and waits for what they set off. */
@@ -33,7 +35,9 @@ export interface FrontConformance {
   readonly open: () => Promise<FrontSubject>;
   /** What the front declares. */
   readonly capabilities: FrontCapabilities;
-  /** Levels that the server behind it gives as it is set up; by default all that the front declares. Others are refused. */
+  /**
+   * Levels that the server behind it gives as it is set up; by default all that the front declares. Others are refused.
+   */
   readonly acks?: readonly AckLevel[];
 }
 

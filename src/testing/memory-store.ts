@@ -50,8 +50,8 @@ export interface CommittedBatch {
  * A transactional store in memory that keeps the contract of `ports/store.ts`, for tests: fences, dead letters and
  * all. What is committed survives "crashes" of caches that use it, because it belongs to the test.
  *
- * `new MemoryStore()` holds documents; `new MemoryStore({}, 'counters')` holds counters, and likewise 'log' and 'scores'
- * (of a leaderboard).
+ * `new MemoryStore()` holds documents; `new MemoryStore({}, 'counters')` holds counters, and likewise 'log' and
+ * 'scores' (of a leaderboard).
  */
 export class MemoryStore implements Store {
   /** Its kind, for reports. */

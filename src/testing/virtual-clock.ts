@@ -7,8 +7,8 @@ interface Task {
 }
 
 /**
- * A clock that stands still until a test moves it, in whole milliseconds. Tasks run in the order of their time, those of the same time in the
- * order in which they were set; promise callbacks run to their end between two tasks.
+ * A clock that stands still until a test moves it, in whole milliseconds. Tasks run in the order of their time, those
+ * of the same time in the order in which they were set; promise callbacks run to their end between two tasks.
  */
 export class VirtualClock implements Clock {
   #nowMs: number;

@@ -151,7 +151,9 @@ async function allStored(
   return cache.flush();
 }
 
-/** Times the first read of entries; with cache-aside it goes on to all of them, since reading is what fills the front. */
+/**
+ * Times the first read of entries; with cache-aside it goes on to all of them, since reading is what fills the front.
+ */
 async function readBack(
   { policy, cache, options, signal }: PolicyWork,
   count: number,

@@ -44,9 +44,11 @@ export function verificationLines(verification: Verification, colors: Colors): s
     const main = policies.filter(({ policy }) => policy !== 'cache-aside');
     const both = sum(main.map(({ expected }) => expected));
     return [
-      `${colors.green('verified')}: ${policies.map(({ expected }) => formatCount(expected)).join(' + ')} = ${plural(records, 'record')} in the store, ` +
+      `${colors.green('verified')}: ${policies.map(({ expected }) => formatCount(expected)).join(' + ')} = ` +
+        `${plural(records, 'record')} in the store, ` +
         `${plural(records, 'entry', 'entries')} in the front, all equal`,
-      `          ${main.map(({ policy }) => policy).join(' and ')}: ${plural(both, 'record')}, ${plural(both, 'entry', 'entries')}`,
+      `          ${main.map(({ policy }) => policy).join(' and ')}: ` +
+        `${plural(both, 'record')}, ${plural(both, 'entry', 'entries')}`,
     ];
   }
   return [

@@ -152,7 +152,8 @@ export class DemoText implements DemoObserver {
     if (postgres === undefined && storeLatencyMs === 0) {
       this.#line(
         this.#terminal.colors.dim(
-          'next: --store-latency 50 for a database that takes its time, or servers of your own with --redis and --postgres',
+          'next: --store-latency 50 for a database that takes its time, ' +
+            'or servers of your own with --redis and --postgres',
         ),
       );
     }

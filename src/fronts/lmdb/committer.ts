@@ -4,9 +4,14 @@ import type { Clock, Timer } from '../../ports/clock.ts';
 
 /** Keys of one transaction, so that it holds up neither the event loop nor another process for long. */
 const TRANSACTION_KEYS_MAX = 20_000;
-/** Transactions in a row that begin with an older state: another process would have to open the environment at each of them. */
+/**
+ * Transactions in a row that begin with an older state: another process would have to open the environment at each of
+ * them.
+ */
 const WRONG_BASES_MAX = 1_000;
-/** A transaction that takes longer hangs: another process has stopped with the write lock in its hand, or the disk has. */
+/**
+ * A transaction that takes longer hangs: another process has stopped with the write lock in its hand, or the disk has.
+ */
 const COMMIT_MS_MAX = 30_000;
 
 interface Step {
@@ -127,7 +132,8 @@ export class Committer {
       timer = this.#clock.after(COMMIT_MS_MAX, () => {
         const error = new MillraceError(
           'MILLRACE_FRONT_UNAVAILABLE',
-          `LMDB in ${this.#path} has not committed for ${COMMIT_MS_MAX / 1000} s: another process may hold its lock, or the disk hangs. What was written may or may not be there`,
+          `LMDB in ${this.#path} has not committed for ${COMMIT_MS_MAX / 1000} s: another process may hold its lock, ` +
+            'or the disk hangs. What was written may or may not be there',
         );
         for (const step of [...taken(), ...this.#queue.splice(0)]) step.reject(error);
         watch();
@@ -141,7 +147,8 @@ export class Committer {
     const reason = cause instanceof Error ? cause.message : String(cause);
     return new MillraceError(
       'MILLRACE_FRONT_UNAVAILABLE',
-      `LMDB in ${this.#path} could not commit: ${reason}. Nothing was written; look at the free space and the health of the disk`,
+      `LMDB in ${this.#path} could not commit: ${reason}. Nothing was written; ` +
+        'look at the free space and the health of the disk',
       { cause },
     );
   }

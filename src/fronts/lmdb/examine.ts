@@ -34,7 +34,8 @@ export async function examineFolder(path: string, { maxBytes, writeBehind }: Exa
       warning(
         'lmdb.disk',
         room,
-        `less than may be pending (backpressure.maxBytes, ${Math.round(maxBytes / 2 ** 20)} MiB): a full disk refuses writes`,
+        `less than may be pending (backpressure.maxBytes, ${Math.round(maxBytes / 2 ** 20)} MiB): ` +
+          'a full disk refuses writes',
         'make room, or lower `backpressure.maxBytes`',
       ),
     );

@@ -48,8 +48,8 @@ function parseRow(text: string): LaneRow {
 const UNKNOWN = '?';
 
 /**
- * A lane's two rows: everything, and the little that a read needs. Read when a step first asks, and written at its end: `begin`
- * comes before it, `finish` after it.
+ * A lane's two rows: everything, and the little that a read needs. Read when a step first asks, and written at its end:
+ * `begin` comes before it, `finish` after it.
  */
 export class LaneRecord {
   readonly #tables: Tables;

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import type { RootDatabase } from 'lmdb';
 
-/** Where the lock file has the number of the last commit: behind the magic number, with which it begins, and its format. */
+/**
+ * Where the lock file has the number of the last commit: behind the magic number, with which it begins, and its format.
+ */
 const COMMIT_OFFSET = 8;
 const LOCK_MAGIC = 0xbeef_c0de;
 
@@ -31,7 +33,10 @@ export class LastCommit {
     if (isMainThread) this.mend();
   }
 
-  /** In a transaction, before it writes: its number if it began with the last commit. Otherwise it must not write; the next one will begin right. */
+  /**
+   * In a transaction, before it writes: its number if it began with the last commit. Otherwise it must not write; the
+   * next one will begin right.
+   */
   base(): bigint | undefined {
     const transaction = BigInt((this.#root as RootDatabase & { getWriteTxnId(): number }).getWriteTxnId());
     if (transaction === this.#inDataFile() + 1n) return transaction;
@@ -44,7 +49,10 @@ export class LastCommit {
     this.#own = transaction;
   }
 
-  /** Whether readers are given an older state than this process has committed. Other threads are not told: a file that they open is closed when they end. */
+  /**
+   * Whether readers are given an older state than this process has committed. Other threads are not told: a file that
+   * they open is closed when they end.
+   */
   isHidden(): boolean {
     return isMainThread && this.#inLockFile() < this.#own;
   }
@@ -72,8 +80,8 @@ export class LastCommit {
 }
 
 /**
- * Lock files that this process looks into, by device and inode. They stay open until it ends: whoever closes a file lets go of
- * all locks that the process has on it, LMDB's too, also for another thread that has the environment open.
+ * Lock files that this process looks into, by device and inode. They stay open until it ends: whoever closes a file
+ * lets go of all locks that the process has on it, LMDB's too, also for another thread that has the environment open.
  */
 const lockFiles = new Map<string, number>();
 

@@ -64,7 +64,9 @@ export function openEnvironment(path: string): RootDatabase {
 
 export function unusable(path: string, cause: unknown): MillraceError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  const message = `the LMDB front cannot use ${path}: ${reason}. It needs a folder of its own on a local disk that the process may write to`;
+  const message =
+    `the LMDB front cannot use ${path}: ${reason}. ` +
+    'It needs a folder of its own on a local disk that the process may write to';
   return new MillraceError('MILLRACE_FRONT_UNAVAILABLE', message, { cause });
 }
 

@@ -9,10 +9,10 @@ const LEVELS = [1, 2] as const;
 export const RANKED_SETS = 1 + LEVELS.length;
 
 /**
- * Members by weight, then by the bytes of their UTF-8, among other sets of a table. On each level some members are marks, by a
- * hash of them, with the number of members from the mark to the next; the first has no member. So a rank is found over some hundred
- * marks and members whatever the size, and a change is one number on each level. All of it lies in the environment, for all
- * processes at any time. The idea is that of FoundationDB's RankedSet.
+ * Members by weight, then by the bytes of their UTF-8, among other sets of a table. On each level some members are
+ * marks, by a hash of them, with the number of members from the mark to the next; the first has no member. So a rank is
+ * found over some hundred marks and members whatever the size, and a change is one number on each level. All of it lies
+ * in the environment, for all processes at any time. The idea is that of FoundationDB's RankedSet.
  */
 export class RankedSet {
   readonly #table: Database<string, string>;

@@ -11,7 +11,10 @@ export type SetKind = 'slots' | 'marks';
 export class Tables {
   /** One row for each lane, and what belongs to the whole environment: run id, processes, garbage, numbers. */
   readonly lanes: Database<string, Key>;
-  /** `<set><key>`: a slot or a frozen value; `<set><number>`: an entry of a log. The entry's version is when it expires, in ms, or 0. */
+  /**
+   * `<set><key>`: a slot or a frozen value; `<set><number>`: an entry of a log. The entry's version is when it expires,
+   * in ms, or 0.
+   */
   readonly slots: Database<string, string>;
   /** `<set><key>`: marks of pending and of flight, deltas, and expiries of keys that are still dirty. */
   readonly marks: Database<string, string>;

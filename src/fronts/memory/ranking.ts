@@ -9,8 +9,8 @@ interface Block {
 }
 
 /**
- * Members by weight, then by the bytes of their UTF-8, in blocks. A member is found by halving; its rank adds up the sizes of
- * the blocks before it, some thousand numbers for a million members.
+ * Members by weight, then by the bytes of their UTF-8, in blocks. A member is found by halving; its rank adds up the
+ * sizes of the blocks before it, some thousand numbers for a million members.
  */
 export class Ranking {
   readonly #blocks: Block[] = [];
@@ -75,7 +75,9 @@ const placeIn = ({ members, weights }: Block, member: string, weight: number): n
 const isBefore = (weight: number, member: string, otherWeight: number, otherMember: string): boolean =>
   weight < otherWeight || (weight === otherWeight && compareBytes(member, otherMember) < 0);
 
-/** The first of `length` places for which `is` holds, which it does for all that follow; `length` when there is none. */
+/**
+ * The first of `length` places for which `is` holds, which it does for all that follow; `length` when there is none.
+ */
 function firstOf(length: number, is: (place: number) => boolean): number {
   let from = 0;
   for (let to = length; from < to; ) {

@@ -178,7 +178,9 @@ async function fsyncMethod(server: RedisServer): Promise<FsyncMethod> {
   if (!/^aof_enabled:1\r?$/m.test(String(await server.send(['INFO', 'persistence'])))) {
     return {
       kind: 'none',
-      why: "its append-only file is off: set 'appendonly yes', and 'appendfsync always' or a version with WAITAOF (7.2)",
+      why:
+        "its append-only file is off: set 'appendonly yes', " +
+        "and 'appendfsync always' or a version with WAITAOF (7.2)",
     };
   }
   // The one thing that no later change of a setting makes untrue. Waits for nobody.
@@ -231,7 +233,9 @@ function replicasOnline(info: string): number {
   return /^role:master\r?$/m.test(info) ? (info.match(/^slave\d+:.*state=online/gm) ?? []).length : 0;
 }
 
-/** Major and minor as one number: 7.0 is 7.00, 7.2 is 7.02. Valkey states the Redis version that it is compatible with. */
+/**
+ * Major and minor as one number: 7.0 is 7.00, 7.2 is 7.02. Valkey states the Redis version that it is compatible with.
+ */
 export function versionOf(info: string): number {
   const match = /^redis_version:(\d+)\.(\d+)/m.exec(info);
   return match === null ? 0 : Number(match[1]) + Number(match[2]) / 100;

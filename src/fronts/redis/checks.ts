@@ -37,7 +37,8 @@ async function checkServer(
   if (writeBehind && policy.startsWith('allkeys-')) {
     throw new MillraceError(
       'MILLRACE_FRONT_SETTINGS',
-      `the Redis server may evict values that are not stored yet (maxmemory-policy ${policy}): set maxmemory-policy to noeviction or ${policy.replace('allkeys-', 'volatile-')}`,
+      `the Redis server may evict values that are not stored yet (maxmemory-policy ${policy}): ` +
+        `set maxmemory-policy to noeviction or ${policy.replace('allkeys-', 'volatile-')}`,
       { cache },
     );
   }

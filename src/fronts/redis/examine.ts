@@ -77,7 +77,9 @@ async function read(server: RedisServer): Promise<{ found: Server; refused: Find
 }
 
 function version({ text, info }: Server): Finding {
-  const found = `${info('valkey_version') === '' ? 'Redis' : 'Valkey'} ${info('valkey_version') || info('redis_version')}, run ${info('run_id').slice(0, 8)}, up for ${info('uptime_in_seconds')} s`;
+  const name = info('valkey_version') === '' ? 'Redis' : 'Valkey';
+  const number = info('valkey_version') || info('redis_version');
+  const found = `${name} ${number}, run ${info('run_id').slice(0, 8)}, up for ${info('uptime_in_seconds')} s`;
   if (versionOf(text) >= 7) return fine('redis.version', found);
   return wrong(
     'redis.version',
@@ -147,11 +149,11 @@ function memory({ info, whole }: Server, { writeBehind, ttlMs, maxBytes }: Exami
 function persistence({ info, setting }: Server, { ack }: Examination): Finding[] {
   if (info('aof_enabled') !== '1') {
     const snapshots = setting('save');
-    const found = `appendonly no, ${snapshots === undefined || snapshots === '' ? 'no snapshots' : `snapshots: ${snapshots}`}`;
-    const means =
-      snapshots === undefined || snapshots === ''
-        ? 'a restart of the server loses all that is not stored yet'
-        : 'a restart of the server loses what is not stored yet and was written after the last snapshot';
+    const hasNone = snapshots === undefined || snapshots === '';
+    const found = `appendonly no, ${hasNone ? 'no snapshots' : `snapshots: ${snapshots}`}`;
+    const means = hasNone
+      ? 'a restart of the server loses all that is not stored yet'
+      : 'a restart of the server loses what is not stored yet and was written after the last snapshot';
     return [
       warning(
         'redis.appendonly',

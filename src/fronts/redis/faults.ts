@@ -1,6 +1,9 @@
 import { MillraceError } from '../../errors.ts';
 
-/** The code that begins a reply of the server that is an error ('OOM', 'MOVED', …); undefined for an error of the connection. */
+/**
+ * The code that begins a reply of the server that is an error ('OOM', 'MOVED', …); undefined for an error of the
+ * connection.
+ */
 export function replyCode(error: unknown): string | undefined {
   return error instanceof Error ? /^([A-Z]{2,20})(?= |$)/.exec(error.message)?.[1] : undefined;
 }

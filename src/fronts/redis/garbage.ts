@@ -27,7 +27,8 @@ export class GarbageCollector {
         const code = replyCode(error);
         if (!this.#closed)
           this.#onWarning(
-            `values that a recovery left behind in Redis were not removed${code === undefined ? '' : ` (${code})`}; the next recovery tries again`,
+            'values that a recovery left behind in Redis were not removed' +
+              `${code === undefined ? '' : ` (${code})`}; the next recovery tries again`,
           );
       })
       .finally(() => this.#running.delete(lane));

@@ -1,4 +1,7 @@
-/** The cluster slot of a key: CRC-16/XMODEM of its hash tag (or of all of it) modulo 16,384. Source: Redis cluster specification. */
+/**
+ * The cluster slot of a key: CRC-16/XMODEM of its hash tag (or of all of it) modulo 16,384. Source: Redis cluster
+ * specification.
+ */
 export function hashSlot(key: string): number {
   const open = key.indexOf('{');
   const close = open < 0 ? -1 : key.indexOf('}', open + 1);

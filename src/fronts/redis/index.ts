@@ -31,13 +31,21 @@ export interface RedisFrontOptions {
    * with the last cache; the client itself is neither connected nor closed.
    */
   readonly client: RedisFrontClient;
-  /** What all keys begin with, inside their hash tag: up to 64 printable ASCII characters without braces. Default 'mr:'. */
+  /**
+   * What all keys begin with, inside their hash tag: up to 64 printable ASCII characters without braces. Default 'mr:'.
+   */
   readonly prefix?: string;
   /** How long a command may take, waiting for a lost connection included, in ms: 100 to 300,000, default 10,000. */
   readonly commandTimeoutMs?: number;
-  /** How many replicas must have a write before it is `replicated`: 1 to 16, default 1. In a cluster, replicas of each primary. */
+  /**
+   * How many replicas must have a write before it is `replicated`: 1 to 16, default 1. In a cluster, replicas of each
+   * primary.
+   */
   readonly replicas?: number;
-  /** How long a confirmation of `fsynced` or `replicated` may take, in ms: 10 to nine tenths of `commandTimeoutMs`, which is the default. */
+  /**
+   * How long a confirmation of `fsynced` or `replicated` may take, in ms: 10 to nine tenths of `commandTimeoutMs`,
+   * which is the default.
+   */
   readonly ackTimeoutMs?: number;
 }
 

@@ -128,8 +128,8 @@ interface Read {
 }
 
 /**
- * Sends the reads of one turn in one pipeline, which more than doubles their rate. Other commands go at once: steps keep
- * their order. Not by the auto pipelining of ioredis: a connection that is lost under one of its pipelines without
+ * Sends the reads of one turn in one pipeline, which more than doubles their rate. Other commands go at once: steps
+ * keep their order. Not by the auto pipelining of ioredis: a connection that is lost under one of its pipelines without
  * commands being sent again leaves it waiting for ever, and with it every read that comes after.
  */
 class Reads {

@@ -339,7 +339,10 @@ export class RedisLaneFront implements LaneFront {
     return { header: headerOf(reply), current: reply[2] === 1 };
   }
 
-  /** Ten characters (60 bits) are enough for one lane, and each slot's name is that much shorter. Hashed: a token need not differ in its first ten. */
+  /**
+   * Ten characters (60 bits) are enough for one lane, and each slot's name is that much shorter. Hashed: a token need
+   * not differ in its first ten.
+   */
   #newIncarnation(): string {
     return createHash('sha1').update(this.#attachment.random.token()).digest('base64url').slice(0, INCARNATION_LENGTH);
   }

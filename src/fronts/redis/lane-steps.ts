@@ -73,7 +73,10 @@ export class LaneSteps {
     return new Promise((resolve, reject) => this.#take({ script, args, resolve, reject, attempts: 0 }));
   }
 
-  /** Asks whether the lane is recovered in this run of its server, and learns its incarnation; one question for all of a turn. */
+  /**
+   * Asks whether the lane is recovered in this run of its server, and learns its incarnation; one question for all of a
+   * turn.
+   */
   verify(): Promise<boolean> {
     this.#verifying ??= new Promise((resolve, reject) => {
       setImmediate(() => {
@@ -159,7 +162,10 @@ export class LaneSteps {
     this.#heal();
   }
 
-  /** A later write got through, or may have (another process loaded the scripts in between): sent again, these would undo it. */
+  /**
+   * A later write got through, or may have (another process loaded the scripts in between): sent again, these would
+   * undo it.
+   */
   #giveUpOvertaken(): void {
     this.#again = this.#again.filter((step) => {
       if (step.script !== 'write') return true;

@@ -19,7 +19,8 @@ type Read = Deferred<Raw | typeof UNRECOVERED>;
 
 /**
  * Reads by plain GET and MGET. A value is believed on the connection on which the lane's incarnation was seen: as long
- * as it lasts the server is in the same run. A miss is verified, since nothing tells an empty slot from a lane that is gone.
+ * as it lasts the server is in the same run. A miss is verified, since nothing tells an empty slot from a lane that is
+ * gone.
  */
 export class LaneReader {
   readonly #lanes: readonly SharedReads[];

@@ -105,7 +105,8 @@ export class RedisServer {
     if (runId === undefined)
       throw new MillraceError(
         'MILLRACE_FRONT_SETTINGS',
-        'the Redis server does not tell its run_id: Millrace needs Redis 7.0 or Valkey 7.2, and the permission for INFO',
+        'the Redis server does not tell its run_id: ' +
+          'Millrace needs Redis 7.0 or Valkey 7.2, and the permission for INFO',
       );
     const scripts = bindScripts(runId);
     await Promise.all([...scripts.values()].map(({ text }) => this.send(['SCRIPT', 'LOAD', text])));

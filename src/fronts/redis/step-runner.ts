@@ -9,7 +9,10 @@ import { slotsFound } from './slot-steps.ts';
 /** What a step is given, of the lane's incarnation and of what its slots' names begin with. */
 type Args = (incarnation: string, slots: string) => string[];
 
-/** Runs the steps of one cache's lanes, until it is closed. A refusal of the server that is not an answer becomes a `MillraceError`. */
+/**
+ * Runs the steps of one cache's lanes, until it is closed. A refusal of the server that is not an answer becomes a
+ * `MillraceError`.
+ */
 export class StepRunner {
   readonly #cache: string;
   readonly #lanes: readonly LaneSteps[];

@@ -1,6 +1,7 @@
 -- Cleans a bounded part of a generation that the store has: expiries are set, tombstones and refused values go.
 -- KEYS  1 header
--- ARGV  1 epoch, 2 generation, 3 expiry in ms or '', 4 keys to clean in this step (0: only refused ones go), then refused keys
+-- ARGV  1 epoch, 2 generation, 3 expiry in ms or '', 4 keys to clean in this step (0: only refused ones go), then
+--       refused keys
 -- Gives { 'done' | 'more', header } | { 'refused', epoch }
 -- Cost  O(keys to clean and refused ones), O(refused ones) when nothing expires
 local h = lane()
@@ -18,7 +19,9 @@ for i = 5, #ARGV do
     redis.call('HDEL', TTLS, name)
   end
   -- A board stays complete, so a refused score is not forgotten but read anew.
-  if redis.call('HEXISTS', FSCORES, ARGV[i]) == 1 and redis.call('HEXISTS', SCORES, ARGV[i]) == 0 then doubt(ARGV[i]) end
+  if redis.call('HEXISTS', FSCORES, ARGV[i]) == 1 and redis.call('HEXISTS', SCORES, ARGV[i]) == 0 then
+    doubt(ARGV[i])
+  end
 end
 
 if #ARGV > 4 then invalidated(h) end

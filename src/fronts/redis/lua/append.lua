@@ -15,5 +15,6 @@ for from = 6, #ARGV, 6000 do
 end
 if pending == 0 and n > 0 then sinceMs = clock() end
 seq, pending, pendingBytes = seq + n, pending + n, pendingBytes + batchBytes
-redis.call('SETRANGE', HEADER, 0, struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes))
+redis.call('SETRANGE', HEADER, 0, struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones, sinceMs,
+  flightEntries, flightBytes))
 return { 'accepted', seq, epoch, pending, entries + n, bytes + batchBytes }

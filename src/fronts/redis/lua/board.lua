@@ -1,9 +1,11 @@
 -- For steps on a leaderboard: behind shape.lua.
---   scores   hash: member to the weight it came to, '' where it was removed, and '' to nothing that counts   fscores  the same of the generation cut
---   doubts   hash: member whose row is to be read anew, to a token               load     the cursor of a load under way
+--   scores   hash: member to the weight it came to, '' where it was removed, and '' to nothing that counts
+--   fscores  the same of the generation cut
+--   doubts   hash: member whose row is to be read anew, to a token
 --   doubted  string: the last token that was given
---   <incarnation>:  sorted set: members by weight. The member '' tells how far it was loaded, in the set itself, so that one that
---                   was removed behind the lane's back is noticed and loaded anew: -inf all of it, inf up to the cursor.
+--   load     string: the cursor of a load under way
+--   <incarnation>:  sorted set: members by weight. The member '' tells how far it was loaded: -inf all of it, inf up to
+--            the cursor. It is in the set itself, so a set that was removed behind the lane's back is loaded anew.
 local COMPLETE, LOADING = '-inf', 'inf'
 
 local function boardOf(incarnation)

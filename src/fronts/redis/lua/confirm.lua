@@ -4,7 +4,9 @@
 -- Gives { 'confirmed', header } | { 'refused', epoch }
 -- Cost  O(1)
 local h = lane()
-if not h or h.epoch ~= tonumber(ARGV[1]) or (h.run ~= RUN and h.run ~= '?' .. RUN) then return { 'refused', h and h.epoch or 0 } end
+if not h or h.epoch ~= tonumber(ARGV[1]) or (h.run ~= RUN and h.run ~= '?' .. RUN) then
+  return { 'refused', h and h.epoch or 0 }
+end
 h.run = RUN
 save(h)
 return { 'confirmed', told() }

@@ -1,7 +1,8 @@
 -- Turns what is pending into a generation. A flight that is already there is returned instead.
 -- KEYS  1 header
 -- ARGV  1 incarnation, 2 epoch, 3 digest
--- Gives { 'cut', header } | { 'empty', header } | { 'refused', epoch } | { 'stopped', reason } | { 'unrecovered', header }
+-- Gives { 'cut', header } | { 'empty', header } | { 'refused', epoch } | { 'stopped', reason }
+--       | { 'unrecovered', header }
 -- Cost  O(1), whatever is pending
 local h = entered(ARGV[1])
 if not h then return unrecovered() end

@@ -1,5 +1,5 @@
--- The store has the rows of these members changed past the lane's generations: they are to be read anew, unless a change that
--- is pending or in flight replaces them.
+-- The store has the rows of these members changed past the lane's generations: they are to be read anew, unless a
+-- change that is pending or in flight replaces them.
 -- KEYS  1 header
 -- ARGV  1 incarnation, then members
 -- Gives { 'done' } | { 'unrecovered', header }

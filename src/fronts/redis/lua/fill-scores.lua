@@ -1,8 +1,8 @@
 -- Puts what was loaded on the board, where nothing newer is.
 -- KEYS  1 header
--- ARGV  1 incarnation, 2 shape, 3 generation of the fence in the load's snapshot, 4 epoch before the load, 5 '1' when there is a
---       page, 6 the cursor that it begins at, 7 the next cursor, 8 '1' when there are no more, 9 doubts (m), then m triples of
---       member, token and weight or '' without a row, then pairs of member and weight of the page
+-- ARGV  1 incarnation, 2 shape, 3 generation of the fence in the load's snapshot, 4 epoch before the load, 5 '1' when
+--       there is a page, 6 the cursor that it begins at, 7 the next cursor, 8 '1' when there are no more, 9 doubts (m),
+--       then m triples of member, token and weight or '' without a row, then pairs of member and weight of the page
 -- Gives { 'filled', epoch, complete, cursor, doubts } | { 'stale' } | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(rows log members)
 local h = entered(ARGV[1])

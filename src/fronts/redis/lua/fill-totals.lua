@@ -1,8 +1,9 @@
 -- Makes totals of what was loaded: a generation in flight is added exactly when it is not yet in what was loaded, what
 -- is pending always is. Right whoever loaded it, and whatever was added meanwhile, so slots need no token.
 -- KEYS  1 header
--- ARGV  1 incarnation, 2 shape, 3 generation of the fence in the load's snapshot, 4 epoch and 5 invalidations before the load,
---       6 limit of a total, 7 the largest limit there is, 8 expiry in ms or '', then pairs of slot name and what the store has
+-- ARGV  1 incarnation, 2 shape, 3 generation of the fence in the load's snapshot, 4 epoch and 5 invalidations before
+--       the load, 6 limit of a total, 7 the largest limit there is, 8 expiry in ms or '', then pairs of slot name and
+--       what the store has
 -- Gives { 'totals', { total, or nil where it leaves the limit } } | { 'stale' } | { 'stopped', reason }
 --       | { 'unrecovered', header }
 -- Cost  O(slots), some 2 µs for each
@@ -19,7 +20,9 @@ local CHUNK, totals, last = 3000, {}, (#ARGV - 8) / 2
 for from = 1, last, CHUNK do
   local names, sets, to = {}, {}, math.min(last, from + CHUNK - 1)
   for i = from, to do names[i - from + 1] = ARGV[7 + 2 * i] end
-  local known, flights, pendings = redis.call('MGET', unpack(names)), isBefore and redis.call('HMGET', FDELTAS, unpack(names)), redis.call('HMGET', DELTAS, unpack(names))
+  local known = redis.call('MGET', unpack(names))
+  local flights = isBefore and redis.call('HMGET', FDELTAS, unpack(names))
+  local pendings = redis.call('HMGET', DELTAS, unpack(names))
   for i = 1, #names do
     local name, stored, total = names[i], ARGV[6 + 2 * (from + i)], known[i]
     if not total then

@@ -1,4 +1,5 @@
--- For recover: a new incarnation, into which goes what the store does not have yet. The slots that stay behind are garbage.
+-- For recover: a new incarnation, into which goes what the store does not have yet. The slots that stay behind are
+-- garbage.
 local function forgetClean(h, incarnation)
   local old, own = PREFIX .. h.inc .. ':', PREFIX .. incarnation .. ':'
   local function renamed(name)

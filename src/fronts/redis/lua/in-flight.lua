@@ -4,10 +4,12 @@ local function refused()
   return { 'refused', h and h.epoch or 0 }
 end
 
--- The lane's incarnation, if the generation is in flight under this epoch and in this run, and the bytes of its average entry.
+-- The lane's incarnation, if the generation is in flight under this epoch and in this run, and the bytes of its average
+-- entry.
 local function inFlight(epoch, generation)
   local h = lane()
-  if not h or h.run ~= RUN or h.epoch ~= tonumber(epoch) or h.fstate == '' or h.fgen ~= tonumber(generation) then return nil end
+  if not h or h.run ~= RUN or h.epoch ~= tonumber(epoch) then return nil end
+  if h.fstate == '' or h.fgen ~= tonumber(generation) then return nil end
   return h.inc, math.max(1, h.fb / math.max(1, h.fe))
 end
 

@@ -8,4 +8,5 @@ local name = PREFIX .. (h and h.inc or '') .. ':' .. ARGV[1]
 local function either(marks, deltas)
   return math.max(redis.call('SISMEMBER', marks, name), redis.call('HEXISTS', deltas, name))
 end
-return { 'report', redis.call('GET', name), redis.call('PTTL', name), either(PENDING, DELTAS), either(FLIGHT, FDELTAS), told() }
+return { 'report', redis.call('GET', name), redis.call('PTTL', name),
+  either(PENDING, DELTAS), either(FLIGHT, FDELTAS), told() }

@@ -7,12 +7,14 @@ local function lane()
   if not raw then return nil end
   local h = {}
   h.seq, h.epoch, h.pe, h.pb, h.pt, h.ps, h.fe, h.fb, h.run, h.inc, h.shape, h.stopped, h.fstate, h.ttls,
-    h.lanes, h.gen, h.stored, h.lease, h.flush, h.fgen, h.fseq, h.ft, h.fs, h.inv, h.epochs, h.owner, h.fdigest = struct.unpack(WHOLE, raw)
+    h.lanes, h.gen, h.stored, h.lease, h.flush, h.fgen, h.fseq, h.ft, h.fs, h.inv,
+    h.epochs, h.owner, h.fdigest = struct.unpack(WHOLE, raw)
   return h
 end
 
 local function save(h)
-  redis.call('SET', HEADER, struct.pack(WHOLE, h.seq, h.epoch, h.pe, h.pb, h.pt, h.ps, h.fe, h.fb, h.run, h.inc, h.shape, h.stopped, h.fstate, h.ttls,
+  redis.call('SET', HEADER, struct.pack(WHOLE, h.seq, h.epoch, h.pe, h.pb, h.pt, h.ps, h.fe, h.fb,
+    h.run, h.inc, h.shape, h.stopped, h.fstate, h.ttls,
     h.lanes, h.gen, h.stored, h.lease, h.flush, h.fgen, h.fseq, h.ft, h.fs, h.inv, h.epochs, h.owner, h.fdigest))
 end
 

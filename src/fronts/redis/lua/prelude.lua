@@ -10,8 +10,10 @@
 local HEADER = KEYS[1]
 local PREFIX = string.sub(HEADER, 1, -7)
 
--- The header: eight numbers, in 64 bytes that mutations replace; six texts that they read; and what they do not look at.
---   seq epoch pe pb pt ps fe fb | run inc shape stopped fstate ttls | lanes gen stored lease flush fgen fseq ft fs inv | epochs owner fdigest
+-- The header: eight numbers, in 64 bytes that mutations replace; six texts that they read; and what they do not look
+-- at.
+--   seq epoch pe pb pt ps fe fb | run inc shape stopped fstate ttls
+--   | lanes gen stored lease flush fgen fseq ft fs inv | epochs owner fdigest
 local NUMBERS, READ, WHOLE, NUMBERS_LENGTH = '>dddddddd', '>ddddddddssssss', '>ddddddddssssssddddddddddsss', 64
 
 -- The server's clock, ms since the epoch.

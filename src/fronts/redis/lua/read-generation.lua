@@ -1,8 +1,9 @@
 -- A page of the generation in flight: marks first, then frozen values, so a key frozen meanwhile comes twice.
 -- KEYS  1 header
--- ARGV  1 epoch, 2 generation, 3 'm' or 'f' and a cursor, or 'r' and the cursor after the names that are left, 4 keys wanted,
---       then the names that are left of an earlier page
--- Gives { 'rows', next, length of what each name begins with, names, slots, names that are left } | { 'refused', epoch }
+-- ARGV  1 epoch, 2 generation, 3 'm' or 'f' and a cursor, or 'r' and the cursor after the names that are left, 4 keys
+--       wanted, then the names that are left of an earlier page
+-- Gives { 'rows', next, length of what each name begins with, names, slots, names that are left } | { 'refused', epoch
+--       }
 -- Cost  O(keys wanted), and some 512 KiB of values, which is a millisecond or two; names of a small set come whole
 local inc, size = inFlight(ARGV[1], ARGV[2])
 if not inc then return refused() end

@@ -1,7 +1,7 @@
 -- Rows of a leaderboard.
 -- KEYS  1 header
--- ARGV  1 incarnation, 2 shape, then 'range', the first rank and how many; or 'around', the member and how many on either side;
---       or 'members' and members
+-- ARGV  1 incarnation, 2 shape, then 'range', the first rank and how many; or 'around', the member and how many on
+--       either side; or 'members' and members
 -- Gives { 'rows', rank of the first, { member and weight in turn } } | { 'unloaded', epoch, complete, cursor, doubts }
 --       | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(rows + log members)

@@ -1,8 +1,8 @@
 -- Brings the lane in line with the store's fence. Repeating it with the same fence does no harm.
 -- KEYS  1 header
--- ARGV  1 lanes, 2 a new incarnation, 3 to 6 the fence's epoch, generation, seq, digest, 7 owner or '', 8 ms of the lease,
---       9 '1' when it is tentative, 10 the epochs that the store remembers, 11 the shape of a lane that is created,
---       12 '1' to forget what is clean
+-- ARGV  1 lanes, 2 a new incarnation, 3 to 6 the fence's epoch, generation, seq, digest, 7 owner or '', 8 ms of the
+--       lease, 9 '1' when it is tentative, 10 the epochs that the store remembers, 11 the shape of a lane that is
+--       created, 12 '1' to forget what is clean
 -- Gives { 'created' | 'current' | 'behind', header, entries dropped } | { 'lanes', lanes } | { 'refused', epoch }
 --       | { 'stopped', reason }
 -- Cost  O(1), whatever the lane holds; to forget, O(what is pending or in flight)
@@ -59,7 +59,8 @@ if generation < storedGeneration then
     .. ' that it had acknowledged: it was restored or failed over without its last transactions'
 elseif generation == storedGeneration then
   if seq ~= stored then
-    stopped = 'generation ' .. whole(generation) .. ' ends at seq ' .. whole(seq) .. ' in the store but at ' .. whole(stored) .. ' in the front'
+    stopped = 'generation ' .. whole(generation) .. ' ends at seq ' .. whole(seq)
+      .. ' in the store but at ' .. whole(stored) .. ' in the front'
   end
 elseif cut and generation == flight then
   if ARGV[6] == h.fdigest and seq == h.fseq then
@@ -68,7 +69,8 @@ elseif cut and generation == flight then
     stopped = 'generation ' .. whole(flight) .. ' in the store is not the one that the front cut'
   end
 else
-  stopped = 'the store has generation ' .. whole(generation) .. ', which the front at generation ' .. whole(frontGeneration) .. ' never cut'
+  stopped = 'the store has generation ' .. whole(generation)
+    .. ', which the front at generation ' .. whole(frontGeneration) .. ' never cut'
 end
 -- The same run, and the lane was recovered in it: nothing can have been lost since.
 if h.run ~= RUN then h.epochs, h.run = epochsFrom(h.seq), run end

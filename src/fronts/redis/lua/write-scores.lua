@@ -1,9 +1,10 @@
 -- Does what is asked of a leaderboard in its order, in one step.
 -- KEYS  1 header
--- ARGV  1 incarnation, 2 shape, 3 bytes of the distinct members, 4 entries max, 5 bytes max, 6 limit of a weight, then triples
---       of operation ('s' set, 'b' best, 'a' add, 'r' remove), member and weight
--- Gives { 'accepted', seq, epoch, pending, entries, bytes, mutations, { weight after each operation, '' where it is not on the
---       board, '!' where it was refused } } | { 'full', entries, bytes, { numbers of the distinct members that need an entry, from 0 } } | { 'unloaded', epoch, complete, cursor, doubts }
+-- ARGV  1 incarnation, 2 shape, 3 bytes of the distinct members, 4 entries max, 5 bytes max, 6 limit of a weight, then
+--       triples of operation ('s' set, 'b' best, 'a' add, 'r' remove), member and weight
+-- Gives { 'accepted', seq, epoch, pending, entries, bytes, mutations, { weight after each operation, '' where it is not
+--       on the board, '!' where it was refused } } | { 'full', entries, bytes, { numbers of the distinct members that
+--       need an entry, from 0 } } | { 'unloaded', epoch, complete, cursor, doubts }
 --       | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n log members); eight calls, of them four with n members. Whole weights are given as numbers, others as text
 -- Refused for want of memory before anything is written.
@@ -99,7 +100,9 @@ for place = 1, count do
   end
 end
 local function each(command, key, list)
-  for from = 1, #list, 2 * CHUNK do redis.call(command, key, unpack(list, from, math.min(#list, from + 2 * CHUNK - 1))) end
+  for from = 1, #list, 2 * CHUNK do
+    redis.call(command, key, unpack(list, from, math.min(#list, from + 2 * CHUNK - 1)))
+  end
 end
 if not known then begin(board) end
 each('ZADD', board, ranked)
@@ -112,5 +115,6 @@ end
 each('HSET', SCORES, changes)
 
 seq, pending, pendingBytes = seq + accepted, pending + added, pendingBytes + newBytes
-redis.call('SETRANGE', HEADER, 0, struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes))
+redis.call('SETRANGE', HEADER, 0, struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones, sinceMs,
+  flightEntries, flightBytes))
 return { 'accepted', seq, epoch, pending, entries + added, bytes + newBytes, accepted, outcomes }

@@ -1,7 +1,8 @@
 -- Accepts mutations: value, pending mark and seq in one step. A dirty value has no expiry.
 -- KEYS  1 header
 -- ARGV  1 incarnation, 2 mutations accepted, 3 keys (n), 4 entries max, 5 bytes max, 6 tombstones among the slots,
---       7 keys with an expiry of their own (m), then n pairs of slot name and slot, m pairs of slot name and expiry in ms
+--       7 keys with an expiry of their own (m), then n pairs of slot name and slot, m pairs of slot name and expiry in
+--       ms
 -- Gives { 'accepted', seq, epoch, pending, entries, bytes } | { 'full', entries, bytes, places of what has no room }
 --       | { 'stopped', reason } | { 'unrecovered', header }
 -- Cost  O(n); three calls, of them two with n keys; while others are pending one or two more with n keys; two more with
@@ -10,7 +11,8 @@
 -- Refused for want of memory before anything is written: this is the one step without allow-oom that marks keys.
 local raw = redis.call('GET', HEADER)
 if not raw then return unrecovered() end
-local seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes, run, inc, shape, stopped, state, hasTtls, rest = struct.unpack(READ, raw)
+local seq, epoch, pending, pendingBytes, tombstones, sinceMs, flightEntries, flightBytes,
+  run, inc, shape, stopped, state, hasTtls, rest = struct.unpack(READ, raw)
 if run ~= RUN or inc ~= ARGV[1] then return unrecovered() end
 if stopped ~= '' then return { 'stopped', stopped } end
 
@@ -19,11 +21,13 @@ local PENDING = PREFIX .. 'pending'
 
 -- A lone write pays for every instruction. Where there is room in any case the mark tells whether it was there, and
 -- with no generation in flight and no expiries there is nothing else to look at.
-if n == 1 and state == '' and hasTtls == '' and own == 0 and pending < maxEntries and pendingBytes + #ARGV[9] <= maxBytes then
+if n == 1 and state == '' and hasTtls == '' and own == 0
+  and pending < maxEntries and pendingBytes + #ARGV[9] <= maxBytes then
   local added, grown = redis.call('SADD', PENDING, ARGV[8]), #ARGV[9]
   if pending == 0 then sinceMs = clock() elseif added == 0 then grown = grown - redis.call('STRLEN', ARGV[8]) end
   seq, pending, pendingBytes = seq + ARGV[2], pending + added, pendingBytes + grown
-  local numbers = struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones + ARGV[6], sinceMs, flightEntries, flightBytes)
+  local numbers = struct.pack(NUMBERS, seq, epoch, pending, pendingBytes, tombstones + ARGV[6], sinceMs,
+    flightEntries, flightBytes)
   redis.call('MSET', ARGV[8], ARGV[9], HEADER, numbers .. string.sub(raw, NUMBERS_LENGTH + 1))
   return { 'accepted', seq, epoch, pending, pending, pendingBytes }
 end
@@ -102,7 +106,8 @@ end
 
 if pending == 0 then sinceMs = clock() end
 seq = seq + ARGV[2]
-local header = struct.pack(NUMBERS, seq, epoch, pending + added, pendingBytes + grown, tombstones + ARGV[6], sinceMs, flightEntries, flightBytes)
+local header = struct.pack(NUMBERS, seq, epoch, pending + added, pendingBytes + grown, tombstones + ARGV[6], sinceMs,
+  flightEntries, flightBytes)
 if own == 0 or hasTtls == '1' then
   header = header .. string.sub(raw, NUMBERS_LENGTH + 1)
 else
