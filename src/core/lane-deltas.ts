@@ -8,10 +8,12 @@ import {
   type LaneEnv,
   type LaneHeader,
   type LaneTable,
+  type Refused,
   type Stopped,
   staleOr,
   type Unrecovered,
 } from './lane.ts';
+import { isInFlight } from './lane-flush.ts';
 import { withoutRoomOf } from './room.ts';
 import type { Shape } from './shape.ts';
 
@@ -60,8 +62,9 @@ export function increment(table: LaneTable, env: LaneEnv, batch: IncrementBatch)
   if (entered.kind !== 'entered') return entered;
   const { header } = entered;
 
+  const { counters } = table.shapes;
   const { keys, sums, wanted, limit } = batch;
-  const deltas = keys.map((key) => table.readDelta(key));
+  const deltas = keys.map((key) => counters.readPending(key));
   const totals = keys.map((key) => totalIn(table, key));
   const unknown: number[] = [];
   const beyond: number[] = [];
@@ -87,7 +90,7 @@ export function increment(table: LaneTable, env: LaneEnv, batch: IncrementBatch)
 
   const after = keys.map((key, i) => {
     const sum = sums[i] as bigint;
-    table.writeDelta(key, (deltas[i] ?? 0n) + sum);
+    counters.writePending(key, (deltas[i] ?? 0n) + sum);
     const total = totals[i];
     if (total === undefined) {
       // One that has expired lacks this increment: it must not be there again when the clock is set back.
@@ -153,12 +156,13 @@ export function fillTotals(table: LaneTable, env: LaneEnv, loaded: LoadedTotals)
   if (loaded.epoch !== header.epoch || loaded.invalidations !== header.invalidations) return { kind: 'stale' };
   const isBefore = header.flight?.state === 'cut' && loaded.generation === header.generation - 1;
   if (!isBefore && loaded.generation !== header.generation) return staleOr(header);
+  const { counters } = table.shapes;
   const totals = loaded.keys.map((key, i) => {
     const known = totalIn(table, key);
     if (known !== undefined) return known;
     const stored = loaded.stored[i] as bigint;
-    const flight = isBefore ? (table.readFlightDelta(key) ?? 0n) : 0n;
-    const pending = table.readDelta(key) ?? 0n;
+    const flight = isBefore ? (counters.readFlight(key) ?? 0n) : 0n;
+    const pending = counters.readPending(key) ?? 0n;
     const partial = Number(stored) + Number(flight);
     if (Math.abs(partial) > Number(SUM_MAX) || Math.abs(partial + Number(pending)) > Number(loaded.limit))
       return undefined;
@@ -167,6 +171,27 @@ export function fillTotals(table: LaneTable, env: LaneEnv, loaded: LoadedTotals)
     return total;
   });
   return { kind: 'totals', totals };
+}
+
+/**
+ * A page of the deltas of the generation in flight, beginning with cursor ''; `next` is '' at the end. A key may come
+ * twice.
+ */
+export type DeltasResult =
+  | { readonly kind: 'deltas'; readonly rows: readonly (readonly [key: string, sum: bigint])[]; readonly next: string }
+  | Refused;
+
+export function readDeltas(
+  table: LaneTable,
+  runId: string,
+  epoch: number,
+  generation: number,
+  cursor: string,
+  limit: number,
+): DeltasResult {
+  const header = table.readHeader();
+  if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
+  return { kind: 'deltas', ...table.shapes.counters.scanFlight(cursor, limit) };
 }
 
 function totalIn(table: LaneTable, key: string): bigint | undefined {

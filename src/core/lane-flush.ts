@@ -10,6 +10,7 @@ import {
   type Unrecovered,
   unrecovered,
 } from './lane.ts';
+import { partsOf, refuse } from './shape-tables.ts';
 import { TOMBSTONE } from './slot.ts';
 
 /** `held` tells whether `owner` has the lease after the call. */
@@ -76,6 +77,7 @@ export function cut(table: LaneTable, env: LaneEnv, epoch: number, digest: strin
     state: 'cut',
   };
   table.cutPending();
+  for (const part of partsOf(table.shapes)) part.cut();
   table.writeHeader({
     ...header,
     seq: flight.cutSeq,
@@ -145,43 +147,6 @@ export interface Acknowledgement {
 /** `more`: call again. The generation is stored for every waiter from the first call with a limit on. */
 export type AcknowledgeResult = { readonly kind: 'done' | 'more'; readonly header: LaneHeader } | Refused;
 
-/**
- * A page of the deltas of the generation in flight, beginning with cursor ''; `next` is '' at the end. A key may come
- * twice.
- */
-export type DeltasResult =
-  | { readonly kind: 'deltas'; readonly rows: readonly (readonly [key: string, sum: bigint])[]; readonly next: string }
-  | Refused;
-
-export function readDeltas(
-  table: LaneTable,
-  runId: string,
-  epoch: number,
-  generation: number,
-  cursor: string,
-  limit: number,
-): DeltasResult {
-  const header = table.readHeader();
-  if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
-  return { kind: 'deltas', ...table.scanFlightDeltas(cursor, limit) };
-}
-
-/** Entries of the log of the generation in flight, from its `from`th on; fewer than `limit` at the end. */
-export type EntriesResult = { readonly kind: 'entries'; readonly entries: readonly string[] } | Refused;
-
-export function readLog(
-  table: LaneTable,
-  runId: string,
-  epoch: number,
-  generation: number,
-  from: number,
-  limit: number,
-): EntriesResult {
-  const header = table.readHeader();
-  if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
-  return { kind: 'entries', entries: table.readFlightLog(from, limit) };
-}
-
 export function isInFlight(header: LaneHeader | undefined, runId: string, epoch: number, generation: number): boolean {
   return (
     header !== undefined && header.runId === runId && header.epoch === epoch && header.flight?.generation === generation
@@ -201,12 +166,9 @@ export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgemen
   if (flight === undefined && header.generation === ack.generation) return { kind: 'done', header };
   if (flight === undefined || flight.generation !== ack.generation) return { kind: 'refused', epoch: header.epoch };
 
-  const { scores } = table;
   for (const key of ack.deadKeys) {
-    // A board stays complete, so a refused score is not forgotten but read anew.
-    if (scores.readFlight(key) !== undefined && scores.readPending(key) === undefined) scores.addDoubt(key);
-    // A total that has a refused delta in it is forgotten like a refused value.
-    if (!table.takeFlight(key) && table.readFlightDelta(key) === undefined) continue;
+    const forgets = refuse(table.shapes, key);
+    if (!table.takeFlight(key) && !forgets) continue;
     table.removeSlot(key);
     table.takeTtl(key);
   }
@@ -216,7 +178,7 @@ export function acknowledge(table: LaneTable, runId: string, ack: Acknowledgemen
     return { kind: 'more', header: forgetful };
   }
   if (flight.state === 'cut') table.dropFrozen();
-  table.dropFlightShapes();
+  for (const part of partsOf(table.shapes)) part.dropFlight();
   const nothingToClean = ack.ttlMs === undefined && flight.tombstones === 0 && !table.hasTtls();
   let done = nothingToClean;
   if (nothingToClean) {

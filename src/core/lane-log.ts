@@ -7,9 +7,11 @@ import {
   type LaneEnv,
   type LaneHeader,
   type LaneTable,
+  type Refused,
   type Stopped,
   type Unrecovered,
 } from './lane.ts';
+import { isInFlight } from './lane-flush.ts';
 import { withoutRoom } from './room.ts';
 import type { Shape } from './shape.ts';
 
@@ -35,7 +37,7 @@ export function append(table: LaneTable, env: LaneEnv, batch: AppendBatch): Appe
   const count = batch.entries.length;
   if (bytes + batch.bytes > batch.maxBytes || entries + count > batch.maxEntries)
     return { kind: 'full', entries, bytes, refused: eventsWithoutRoom(batch, entries, bytes) };
-  for (const entry of batch.entries) table.appendEntry(entry);
+  for (const entry of batch.entries) table.shapes.log.append(entry);
   const next: LaneHeader = {
     ...header,
     seq: header.seq + count,
@@ -61,3 +63,19 @@ export const eventsWithoutRoom = (batch: AppendBatch, entries: number, bytes: nu
     batch.maxEntries - entries,
     batch.maxBytes - bytes,
   );
+
+/** Entries of the log of the generation in flight, from its `from`th on; fewer than `limit` at the end. */
+export type EntriesResult = { readonly kind: 'entries'; readonly entries: readonly string[] } | Refused;
+
+export function readLog(
+  table: LaneTable,
+  runId: string,
+  epoch: number,
+  generation: number,
+  from: number,
+  limit: number,
+): EntriesResult {
+  const header = table.readHeader();
+  if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
+  return { kind: 'entries', entries: table.shapes.log.readFlight(from, limit) };
+}

@@ -11,6 +11,7 @@ import {
   unconfirmed,
 } from './lane.ts';
 import type { Shape } from './shape.ts';
+import { partsOf } from './shape-tables.ts';
 
 export interface Recovery {
   readonly lanes: number;
@@ -53,7 +54,7 @@ export function recover(table: LaneTable, recovery: Recovery): RecoverResult {
   const { fence } = recovery;
   const header = table.readHeader();
   if (header === undefined) {
-    table.clear();
+    clear(table);
     const created = fresh(recovery, table.nowMs);
     table.writeHeader(created);
     return { kind: fence.generation === 0 && fence.seq === 0 ? 'created' : 'behind', header: created, dropped: 0 };
@@ -62,7 +63,7 @@ export function recover(table: LaneTable, recovery: Recovery): RecoverResult {
   if (fence.epoch < header.epoch) return { kind: 'refused', epoch: header.epoch };
   if (header.seq < fence.seq) {
     const dropped = entriesOf(header);
-    table.clear();
+    clear(table);
     const behind = {
       ...fresh(recovery, table.nowMs),
       epochs: begin(mergeEpochs(header, fence.epochs), fence.epoch, fence.seq),
@@ -88,9 +89,21 @@ export function recover(table: LaneTable, recovery: Recovery): RecoverResult {
     stopped,
   };
   if (verdict.applied && header.flight?.state === 'cut') table.dropFrozen();
-  if (forgets) table.forgetClean(current.flight?.state !== 'cut');
+  if (forgets) forgetClean(table, current.flight?.state !== 'cut');
   table.writeHeader(current);
   return stopped === '' ? { kind: 'current', header: current, dropped: 0 } : { kind: 'stopped', reason: stopped };
+}
+
+/** Forgets what the lane holds, of whatever shape. The header stays. */
+function clear(table: LaneTable): void {
+  for (const part of partsOf(table.shapes)) part.clear();
+  table.clear();
+}
+
+/** Forgets what is neither pending nor, unless that is `stored`, in flight. */
+function forgetClean(table: LaneTable, stored: boolean): void {
+  table.forgetClean(stored);
+  for (const part of partsOf(table.shapes)) part.forgetClean();
 }
 
 /** A lane that starts where the fence is. */
@@ -204,7 +217,7 @@ export function adopt(table: LaneTable, adoption: Adoption): AdoptResult {
     if (entries > 0) return { kind: 'pending', entries };
     if (header.runId === adoption.runId) return { kind: 'adopted', header };
   }
-  table.clear();
+  clear(table);
   const adopted = fresh(
     { ...adoption, fence: header ? fenceOf(header) : NO_FENCE, owner: '', leaseMs: 0 },
     table.nowMs,

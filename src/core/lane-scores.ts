@@ -71,7 +71,7 @@ export function writeScores(table: LaneTable, env: LaneEnv, batch: ScoreBatch): 
   const entered = enterToWrite(table, env, batch.shape);
   if (entered.kind !== 'entered') return entered;
   const { header } = entered;
-  const { scores } = table;
+  const { scores } = table.shapes;
   const { ops, members, weights } = batch;
   const unloaded = unloadedOf(scores, header);
   if (unloaded !== undefined && ops.some((op) => op === 'add' || op === 'best')) return unloaded;
@@ -189,7 +189,7 @@ export function fillScores(table: LaneTable, env: LaneEnv, loaded: LoadedScores)
   if (loaded.epoch !== header.epoch) return { kind: 'stale' };
   const isBefore = header.flight?.state === 'cut' && loaded.generation === header.generation - 1;
   if (!isBefore && loaded.generation !== header.generation) return staleOr(header);
-  const { scores } = table;
+  const { scores } = table.shapes;
   const isOlder = (member: string): boolean =>
     scores.readPending(member) !== undefined || (isBefore && scores.readFlight(member) !== undefined);
   const { page, doubts = [] } = loaded;
@@ -222,7 +222,7 @@ export type ScoreRows = {
 export function readScores(table: LaneTable, env: LaneEnv, shape: Shape, query: ScoreQuery): ScoreRows | BoardRefusal {
   const entered = enterShape(table, env, shape);
   if (entered.kind !== 'entered') return entered;
-  const { scores } = table;
+  const { scores } = table.shapes;
   const unloaded = unloadedOf(scores, entered.header);
   if (unloaded !== undefined) return unloaded;
   switch (query.kind) {
@@ -249,7 +249,7 @@ export function doubtScores(
   members: readonly string[],
 ): { readonly kind: 'done' } | Unrecovered {
   if (enter(table, env) === undefined) return unrecovered(table);
-  const { scores } = table;
+  const { scores } = table.shapes;
   for (const member of members)
     if (scores.readPending(member) === undefined && scores.readFlight(member) === undefined) scores.addDoubt(member);
   return { kind: 'done' };
@@ -277,7 +277,7 @@ export function readFlightScores(
 ): FlightScoresResult {
   const header = table.readHeader();
   if (!isInFlight(header, runId, epoch, generation)) return { kind: 'refused', epoch: header?.epoch ?? 0 };
-  return { kind: 'changes', ...table.scores.scanFlight(cursor, limit) };
+  return { kind: 'changes', ...table.shapes.scores.scanFlight(cursor, limit) };
 }
 
 function rowOf(scores: ScoreTable, member: string): (readonly [string, number])[] {

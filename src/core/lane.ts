@@ -1,5 +1,5 @@
-import type { ScoreTable } from './score-table.ts';
 import { misshapen, type Shape, traitsOf } from './shape.ts';
+import type { ShapeTables } from './shape-tables.ts';
 
 /**
  * A lane: an ordered sequence of mutations of the keys that hash to it, with one flusher at a time.
@@ -111,7 +111,7 @@ export interface LaneEnv {
 
 /**
  * The front's table of one lane, open in one transaction. `flight` marks and `frozen` values belong to the cut
- * generation.
+ * generation. What is not of documents is in a part for each shape.
  */
 export interface LaneTable {
   /** The front's wall clock for the whole step. */
@@ -135,9 +135,7 @@ export interface LaneTable {
    */
   writeDirty(key: string, raw: string): string | undefined;
   hasPending(key: string): boolean;
-  /**
-   * Turns the pending marks, deltas, appends and scores into the flight's, in constant time. There is no flight before.
-   */
+  /** Turns the pending marks into the flight's, in constant time. There is no flight before. */
   cutPending(): void;
   hasFlight(key: string): boolean;
   /** Takes a key's mark out of the flight; true when it had one. */
@@ -156,37 +154,17 @@ export interface LaneTable {
   ): { readonly rows: readonly (readonly [key: string, raw: string])[]; readonly next: string };
   dropFrozen(): void;
 
-  /** What has been added to a key since the cut; undefined when nothing has. */
-  readDelta(key: string): bigint | undefined;
-  writeDelta(key: string, sum: bigint): void;
-  readFlightDelta(key: string): bigint | undefined;
-  /** A page of the flight's deltas. `next` is '' at the end. */
-  scanFlightDeltas(
-    cursor: string,
-    limit: number,
-  ): { readonly rows: readonly (readonly [key: string, sum: bigint])[]; readonly next: string };
-
-  /** Puts an entry at the end of the log. */
-  appendEntry(entry: string): void;
-  /** Entries of the flight's log in their order, from its `from`th on. */
-  readFlightLog(from: number, limit: number): readonly string[];
-  /** Forgets the flight's deltas, log and scores. */
-  dropFlightShapes(): void;
-
-  /** Of a leaderboard. */
-  readonly scores: ScoreTable;
+  /** What is of other shapes than documents. */
+  readonly shapes: ShapeTables;
 
   /** Expiry that a dirty key shall get when it becomes clean, where it differs from the cache's. */
   writeTtl(key: string, ttlMs: number): void;
   takeTtl(key: string): number | undefined;
   hasTtls(): boolean;
 
-  /**
-   * Forgets the slots of keys that are neither pending nor, unless that is `stored`, in flight; and
-   * {@link ScoreTable.forgetBoard}.
-   */
+  /** Forgets the slots of keys that are neither pending nor, unless that is `stored`, in flight. */
   forgetClean(stored: boolean): void;
-  /** Forgets slots, marks, frozen values, deltas, log, scores and ttls. The header stays. */
+  /** Forgets slots, marks, frozen values and ttls. The header stays. */
   clear(): void;
 }
 

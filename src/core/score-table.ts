@@ -1,3 +1,5 @@
+import type { TablePart } from './table-part.ts';
+
 /** A member's weight after a change that the store does not have yet; null where it was removed. */
 export type Change = number | null;
 
@@ -28,7 +30,7 @@ export interface Unloaded extends BoardProgress {
  * The part of a lane's table that a leaderboard is in. The board has its members by weight, the lowest first, and by
  * the bytes of their UTF-8 where weights are equal.
  */
-export interface ScoreTable {
+export interface ScoreTable extends TablePart {
   readLoad(): BoardLoad;
   writeLoad(load: BoardLoad): void;
   readWeight(member: string): number | undefined;
@@ -44,15 +46,12 @@ export interface ScoreTable {
   /** What became of a member since the cut; undefined when nothing did. */
   readPending(member: string): Change | undefined;
   writePending(member: string, change: Change): void;
-  /** Turns what is pending into the flight, in constant time. */
-  cut(): void;
   readFlight(member: string): Change | undefined;
   /** A page of the flight. `next` is '' at the end. */
   scanFlight(
     cursor: string,
     limit: number,
   ): { readonly rows: readonly (readonly [member: string, change: Change])[]; readonly next: string };
-  dropFlight(): void;
 
   addDoubt(member: string): void;
   readDoubts(limit: number): readonly Doubt[];
@@ -60,7 +59,5 @@ export interface ScoreTable {
   settleDoubt(member: string, token: string): boolean;
 
   /** Forgets the board and its doubts, and puts what is in flight and what is pending on it again. */
-  forgetBoard(): void;
-  /** Forgets everything. */
-  clear(): void;
+  forgetClean(): void;
 }

@@ -1,33 +1,14 @@
 import type { AckLevel, SyncLevel } from '../core/acks.ts';
 import type { Fence, LaneHeader, Unrecovered } from '../core/lane.ts';
-import type { IncrementBatch, IncrementResult, LoadedTotals, TotalsResult } from '../core/lane-deltas.ts';
-import type {
-  Acknowledgement,
-  AcknowledgeResult,
-  ClaimResult,
-  CutResult,
-  DeltasResult,
-  EntriesResult,
-  ReadResult,
-} from '../core/lane-flush.ts';
-import type { AppendBatch, AppendResult } from '../core/lane-log.ts';
+import type { Acknowledgement, AcknowledgeResult, ClaimResult, CutResult, ReadResult } from '../core/lane-flush.ts';
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../core/lane-recover.ts';
-import type {
-  BoardRefusal,
-  FillScoresResult,
-  FlightScoresResult,
-  LoadedScores,
-  ScoreBatch,
-  ScoreQuery,
-  ScoreResult,
-  ScoreRows,
-} from '../core/lane-scores.ts';
 import type { SlotsDone, SlotsResult } from '../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../core/lane-write.ts';
 import type { Shape } from '../core/shape.ts';
 import type { Clock } from './clock.ts';
 import type { Examination, Finding } from './finding.ts';
 import type { Random } from './random.ts';
+import type { ShapeFronts } from './shape-fronts.ts';
 
 /** What `redisFront`, `lmdbFront` and `memoryFront` return. It opens nothing until a cache attaches. */
 export interface Front {
@@ -80,14 +61,18 @@ export interface Attachment {
 export const UNRECOVERED: unique symbol = Symbol('unrecovered');
 
 /**
- * One cache's lanes in a front. Each method is one atomic step of the lane protocol, described at the function of
- * the same name in `core/lane-*.ts`; results are theirs. The front remembers the run id and the incarnation that it
- * last saw of each lane, passes them to every step, and learns them anew when another process recovered the lane;
- * `unrecovered` comes out only when nobody has. Steps on one lane take effect in the order of the calls.
+ * One cache's lanes in a front: the steps that every shape has, and those of each. A method is one atomic step of the
+ * lane protocol, described at the function of the same name in `core/lane-*.ts`; results are theirs. The front
+ * remembers the run id and the incarnation that it last saw of each lane, passes them to every step, and learns them
+ * anew when another process recovered the lane; `unrecovered` comes out only when nobody has. Steps on one lane take
+ * effect in the order of the calls.
  *
  * A step rejects with MILLRACE_FRONT_UNAVAILABLE when its outcome is not known; it is never sent twice.
  */
-export interface LaneFront {
+export interface LaneFront extends CommonFront, ShapeFronts {}
+
+/** The steps that every shape has; of slots, those that have any. */
+export interface CommonFront {
   /** Raw slot, `undefined` when empty. See `core/slot.ts`. */
   read(lane: number, key: string): Promise<string | undefined | typeof UNRECOVERED>;
   /** Raw slots in the order of `keys`; `lanes[i]` is the lane of `keys[i]`. */
@@ -99,12 +84,6 @@ export interface LaneFront {
   ): Promise<{ raw: string | undefined; ttlMs: number | undefined } | typeof UNRECOVERED>;
 
   write(lane: number, batch: WriteBatch): Promise<WriteResult>;
-  increment(lane: number, batch: IncrementBatch): Promise<IncrementResult>;
-  fillTotals(lane: number, loaded: LoadedTotals): Promise<TotalsResult>;
-  append(lane: number, batch: AppendBatch): Promise<AppendResult>;
-  writeScores(lane: number, batch: ScoreBatch): Promise<ScoreResult>;
-  fillScores(lane: number, loaded: LoadedScores): Promise<FillScoresResult>;
-  readScores(lane: number, shape: Shape, query: ScoreQuery): Promise<ScoreRows | BoardRefusal>;
 
   beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): Promise<SlotsResult>;
   beginRefresh(lane: number, keys: readonly string[], token: string): Promise<SlotsResult>;
@@ -133,15 +112,6 @@ export interface LaneFront {
   ): Promise<{ readonly kind: 'requested'; readonly seq: number; readonly header: LaneHeader } | Unrecovered>;
   cut(lane: number, epoch: number, digest: string): Promise<CutResult>;
   readGeneration(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<ReadResult>;
-  readDeltas(lane: number, epoch: number, generation: number, cursor: string, limit: number): Promise<DeltasResult>;
-  readFlightScores(
-    lane: number,
-    epoch: number,
-    generation: number,
-    cursor: string,
-    limit: number,
-  ): Promise<FlightScoresResult>;
-  readLog(lane: number, epoch: number, generation: number, from: number, limit: number): Promise<EntriesResult>;
   acknowledge(lane: number, ack: Acknowledgement): Promise<AcknowledgeResult>;
 
   /**

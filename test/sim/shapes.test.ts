@@ -65,7 +65,7 @@ const BRANCHES: Readonly<Record<ShapeName, readonly string[]>> = {
     'fillScores: unrecovered',
     'readScores: rows',
     'readScores: unloaded',
-    'readFlightScores: scores',
+    'readFlightScores: changes',
     'readFlightScores: refused',
     'invalidate: done',
     'redrive: superseded',

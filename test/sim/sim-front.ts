@@ -1,21 +1,13 @@
 import { type LaneEnv } from '../../src/core/lane.ts';
-import { fillTotals, increment } from '../../src/core/lane-deltas.ts';
-import {
-  acknowledge,
-  claim,
-  cut,
-  readDeltas,
-  readGeneration,
-  readLog,
-  release,
-  requestFlush,
-} from '../../src/core/lane-flush.ts';
-import { append } from '../../src/core/lane-log.ts';
+import { fillTotals, increment, readDeltas } from '../../src/core/lane-deltas.ts';
+import { acknowledge, claim, cut, readGeneration, release, requestFlush } from '../../src/core/lane-flush.ts';
+import { append, readLog } from '../../src/core/lane-log.ts';
 import { adopt, confirm, recover } from '../../src/core/lane-recover.ts';
 import { doubtScores, fillScores, readFlightScores, readScores, writeScores } from '../../src/core/lane-scores.ts';
 import { beginFill, beginIntent, beginRefresh, endFill, finishIntent, invalidate } from '../../src/core/lane-slots.ts';
 import { write } from '../../src/core/lane-write.ts';
 import { traitsOf } from '../../src/core/shape.ts';
+import { partsOf } from '../../src/core/shape-tables.ts';
 import { MillraceError } from '../../src/errors.ts';
 import { type Attachment, type Front, type LaneFront, UNRECOVERED } from '../../src/ports/front.ts';
 import type { SimProcess } from './sim-process.ts';
@@ -269,14 +261,10 @@ export class SimConnection implements Front {
       sync: (_level, lane) => this.#call(lane, 'sync', () => server.sync()),
       inspect: (lane, key) =>
         this.#call(lane, 'inspect', (table) => ({
-          raw: traitsOf(shape).isRanked ? table.scores.readWeight(key)?.toString() : table.readSlot(key),
+          raw: traitsOf(shape).isRanked ? table.shapes.scores.readWeight(key)?.toString() : table.readSlot(key),
           ttlMs: ttlOf(table, key),
-          pending:
-            table.hasPending(key) || table.readDelta(key) !== undefined || table.scores.readPending(key) !== undefined,
-          inFlight:
-            table.hasFlight(key) ||
-            table.readFlightDelta(key) !== undefined ||
-            table.scores.readFlight(key) !== undefined,
+          pending: table.hasPending(key) || partsOf(table.shapes).some((part) => part.hasPending(key)),
+          inFlight: table.hasFlight(key) || partsOf(table.shapes).some((part) => part.hasFlight(key)),
           header: table.header,
         })),
       close: async () => {

@@ -92,6 +92,10 @@ export class SimScores implements ScoreTable {
     return this.#pending.get(member);
   }
 
+  hasPending(member: string): boolean {
+    return this.#pending.has(member);
+  }
+
   writePending(member: string, change: Change): void {
     this.#changed();
     this.#pending = withRow(this.#pending, member, change);
@@ -105,6 +109,10 @@ export class SimScores implements ScoreTable {
 
   readFlight(member: string): Change | undefined {
     return this.#flight.get(member);
+  }
+
+  hasFlight(member: string): boolean {
+    return this.#flight.has(member);
   }
 
   scanFlight(
@@ -138,7 +146,7 @@ export class SimScores implements ScoreTable {
     return true;
   }
 
-  forgetBoard(): void {
+  forgetClean(): void {
     this.#changed();
     this.#load = NOT_LOADED;
     this.#weights = NOTHING;
@@ -150,6 +158,6 @@ export class SimScores implements ScoreTable {
   clear(): void {
     this.#pending = NOTHING;
     this.#flight = NOTHING;
-    this.forgetBoard();
+    this.forgetClean();
   }
 }

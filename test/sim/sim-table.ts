@@ -1,4 +1,6 @@
 import type { LaneHeader, LaneTable } from '../../src/core/lane.ts';
+import { SimCounters } from './sim-counters.ts';
+import { SimLog } from './sim-log.ts';
 import { SimScores } from './sim-scores.ts';
 
 interface Slot {
@@ -51,26 +53,25 @@ export class SimTable implements LaneTable {
   nowMs = 0;
   /** Rises with each change. */
   version = 0;
-  readonly scores: SimScores;
+  readonly shapes: { readonly counters: SimCounters; readonly log: SimLog; readonly scores: SimScores };
   header: LaneHeader | undefined;
   #slots = new Shared(new Map<string, Slot>(), cloneMap);
   #pending = new Shared(new Set<string>(), cloneSet);
   #flight = new Shared(new Set<string>(), cloneSet);
   #frozen = new Shared(new Map<string, string>(), cloneMap);
   #ttls = new Shared(new Map<string, number>(), cloneMap);
-  // Replaced, never changed.
-  #deltas: ReadonlyMap<string, bigint> = new Map();
-  #flightDeltas: ReadonlyMap<string, bigint> = new Map();
-  #log: readonly string[] = [];
-  #flightLog: readonly string[] = [];
 
-  constructor(scores?: SimScores) {
+  constructor(shapes?: SimTable['shapes']) {
     const changed = (): void => void this.version++;
-    this.scores = scores?.copy(changed) ?? new SimScores(changed);
+    this.shapes = {
+      counters: shapes?.counters.copy(changed) ?? new SimCounters(changed),
+      log: shapes?.log.copy(changed) ?? new SimLog(changed),
+      scores: shapes?.scores.copy(changed) ?? new SimScores(changed),
+    };
   }
 
   copy(): SimTable {
-    const copy = new SimTable(this.scores);
+    const copy = new SimTable(this.shapes);
     // Headers and slots are replaced, never changed.
     copy.header = this.header;
     copy.#slots = this.#slots.share();
@@ -78,10 +79,6 @@ export class SimTable implements LaneTable {
     copy.#flight = this.#flight.share();
     copy.#frozen = this.#frozen.share();
     copy.#ttls = this.#ttls.share();
-    copy.#deltas = this.#deltas;
-    copy.#flightDeltas = this.#flightDeltas;
-    copy.#log = this.#log;
-    copy.#flightLog = this.#flightLog;
     return copy;
   }
 
@@ -103,14 +100,6 @@ export class SimTable implements LaneTable {
 
   get ttls(): ReadonlyMap<string, number> {
     return this.#ttls.seen;
-  }
-
-  get deltas(): ReadonlyMap<string, bigint> {
-    return this.#deltas;
-  }
-
-  get log(): readonly string[] {
-    return this.#log;
   }
 
   readHeader(): LaneHeader | undefined {
@@ -166,11 +155,6 @@ export class SimTable implements LaneTable {
     const empty = this.#flight;
     this.#flight = this.#pending;
     this.#pending = empty;
-    this.#flightDeltas = this.#deltas;
-    this.#deltas = new Map();
-    this.#flightLog = this.#log;
-    this.#log = [];
-    this.scores.cut();
   }
 
   hasFlight(key: string): boolean {
@@ -215,42 +199,6 @@ export class SimTable implements LaneTable {
     this.#frozen.replace(new Map());
   }
 
-  readDelta(key: string): bigint | undefined {
-    return this.#deltas.get(key);
-  }
-
-  writeDelta(key: string, sum: bigint): void {
-    this.version++;
-    this.#deltas = new Map([...this.#deltas, [key, sum]]);
-  }
-
-  readFlightDelta(key: string): bigint | undefined {
-    return this.#flightDeltas.get(key);
-  }
-
-  scanFlightDeltas(cursor: string, limit: number): { rows: (readonly [string, bigint])[]; next: string } {
-    const rows = [...this.#flightDeltas]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .filter(([key]) => cursor === '' || key > cursor);
-    return { rows: rows.slice(0, limit), next: rows.length > limit ? (rows[limit - 1]?.[0] as string) : '' };
-  }
-
-  appendEntry(entry: string): void {
-    this.version++;
-    this.#log = [...this.#log, entry];
-  }
-
-  readFlightLog(from: number, limit: number): readonly string[] {
-    return this.#flightLog.slice(from, from + limit);
-  }
-
-  dropFlightShapes(): void {
-    this.version++;
-    this.#flightDeltas = new Map();
-    this.#flightLog = [];
-    this.scores.dropFlight();
-  }
-
   writeTtl(key: string, ttlMs: number): void {
     this.version++;
     this.#ttls.own.set(key, ttlMs);
@@ -271,7 +219,6 @@ export class SimTable implements LaneTable {
   forgetClean(stored: boolean): void {
     for (const key of this.slots.keys())
       if (!this.hasPending(key) && (stored || !this.hasFlight(key))) this.removeSlot(key);
-    this.scores.forgetBoard();
   }
 
   clear(): void {
@@ -281,9 +228,5 @@ export class SimTable implements LaneTable {
     this.#flight.replace(new Set());
     this.#frozen.replace(new Map());
     this.#ttls.replace(new Map());
-    this.#deltas = new Map();
-    this.#log = [];
-    this.scores.clear();
-    this.dropFlightShapes();
   }
 }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { EmbeddedLaneFront } from '../../src/fronts/embedded/lane-front.ts';
+import { embeddedFront } from '../../src/fronts/embedded/lane-front.ts';
 import type { EmbeddedLanes } from '../../src/fronts/embedded/lanes.ts';
 import { MillraceError, type MillraceErrorCode } from '../../src/index.ts';
-import type { Attachment } from '../../src/ports/front.ts';
+import type { Attachment, LaneFront } from '../../src/ports/front.ts';
 
 const ACK = { epoch: 1, generation: 1, deadKeys: [], ttlMs: undefined, limit: 500 };
 
@@ -10,14 +10,14 @@ const ACK = { epoch: 1, generation: 1, deadKeys: [], ttlMs: undefined, limit: 50
 function fixture(
   room: number,
   code: MillraceErrorCode = 'MILLRACE_FRONT_UNAVAILABLE',
-): { front: EmbeddedLaneFront; sizes: number[] } {
+): { front: LaneFront; sizes: number[] } {
   const sizes: number[] = [];
   const step = async (_lane: number, keys: number): Promise<unknown> => {
     sizes.push(keys);
     if (keys > room) throw new MillraceError(code, 'no room');
     return { kind: 'more' };
   };
-  return { front: new EmbeddedLaneFront({ step } as unknown as EmbeddedLanes, { cache: 'c' } as Attachment), sizes };
+  return { front: embeddedFront({ step } as unknown as EmbeddedLanes, { cache: 'c' } as Attachment), sizes };
 }
 
 test('an acknowledgement for which there is no room is tried in smaller steps, down to one key', async () => {

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { fillTotals, type IncrementBatch, increment, type LoadedTotals, SUM_MAX } from '../../src/core/lane-deltas.ts';
-import { readDeltas } from '../../src/core/lane-flush.ts';
+import {
+  fillTotals,
+  type IncrementBatch,
+  increment,
+  type LoadedTotals,
+  readDeltas,
+  SUM_MAX,
+} from '../../src/core/lane-deltas.ts';
 import { recover } from '../../src/core/lane-recover.ts';
 import { invalidate } from '../../src/core/lane-slots.ts';
 import { ENV, Lane, recovery, T0 } from './lane-fixture.ts';
@@ -56,7 +62,10 @@ describe('increment', () => {
       totals: [undefined, undefined],
     });
     expect(add(lane, { a: -5n })).toMatchObject({ kind: 'accepted', seq: 4, pending: 2, bytes: 32 });
-    expect([lane.table.readDelta('a'), lane.table.readDelta('b')]).toEqual([-3n, 1n]);
+    expect([lane.table.shapes.counters.readPending('a'), lane.table.shapes.counters.readPending('b')]).toEqual([
+      -3n,
+      1n,
+    ]);
     lane.cut();
     expect(inFlight(lane)).toEqual({
       kind: 'deltas',
@@ -99,7 +108,7 @@ describe('increment', () => {
       beyond: [],
     });
     expect(lane.header.seq).toBe(0);
-    expect(lane.table.readDelta('a')).toBeUndefined();
+    expect(lane.table.shapes.counters.readPending('a')).toBeUndefined();
   });
 
   test('keeps deltas and totals within the limit', () => {

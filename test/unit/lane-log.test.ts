@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readLog } from '../../src/core/lane-flush.ts';
-import { type AppendBatch, append } from '../../src/core/lane-log.ts';
+import { type AppendBatch, append, readLog } from '../../src/core/lane-log.ts';
 import { recover } from '../../src/core/lane-recover.ts';
 import { ENV, Lane, recovery, T0 } from './lane-fixture.ts';
 

@@ -127,7 +127,7 @@ describe('fillScores', () => {
     }));
     doubtScores(lane.table, ENV, ['d']);
     expect(fill(lane, { doubts })).toMatchObject({ complete: true, doubts: [['d', expect.any(String)]] });
-    expect(lane.table.scores.readWeight('a')).toBe(7);
+    expect(lane.table.shapes.scores.readWeight('a')).toBe(7);
   });
 });
 

@@ -116,9 +116,11 @@ const FILES = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8'
   .filter((name) => /\.(ts|lua)$/.test(name))
   .map((name) => `src/${name.replaceAll('\\', '/')}`);
 const readingsOf = (name: string): number[] => readings(name, readFileSync(join(ROOT, name), 'utf8'));
+/** Every file is parsed: a second or two, and more while other tests run. */
+const PARSING_MS_MAX = 60_000;
 
 describe('the texts of shape, holds and kind', () => {
-  it('are read by nobody but the parsers', () => {
+  it('are read by nobody but the parsers', { timeout: PARSING_MS_MAX }, () => {
     const found = FILES.filter((name) => !(name in ALLOWED))
       .map((name) => [name, readingsOf(name)] as const)
       .filter(([name, lines]) => lines.length > (PENDING[name] ?? 0));

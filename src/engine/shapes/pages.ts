@@ -37,7 +37,7 @@ export async function* keyedPages<T, R>(
 }
 
 interface KeyedReader<T, R> {
-  read(cursor: string): Promise<(CursorPage<T> & { readonly kind: 'rows' | 'deltas' | 'scores' }) | Refused>;
+  read(cursor: string): Promise<(CursorPage<T> & { readonly kind: 'rows' | 'deltas' | 'changes' }) | Refused>;
   keyOf(row: T): string;
   rowOf(row: T): R;
   readonly isAhead: boolean;

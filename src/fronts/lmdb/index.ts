@@ -8,7 +8,7 @@ import type { LaneHeader } from '../../core/lane.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Attachment, Front, FrontCapabilities, LaneFront } from '../../ports/front.ts';
 import { checkAcks, checkLanes } from '../embedded/checks.ts';
-import { EmbeddedLaneFront } from '../embedded/lane-front.ts';
+import { embeddedFront } from '../embedded/lane-front.ts';
 import type { EmbeddedLanes, EmbeddedTable } from '../embedded/lanes.ts';
 import { type Environment, shareEnvironment } from './environment.ts';
 import { examineFolder } from './examine.ts';
@@ -56,7 +56,7 @@ async function attach(path: string, attachment: Attachment): Promise<LaneFront> 
   try {
     const lanes = new LmdbLanes(environment, attachment, release);
     checkLanes(attachment, lanes.headers());
-    return new EmbeddedLaneFront(lanes, attachment);
+    return embeddedFront(lanes, attachment);
   } catch (error) {
     await release();
     throw error;

@@ -1,11 +1,11 @@
 import type { Key } from 'lmdb';
 import type { LaneHeader } from '../../core/lane.ts';
 import { keyOf, setOf } from './keys.ts';
-import { NO_SCORES, type ScoresRow } from './lmdb-scores.ts';
+import { NO_SHAPES, type ShapeRows } from './shape-rows.ts';
 import type { Tables } from './tables.ts';
 
 /** What a lane's row holds: its header, and which sets are its own at present. '' for one that is empty. */
-export interface LaneRow {
+export interface LaneRow extends ShapeRows {
   readonly header: LaneHeader | undefined;
   readonly slots: string;
   readonly pending: string;
@@ -13,16 +13,9 @@ export interface LaneRow {
   readonly frozen: string;
   readonly ttls: string;
   readonly ttlCount: number;
-  readonly deltas: string;
-  readonly flightDeltas: string;
-  readonly log: string;
-  /** Entries in it. */
-  readonly logCount: number;
-  readonly flightLog: string;
-  readonly scores: ScoresRow;
 }
 
-export const NO_ROW: LaneRow = {
+const NO_ROW: LaneRow = {
   header: undefined,
   slots: '',
   pending: '',
@@ -30,17 +23,12 @@ export const NO_ROW: LaneRow = {
   frozen: '',
   ttls: '',
   ttlCount: 0,
-  deltas: '',
-  flightDeltas: '',
-  log: '',
-  logCount: 0,
-  flightLog: '',
-  scores: NO_SCORES,
+  ...NO_SHAPES,
 };
 
 function parseRow(text: string): LaneRow {
   const row = JSON.parse(text) as LaneRow;
-  // JSON has no word for it, and a row of an earlier version has no scores.
+  // JSON has no word for it, and a row of an earlier version lacks shapes.
   return { ...NO_ROW, ...row, header: row.header && { ...row.header, flight: row.header.flight } };
 }
 

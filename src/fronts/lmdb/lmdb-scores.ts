@@ -1,6 +1,7 @@
 import type { BoardLoad, Change, Doubt, ScoreTable } from '../../core/score-table.ts';
 import { after, keyOf } from './keys.ts';
 import { RANKED_SETS, RankedSet } from './ranked-set.ts';
+import type { RowPart } from './row-part.ts';
 import type { Tables } from './tables.ts';
 
 /** What a lane's row holds of a leaderboard: how far it is loaded, and its sets. '' for one that is empty. */
@@ -26,20 +27,13 @@ export const NO_SCORES: ScoresRow = {
   doubtCount: 0,
 };
 
-/** The lane's row, as the step has it. */
-interface LaneRow {
-  read(): ScoresRow;
-  change(change: Partial<ScoresRow>): void;
-  newSet(): string;
-}
-
 /** A leaderboard among the marks of an environment. */
 export class LmdbScores implements ScoreTable {
   readonly #tables: Tables;
-  readonly #lane: LaneRow;
+  readonly #lane: RowPart<ScoresRow>;
   #ranked: { readonly sets: readonly string[]; readonly set: RankedSet } | undefined;
 
-  constructor(tables: Tables, lane: LaneRow) {
+  constructor(tables: Tables, lane: RowPart<ScoresRow>) {
     this.#tables = tables;
     this.#lane = lane;
   }
@@ -114,6 +108,10 @@ export class LmdbScores implements ScoreTable {
     return this.#changeIn(this.#lane.read().pending, member);
   }
 
+  hasPending(member: string): boolean {
+    return this.readPending(member) !== undefined;
+  }
+
   writePending(member: string, change: Change): void {
     if (this.#lane.read().pending === '') this.#lane.change({ pending: this.#lane.newSet() });
     void this.#tables.marks.put(this.#lane.read().pending + member, textOf(change));
@@ -126,6 +124,10 @@ export class LmdbScores implements ScoreTable {
 
   readFlight(member: string): Change | undefined {
     return this.#changeIn(this.#lane.read().flight, member);
+  }
+
+  hasFlight(member: string): boolean {
+    return this.readFlight(member) !== undefined;
   }
 
   scanFlight(
@@ -175,7 +177,7 @@ export class LmdbScores implements ScoreTable {
     return true;
   }
 
-  forgetBoard(): void {
+  forgetClean(): void {
     const { weights, ranked, pending, flight, doubts } = this.#lane.read();
     for (const set of [weights, ...ranked, doubts]) this.#tables.addGarbage('marks', set);
     this.#lane.change({ ...NO_SCORES, pending, flight });
@@ -189,7 +191,7 @@ export class LmdbScores implements ScoreTable {
     const { pending, flight } = this.#lane.read();
     for (const set of [pending, flight]) this.#tables.addGarbage('marks', set);
     this.#lane.change({ pending: '', flight: '' });
-    this.forgetBoard();
+    this.forgetClean();
   }
 
   #get(set: string, member: string): string | undefined {

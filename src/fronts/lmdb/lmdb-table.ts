@@ -1,10 +1,11 @@
 import { asBinary } from 'lmdb';
 import type { LaneHeader } from '../../core/lane.ts';
+import type { ShapeTables } from '../../core/shape-tables.ts';
 import type { EmbeddedTable } from '../embedded/lanes.ts';
 import { sweepTime } from '../embedded/sweeper.ts';
-import { after, entryName, keyOf, setName, timeName } from './keys.ts';
-import { LaneRecord, NO_ROW } from './lane-record.ts';
-import { LmdbScores } from './lmdb-scores.ts';
+import { after, keyOf, setName, timeName } from './keys.ts';
+import { LaneRecord } from './lane-record.ts';
+import { shapeTables } from './shape-rows.ts';
 import type { Tables } from './tables.ts';
 
 /** A mark says by being there. Made into bytes once; its type is that of the table, which it is read as. */
@@ -19,7 +20,7 @@ const UNLESS_THERE = { noOverwrite: true };
  */
 export class LmdbTable implements EmbeddedTable {
   nowMs = 0;
-  readonly scores: LmdbScores;
+  readonly shapes: ShapeTables;
   readonly #tables: Tables;
   readonly #record: LaneRecord;
   readonly #onDue: (atMs: number) => void;
@@ -28,9 +29,9 @@ export class LmdbTable implements EmbeddedTable {
     this.#tables = tables;
     this.#record = new LaneRecord(tables, cache, lane);
     this.#onDue = onDue;
-    this.scores = new LmdbScores(tables, {
-      read: () => this.#record.read().scores,
-      change: (change) => this.#record.change({ scores: { ...this.#record.read().scores, ...change } }),
+    this.shapes = shapeTables(tables, {
+      read: () => this.#record.read(),
+      change: (change) => this.#record.change(change),
       newSet: () => this.#newSet(),
     });
   }
@@ -113,17 +114,8 @@ export class LmdbTable implements EmbeddedTable {
   }
 
   cutPending(): void {
-    const { pending, deltas, log } = this.#record.read();
-    this.#record.change({
-      flight: pending,
-      pending: this.#newSet(),
-      flightDeltas: deltas,
-      deltas: '',
-      flightLog: log,
-      log: '',
-      logCount: 0,
-    });
-    this.scores.cut();
+    const { pending } = this.#record.read();
+    this.#record.change({ flight: pending, pending: this.#newSet() });
   }
 
   hasFlight(key: string): boolean {
@@ -191,68 +183,6 @@ export class LmdbTable implements EmbeddedTable {
     this.#record.change({ frozen: '' });
   }
 
-  // Deltas lie among the marks. A set is taken when it is first needed: most lanes have none.
-
-  readDelta(key: string): bigint | undefined {
-    return this.#sumIn(this.#record.read().deltas, key);
-  }
-
-  writeDelta(key: string, sum: bigint): void {
-    if (this.#record.read().deltas === '') this.#record.change({ deltas: this.#newSet() });
-    void this.#tables.marks.put(this.#record.read().deltas + key, String(sum));
-  }
-
-  readFlightDelta(key: string): bigint | undefined {
-    return this.#sumIn(this.#record.read().flightDeltas, key);
-  }
-
-  #sumIn(set: string, key: string): bigint | undefined {
-    const sum = set === '' ? undefined : this.#tables.marks.get(set + key);
-    return sum === undefined ? undefined : BigInt(sum);
-  }
-
-  scanFlightDeltas(
-    cursor: string,
-    limit: number,
-  ): { readonly rows: readonly (readonly [string, bigint])[]; readonly next: string } {
-    const { flightDeltas } = this.#record.read();
-    if (flightDeltas === '') return { rows: [], next: '' };
-    const range = this.#tables.marks.getRange({
-      start: flightDeltas + cursor,
-      end: after(flightDeltas),
-      exclusiveStart: cursor !== '',
-      limit,
-    });
-    const rows = [...range].map(({ key, value }) => [keyOf(key), BigInt(value)] as const);
-    return { rows, next: rows.length < limit ? '' : (rows.at(-1) as readonly [string, bigint])[0] };
-  }
-
-  // The log's entries lie among the slots, by number.
-
-  appendEntry(entry: string): void {
-    const { log, logCount } = this.#record.read();
-    const set = log === '' ? this.#newSet() : log;
-    this.#tables.putSlot(set + entryName(logCount), entry);
-    this.#record.change({ log: set, logCount: logCount + 1 });
-  }
-
-  readFlightLog(from: number, limit: number): readonly string[] {
-    const { flightLog } = this.#record.read();
-    if (flightLog === '') return [];
-    return [...this.#tables.slots.getRange({ start: flightLog + entryName(from), end: after(flightLog), limit })].map(
-      ({ value }) => value,
-    );
-  }
-
-  dropFlightShapes(): void {
-    this.scores.dropFlight();
-    const { flightDeltas, flightLog } = this.#record.read();
-    if (flightDeltas === '' && flightLog === '') return;
-    this.#tables.addGarbage('marks', flightDeltas);
-    this.#tables.addGarbage('slots', flightLog);
-    this.#record.change({ flightDeltas: '', flightLog: '' });
-  }
-
   // Expiries of keys that are still dirty.
 
   writeTtl(key: string, ttlMs: number): void {
@@ -288,15 +218,20 @@ export class LmdbTable implements EmbeddedTable {
     }
     this.#tables.addGarbage('slots', slots);
     this.#record.change({ slots: kept });
-    this.scores.forgetBoard();
   }
 
   clear(): void {
-    const { header, slots, pending, flight, frozen, ttls, deltas, flightDeltas, log, flightLog } = this.#record.read();
-    for (const set of [slots, frozen, log, flightLog]) this.#tables.addGarbage('slots', set);
-    for (const set of [pending, flight, ttls, deltas, flightDeltas]) this.#tables.addGarbage('marks', set);
-    this.scores.clear();
-    this.#record.change({ ...NO_ROW, header, slots: this.#newSet(), pending: this.#newSet() });
+    const { slots, pending, flight, frozen, ttls } = this.#record.read();
+    for (const set of [slots, frozen]) this.#tables.addGarbage('slots', set);
+    for (const set of [pending, flight, ttls]) this.#tables.addGarbage('marks', set);
+    this.#record.change({
+      slots: this.#newSet(),
+      pending: this.#newSet(),
+      flight: '',
+      frozen: '',
+      ttls: '',
+      ttlCount: 0,
+    });
   }
 
   #newSet(): string {

@@ -5,7 +5,7 @@
  */
 import type { Attachment, Front, FrontCapabilities, LaneFront } from '../../ports/front.ts';
 import { checkAcks, checkLanes } from '../embedded/checks.ts';
-import { EmbeddedLaneFront } from '../embedded/lane-front.ts';
+import { embeddedFront } from '../embedded/lane-front.ts';
 import type { EmbeddedLanes } from '../embedded/lanes.ts';
 import { Sweeper } from '../embedded/sweeper.ts';
 import { MemoryTable } from './memory-table.ts';
@@ -36,7 +36,7 @@ export function memoryFront(): Front {
       let cache = caches.get(attachment.cache);
       if (cache === undefined) caches.set(attachment.cache, (cache = new MemoryCache(runId)));
       checkLanes(attachment, cache.headers());
-      return new EmbeddedLaneFront(cache.attach(attachment), attachment);
+      return embeddedFront(cache.attach(attachment), attachment);
     },
   };
 }

@@ -55,6 +55,10 @@ export class MemoryScores implements ScoreTable {
     return this.#pending.get(member);
   }
 
+  hasPending(member: string): boolean {
+    return this.#pending.has(member);
+  }
+
   writePending(member: string, change: Change): void {
     this.#pending.set(member, change);
   }
@@ -67,6 +71,10 @@ export class MemoryScores implements ScoreTable {
 
   readFlight(member: string): Change | undefined {
     return this.#flight.get(member);
+  }
+
+  hasFlight(member: string): boolean {
+    return this.#flight.has(member);
   }
 
   scanFlight(
@@ -96,7 +104,7 @@ export class MemoryScores implements ScoreTable {
     return this.#doubts.get(member) === token && this.#doubts.delete(member);
   }
 
-  forgetBoard(): void {
+  forgetClean(): void {
     this.#load = NOT_LOADED;
     this.#weights = new Map();
     this.#ranking = new Ranking();
@@ -108,6 +116,6 @@ export class MemoryScores implements ScoreTable {
   clear(): void {
     this.#pending = new Map();
     this.dropFlight();
-    this.forgetBoard();
+    this.forgetClean();
   }
 }

@@ -1,6 +1,9 @@
 import type { LaneHeader } from '../../core/lane.ts';
+import type { ShapeTables } from '../../core/shape-tables.ts';
 import type { EmbeddedTable } from '../embedded/lanes.ts';
 import { DueKeys, type Swept } from './due-keys.ts';
+import { MemoryCounters } from './memory-counters.ts';
+import { MemoryLog } from './memory-log.ts';
 import { MemoryScores } from './memory-scores.ts';
 
 /** What is kept of a key: one look-up finds its slot, its expiry and its mark. */
@@ -20,7 +23,11 @@ const NO_FLIGHT = -1;
 /** A lane's table in plain maps. */
 export class MemoryTable implements EmbeddedTable {
   nowMs = 0;
-  readonly scores = new MemoryScores();
+  readonly shapes: ShapeTables = {
+    counters: new MemoryCounters(),
+    log: new MemoryLog(),
+    scores: new MemoryScores(),
+  };
   readonly #runId: string;
   readonly #due: DueKeys;
   #header: LaneHeader | undefined;
@@ -36,12 +43,6 @@ export class MemoryTable implements EmbeddedTable {
   #frozen = new Map<string, string>();
   #frozenKeys: string[] = [];
   #ttls = new Map<string, number>();
-  #deltas = new Map<string, bigint>();
-  #flightDeltas = new Map<string, bigint>();
-  /** The flight's deltas in the order of the scan. */
-  #scannedDeltas: (readonly [string, bigint])[] | undefined;
-  #log: string[] = [];
-  #flightLog: string[] = [];
 
   /** `onDue` is told when something will have to be swept. */
   constructor(runId: string, onDue: (atMs: number) => void) {
@@ -139,12 +140,6 @@ export class MemoryTable implements EmbeddedTable {
     this.#untaken = 0;
     this.#pending = [];
     this.#pendingSet += 1;
-    this.#flightDeltas = this.#deltas;
-    this.#deltas = new Map();
-    this.#scannedDeltas = undefined;
-    this.#flightLog = this.#log;
-    this.#log = [];
-    this.scores.cut();
   }
 
   hasFlight(key: string): boolean {
@@ -210,43 +205,6 @@ export class MemoryTable implements EmbeddedTable {
     this.#frozenKeys = [];
   }
 
-  readDelta(key: string): bigint | undefined {
-    return this.#deltas.get(key);
-  }
-
-  writeDelta(key: string, sum: bigint): void {
-    this.#deltas.set(key, sum);
-  }
-
-  readFlightDelta(key: string): bigint | undefined {
-    return this.#flightDeltas.get(key);
-  }
-
-  scanFlightDeltas(
-    cursor: string,
-    limit: number,
-  ): { readonly rows: readonly (readonly [string, bigint])[]; readonly next: string } {
-    this.#scannedDeltas ??= [...this.#flightDeltas];
-    const from = Number(cursor);
-    const rows = this.#scannedDeltas.slice(from, from + limit);
-    return { rows, next: rows.length < limit ? '' : String(from + limit) };
-  }
-
-  appendEntry(entry: string): void {
-    this.#log.push(entry);
-  }
-
-  readFlightLog(from: number, limit: number): readonly string[] {
-    return this.#flightLog.slice(from, from + limit);
-  }
-
-  dropFlightShapes(): void {
-    this.#flightDeltas = new Map();
-    this.#scannedDeltas = undefined;
-    this.#flightLog = [];
-    this.scores.dropFlight();
-  }
-
   writeTtl(key: string, ttlMs: number): void {
     this.#ttls.set(key, ttlMs);
   }
@@ -264,7 +222,6 @@ export class MemoryTable implements EmbeddedTable {
   forgetClean(stored: boolean): void {
     for (const entry of this.#entries.values())
       if (entry.set !== this.#pendingSet && (stored || entry.set !== this.#flightSet)) this.#remove(entry);
-    this.scores.forgetBoard();
   }
 
   clear(): void {
@@ -272,10 +229,6 @@ export class MemoryTable implements EmbeddedTable {
     this.#due.clear();
     this.#pending = [];
     this.#ttls = new Map();
-    this.#deltas = new Map();
-    this.#log = [];
-    this.scores.clear();
-    this.dropFlightShapes();
     this.dropFlight();
     this.dropFrozen();
   }

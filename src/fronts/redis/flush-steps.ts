@@ -9,11 +9,10 @@ import type {
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
 import type { Shape } from '../../core/shape.ts';
 import type { LaneFront } from '../../ports/front.ts';
+import { refused } from './answers.ts';
 import { mustHaveHeader, type Reply, unexplained, unrecovered } from './lane-steps.ts';
 
 /** Arguments and answers of the steps with which a lane is flushed and recovered, as their scripts have them. */
-
-export const refused = (reply: Reply): Refused => ({ kind: 'refused', epoch: reply[1] as number });
 
 export const claimed = (reply: Reply): ClaimResult =>
   reply[0] === 'claimed'

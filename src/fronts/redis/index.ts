@@ -10,7 +10,7 @@ import { Acks } from './acks.ts';
 import { checkLanes, checkServers } from './checks.ts';
 import { examineServer } from './examine.ts';
 import { replyCode, unavailable, withoutCommand } from './faults.ts';
-import { RedisLaneFront } from './lane-front.ts';
+import { redisFrontOf } from './lane-front.ts';
 import { LaneSteps } from './lane-steps.ts';
 import { RedisServers, topologyOf } from './servers.ts';
 
@@ -153,9 +153,14 @@ async function attach(shared: SharedServers, acks: Acks, prefix: string, attachm
     const lanes = lanesOf(servers, prefix, attachment.cache, attachment.lanes);
     await checkLanes(lanes, attachment);
     const stopListening = servers.onReconnect(attachment.onReconnect);
-    return new RedisLaneFront(acks, attachment, lanes, () => {
-      stopListening();
-      release();
+    return redisFrontOf({
+      acks,
+      attachment,
+      lanes,
+      release: () => {
+        stopListening();
+        release();
+      },
     });
   } catch (error) {
     release();

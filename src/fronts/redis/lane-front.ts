@@ -1,35 +1,21 @@
 import { createHash } from 'node:crypto';
 import type { SyncLevel } from '../../core/acks.ts';
-import { type LaneHeader } from '../../core/lane.ts';
-import type { IncrementBatch, IncrementResult, LoadedTotals, TotalsResult } from '../../core/lane-deltas.ts';
+import type { LaneHeader } from '../../core/lane.ts';
 import type {
   Acknowledgement,
   AcknowledgeResult,
   ClaimResult,
   CutResult,
-  DeltasResult,
-  EntriesResult,
   GenerationRow,
   ReadResult,
 } from '../../core/lane-flush.ts';
-import type { AppendBatch, AppendResult } from '../../core/lane-log.ts';
 import type { AdoptResult, ConfirmResult, RecoverResult } from '../../core/lane-recover.ts';
-import type {
-  BoardRefusal,
-  FillScoresResult,
-  FlightScoresResult,
-  LoadedScores,
-  ScoreBatch,
-  ScoreQuery,
-  ScoreResult,
-  ScoreRows,
-} from '../../core/lane-scores.ts';
 import type { SlotsDone, SlotsResult } from '../../core/lane-slots.ts';
 import type { WriteBatch, WriteResult } from '../../core/lane-write.ts';
-import { type Shape, traitsOf } from '../../core/shape.ts';
+import { traitsOf } from '../../core/shape.ts';
 import { NO_FILL } from '../../core/slot.ts';
 import { MillraceError } from '../../errors.ts';
-import type { Attachment, LaneFront, SlotReport } from '../../ports/front.ts';
+import type { Attachment, CommonFront, LaneFront, SlotReport } from '../../ports/front.ts';
 import type { Acks } from './acks.ts';
 import { replyCode, withoutCommand } from './faults.ts';
 import {
@@ -47,26 +33,7 @@ import {
 import { GarbageCollector } from './garbage.ts';
 import { headerOf, type LaneSteps } from './lane-steps.ts';
 import { LaneReader } from './reader.ts';
-import {
-  fillScoresArgs,
-  flightScoresPage,
-  partsOfScores,
-  readScoresArgs,
-  scoresFilled,
-  scoresRead,
-  scoresWritten,
-  writeScoresArgs,
-} from './score-steps.ts';
-import {
-  appendArgs,
-  appended,
-  deltasPage,
-  filled,
-  incrementArgs,
-  incremented,
-  logPart,
-  totalsArgs,
-} from './shape-steps.ts';
+import { shapeFronts } from './shape-fronts.ts';
 import {
   done,
   endFillArgs,
@@ -82,8 +49,22 @@ import { StepRunner } from './step-runner.ts';
 
 const INCARNATION_LENGTH = 10;
 
-/** One cache's lanes on Redis. Each step is one script, described at the function of the same name in `core/`. */
-export class RedisLaneFront implements LaneFront {
+/** One cache's lanes on Redis: the steps that every shape has, and those of each. */
+export function redisFrontOf(parts: RedisFrontParts): LaneFront {
+  const steps = new StepRunner(parts.attachment.cache, parts.lanes);
+  return Object.assign(new RedisLaneFront(steps, parts), shapeFronts(steps));
+}
+
+export interface RedisFrontParts {
+  readonly acks: Acks;
+  readonly attachment: Attachment;
+  readonly lanes: readonly LaneSteps[];
+  /** Lets go of the connections. */
+  readonly release: () => void;
+}
+
+/** The steps that every shape has. Each is one script, described at the function of the same name in `core/`. */
+class RedisLaneFront implements CommonFront {
   readonly #steps: StepRunner;
   readonly #attachment: Attachment;
   readonly #acks: Acks;
@@ -91,10 +72,10 @@ export class RedisLaneFront implements LaneFront {
   readonly #reader: LaneReader;
   readonly #release: () => void;
 
-  constructor(acks: Acks, attachment: Attachment, lanes: readonly LaneSteps[], release: () => void) {
+  constructor(steps: StepRunner, { acks, attachment, lanes, release }: RedisFrontParts) {
     this.#acks = acks;
     this.#attachment = attachment;
-    this.#steps = new StepRunner(attachment.cache, lanes);
+    this.#steps = steps;
     this.#release = release;
     this.#garbage = new GarbageCollector(attachment.onWarning);
     this.#reader = new LaneReader(lanes);
@@ -111,49 +92,6 @@ export class RedisLaneFront implements LaneFront {
 
   async readWithTtl(lane: number, key: string): ReturnType<LaneFront['readWithTtl']> {
     return slotWithTtl(await this.#steps.run(lane, 'readWithTtl', (incarnation, slots) => [incarnation, slots + key]));
-  }
-
-  async increment(lane: number, batch: IncrementBatch): Promise<IncrementResult> {
-    const reply = await this.#steps.accept(lane, 'increment', batch.keys.length, (incarnation, slots) =>
-      incrementArgs(batch, incarnation, slots),
-    );
-    return 'kind' in reply ? reply : incremented(reply, batch);
-  }
-
-  async fillTotals(lane: number, loaded: LoadedTotals): Promise<TotalsResult> {
-    return filled(
-      await this.#steps.run(lane, 'fillTotals', (incarnation, slots) => totalsArgs(loaded, incarnation, slots)),
-      loaded,
-    );
-  }
-
-  async append(lane: number, batch: AppendBatch): Promise<AppendResult> {
-    const reply = await this.#steps.accept(lane, 'append', batch.entries.length, (incarnation) =>
-      appendArgs(batch, incarnation),
-    );
-    return 'kind' in reply ? reply : appended(reply, batch);
-  }
-
-  async writeScores(lane: number, batch: ScoreBatch): Promise<ScoreResult> {
-    const reply = await this.#steps.accept(lane, 'writeScores', batch.ops.length, (incarnation) =>
-      writeScoresArgs(batch, incarnation),
-    );
-    return 'kind' in reply ? reply : scoresWritten(reply, batch);
-  }
-
-  async fillScores(lane: number, loaded: LoadedScores): Promise<FillScoresResult> {
-    const fill = async (part: LoadedScores) =>
-      scoresFilled(await this.#steps.run(lane, 'fillScores', (incarnation) => fillScoresArgs(part, incarnation)), part);
-    // All are sent at once; where one is not put in, those after it do not begin where the board is.
-    const results = await Promise.all(partsOfScores(loaded).map(fill));
-    return results.find(({ kind }) => kind !== 'filled') ?? (results.at(-1) as FillScoresResult);
-  }
-
-  async readScores(lane: number, shape: Shape, query: ScoreQuery): Promise<ScoreRows | BoardRefusal> {
-    return scoresRead(
-      await this.#steps.run(lane, 'readScores', (incarnation) => readScoresArgs(shape, query, incarnation)),
-      shape,
-    );
   }
 
   async write(lane: number, batch: WriteBatch): Promise<WriteResult> {
@@ -278,56 +216,6 @@ export class RedisLaneFront implements LaneFront {
       ({ next, rest } = part);
     } while (rest.length > 0);
     return { kind: 'rows', rows, next };
-  }
-
-  async readDeltas(
-    lane: number,
-    epoch: number,
-    generation: number,
-    cursor: string,
-    limit: number,
-  ): Promise<DeltasResult> {
-    return deltasPage(
-      await this.#steps.run(lane, 'readDeltas', () => [
-        String(epoch),
-        String(generation),
-        cursor === '' ? '0' : cursor,
-        String(Math.max(1, limit)),
-      ]),
-    );
-  }
-
-  async readFlightScores(
-    lane: number,
-    epoch: number,
-    generation: number,
-    cursor: string,
-    limit: number,
-  ): Promise<FlightScoresResult> {
-    return flightScoresPage(
-      await this.#steps.run(lane, 'readFlightScores', () => [
-        String(epoch),
-        String(generation),
-        cursor === '' ? '0' : cursor,
-        String(Math.max(1, limit)),
-      ]),
-    );
-  }
-
-  async readLog(lane: number, epoch: number, generation: number, from: number, limit: number): Promise<EntriesResult> {
-    const entries: string[] = [];
-    let isEnd = false;
-    while (!isEnd && entries.length < limit) {
-      const part = logPart(
-        await this.#steps.run(lane, 'readLog', () =>
-          [epoch, generation, from + entries.length, limit - entries.length].map(String),
-        ),
-      );
-      if (part.kind === 'refused') return part;
-      entries.push(...part.entries);
-      isEnd = part.entries.length < part.count;
-    }
-    return { kind: 'entries', entries };
   }
 
   async acknowledge(lane: number, ack: Acknowledgement): Promise<AcknowledgeResult> {

@@ -162,7 +162,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'front behind keeps its values',
     file: RECOVER,
-    find: 'const dropped = entriesOf(header);\n    table.clear();',
+    find: 'const dropped = entriesOf(header);\n    clear(table);',
     replace: 'const dropped = entriesOf(header);',
     why: 'values from before the cut that was stored come back',
   },
@@ -211,7 +211,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'adopted lane keeps its values',
     file: RECOVER,
-    find: '  table.clear();\n  const adopted',
+    find: '  clear(table);\n  const adopted',
     replace: '  const adopted',
     why: "a front that was restored serves values older than the store's",
   },
@@ -275,7 +275,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'clean values kept after a rollback',
     file: RECOVER,
-    find: "if (forgets) table.forgetClean(current.flight?.state !== 'cut');",
+    find: "if (forgets) forgetClean(table, current.flight?.state !== 'cut');",
     replace: '',
     why: 'the front goes on to serve what the store has lost',
   },

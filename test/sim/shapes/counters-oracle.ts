@@ -188,7 +188,7 @@ export class CountersOracle extends ShapeOracle {
   }
 
   protected entriesIn(table: SimTable): number {
-    return table.deltas.size;
+    return table.shapes.counters.pending.size;
   }
 
   protected checkLane(lane: number, table: SimTable, { storedSeq, flight }: LaneHeader, isCurrent: boolean): void {

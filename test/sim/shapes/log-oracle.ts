@@ -97,7 +97,7 @@ export class LogOracle extends ShapeOracle {
   }
 
   protected entriesIn(table: SimTable): number {
-    return table.log.length;
+    return table.shapes.log.pending.length;
   }
 
   protected checkLane(lane: number, table: SimTable): void {

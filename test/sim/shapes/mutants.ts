@@ -12,22 +12,21 @@ export interface ShapeMutant extends Mutant {
 
 const DELTAS = 'src/core/lane-deltas.ts';
 const SCORES = 'src/core/lane-scores.ts';
-const FLUSH = 'src/core/lane-flush.ts';
+const TABLES = 'src/core/shape-tables.ts';
 const RECOVER = 'src/core/lane-recover.ts';
 const INCREMENTS = 'src/engine/shapes/increments.ts';
 const APPENDS = 'src/engine/shapes/appends.ts';
 const QUEUE = 'src/engine/writing/lane-queue.ts';
 const PAGES = 'src/engine/shapes/pages.ts';
 const READER = 'src/engine/flushing/generation-reader.ts';
-const TABLE = 'test/sim/sim-table.ts';
 
 const REPEATED = {
   file: QUEUE,
   find: 'this.#fail(batch, error); this.#goOn();',
   replace: 'void error; this.#putBack(batch); this.#held--; this.#goOn();',
 };
-const KEPT = { file: RECOVER, find: "if (forgets) table.forgetClean(current.flight?.state !== 'cut');", replace: '' };
-const BEHIND = { file: RECOVER, find: 'table.clear();\n    const behind', replace: 'const behind' };
+const KEPT = { file: RECOVER, find: "if (forgets) forgetClean(table, current.flight?.state !== 'cut');", replace: '' };
+const BEHIND = { file: RECOVER, find: 'clear(table);\n    const behind', replace: 'const behind' };
 
 /** Planted bugs of counters, logs and leaderboards, each with the shape in whose schedules it must be found. */
 export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
@@ -36,7 +35,7 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
     name: 'flight not in a loaded total',
     shape: 'counters',
     file: DELTAS,
-    find: 'isBefore ? (table.readFlightDelta(key) ?? 0n) : 0n',
+    find: 'isBefore ? (counters.readFlight(key) ?? 0n) : 0n',
     replace: '0n',
     why: 'a total that is loaded during a flush lacks it',
   },
@@ -44,15 +43,15 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
     name: 'flight in a loaded total twice',
     shape: 'counters',
     file: DELTAS,
-    find: 'isBefore ? (table.readFlightDelta(key) ?? 0n) : 0n',
-    replace: '(table.readFlightDelta(key) ?? 0n)',
+    find: 'isBefore ? (counters.readFlight(key) ?? 0n) : 0n',
+    replace: '(counters.readFlight(key) ?? 0n)',
     why: 'a total that is loaded after the commit has the flush twice',
   },
   {
     name: 'pending not in a loaded total',
     shape: 'counters',
     file: DELTAS,
-    find: 'const pending = table.readDelta(key) ?? 0n;',
+    find: 'const pending = counters.readPending(key) ?? 0n;',
     replace: 'const pending = 0n;',
     why: 'a total that is loaded lacks what is pending',
   },
@@ -127,9 +126,9 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   {
     name: 'refused sum stays in the total',
     shape: 'counters',
-    file: FLUSH,
-    find: '!table.takeFlight(key) && table.readFlightDelta(key) === undefined',
-    replace: '!table.takeFlight(key)',
+    file: TABLES,
+    find: 'return counters.hasFlight(key);',
+    replace: 'return false;',
     why: 'the total counts what the store refused',
   },
   {
@@ -165,8 +164,8 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   {
     name: 'sums go on after the cut',
     shape: 'counters',
-    file: TABLE,
-    find: 'this.#flightDeltas = this.#deltas;\n    this.#deltas = new Map();',
+    file: 'test/sim/sim-counters.ts',
+    find: 'this.#flightDeltas = this.#deltas;\n    this.#deltas = NOTHING;',
     replace: 'this.#flightDeltas = this.#deltas;',
     why: 'a front that does not take sums out at the cut adds them again',
   },
@@ -249,7 +248,7 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   {
     name: 'log goes on after the cut',
     shape: 'log',
-    file: TABLE,
+    file: 'test/sim/sim-log.ts',
     find: 'return this.#flightLog.slice(from, from + limit);',
     replace: 'return [...this.#flightLog, ...this.#log].slice(from, from + limit);',
     why: 'a front whose log has no end at the cut stores what follows twice',
@@ -272,8 +271,8 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   {
     name: 'nothing in doubt after a refusal',
     shape: 'scores',
-    file: FLUSH,
-    find: 'if (scores.readFlight(key) !== undefined && scores.readPending(key) === undefined) scores.addDoubt(key);',
+    file: TABLES,
+    find: 'if (scores.hasFlight(key) && !scores.hasPending(key)) scores.addDoubt(key);',
     replace: 'void scores;',
     why: 'the board keeps a score that the store refused',
   },

@@ -122,7 +122,7 @@ export class ScoresOracle extends ShapeOracle {
       );
     for (const member of changed) {
       const score = [...(after.get(member) as ReadonlySet<Score>)][0];
-      if (table.scores.readPending(member) === undefined) {
+      if (table.shapes.scores.readPending(member) === undefined) {
         if (perhaps === 0)
           this.findings.fail(
             1,
@@ -234,7 +234,7 @@ export class ScoresOracle extends ShapeOracle {
 
   protected checkLane(_lane: number, table: SimTable, header: LaneHeader, isCurrent: boolean): void {
     if (!isCurrent) return this.#boards.became(undefined, this.#step());
-    const { scores } = table;
+    const { scores } = table.shapes;
     const { complete } = scores.readLoad();
     for (const member of MEMBERS) {
       const weight = scores.readWeight(member);
@@ -316,7 +316,7 @@ export class ScoresOracle extends ShapeOracle {
     return 0;
   }
 
-  protected entriesIn({ scores }: SimTable): number {
+  protected entriesIn({ shapes: { scores } }: SimTable): number {
     return scores.pending.size;
   }
 
@@ -361,6 +361,6 @@ export class ScoresOracle extends ShapeOracle {
 }
 
 /** Whether the board can answer. */
-function isKnown({ scores }: SimTable): boolean {
+function isKnown({ shapes: { scores } }: SimTable): boolean {
   return scores.readLoad().complete && scores.doubts.size === 0;
 }

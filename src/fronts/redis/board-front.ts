@@ -14,15 +14,44 @@ import {
 } from '../../core/lane-scores.ts';
 import type { BoardProgress } from '../../core/score-table.ts';
 import type { Shape } from '../../core/shape.ts';
+import type { BoardFront } from '../../ports/board-front.ts';
+import { flagged, pageArgs, refusal, refused } from './answers.ts';
 import type { Reply } from './lane-steps.ts';
-import { flagged, refusal } from './shape-steps.ts';
+import type { StepRunner } from './step-runner.ts';
 
-/** Arguments and answers of the steps on leaderboards, as their scripts have them. */
+/** The steps of a leaderboard, with arguments and answers as their scripts have them. */
+export const boardFront = (steps: StepRunner): BoardFront => ({
+  async writeScores(lane, batch) {
+    const reply = await steps.accept(lane, 'writeScores', batch.ops.length, (incarnation) =>
+      writeScoresArgs(batch, incarnation),
+    );
+    return 'kind' in reply ? reply : scoresWritten(reply, batch);
+  },
+
+  async fillScores(lane, loaded) {
+    const fill = async (part: LoadedScores) =>
+      scoresFilled(await steps.run(lane, 'fillScores', (incarnation) => fillScoresArgs(part, incarnation)), part);
+    // All are sent at once; where one is not put in, those after it do not begin where the board is.
+    const results = await Promise.all(partsOfScores(loaded).map(fill));
+    return results.find(({ kind }) => kind !== 'filled') ?? (results.at(-1) as FillScoresResult);
+  },
+
+  async readScores(lane, shape, query) {
+    const args = (incarnation: string) => readScoresArgs(shape, query, incarnation);
+    return scoresRead(await steps.run(lane, 'readScores', args), shape);
+  },
+
+  async readFlightScores(lane, epoch, generation, cursor, limit) {
+    return flightScoresPage(
+      await steps.run(lane, 'readFlightScores', () => pageArgs(epoch, generation, cursor, limit)),
+    );
+  },
+});
 
 const OPS: Readonly<Record<ScoreOp, string>> = { set: 's', best: 'b', add: 'a', remove: 'r' };
 const BEYOND = '!';
 
-export function writeScoresArgs(
+function writeScoresArgs(
   { ops, members, weights, shape, bytes, maxEntries, maxBytes }: ScoreBatch,
   incarnation: string,
 ): string[] {
@@ -31,7 +60,7 @@ export function writeScoresArgs(
   return args;
 }
 
-export function scoresWritten(reply: Reply, batch: ScoreBatch): ScoreResult {
+function scoresWritten(reply: Reply, batch: ScoreBatch): ScoreResult {
   if (reply[0] === 'full') {
     const [, entries, bytes, needing] = reply as readonly [string, number, number, number[]];
     const fresh = flagged(new Set(batch.members).size, needing);
@@ -72,10 +101,7 @@ export function partsOfScores(loaded: LoadedScores): LoadedScores[] {
   return parts;
 }
 
-export function fillScoresArgs(
-  { generation, epoch, shape, page, doubts = [] }: LoadedScores,
-  incarnation: string,
-): string[] {
+function fillScoresArgs({ generation, epoch, shape, page, doubts = [] }: LoadedScores, incarnation: string): string[] {
   const args = [
     incarnation,
     shape,
@@ -92,12 +118,12 @@ export function fillScoresArgs(
   return args;
 }
 
-export function scoresFilled(reply: Reply, { shape }: LoadedScores): FillScoresResult {
+function scoresFilled(reply: Reply, { shape }: LoadedScores): FillScoresResult {
   if (reply[0] === 'stale') return { kind: 'stale' };
   return reply[0] === 'filled' ? { kind: 'filled', ...progressOf(reply) } : refusal(reply, shape);
 }
 
-export function readScoresArgs(shape: Shape, query: ScoreQuery, incarnation: string): string[] {
+function readScoresArgs(shape: Shape, query: ScoreQuery, incarnation: string): string[] {
   switch (query.kind) {
     case 'range':
       return [incarnation, shape, 'range', String(query.from), String(query.count)];
@@ -108,7 +134,7 @@ export function readScoresArgs(shape: Shape, query: ScoreQuery, incarnation: str
   }
 }
 
-export function scoresRead(reply: Reply, shape: Shape): ScoreRows | BoardRefusal {
+function scoresRead(reply: Reply, shape: Shape): ScoreRows | BoardRefusal {
   if (reply[0] !== 'rows') return boardRefusal(reply, shape);
   return {
     kind: 'rows',
@@ -117,8 +143,8 @@ export function scoresRead(reply: Reply, shape: Shape): ScoreRows | BoardRefusal
   };
 }
 
-export function flightScoresPage(reply: Reply): FlightScoresResult {
-  if (reply[0] === 'refused') return { kind: 'refused', epoch: reply[1] as number };
+function flightScoresPage(reply: Reply): FlightScoresResult {
+  if (reply[0] === 'refused') return refused(reply);
   // The member '' is nobody: it makes a table of the hash.
   const rows = pairs(reply[2] as string[]).flatMap(([member, weight]) =>
     member === '' ? [] : [[member, weight === '' ? null : Number(weight)] as const],

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LoadedScores } from '../../src/core/lane-scores.ts';
-import { partsOfScores } from '../../src/fronts/redis/score-steps.ts';
+import { partsOfScores } from '../../src/fronts/redis/board-front.ts';
 
 const rows = Array.from({ length: 1_200 }, (_, i) => [`m${i}`, i] as const);
 
