@@ -13,14 +13,10 @@ if h.fstate == '' or h.fgen ~= generation then return { 'refused', h.epoch } end
 local prefix = PREFIX .. h.inc .. ':'
 for i = 5, #ARGV do
   local name = prefix .. ARGV[i]
-  -- A total that has a refused delta in it is forgotten like a refused value.
-  if redis.call('SREM', FLIGHT, name) == 1 or redis.call('HEXISTS', FDELTAS, name) == 1 then
+  local forgets = refuse(ARGV[i], name)
+  if redis.call('SREM', FLIGHT, name) == 1 or forgets then
     redis.call('UNLINK', name)
     redis.call('HDEL', TTLS, name)
-  end
-  -- A board stays complete, so a refused score is not forgotten but read anew.
-  if redis.call('HEXISTS', FSCORES, ARGV[i]) == 1 and redis.call('HEXISTS', SCORES, ARGV[i]) == 0 then
-    doubt(ARGV[i])
   end
 end
 
@@ -32,7 +28,7 @@ if limit == 0 then
   return { 'more', told() }
 end
 
-redis.call('UNLINK', FROZEN, FDELTAS, FLOG, FSCORES)
+redis.call('UNLINK', FROZEN, flights())
 
 local tombstones, hasTtls = h.ft > 0, redis.call('EXISTS', TTLS) == 1
 local done, cursorKey = not ttlMs and not tombstones and not hasTtls, PREFIX .. 'cursor'

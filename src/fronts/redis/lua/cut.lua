@@ -10,10 +10,11 @@ if h.epoch ~= tonumber(ARGV[2]) then return { 'refused', h.epoch } end
 if h.stopped ~= '' then return { 'stopped', h.stopped } end
 if h.fstate ~= '' then return { 'cut', told() } end
 if h.pe == 0 then return { 'empty', told() } end
-redis.call('UNLINK', FLIGHT, FDELTAS, FLOG, FSCORES)
+redis.call('UNLINK', FLIGHT, flights())
 -- What is missing was never there, or was removed behind the lane's back, and the flusher counts the loss.
-for from, to in pairs({ [PENDING] = FLIGHT, [DELTAS] = FDELTAS, [LOG] = FLOG, [SCORES] = FSCORES }) do
-  if redis.call('EXISTS', from) == 1 then redis.call('RENAME', from, to) end
+local from, to = { PENDING, pendings() }, { FLIGHT, flights() }
+for i = 1, #from do
+  if redis.call('EXISTS', from[i]) == 1 then redis.call('RENAME', from[i], to[i]) end
 end
 h.seq, h.gen = h.seq + 1, h.gen + 1
 h.fstate, h.fgen, h.fseq, h.fdigest, h.fe, h.fb, h.ft, h.fs = 'cut', h.gen, h.seq, ARGV[3], h.pe, h.pb, h.pt, h.ps

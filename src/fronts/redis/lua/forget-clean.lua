@@ -13,7 +13,7 @@ local function forgetClean(h, incarnation)
       if isDirty and redis.call('EXISTS', name) == 1 then redis.call('RENAME', name, renamed(name)) end
     end
   end
-  for _, hash in ipairs({ FROZEN, TTLS, DELTAS, FDELTAS }) do
+  for _, hash in ipairs({ FROZEN, TTLS, named() }) do
     for _, name in ipairs(redis.call('HKEYS', hash)) do
       -- The name '' makes a table of the hash: see increment.lua.
       if name ~= '' then

@@ -9,8 +9,7 @@ end
 -- Old slots are not listed anywhere: their incarnation is noted, and whoever recovered removes them in the background.
 -- Marks without a header are from an incarnation that nobody knows.
 local function clear(incarnation)
-  local marks = redis.call('UNLINK', PENDING, FLIGHT, FROZEN, TTLS,
-    DELTAS, FDELTAS, LOG, FLOG, SCORES, FSCORES, DOUBTS, LOAD)
+  local marks = redis.call('UNLINK', PENDING, FLIGHT, FROZEN, TTLS, all())
   if incarnation then
     redis.call('SADD', PREFIX .. 'garbage', incarnation)
   elseif marks > 0 then

@@ -5,8 +5,10 @@
 -- Cost  O(1)
 local h = lane()
 local name = PREFIX .. (h and h.inc or '') .. ':' .. ARGV[1]
-local function either(marks, deltas)
-  return math.max(redis.call('SISMEMBER', marks, name), redis.call('HEXISTS', deltas, name))
+local pending, inFlight = redis.call('SISMEMBER', PENDING, name), redis.call('SISMEMBER', FLIGHT, name)
+local hashes = { named() }
+for i = 1, #hashes, 2 do
+  pending = math.max(pending, redis.call('HEXISTS', hashes[i], name))
+  inFlight = math.max(inFlight, redis.call('HEXISTS', hashes[i + 1], name))
 end
-return { 'report', redis.call('GET', name), redis.call('PTTL', name),
-  either(PENDING, DELTAS), either(FLIGHT, FDELTAS), told() }
+return { 'report', redis.call('GET', name), redis.call('PTTL', name), pending, inFlight, told() }
