@@ -8,11 +8,11 @@ import { type CommandContext, runCommand } from './run.ts';
 
 type Letter = DeadLetter<unknown>;
 
-interface CommonFlags {
+interface DeadFlags {
   readonly config?: string;
 }
 
-interface ListFlags extends CommonFlags {
+interface ListFlags extends DeadFlags {
   readonly limit?: number;
   readonly after?: string;
   readonly state?: 'waiting' | 'dead';
@@ -69,7 +69,7 @@ export function addDead(program: Command): void {
     .option('--value', 'shows the value as well')
     .option(...CONFIG)
     .option(...JSON_OPTION)
-    .action((name: string, id: string, flags: CommonFlags & { value?: boolean }, command: Command) =>
+    .action((name: string, id: string, flags: DeadFlags & { value?: boolean }, command: Command) =>
       onCache(command, flags, name, (cache, context) => show(cache, id, flags.value === true, context)),
     );
   dead
@@ -81,7 +81,7 @@ export function addDead(program: Command): void {
     .option(...CONFIG)
     .option(...JSON_OPTION)
     .addHelpText('after', '\nExit code: 0 all are stored or superseded by a later write, 1 one is not, 2 usage.')
-    .action((name: string, ids: string[], flags: CommonFlags & { all?: boolean }, command: Command) =>
+    .action((name: string, ids: string[], flags: DeadFlags & { all?: boolean }, command: Command) =>
       onCache(command, flags, name, (cache, context) => forEach(cache, ids, flags.all === true, context, redrive)),
     );
   dead
@@ -92,14 +92,14 @@ export function addDead(program: Command): void {
     .option('--all', 'all that there are now')
     .option(...CONFIG)
     .option(...JSON_OPTION)
-    .action((name: string, ids: string[], flags: CommonFlags & { all?: boolean }, command: Command) =>
+    .action((name: string, ids: string[], flags: DeadFlags & { all?: boolean }, command: Command) =>
       onCache(command, flags, name, (cache, context) => forEach(cache, ids, flags.all === true, context, discard)),
     );
 }
 
 function onCache(
   command: Command,
-  { config }: CommonFlags,
+  { config }: DeadFlags,
   name: string,
   use: (cache: AnyCache, context: CommandContext) => Promise<number>,
 ): Promise<void> {

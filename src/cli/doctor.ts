@@ -12,7 +12,7 @@ interface Examined {
   readonly findings: readonly Finding[];
 }
 
-interface Flags {
+interface DoctorFlags {
   readonly config?: string;
   readonly strict?: boolean;
 }
@@ -29,7 +29,7 @@ export function addDoctor(program: Command): void {
       'after',
       '\nExit code: 0 no error was found (with --strict: no warning either), 1 one was found, 2 usage.',
     )
-    .action((names: string[], flags: Flags, command: Command) =>
+    .action((names: string[], flags: DoctorFlags, command: Command) =>
       runCommand(command, (context) =>
         withCaches(flags.config, names, (caches) => doctor(caches, flags.strict === true, context)),
       ),

@@ -23,7 +23,7 @@ interface Flushed {
   readonly error?: { readonly code: string | undefined; readonly message: string };
 }
 
-interface Flags {
+interface FlushFlags {
   readonly config?: string;
   readonly timeout?: number;
   readonly acceptStoreRollback?: boolean;
@@ -42,14 +42,14 @@ export function addFlush(program: Command): void {
     .option('--config <file>', 'default: millrace.config.ts, .js or .mjs in the working directory')
     .option('--json', 'prints one JSON document and nothing else')
     .addHelpText('after', '\nExit code: 0 everything is stored, 1 something is not (refused, or not in time), 2 usage.')
-    .action((names: string[], flags: Flags, command: Command) =>
+    .action((names: string[], flags: FlushFlags, command: Command) =>
       runCommand(command, (context) => withCaches(flags.config, names, (caches) => flush(caches, flags, context))),
     );
 }
 
 async function flush(
   caches: readonly AnyCache[],
-  flags: Flags,
+  flags: FlushFlags,
   { terminal, signal, json }: CommandContext,
 ): Promise<number> {
   const until = AbortSignal.any([signal, AbortSignal.timeout(flags.timeout ?? DEFAULT_TIMEOUT_MS)]);

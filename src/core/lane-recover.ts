@@ -13,7 +13,8 @@ import {
 import type { Shape } from './shape.ts';
 import { partsOf } from './shape-tables.ts';
 
-export interface Recovery {
+/** What a recovery is given of the cache, of the front's run, and of the fence. */
+export interface RecoverRequest {
   readonly lanes: number;
   /** Shape of a lane that is created; default documents. */
   readonly shape?: Shape;
@@ -50,7 +51,7 @@ export type RecoverResult =
   | Stopped;
 
 /** Brings the lane in line with the fence. Repeating it with the same fence does no harm. */
-export function recover(table: LaneTable, recovery: Recovery): RecoverResult {
+export function recover(table: LaneTable, recovery: RecoverRequest): RecoverResult {
   const { fence } = recovery;
   const header = table.readHeader();
   if (header === undefined) {
@@ -107,7 +108,7 @@ function forgetClean(table: LaneTable, stored: boolean): void {
 }
 
 /** A lane that starts where the fence is. */
-function fresh(recovery: Recovery, nowMs: number): LaneHeader {
+function fresh(recovery: RecoverRequest, nowMs: number): LaneHeader {
   const { fence } = recovery;
   return {
     lanes: recovery.lanes,
@@ -132,7 +133,7 @@ function fresh(recovery: Recovery, nowMs: number): LaneHeader {
   };
 }
 
-const runIdOf = ({ tentative, runId }: Recovery): string => (tentative === true ? unconfirmed(runId) : runId);
+const runIdOf = ({ tentative, runId }: RecoverRequest): string => (tentative === true ? unconfirmed(runId) : runId);
 
 /** Of epochs that began at the same seq or later the new one tells enough: what outlives it outlived them. */
 function begin(epochs: readonly EpochStart[], epoch: number, seq: number): readonly EpochStart[] {

@@ -1,5 +1,5 @@
 import type { DeltaTable } from './delta-table.ts';
-import type { LogTable } from './log-table.ts';
+import type { EntryTable } from './entry-table.ts';
 import type { ScoreTable } from './score-table.ts';
 import type { TablePart } from './table-part.ts';
 
@@ -9,7 +9,7 @@ import type { TablePart } from './table-part.ts';
  */
 export type ShapeTables = {
   readonly counters: DeltaTable;
-  readonly log: LogTable;
+  readonly log: EntryTable;
   readonly scores: ScoreTable;
 };
 

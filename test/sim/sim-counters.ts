@@ -4,7 +4,9 @@ type Deltas = ReadonlyMap<string, bigint>;
 
 const NOTHING: Deltas = new Map<string, bigint>();
 
-/** The part of a lane's table that counters are in. Its maps are replaced, never changed, so that a copy costs nothing. */
+/**
+ * The part of a lane's table that counters are in. Its maps are replaced, never changed, so that a copy costs nothing.
+ */
 export class SimCounters implements DeltaTable {
   readonly #changed: () => void;
   #deltas = NOTHING;

@@ -1,7 +1,7 @@
-import type { LogTable } from '../../src/core/log-table.ts';
+import type { EntryTable } from '../../src/core/entry-table.ts';
 
 /** The part of a lane's table that a log is in. Its lists are replaced, never changed, so that a copy costs nothing. */
-export class SimLog implements LogTable {
+export class SimLog implements EntryTable {
   readonly #changed: () => void;
   #log: readonly string[] = [];
   #flightLog: readonly string[] = [];

@@ -4,8 +4,8 @@ import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
 /**
- * Nobody but the parsers reads the texts of a shape, of what a store holds, and of a mutation's kind: everybody else asks
- * for traits. So a text that is added or changed is a matter of one file.
+ * Nobody but the parsers reads the texts of a shape, of what a store holds, and of a mutation's kind: everybody else
+ * asks for traits. So a text that is added or changed is a matter of one file.
  */
 const TEXTS = new Set(['log', 'counters', 'scores', 'scores.asc', 'append', 'delta', 'put', 'delete']);
 /** Names of what has such a text; '' is the shape of documents, which is compared with these only. */

@@ -14,7 +14,7 @@ const WRONG_BASES_MAX = 1_000;
  */
 const COMMIT_MS_MAX = 30_000;
 
-interface Step {
+interface WaitingStep {
   readonly keys: number;
   run(): void;
   resolve(): void;
@@ -38,7 +38,7 @@ export class Committer {
   readonly #path: string;
   readonly #last: Base;
   #wrongBases = 0;
-  readonly #queue: Step[] = [];
+  readonly #queue: WaitingStep[] = [];
   #isCommitting = false;
   #idle: (() => void)[] = [];
 
@@ -88,7 +88,7 @@ export class Committer {
 
   async #commit(): Promise<void> {
     this.#isCommitting = true;
-    let steps: readonly Step[] | undefined;
+    let steps: readonly WaitingStep[] | undefined;
     let base: bigint | undefined;
     const watchdog = this.#watch(() => steps ?? []);
     try {
@@ -114,7 +114,7 @@ export class Committer {
     this.#pump();
   }
 
-  #take(): readonly Step[] {
+  #take(): readonly WaitingStep[] {
     let keys = 0;
     let count = 0;
     for (const step of this.#queue) {
@@ -126,7 +126,7 @@ export class Committer {
   }
 
   /** Lets nobody wait for ever, also those who come while it hangs. */
-  #watch(taken: () => readonly Step[]): Timer {
+  #watch(taken: () => readonly WaitingStep[]): Timer {
     let timer: Timer;
     const watch = () => {
       timer = this.#clock.after(COMMIT_MS_MAX, () => {

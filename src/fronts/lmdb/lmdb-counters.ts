@@ -11,7 +11,9 @@ export interface CountersRow {
 
 export const NO_COUNTERS: CountersRow = { deltas: '', flightDeltas: '' };
 
-/** Deltas of counters among the marks of an environment. A set is taken when it is first needed: most lanes have none. */
+/**
+ * Deltas of counters among the marks of an environment. A set is taken when it is first needed: most lanes have none.
+ */
 export class LmdbCounters implements DeltaTable {
   readonly #tables: Tables;
   readonly #lane: RowPart<CountersRow>;

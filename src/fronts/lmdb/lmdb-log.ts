@@ -1,4 +1,4 @@
-import type { LogTable } from '../../core/log-table.ts';
+import type { EntryTable } from '../../core/entry-table.ts';
 import { after, entryName } from './keys.ts';
 import type { RowPart } from './row-part.ts';
 import type { Tables } from './tables.ts';
@@ -14,7 +14,7 @@ export interface LogRow {
 export const NO_LOG: LogRow = { log: '', logCount: 0, flightLog: '' };
 
 /** Events of a log among the slots of an environment, by number. */
-export class LmdbLog implements LogTable {
+export class LmdbLog implements EntryTable {
   readonly #tables: Tables;
   readonly #lane: RowPart<LogRow>;
 

@@ -1,7 +1,7 @@
-import type { LogTable } from '../../core/log-table.ts';
+import type { EntryTable } from '../../core/entry-table.ts';
 
 /** Events of a log in plain lists. */
-export class MemoryLog implements LogTable {
+export class MemoryLog implements EntryTable {
   #pending: string[] = [];
   #flight: string[] = [];
 

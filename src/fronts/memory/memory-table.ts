@@ -7,7 +7,7 @@ import { MemoryLog } from './memory-log.ts';
 import { MemoryScores } from './memory-scores.ts';
 
 /** What is kept of a key: one look-up finds its slot, its expiry and its mark. */
-interface Entry {
+interface KeyState {
   readonly key: string;
   /** Undefined when a marked key has no slot. */
   raw: string | undefined;
@@ -31,13 +31,13 @@ export class MemoryTable implements EmbeddedTable {
   readonly #runId: string;
   readonly #due: DueKeys;
   #header: LaneHeader | undefined;
-  #entries = new Map<string, Entry>();
+  #entries = new Map<string, KeyState>();
   /** Sets of marks have numbers, each its own, and the keys that were put into them in that order. */
   #pendingSet = 1;
   #flightSet = NO_FLIGHT;
-  #pending: Entry[] = [];
+  #pending: KeyState[] = [];
   /** Marks are taken out of it by being changed; its order is that of the scan. */
-  #flight: readonly Entry[] = [];
+  #flight: readonly KeyState[] = [];
   /** Those before this place are taken. */
   #untaken = 0;
   #frozen = new Map<string, string>();
@@ -75,7 +75,7 @@ export class MemoryTable implements EmbeddedTable {
     return entry === undefined || this.#isExpired(entry) ? undefined : entry.expiresAtMs;
   }
 
-  #isExpired({ expiresAtMs }: Entry): boolean {
+  #isExpired({ expiresAtMs }: KeyState): boolean {
     return expiresAtMs !== undefined && expiresAtMs <= this.nowMs;
   }
 
@@ -101,7 +101,7 @@ export class MemoryTable implements EmbeddedTable {
     if (entry !== undefined) this.#remove(entry);
   }
 
-  #remove(entry: Entry): void {
+  #remove(entry: KeyState): void {
     entry.raw = undefined;
     entry.expiresAtMs = undefined;
     if (entry.set !== this.#pendingSet && entry.set !== this.#flightSet) this.#entries.delete(entry.key);
@@ -116,7 +116,7 @@ export class MemoryTable implements EmbeddedTable {
   writeDirty(key: string, raw: string): string | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) {
-      const fresh: Entry = { key, raw, expiresAtMs: undefined, set: this.#pendingSet };
+      const fresh: KeyState = { key, raw, expiresAtMs: undefined, set: this.#pendingSet };
       this.#entries.set(key, fresh);
       this.#pending.push(fresh);
       return undefined;
@@ -153,7 +153,7 @@ export class MemoryTable implements EmbeddedTable {
     return true;
   }
 
-  #unmark(entry: Entry): void {
+  #unmark(entry: KeyState): void {
     entry.set = UNMARKED;
     if (entry.raw === undefined) this.#entries.delete(entry.key);
   }
@@ -161,7 +161,7 @@ export class MemoryTable implements EmbeddedTable {
   takeFlightChunk(limit: number): string[] {
     const keys: string[] = [];
     for (; keys.length < limit && this.#untaken < this.#flight.length; this.#untaken++) {
-      const entry = this.#flight[this.#untaken] as Entry;
+      const entry = this.#flight[this.#untaken] as KeyState;
       if (entry.set !== this.#flightSet) continue;
       keys.push(entry.key);
       this.#unmark(entry);

@@ -121,7 +121,7 @@ function wireOf(client: IoRedisClient, events: WireEvents): Wire {
 
 const READS: ReadonlySet<string | undefined> = new Set(['GET', 'MGET']);
 
-interface Read {
+interface PipelinedGet {
   readonly args: readonly string[];
   resolve(reply: unknown): void;
   reject(error: unknown): void;
@@ -134,7 +134,7 @@ interface Read {
  */
 class Reads {
   readonly #client: IoRedisClient;
-  #waiting: Read[] = [];
+  #waiting: PipelinedGet[] = [];
 
   constructor(client: IoRedisClient) {
     this.#client = client;
@@ -160,7 +160,7 @@ class Reads {
 }
 
 function settle(
-  { resolve, reject }: Read,
+  { resolve, reject }: PipelinedGet,
   [error, reply]: readonly [Error | null, unknown] = [new Error('the pipeline was given up'), undefined],
 ): void {
   if (error === null) resolve(reply);

@@ -103,20 +103,21 @@ class RedisLaneFront implements CommonFront {
 
   async beginFill(lane: number, keys: readonly string[], token: string, tokenMs: number): Promise<SlotsResult> {
     // Out of memory the reader goes to the store and fills nothing.
-    return this.#steps.slots(lane, 'beginFill', NO_FILL, keys, (incarnation, slots) => [
-      incarnation,
-      token,
-      String(tokenMs),
-      ...named(slots, keys),
-    ]);
+    return this.#steps.slots(lane, {
+      script: 'beginFill',
+      keys,
+      outOfMemory: NO_FILL,
+      args: (incarnation, slots) => [incarnation, token, String(tokenMs), ...named(slots, keys)],
+    });
   }
 
   async beginRefresh(lane: number, keys: readonly string[], token: string): Promise<SlotsResult> {
-    return this.#steps.slots(lane, 'beginRefresh', '', keys, (incarnation, slots) => [
-      incarnation,
-      token,
-      ...named(slots, keys),
-    ]);
+    return this.#steps.slots(lane, {
+      script: 'beginRefresh',
+      keys,
+      outOfMemory: '',
+      args: (incarnation, slots) => [incarnation, token, ...named(slots, keys)],
+    });
   }
 
   async endFill(
@@ -126,9 +127,12 @@ class RedisLaneFront implements CommonFront {
     loaded: readonly (string | undefined)[],
     ttlMs: number | undefined,
   ): Promise<SlotsResult> {
-    return this.#steps.slots(lane, 'endFill', '', keys, (incarnation, slots) =>
-      endFillArgs(keys, token, loaded, ttlMs, incarnation, slots),
-    );
+    return this.#steps.slots(lane, {
+      script: 'endFill',
+      keys,
+      outOfMemory: '',
+      args: endFillArgs({ keys, token, loaded, ttlMs }),
+    });
   }
 
   async beginIntent(lane: number, keys: readonly string[], token: string, intentMs: number): Promise<SlotsDone> {
@@ -150,19 +154,11 @@ class RedisLaneFront implements CommonFront {
     ttlMs: readonly (number | undefined)[],
   ): Promise<SlotsDone> {
     try {
-      return done(
-        await this.#steps
-          .of(lane)
-          .run('finishIntent', (incarnation, slots) =>
-            finishIntentArgs(keys, token, committed, ttlMs, incarnation, slots),
-          ),
-      );
+      return done(await this.#steps.of(lane).run('finishIntent', finishIntentArgs({ keys, token, committed, ttlMs })));
     } catch (error) {
       if (replyCode(error) !== 'OOM') throw this.#steps.fault(lane, error);
       return done(
-        await this.#steps.run(lane, 'finishIntentOutOfMemory', (incarnation, slots) =>
-          finishIntentArgs(keys, token, [], ttlMs, incarnation, slots),
-        ),
+        await this.#steps.run(lane, 'finishIntentOutOfMemory', finishIntentArgs({ keys, token, committed: [], ttlMs })),
       );
     }
   }

@@ -12,7 +12,7 @@ const REDIRECTIONS: ReadonlySet<string | undefined> = new Set(['MOVED', 'ASK', '
 
 export type Reply = readonly [kind: string, ...rest: unknown[]];
 
-interface Step {
+interface ScriptCall {
   readonly script: ScriptName;
   /** Arguments after the header's key; made anew for each attempt, because they depend on the incarnation. */
   readonly args: (incarnation: string, slotPrefix: string) => string[];
@@ -39,8 +39,8 @@ export class LaneSteps {
   #seenOn: RedisServer | undefined;
   #seenGeneration = 0;
   #inFlight = 0;
-  #again: Step[] = [];
-  #held: Step[] = [];
+  #again: ScriptCall[] = [];
+  #held: ScriptCall[] = [];
   #stale: 'scripts' | 'topology' | undefined;
   #healing = false;
   #verifying: Promise<boolean> | undefined;
@@ -69,7 +69,7 @@ export class LaneSteps {
     return this.#seenOn === server && this.#seenGeneration === server.generation;
   }
 
-  run(script: ScriptName, args: Step['args']): Promise<Reply> {
+  run(script: ScriptName, args: ScriptCall['args']): Promise<Reply> {
     return new Promise((resolve, reject) => this.#take({ script, args, resolve, reject, attempts: 0 }));
   }
 
@@ -91,12 +91,12 @@ export class LaneSteps {
     return this.#servers.refresh(this.headerKey);
   }
 
-  #take(step: Step): void {
+  #take(step: ScriptCall): void {
     if (this.#again.length + this.#held.length > 0 || this.#healing) this.#held.push(step);
     else this.#transmit(step);
   }
 
-  #transmit(step: Step): void {
+  #transmit(step: ScriptCall): void {
     let server: RedisServer;
     try {
       server = this.server;
@@ -130,7 +130,7 @@ export class LaneSteps {
     );
   }
 
-  #answered(step: Step, server: RedisServer, generation: number, reply: Reply): void {
+  #answered(step: ScriptCall, server: RedisServer, generation: number, reply: Reply): void {
     const header = headerOf(reply);
     if (header !== undefined && header.runId === server.runId) this.#learn(header, server, generation);
     // Known to be unrecovered: what was seen before is not to be believed any more.
@@ -152,7 +152,7 @@ export class LaneSteps {
     this.#slotPrefix = `${this.prefix}${header.incarnation}:`;
   }
 
-  #repeat(step: Step, stale: 'scripts' | 'topology' | undefined, cause: unknown): void {
+  #repeat(step: ScriptCall, stale: 'scripts' | 'topology' | undefined, cause: unknown): void {
     if (++step.attempts > ATTEMPTS_MAX) {
       step.reject(unavailable('the Redis server refused a step again and again; it was not executed', cause));
       return;
@@ -193,7 +193,7 @@ export class LaneSteps {
     if (stale === 'scripts' || (stale === 'topology' && this.server.runId === undefined)) await this.server.prepare();
   }
 
-  #resume(each: (step: Step) => void): void {
+  #resume(each: (step: ScriptCall) => void): void {
     const steps = [...this.#again, ...this.#held];
     this.#again = [];
     this.#held = [];

@@ -13,9 +13,9 @@ const SHARED_KEYS_MAX = 128;
 const SHARED_IN_FLIGHT_MAX = 2;
 const AGAIN: unique symbol = Symbol('again');
 
-type Raw = string | undefined;
+type RawSlot = string | undefined;
 
-type Read = Deferred<Raw | typeof UNRECOVERED>;
+type SharedRead = Deferred<RawSlot | typeof UNRECOVERED>;
 
 /**
  * Reads by plain GET and MGET. A value is believed on the connection on which the lane's incarnation was seen: as long
@@ -29,12 +29,12 @@ export class LaneReader {
     this.#lanes = lanes.map((steps) => new SharedReads(steps));
   }
 
-  read(lane: number, key: string): Promise<Raw | typeof UNRECOVERED> {
+  read(lane: number, key: string): Promise<RawSlot | typeof UNRECOVERED> {
     return (this.#lanes[lane] as SharedReads).read(key);
   }
 
   /** One MGET for each lane: one for all would be refused by a cluster, whose lanes have slots of their own. */
-  async readMany(lanes: readonly number[], keys: readonly string[]): Promise<Raw[] | typeof UNRECOVERED> {
+  async readMany(lanes: readonly number[], keys: readonly string[]): Promise<RawSlot[] | typeof UNRECOVERED> {
     const places = new Map<number, number[]>();
     for (let i = 0; i < keys.length; i++) {
       const lane = lanes[i] as number;
@@ -42,7 +42,7 @@ export class LaneReader {
       if (list === undefined) places.set(lane, [i]);
       else list.push(i);
     }
-    const values: Raw[] = keys.map(() => undefined);
+    const values: RawSlot[] = keys.map(() => undefined);
     let recovered = true;
     await Promise.all(
       [...places].map(async ([lane, list]) => {
@@ -64,7 +64,7 @@ export class LaneReader {
  */
 class SharedReads {
   readonly steps: LaneSteps;
-  #waiting = new Map<string, Read>();
+  #waiting = new Map<string, SharedRead>();
   #underWay = 0;
   #wakeUpSet = false;
 
@@ -72,7 +72,7 @@ class SharedReads {
     this.steps = steps;
   }
 
-  read(key: string): Promise<Raw | typeof UNRECOVERED> {
+  read(key: string): Promise<RawSlot | typeof UNRECOVERED> {
     let read = this.#waiting.get(key);
     if (read === undefined) {
       this.#waiting.set(key, (read = defer()));
@@ -107,13 +107,13 @@ class SharedReads {
     this.#wakeUp();
   }
 
-  #take(): ReadonlyMap<string, Read> {
+  #take(): ReadonlyMap<string, SharedRead> {
     const all = this.#waiting;
     if (all.size <= SHARED_KEYS_MAX) {
       this.#waiting = new Map();
       return all;
     }
-    const some = new Map<string, Read>();
+    const some = new Map<string, SharedRead>();
     for (const [key, read] of all) {
       some.set(key, read);
       all.delete(key);
@@ -123,7 +123,7 @@ class SharedReads {
   }
 }
 
-async function readLane(steps: LaneSteps, keys: readonly string[]): Promise<Raw[] | typeof UNRECOVERED> {
+async function readLane(steps: LaneSteps, keys: readonly string[]): Promise<RawSlot[] | typeof UNRECOVERED> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     try {
       const result = await readOnce(steps, keys);
@@ -139,7 +139,10 @@ async function readLane(steps: LaneSteps, keys: readonly string[]): Promise<Raw[
   throw unavailable('the lane changed hands again and again while it was read');
 }
 
-async function readOnce(steps: LaneSteps, keys: readonly string[]): Promise<Raw[] | typeof UNRECOVERED | typeof AGAIN> {
+async function readOnce(
+  steps: LaneSteps,
+  keys: readonly string[],
+): Promise<RawSlot[] | typeof UNRECOVERED | typeof AGAIN> {
   const server: RedisServer = steps.server;
   if (!steps.seenOn(server)) {
     if (!(await steps.verify())) return UNRECOVERED;

@@ -46,7 +46,7 @@ import writeScores from './lua/write-scores.lua';
  * `''`: refused as a whole when the server is out of memory, before it does anything. `allow-oom`: what makes room or
  * keeps a promise runs in any case. `no-writes`: runs even where the server takes no writes.
  */
-type Flags = '' | 'allow-oom' | 'no-writes';
+type ScriptFlags = '' | 'allow-oom' | 'no-writes';
 
 const SCRIPTS = {
   write: ['', write],
@@ -83,7 +83,7 @@ const SCRIPTS = {
   readWithTtl: ['no-writes', lane + readWithTtl],
   inspect: ['no-writes', lane + shape + inspect],
   inspectScore: ['no-writes', lane + shape + board + inspectScore],
-} as const satisfies Record<string, readonly [Flags, string]>;
+} as const satisfies Record<string, readonly [ScriptFlags, string]>;
 
 export type ScriptName = keyof typeof SCRIPTS;
 

@@ -8,8 +8,8 @@ import type { ScriptName } from './scripts.ts';
 
 /** Arguments and answers of the steps on slots, as their scripts have them. */
 
-type Raw = string | null;
-const defined = (raw: unknown): string | undefined => (raw as Raw) ?? undefined;
+type Nullable = string | null;
+const defined = (raw: unknown): string | undefined => (raw as Nullable) ?? undefined;
 const ttlOf = (ms: unknown): number | undefined => ((ms as number) >= 0 ? (ms as number) : undefined);
 const optional = (ms: number | undefined): string => (ms === undefined ? '' : String(ms));
 
@@ -57,31 +57,41 @@ export function written(reply: Reply): WriteResult {
 
 export const named = (slotPrefix: string, keys: readonly string[]): string[] => keys.map((key) => slotPrefix + key);
 
-export const endFillArgs = (
-  keys: readonly string[],
-  token: string,
-  loaded: readonly (string | undefined)[],
-  ttlMs: number | undefined,
-  incarnation: string,
-  slotPrefix: string,
-): string[] => [incarnation, token, optional(ttlMs), ...keys.flatMap((key, i) => [slotPrefix + key, loaded[i] ?? ''])];
+/** What was loaded for a token of a fill or a refresh. */
+interface LoadedSlots {
+  readonly keys: readonly string[];
+  readonly token: string;
+  readonly loaded: readonly (string | undefined)[];
+  readonly ttlMs: number | undefined;
+}
 
-/** Without `committed` nothing is published. */
-export const finishIntentArgs = (
-  keys: readonly string[],
-  token: string,
-  committed: readonly (string | undefined)[],
-  ttlMs: readonly (number | undefined)[],
-  incarnation: string,
-  slotPrefix: string,
-): string[] => [
-  incarnation,
-  token,
-  ...keys.flatMap((key, i) => [slotPrefix + key, committed[i] ?? '', optional(ttlMs[i])]),
-];
+export const endFillArgs =
+  ({ keys, token, loaded, ttlMs }: LoadedSlots) =>
+  (incarnation: string, slotPrefix: string): string[] => [
+    incarnation,
+    token,
+    optional(ttlMs),
+    ...keys.flatMap((key, i) => [slotPrefix + key, loaded[i] ?? '']),
+  ];
+
+/** What a write-through writer leaves. Where nothing is `committed`, nothing is published. */
+interface FinishedIntent {
+  readonly keys: readonly string[];
+  readonly token: string;
+  readonly committed: readonly (string | undefined)[];
+  readonly ttlMs: readonly (number | undefined)[];
+}
+
+export const finishIntentArgs =
+  ({ keys, token, committed, ttlMs }: FinishedIntent) =>
+  (incarnation: string, slotPrefix: string): string[] => [
+    incarnation,
+    token,
+    ...keys.flatMap((key, i) => [slotPrefix + key, committed[i] ?? '', optional(ttlMs[i])]),
+  ];
 
 export const slotsFound = (reply: Reply): SlotsResult =>
-  reply[0] === 'slots' ? { kind: 'slots', slots: (reply[1] as Raw[]).map(defined) } : unrecovered(reply);
+  reply[0] === 'slots' ? { kind: 'slots', slots: (reply[1] as Nullable[]).map(defined) } : unrecovered(reply);
 
 export const done = (reply: Reply): SlotsDone => (reply[0] === 'done' ? { kind: 'done' } : unrecovered(reply));
 

@@ -9,6 +9,15 @@ import { slotsFound } from './slot-steps.ts';
 /** What a step is given, of the lane's incarnation and of what its slots' names begin with. */
 type Args = (incarnation: string, slots: string) => string[];
 
+/** A step over the slots of keys. */
+interface SlotsStep {
+  readonly script: ScriptName;
+  readonly keys: readonly string[];
+  /** What each slot is said to have where the server has no memory. */
+  readonly outOfMemory: string;
+  readonly args: Args;
+}
+
 /**
  * Runs the steps of one cache's lanes, until it is closed. A refusal of the server that is not an answer becomes a
  * `MillraceError`.
@@ -67,13 +76,7 @@ export class StepRunner {
   }
 
   /** A step over slots; each is `outOfMemory` where the server has no memory. */
-  async slots(
-    lane: number,
-    script: ScriptName,
-    outOfMemory: string,
-    keys: readonly string[],
-    args: Args,
-  ): Promise<SlotsResult> {
+  async slots(lane: number, { script, outOfMemory, keys, args }: SlotsStep): Promise<SlotsResult> {
     try {
       return slotsFound(await this.of(lane).run(script, args));
     } catch (error) {
