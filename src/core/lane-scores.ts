@@ -125,7 +125,10 @@ export function writeScores(table: LaneTable, env: LaneEnv, batch: ScoreBatch): 
   };
 }
 
-/** The places of the operations that do not fit; of the distinct members, in their order, `fresh` are those that need an entry. */
+/**
+ * The places of the operations that do not fit; of the distinct members, in their order, `fresh` are those that need an
+ * entry.
+ */
 export function scoresWithoutRoom(
   fresh: readonly boolean[],
   batch: ScoreBatch,

@@ -1,4 +1,6 @@
-/** What one part of a batch would add to its lane: an entry or none, and bytes; nothing where neither is more than 0. */
+/**
+ * What one part of a batch would add to its lane: an entry or none, and bytes; nothing where neither is more than 0.
+ */
 export interface Need {
   readonly entries: 0 | 1;
   readonly bytes: number;
@@ -25,7 +27,9 @@ export function withoutRoom(needs: readonly Need[], entries: number, bytes: numb
   return refused;
 }
 
-/** {@link withoutRoom} for parts of which each is `fresh`, or needs nothing, and that are estimated to be of one size. */
+/**
+ * {@link withoutRoom} for parts of which each is `fresh`, or needs nothing, and that are estimated to be of one size.
+ */
 export function withoutRoomOf(
   fresh: readonly boolean[],
   batch: { readonly bytes: number; readonly maxEntries: number; readonly maxBytes: number },
