@@ -97,7 +97,7 @@ export class WaitingRoom<C extends Caller> implements Holder {
   close(error: MillraceError): void {
     this.#closed = error;
     this.#timer?.cancel();
-    for (const caller of [...this.#waiting.keys()]) if (this.remove(caller)) caller.reject(error);
+    for (const caller of this.#waiting.keys()) if (this.remove(caller)) caller.reject(error);
   }
 
   /** What a mutation is told for which there is no room. */
@@ -248,7 +248,7 @@ export class WaitingRoom<C extends Caller> implements Holder {
     const { clock, counts, settings } = this.#context;
     const now = clock.monotonic();
     let next = Number.POSITIVE_INFINITY;
-    for (const [caller, { lane }] of [...this.#waiting]) {
+    for (const [caller, { lane }] of this.#waiting) {
       const until = caller.waitsUntil as number;
       // Who is on the way is answered, or comes back.
       if (until > now || !this.remove(caller)) next = Math.min(next, Math.max(until, now + 10));
