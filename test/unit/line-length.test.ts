@@ -13,18 +13,12 @@ const NOT_YET_HELD = [
   'CHANGELOG.md',
   'README.md',
   'SECURITY.md',
-  'bench/micro/',
   'docs/',
   'model/',
-  'src/cli/',
-  'src/core/',
   'src/engine/',
-  'src/fronts/',
   'src/observe/',
-  'src/options/',
   'src/ports/',
   'src/stores/',
-  'src/testing/',
   'test/',
 ];
 

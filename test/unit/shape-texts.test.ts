@@ -17,12 +17,6 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'src/fronts/redis/lua/shape-text.lua': 'the parser in Lua, included where a script needs a trait',
 };
 
-/** Who still does, and how often. A place that is mended is taken out of here. */
-const PENDING: Readonly<Record<string, number>> = {
-  'src/stores/postgres/lane-store.ts': 1,
-  'src/stores/postgres/letter-rows.ts': 3,
-};
-
 /** Methods that take a text apart, or look for a part of it. */
 const SPLITS = new Set([
   'startsWith',
@@ -121,15 +115,8 @@ describe('the texts of shape, holds and kind', () => {
   it('are read by nobody but the parsers', { timeout: PARSING_MS_MAX }, () => {
     const found = FILES.filter((name) => !(name in ALLOWED))
       .map((name) => [name, readingsOf(name)] as const)
-      .filter(([name, lines]) => lines.length > (PENDING[name] ?? 0));
+      .filter(([, lines]) => lines.length > 0);
     expect(Object.fromEntries(found)).toEqual({});
-  });
-
-  it('are read no more where they are said to be read still', () => {
-    const mended = Object.entries(PENDING).filter(
-      ([name, count]) => !FILES.includes(name) || readingsOf(name).length < count,
-    );
-    expect(Object.fromEntries(mended)).toEqual({});
   });
 
   it.each(Object.keys(ALLOWED))('are read in %s', (name) => {
