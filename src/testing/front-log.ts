@@ -83,11 +83,12 @@ export function testLog(register: Register): void {
   });
 
   logging('nothing gets in when there is not room for all', async (log) => {
+    const full = { kind: 'full', entries: 2, bytes: 2 };
     await log.append(['1', '2']);
-    assert.deepEqual(await log.append(['3', '4'], { maxEntries: 3 }), { kind: 'full', entries: 2, bytes: 2 });
-    assert.deepEqual(await log.append(['"long"'], { maxBytes: 7 }), { kind: 'full', entries: 2, bytes: 2 });
+    assert.deepEqual(await log.append(['3', '4'], { maxEntries: 3 }), { ...full, refused: [1] });
+    assert.deepEqual(await log.append(['"long"'], { maxBytes: 7 }), { ...full, refused: [0] });
     const flight = await log.cut();
-    assert.deepEqual(await log.append(['3', '4'], { maxEntries: 3 }), { kind: 'full', entries: 2, bytes: 2 });
+    assert.deepEqual(await log.append(['3', '4'], { maxEntries: 3 }), { ...full, refused: [1] });
     assert.equal((await log.append(['3'], { maxEntries: 3 })).kind, 'accepted');
     await log.acknowledge(flight.generation);
     assert.deepEqual(await log.entries(await log.cut()), ['3']);
