@@ -1,4 +1,4 @@
-import { type LaneHeader } from '../../src/core/lane.ts';
+import type { LaneHeader } from '../../src/core/lane.ts';
 import { traitsOf } from '../../src/core/shape.ts';
 import type { LaneFront } from '../../src/ports/front.ts';
 

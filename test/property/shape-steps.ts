@@ -1,8 +1,8 @@
 import fc from 'fast-check';
-import { type LaneHeader } from '../../src/core/lane.ts';
+import type { LaneHeader } from '../../src/core/lane.ts';
 import { SUM_MAX } from '../../src/core/lane-deltas.ts';
 import type { ScoreOp } from '../../src/core/lane-scores.ts';
-import { type Shape } from '../../src/core/shape.ts';
+import type { Shape } from '../../src/core/shape.ts';
 import type { LaneFront } from '../../src/ports/front.ts';
 import { changesOf, deltasOf, KEYS, withoutTokens } from './observed-lane.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock, systemRandom } from '../../src/clock-and-random.ts';
-import { type Shape } from '../../src/core/shape.ts';
+import type { Shape } from '../../src/core/shape.ts';
 import type { Front, LaneFront } from '../../src/ports/front.ts';
 import { type FrontPlace, frontPlaces } from '../support/fronts.ts';
 import { simulatedPlace } from '../support/simulated-front.ts';

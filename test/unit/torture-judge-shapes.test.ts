@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Evidence } from '../torture/judge/index.ts';
+import type { Evidence } from '../torture/judge/index.ts';
 import { Doctored, NOTHING, offences, rows, sums } from './doctored-ledger.ts';
 
 test('every digit of a sum tells of one increment', () => {
