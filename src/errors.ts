@@ -2,7 +2,7 @@
 export type MillraceErrorCode =
   | 'MILLRACE_OPTIONS' // unknown, missing or contradictory options; all faults are listed together
   | 'MILLRACE_CLOSED' // the cache is closing or closed
-  | 'MILLRACE_KEY' // a key that is empty, too long, not well-formed, or that the store cannot hold; no dead letter of that id
+  | 'MILLRACE_KEY' // a key that is empty, too long, malformed, or not for the store; no letter of that id
   | 'MILLRACE_VALUE' // a value that is not JSON, too large, refused by the schema, or that the store cannot hold
   | 'MILLRACE_ACK' // an acknowledgement level that the front cannot give, or did not confirm in time
   | 'MILLRACE_ABORTED' // the caller's signal was aborted
@@ -11,8 +11,8 @@ export type MillraceErrorCode =
   | 'MILLRACE_FRONT_SETTINGS' // the front's server is set up so that a promise cannot be kept
   | 'MILLRACE_FRONT_UNAVAILABLE' // the front cannot be reached; the message says whether anything was sent
   | 'MILLRACE_STORE_UNAVAILABLE' // the store cannot be reached, or refuses work for a while
-  | 'MILLRACE_STORE_SCHEMA' // table, column, key or permission of the store is not as configured, or its error is unknown
-  | 'MILLRACE_REJECTED' // the store refused this row; write-behind keeps it as a dead letter, the other policies keep nothing
+  | 'MILLRACE_STORE_SCHEMA' // the store's table or permissions are not as configured, or its error is unknown
+  | 'MILLRACE_REJECTED' // the store refused this row; with write-behind it is kept as a dead letter
   | 'MILLRACE_LOST' // an acknowledged write is gone: the front lost its tail or was emptied
   | 'MILLRACE_LANE_STOPPED' // a lane is in a state that needs an operator
   | 'MILLRACE_TIMEOUT' // a leaderboard was not loaded within `loadWait`, or `millrace flush` did not end in time
