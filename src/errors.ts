@@ -34,8 +34,8 @@ export interface ErrorContext {
 const BRAND = Symbol.for('millrace.error');
 
 /**
- * The one error type that Millrace throws. `code` is stable. `message` says what happened and what to do, without values
- * of a row or credentials. `cause` is what was behind it, such as a driver's error. It may hold values of a row;
+ * The one error type that Millrace throws. `code` is stable. `message` says what happened and what to do, without
+ * values of a row or credentials. `cause` is what was behind it, such as a driver's error. It may hold values of a row;
  * `toJSON` has no cause. Recognise the type with {@link isMillraceError}, which also works when two copies of the
  * package are loaded.
  */
@@ -60,7 +60,9 @@ export class MillraceError extends Error {
     Object.defineProperty(this, BRAND, { value: true });
   }
 
-  /** What `--json` and loggers that serialize by JSON print. It has no cause, because a cause may hold values of a row. */
+  /**
+   * What `--json` and loggers that serialize by JSON print. It has no cause, because a cause may hold values of a row.
+   */
   toJSON(): Record<string, unknown> {
     return {
       name: this.name,

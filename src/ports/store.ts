@@ -42,14 +42,13 @@ export interface Store {
 /** What a store can do. */
 export interface StoreCapabilities {
   /**
-   * Whether a generation, its fence and its dead letters are committed together: its lanes have
-   * {@link LaneStore.fences}. Without it a generation may be applied more than once, and a worker that slept through
-   * its lease can still write: only what an absolute value survives is promised, and counters, logs and leaderboards
-   * are refused.
+   * Whether a generation, its fence and its dead letters are committed together: its lanes have `fences`. Without it a
+   * generation may be applied more than once, and a worker that slept through its lease can still write: only what an
+   * absolute value survives is promised, and counters, logs and leaderboards are refused.
    */
   readonly transactions: boolean;
   /**
-   * Whether rejected rows are kept with the store's data: its lanes have {@link LaneStore.deadLetters}. Without it a
+   * Whether rejected rows are kept with the store's data: its lanes have `deadLetters`. Without it a
    * rejected row stops its lane.
    */
   readonly deadLetters: boolean;
@@ -67,8 +66,8 @@ export interface StoreAttachment {
 }
 
 /**
- * One key's new value; `json` undefined deletes the row. With a `kind` it is what a counter goes up by, as decimal text,
- * or an event of a log, as `[order, event]`; `key` then names the event by its seq.
+ * One key's new value; `json` undefined deletes the row. With a `kind` it is what a counter goes up by, as decimal
+ * text, or an event of a log, as `[order, event]`; `key` then names the event by its seq.
  */
 export interface Mutation {
   readonly lane: number;
@@ -226,8 +225,8 @@ export interface FenceStore {
    */
   raiseEpoch(lane: number, above?: number): Promise<Fence>;
   /**
-   * Moves the fence of a lane to where the front is, if `epoch` is still the lane's last: what the store lost in between
-   * is given up. False, and nothing moved, when a higher epoch was issued meanwhile.
+   * Moves the fence of a lane to where the front is, if `epoch` is still the lane's last: what the store lost in
+   * between is given up. False, and nothing moved, when a higher epoch was issued meanwhile.
    */
   moveFence(lane: number, epoch: number, to: Pick<Fence, 'generation' | 'seq'>): Promise<boolean>;
   /**
@@ -329,8 +328,8 @@ export interface DeadLetterStore {
   storedKeys(lane: number): Promise<string[]>;
   /**
    * Writes the rows of waiting letters of a lane, distinct keys, in one transaction, if `epoch` is still the lane's
-   * last. A letter that does not wait any more, or has other {@link DeadLetter.tries} than the one given, is left alone:
-   * an attempt that is carried out late must not count for a letter that was tried, and redriven, since.
+   * last. A letter that does not wait any more, or has other {@link DeadLetter.tries} than the one given, is left
+   * alone: an attempt that is carried out late must not count for a letter that was tried, and redriven, since.
    */
   retry(lane: number, epoch: number, letters: readonly DeadLetter[], judge: Judge): Promise<RetryResult>;
 

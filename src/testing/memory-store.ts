@@ -19,6 +19,7 @@ import type {
   RetryResult,
   ScoresPage,
   Store,
+  StoreCapabilities,
   StoredScores,
   StoredTotals,
 } from '../ports/store.ts';
@@ -57,7 +58,7 @@ export class MemoryStore implements Store {
   /** Its kind, for reports. */
   readonly kind = 'memory';
   /** What it can do: everything. */
-  readonly capabilities = { transactions: true, deadLetters: true };
+  readonly capabilities: StoreCapabilities = { transactions: true, deadLetters: true };
   /** What it is the store of; documents where it is undefined. */
   readonly holds?: Holds;
   /** Where a test can intervene; they may be changed at any time. */
