@@ -38,7 +38,8 @@
 #define KEY_OF(mutation) ((keyBits >> ((mutation) - 1)) & 1)
 #define HOLDS(log, mutation, key) (((log) & BIT(mutation)) && KEY_OF(mutation) == key)
 /* The last mutation of a key in a log; 0 when there is none. */
-#define LAST(log, key) (HOLDS(log, 4, key) -> 4 : (HOLDS(log, 3, key) -> 3 : (HOLDS(log, 2, key) -> 2 : (HOLDS(log, 1, key) -> 1 : 0))))
+#define LAST(log, key) \
+  (HOLDS(log, 4, key) -> 4 : (HOLDS(log, 3, key) -> 3 : (HOLDS(log, 2, key) -> 2 : (HOLDS(log, 1, key) -> 1 : 0))))
 
 /* A list with a number below 15 for each epoch, 0 when it is not in the list: four bits for each, in one int. */
 #define EPOCHS 7
@@ -135,7 +136,8 @@ inline emptyLane(lane) {
 }
 
 /* `mergeEpochs`: what the front knows unless it was never confirmed, and instead of it what the store has recorded. */
-#define MERGED(epoch) (AT(storeEpochs, epoch) -> ONLY(storeEpochs, epoch) : (front.confirmed -> ONLY(front.epochs, epoch) : 0))
+#define MERGED(epoch) \
+  (AT(storeEpochs, epoch) -> ONLY(storeEpochs, epoch) : (front.confirmed -> ONLY(front.epochs, epoch) : 0))
 /* `begin`: of epochs that began at the same seq or later the new one tells enough. */
 #define EARLIER(epoch, began) (AT(front.epochs, epoch) <= (began) -> ONLY(front.epochs, epoch) : 0)
 inline beginEpoch(at) {
@@ -289,7 +291,8 @@ recovery:
 #else
         clearTable(front); front.log = log;
 #endif
-        front.known = true; front.runId = server; front.incarnation = epoch; front.epoch = epoch; front.seq = seq; front.generation = generation;
+        front.known = true; front.runId = server; front.incarnation = epoch; front.epoch = epoch;
+        front.seq = seq; front.generation = generation;
         front.storedSeq = seq; front.owner = me; front.stopped = false;
         front.confirmed = false;
       }
@@ -299,10 +302,12 @@ recovery:
         front.stopped = false;
         if
         /* `compare`: the fence is the flight ... */
-        :: front.flight && !front.stored && generation == front.generation && SAME_CUT(digest, front.digest) && seq == front.cutSeq ->
+        :: front.flight && !front.stored && generation == front.generation && SAME_CUT(digest, front.digest) &&
+           seq == front.cutSeq ->
           front.stored = true; front.storedSeq = front.cutSeq; front.frozen[0] = 0; front.frozen[1] = 0
         /* ... or its predecessor, or the last generation that was acknowledged ... */
-        :: generation == (front.flight && !front.stored -> front.generation - 1 : front.generation) && seq == front.storedSeq
+        :: generation == (front.flight && !front.stored -> front.generation - 1 : front.generation) &&
+           seq == front.storedSeq
         /* ... or is not explained. */
         :: else -> front.stopped = true
         fi;
@@ -440,7 +445,8 @@ acknowledge:
     d_step {
       front.stored = true; front.storedSeq = front.cutSeq; front.frozen[0] = 0; front.frozen[1] = 0;
       if
-      :: front.marks & 1 -> front.marks = front.marks & 2; if :: IS_DELETE(front.slot[0]) -> front.slot[0] = 0 :: else fi
+      :: front.marks & 1 -> front.marks = front.marks & 2;
+         if :: IS_DELETE(front.slot[0]) -> front.slot[0] = 0 :: else fi
       :: front.marks == 2 -> front.marks = 0; if :: IS_DELETE(front.slot[1]) -> front.slot[1] = 0 :: else fi
       :: else
       fi;
@@ -491,7 +497,10 @@ inline write(key) {
 }
 
 /* Watermark.#survivedSeq, plus 1: the lowest seq at which an epoch after e began. */
-#define LOWER(epoch) if :: epoch > e && AT(knownEpochs, epoch) && AT(knownEpochs, epoch) < limit -> limit = AT(knownEpochs, epoch) :: else fi
+#define LOWER(epoch) \
+  if :: epoch > e && AT(knownEpochs, epoch) && AT(knownEpochs, epoch) < limit -> \
+       limit = AT(knownEpochs, epoch) \
+     :: else fi
 inline survivedSeq() {
   limit = 255; LOWER(2); LOWER(3); LOWER(4); LOWER(5); LOWER(6)
 }
@@ -536,7 +545,8 @@ inline settleGiven() {
   :: e < knownEpoch && AT(given, e) != 0 ->
     survivedSeq();
     if
-    :: AT(given, e) + 1 > limit -> lost = lost + AT(given, e) + 1 - limit; if :: limit - 1 > survived -> survived = limit - 1 :: else fi
+    :: AT(given, e) + 1 > limit -> lost = lost + AT(given, e) + 1 - limit;
+       if :: limit - 1 > survived -> survived = limit - 1 :: else fi
     :: else -> if :: AT(given, e) > survived -> survived = AT(given, e) :: else fi
     fi;
     given = WITHOUT(given, e); e++
@@ -563,13 +573,16 @@ end:
       check()
     }
 #ifdef WRITE_WITHOUT_INCARNATION
-  :: atomic { executed < WRITES && WRITABLE && incarnationSeen != front.incarnation -> if :: write(0) :: write(1) fi; check() }
+  :: atomic { executed < WRITES && WRITABLE && incarnationSeen != front.incarnation ->
+       if :: write(0) :: write(1) fi; check() }
 #endif
   /* `unrecovered` with a header: the connection learns the incarnation and sends again. */
-  :: atomic { executed < WRITES && CURRENT && incarnationSeen != front.incarnation -> incarnationSeen = front.incarnation }
+  :: atomic { executed < WRITES && CURRENT && incarnationSeen != front.incarnation ->
+       incarnationSeen = front.incarnation }
   /* Engine.#observe, Watermark.observe: answers come in the order of the requests. */
   :: atomic {
-      CURRENT && (front.epoch > knownEpoch || (front.epoch == knownEpoch && (SETTLES(1) || SETTLES(2) || SETTLES(3)))) ->
+      CURRENT && (front.epoch > knownEpoch ||
+                  (front.epoch == knownEpoch && (SETTLES(1) || SETTLES(2) || SETTLES(3)))) ->
       d_step {
         if
         :: front.epoch > knownEpoch ->
@@ -606,7 +619,8 @@ end:
       fi;
       rewinds--; copied = false; emptyLane(saved)
     }
-  :: atomic { aborts > 0 && locked != 0 -> printf("store: ends the transaction of worker %d\n", locked); aborts--; locked = 0 }
+  :: atomic { aborts > 0 && locked != 0 ->
+       printf("store: ends the transaction of worker %d\n", locked); aborts--; locked = 0 }
   :: atomic { crashes > 0 -> crashes--; if :: kill(1) :: kill(2) fi }
   od
 }
@@ -628,7 +642,8 @@ end:
 init {
   atomic {
     /* Process 1 and 2 are the workers. The first has recovered the lane, which is empty. */
-    front.known = true; front.runId = server; front.confirmed = true; front.incarnation = 1; front.epoch = 1; front.epochs = SET(0, 1, 1); front.owner = 1;
+    front.known = true; front.runId = server; front.confirmed = true; front.incarnation = 1;
+    front.epoch = 1; front.epochs = SET(0, 1, 1); front.owner = 1;
     storeEpoch = 1; storeEpochs = SET(0, 1, 1);
     incarnationSeen = 1; knownEpoch = 1; knownEpochs = SET(0, 1, 1);
     run Worker(1); run Worker(2); run Client(); run Faults(); run Drained()

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock-and-random.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
-import { systemClock } from '../../src/system.ts';
 import { open, tapped } from './apply-fixture.ts';
 import { attach, batches, errorOf, generation, judge, put } from './postgres-fixture.ts';
 

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/clock-and-random.ts';
 import type { Judge } from '../../src/core/letter.ts';
 import { postgresStore } from '../../src/stores/postgres/index.ts';
 import { eventually } from '../support/gate.ts';
