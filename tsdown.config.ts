@@ -1,13 +1,6 @@
 import { defineConfig, type UserConfig } from 'tsdown';
 
-const library = [
-  'src/index.ts',
-  'src/fronts/redis/index.ts',
-  'src/fronts/lmdb/index.ts',
-  'src/fronts/memory/index.ts',
-  'src/stores/postgres/index.ts',
-  'src/testing/index.ts',
-];
+const library = ['src/index.ts', 'src/fronts/*/index.ts', 'src/stores/*/index.ts', 'src/testing/index.ts'];
 
 const common: UserConfig = {
   root: 'src',

@@ -48,8 +48,8 @@ export interface StoreCapabilities {
    */
   readonly transactions: boolean;
   /**
-   * Whether rejected rows are kept with the store's data: its lanes have `deadLetters`. Without it a
-   * rejected row stops its lane.
+   * Whether rejected rows are kept with the store's data: its lanes have `deadLetters`. Without it a rejected row stops
+   * its lane.
    */
   readonly deadLetters: boolean;
 }
