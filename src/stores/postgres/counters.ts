@@ -13,8 +13,8 @@ import { PostgresOptionReader, type TableStoreOptions } from './options.ts';
 /** Options of {@link postgresCounters}. */
 export interface PostgresCountersOptions extends TableStoreOptions {
   /**
-   * The column with the key: text, varchar, char, smallint, integer, bigint or uuid, with a unique constraint of its own.
-   * Column names are taken as they are, without quotes.
+   * The column with the key: text, varchar, char, smallint, integer, bigint or uuid, with a unique constraint of its
+   * own. Column names are taken as they are, without quotes.
    */
   readonly key: string;
   /** The column with the sum: smallint, integer or bigint; numeric for counters with decimals. Null counts as 0. */
@@ -55,25 +55,24 @@ function countFaults({ sql }: Table, column: Column, shape: Shape): string[] {
   const { name, base, type } = column;
   const scale = traitsOf(shape).scale;
   const quoted = quote(name);
+  const alter = `alter table ${sql} alter column ${quoted} type`;
   if (base === 'numeric') {
     if (decimalsOf(column) >= scale) return [];
     return [
-      `the count column ${quoted} is ${type}, and would round the ${scale} decimals of the counters: alter table ${sql} alter column ${quoted} type numeric`,
+      `the count column ${quoted} is ${type}, and would round the ${scale} decimals of the counters: ` +
+        `${alter} numeric`,
     ];
   }
   if (scale > 0)
-    return [
-      `the count column ${quoted} is ${type}, and the counters have ${scale} decimals: alter table ${sql} alter column ${quoted} type numeric`,
-    ];
+    return [`the count column ${quoted} is ${type}, and the counters have ${scale} decimals: ${alter} numeric`];
   if (isWhole(column)) return [];
-  return [
-    `the count column ${quoted} is ${type}; it must be bigint: alter table ${sql} alter column ${quoted} type bigint using ${quoted}::bigint`,
-  ];
+  return [`the count column ${quoted} is ${type}; it must be bigint: ${alter} bigint using ${quoted}::bigint`];
 }
 
 function countersStatements(table: Table, count: Column): TableStatements {
   const [key, sum] = [quote(table.key.name), quote(count.name)];
-  const load = `select t.${key}::text as key, coalesce(t.${sum}, 0)::text as value from unnest($1::text::${table.keyType.sql}[]) given(key) join ${table.sql} t on t.${key} = given.key`;
+  const load = `select t.${key}::text as key, coalesce(t.${sum}, 0)::text as value
+    from unnest($1::text::${table.keyType.sql}[]) given(key) join ${table.sql} t on t.${key} = given.key`;
   const write = writeNumbers(table, count, (given) => `coalesce(t.${sum}, 0) + ${given}`);
   return {
     load: (keys) => ({ text: load, values: [arrayText(keys)] }),
@@ -92,8 +91,10 @@ function countersStatements(table: Table, count: Column): TableStatements {
 /** One statement, and so one snapshot: what it finds of a row belongs to the generation that it finds in the fence. */
 function totalsOf(table: Table, count: Column, cache: string, schema: string) {
   const [key, sum] = [quote(table.key.name), quote(count.name)];
-  const text = `select null as lane, t.${key}::text as key, coalesce(t.${sum}, 0)::text as value from unnest($1::text::${table.keyType.sql}[]) given(key) join ${table.sql} t on t.${key} = given.key
-    union all select f.lane::text, null, f.generation::text from ${quote(schema)}.millrace_fence f where f.cache = ${literal(cache)} and f.lane = any($2::text::integer[])`;
+  const text = `select null as lane, t.${key}::text as key, coalesce(t.${sum}, 0)::text as value
+    from unnest($1::text::${table.keyType.sql}[]) given(key) join ${table.sql} t on t.${key} = given.key
+    union all select f.lane::text, null, f.generation::text from ${quote(schema)}.millrace_fence f
+    where f.cache = ${literal(cache)} and f.lane = any($2::text::integer[])`;
   return (lanes: readonly number[], keys: readonly string[]) => ({
     text,
     values: [arrayText(keys), arrayText(lanes.map(String))],

@@ -144,7 +144,9 @@ export function connections(
     found.roleLimit >= 0
       ? Math.min(found.roleLimit, found.connections - found.reserved)
       : found.connections - found.reserved;
-  const text = `the pool has ${poolMax ?? 'an unknown number of'}; the server ${found.connections}, ${Math.max(0, free)} free${found.roleLimit >= 0 ? `, ${found.roleLimit} for this role` : ''}`;
+  const ofRole = found.roleLimit >= 0 ? `, ${found.roleLimit} for this role` : '';
+  const ofServer = `the server ${found.connections}, ${Math.max(0, free)} free${ofRole}`;
+  const text = `the pool has ${poolMax ?? 'an unknown number of'}; ${ofServer}`;
   if (poolMax !== undefined && poolMax > limit)
     return [
       warning(
@@ -169,7 +171,8 @@ export function connections(
         'postgres.connections',
         text,
         'flushes and loads may find no connection',
-        'raise max_connections, or see who holds them: SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2',
+        'raise max_connections, or see who holds them: ' +
+          'SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2',
       ),
     ];
   return [fine('postgres.connections', text)];

@@ -1,7 +1,9 @@
 /** Names and values in texts of statements, as PostgreSQL reads them. */
 import type { TableName } from '../sql/names.ts';
 
-/** Identifiers come from configuration only. They are quoted always, so that a reserved word is a name like any other. */
+/**
+ * Identifiers come from configuration only. They are quoted always, so that a reserved word is a name like any other.
+ */
 export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 /** A text as an SQL literal, whatever `standard_conforming_strings` says. */

@@ -12,18 +12,21 @@ import { PostgresOptionReader, type TableStoreOptions } from './options.ts';
 /** Options of {@link postgresLeaderboard}. */
 export interface PostgresLeaderboardOptions extends TableStoreOptions {
   /**
-   * The column with the member: text, varchar, char, smallint, integer, bigint or uuid, with a unique constraint of its own.
-   * Column names are taken as they are, without quotes.
+   * The column with the member: text, varchar, char, smallint, integer, bigint or uuid, with a unique constraint of its
+   * own. Column names are taken as they are, without quotes.
    */
   readonly member: string;
-  /** The column with the score: double precision or numeric, or smallint, integer or bigint for whole scores. A row with null is on no board. */
+  /**
+   * The column with the score: double precision or numeric, or smallint, integer or bigint for whole scores. A row with
+   * null is on no board.
+   */
   readonly score: string;
 }
 
 /**
- * A table of scores in PostgreSQL or PGlite: one row per member, which is written with the score that it came to, and deleted
- * when the member is removed. Missing rows are inserted. The table should be the leaderboard's own: changes that
- * others make are found only when the board is loaded again.
+ * A table of scores in PostgreSQL or PGlite: one row per member, which is written with the score that it came to, and
+ * deleted when the member is removed. Missing rows are inserted. The table should be the leaderboard's own: changes
+ * that others make are found only when the board is loaded again.
  *
  * @throws MillraceError MILLRACE_OPTIONS, with all faults of the options
  */
@@ -64,7 +67,8 @@ function scoreFaults({ sql }: Table, column: Column): string[] {
   const quoted = quote(name);
   const why = base === 'numeric' || base === 'float4' ? 'and would round scores' : 'and holds no scores';
   return [
-    `the score column ${quoted} is ${type}, ${why}: alter table ${sql} alter column ${quoted} type double precision using ${quoted}::double precision`,
+    `the score column ${quoted} is ${type}, ${why}: ` +
+      `alter table ${sql} alter column ${quoted} type double precision using ${quoted}::double precision`,
   ];
 }
 
@@ -85,7 +89,8 @@ function scoreCheck(column: Column): ValueCheck {
 function scoreStatements(table: Table, score: Column): TableStatements {
   const [key, value] = [quote(table.key.name), quote(score.name)];
   const given = `unnest($1::text::${table.keyType.sql}[]) given(key)`;
-  const load = `select t.${key}::text as key, t.${value}::text as value from ${given} join ${table.sql} t on t.${key} = given.key where t.${value} is not null`;
+  const load = `select t.${key}::text as key, t.${value}::text as value
+    from ${given} join ${table.sql} t on t.${key} = given.key where t.${value} is not null`;
   const remove = `delete from ${table.sql} t using ${given} where t.${key} = given.key`;
   const put = writeNumbers(table, score, (given) => given);
   return {
@@ -111,18 +116,24 @@ function scoreStatements(table: Table, score: Column): TableStatements {
   };
 }
 
-/** One statement, and so one snapshot: what it finds of the rows belongs to the generation that it finds in the fence, also where there are none. */
+/**
+ * One statement, and so one snapshot: what it finds of the rows belongs to the generation that it finds in the fence,
+ * also where there are none.
+ */
 function scoresOf(table: Table, score: Column, cache: string, schema: string): NonNullable<OpenedTable['scores']> {
   const [key, value, type] = [quote(table.key.name), quote(score.name), table.keyType.sql];
   const statement = (rows: string, values: string[]): Statement => ({
-    text: `select f.generation, p.key, p.value from (select coalesce(max(generation), 0)::text as generation from ${quote(schema)}.millrace_fence where cache = ${literal(cache)} and lane = 0) f
+    text: `select f.generation, p.key, p.value
+      from (select coalesce(max(generation), 0)::text as generation from ${quote(schema)}.millrace_fence
+        where cache = ${literal(cache)} and lane = 0) f
       left join (${rows}) p on true order by p.raw`,
     values,
   });
   const selected = `select t.${key} as raw, t.${key}::text as key, t.${value}::text as value from ${table.sql} t`;
   // As a number in the text: a plan that does not know it would rather sort the table.
   const limited = (limit: number): string => `t.${value} is not null order by t.${key} limit ${Math.floor(limit)}`;
-  const named = `${selected} join unnest($1::text::${type}[]) given(key) on t.${key} = given.key where t.${value} is not null`;
+  const named = `${selected} join unnest($1::text::${type}[]) given(key) on t.${key} = given.key
+    where t.${value} is not null`;
   const first = `${selected} where`;
   const next = `${selected} where t.${key} > $1::text::${type} and`;
   return (of) => {

@@ -10,7 +10,10 @@ import { checkDocument, columnsCheck } from './values.ts';
 export interface CommonOptions extends Omit<TableStoreOptions, 'touch'> {
   /** A timestamp column for when the event was appended, by the clock of who appended it, to the microsecond. */
   readonly at?: string;
-  /** A bigint column that orders events: microseconds since the epoch, and at least one more with each event of a process. */
+  /**
+   * A bigint column that orders events: microseconds since the epoch, and at least one more with each event of a
+   * process.
+   */
   readonly order?: string;
 }
 
@@ -63,8 +66,9 @@ export function postgresLog(options: PostgresLogOptions): Store {
 }
 
 /**
- * The rows of a statement are inserted in their order. An event comes as `[order, event]`, and goes as a line of text: JSON
- * has no line breaks, and lines cost the server less than an array of JSON does. See bench/micro/postgres-events.ts.
+ * The rows of a statement are inserted in their order. An event comes as `[order, event]`, and goes as a line of text:
+ * JSON has no line breaks, and lines cost the server less than an array of JSON does. See
+ * bench/micro/postgres-events.ts.
  */
 function logStatements(table: LogTable): TableStatements {
   const mapped = table.value === undefined ? table.columns : [table.value];
@@ -82,7 +86,8 @@ function logStatements(table: LogTable): TableStatements {
     ...(table.at === undefined
       ? []
       : [
-          `timestamptz 'epoch' + (e.micros / 1000000) * interval '1 second' + (e.micros % 1000000) * interval '1 microsecond'`,
+          `timestamptz 'epoch' + (e.micros / 1000000) * interval '1 second'
+            + (e.micros % 1000000) * interval '1 microsecond'`,
         ]),
     ...(table.order === undefined ? [] : ['e.micros']),
   ];
@@ -91,8 +96,9 @@ function logStatements(table: LogTable): TableStatements {
   const rows = isOrdered
     ? `unnest(${lines('$1')}, ${lines('$2')}::bigint[]) e(v, micros)`
     : `unnest(${lines('$1')}) e(v)`;
-  const source = `${rows}${table.value === undefined ? ` cross join lateral json_to_record(e.v::json) r(${record})` : ''}`;
-  const text = `insert into ${table.sql} (${names.map(({ name }) => quote(name)).join(', ')}) select ${selected.join(', ')} from ${source}`;
+  const source = table.value === undefined ? `${rows} cross join lateral json_to_record(e.v::json) r(${record})` : rows;
+  const text = `insert into ${table.sql} (${names.map(({ name }) => quote(name)).join(', ')})
+    select ${selected.join(', ')} from ${source}`;
   return {
     load: () => undefined,
     write(mutations) {

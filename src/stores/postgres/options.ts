@@ -36,8 +36,8 @@ export interface ValueMapping {
  * The value is an object whose properties are columns of the same names. A property that is missing is written as null,
  * and comes back as null; one that is not mapped is refused, and so is null where the column takes none.
  *
- * Timestamps with time zone come back as `Date.toJSON` writes them, bigint and numeric as numbers where a number has all
- * their digits and as strings where it has not. bytea cannot be mapped. The key column is not among them.
+ * Timestamps with time zone come back as `Date.toJSON` writes them, bigint and numeric as numbers where a number has
+ * all their digits and as strings where it has not. bytea cannot be mapped. The key column is not among them.
  */
 export interface ColumnsMapping {
   /** The columns, which are the names of the properties. */

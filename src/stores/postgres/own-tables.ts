@@ -56,7 +56,8 @@ function refusalOf(found: FoundTables, quoted: string, scripts: readonly string[
     }
     if (found.deadLetter && !found.deadLetterCurrent && found.mayAlterDeadLetter !== true) {
       return schemaError(`${quoted}.millrace_dead_letter`, [
-        `it was made by an earlier version and lacks columns, which this login may not add; have its owner run this, and grant update on it:\n${scripts.join('\n')}`,
+        'it was made by an earlier version and lacks columns, which this login may not add; ' +
+          `have its owner run this, and grant update on it:\n${scripts.join('\n')}`,
       ]);
     }
     return undefined;

@@ -124,7 +124,9 @@ export class Fences {
     return `f.cache = ${this.#name} and f.lane = ${integer(lane)} and f.epoch = ${integer(epoch)}`;
   }
 
-  /** One statement, all lanes or not: returns a row per lane that was where it should be. Ints and configuration only. */
+  /**
+   * One statement, all lanes or not: returns a row per lane that was where it should be. Ints and configuration only.
+   */
   compareAndSet(lanes: readonly LaneGeneration[]): string {
     const { literal, now } = this.#dialect;
     // Sorted, so that two flushes of the same lanes meet at the first and not in a deadlock.
@@ -144,7 +146,8 @@ export class Fences {
   /** Why lanes were not where the flush expected them; empty when they are again. */
   async verdicts(connection: Connection, lanes: readonly LaneGeneration[]): Promise<FencedLane[]> {
     const { parameter, list, listed } = this.#dialect;
-    const text = `select ${this.#columns('f.')} from ${this.#table} f join ${listed(2, 'integer', 'g')} on f.lane = g.item
+    const text = `select ${this.#columns('f.')} from ${this.#table} f
+      join ${listed(2, 'integer', 'g')} on f.lane = g.item
       where f.cache = ${parameter(1, 'text')}`;
     const rows = await connection.run({ text, values: [this.#cache, list(lanes.map(({ lane }) => `${lane}`))] });
     const fences = new Map(rows.map((row) => [Number(row['lane']), fenceOf(row)]));

@@ -166,8 +166,9 @@ export class LetterReader implements Omit<DeadLetterStore, 'retry'> {
   }
 
   #update(connection: Connection, id: string, { set, where }: { set: string; where: string }): Promise<Row[]> {
+    const { parameter, returned } = this.#dialect;
     const text = `update ${this.#table} as d set ${set}
-      where ${this.#own} and d.id = ${this.#dialect.parameter(2, 'bigint')} and ${where} returning ${this.#dialect.returned('d')}state`;
+      where ${this.#own} and d.id = ${parameter(2, 'bigint')} and ${where} returning ${returned('d')}state`;
     return connection.run({ text, values: [this.#cache, id] });
   }
 

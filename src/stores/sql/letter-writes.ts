@@ -134,7 +134,7 @@ export class LetterWrites {
   /** Writes down what became of letters that `epoch` tried, and returns them as they are now. */
   async settle(connection: Connection, epoch: number, retried: readonly RetriedLetter[]): Promise<DeadLetter[]> {
     if (retried.length === 0) return [];
-    const { parameter, records, now, after } = this.#dialect;
+    const { parameter, records, now, after, returned } = this.#dialect;
     const rows = await connection.run({
       text: `update ${this.#table} as d set state = r.state, attempts = r.attempts, tries = d.tries + 1,
           tried_in = ${parameter(3, 'bigint')}, code = r.code, message = r.message,
@@ -142,7 +142,8 @@ export class LetterWrites {
           finished_at = case when r.state = 'stored' then ${now} end,
           value = case when r.state = 'stored' then null else d.value end
         from ${records(2, SETTLED, 'r')}
-        where d.cache = ${parameter(1, 'text')} and d.id = r.id returning ${letterColumns(this.#dialect, this.#dialect.returned('d'))}`,
+        where d.cache = ${parameter(1, 'text')} and d.id = r.id
+        returning ${letterColumns(this.#dialect, returned('d'))}`,
       values: [
         this.#cache,
         JSON.stringify(retried.map(({ retryInMs, ...row }) => ({ ...row, retry_ms: retryInMs }))),

@@ -15,15 +15,25 @@ select json_build_object(
   'lockTimeout', current_setting('lock_timeout'),
   'transactionTimeout', coalesce(current_setting('transaction_timeout', true), '0'),
   'connections', current_setting('max_connections')::int,
-  'reserved', current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0),
+  'reserved', current_setting('superuser_reserved_connections')::int
+    + coalesce(current_setting('reserved_connections', true)::int, 0),
   'connected', (select coalesce(sum(numbackends), 0) from pg_stat_database),
   'roleLimit', (select rolconnlimit from pg_roles where rolname = current_user),
   'nowMs', extract(epoch from clock_timestamp()) * 1000,
   'triggers', (
-    select coalesce(json_agg(json_build_object('name', t.tgname, 'timing', case when t.tgtype & 66 = 2 then 'before' when t.tgtype & 66 = 64 then 'instead of' else 'after' end, 'row', t.tgtype & 1 = 1) order by t.tgname), '[]')
+    select coalesce(json_agg(json_build_object(
+      'name', t.tgname,
+      'timing', case when t.tgtype & 66 = 2 then 'before' when t.tgtype & 66 = 64 then 'instead of' else 'after' end,
+      'row', t.tgtype & 1 = 1
+    ) order by t.tgname), '[]')
     from pg_trigger t where t.tgrelid = to_regclass($1::text) and not t.tgisinternal and t.tgenabled in ('O', 'A')
   ),
-  'rules', (select count(*) from pg_rules r join pg_class c on c.relname = r.tablename and c.relnamespace = (select oid from pg_namespace where nspname = r.schemaname) where c.oid = to_regclass($1::text)),
+  'rules', (
+    select count(*) from pg_rules r
+    join pg_class c on c.relname = r.tablename
+      and c.relnamespace = (select oid from pg_namespace where nspname = r.schemaname)
+    where c.oid = to_regclass($1::text)
+  ),
   'unlogged', (select relpersistence = 'u' from pg_class where oid = to_regclass($1::text)),
   'deferred', (
     select coalesce(json_agg(conname order by conname), '[]')
