@@ -1,3 +1,4 @@
+/** The letters of the store in memory. */
 import { FINISHED_KEPT_MS, type Judge, type Verdict } from '../core/letter.ts';
 import { kindField, kindOf, kindTraits } from '../core/shape.ts';
 import type {

@@ -1,3 +1,4 @@
+/** A store in memory, for tests. */
 import { fromScaled, toScaled } from '../core/decimal.ts';
 import { judgeFence } from '../core/fence.ts';
 import type { EpochStart, Fence } from '../core/lane.ts';
@@ -117,7 +118,7 @@ export class MemoryStore implements Store {
       deadLetters: {
         ...letters.store,
         retry: (lane, epoch, due, judge) =>
-          this.#retry(letters, () => this.fences.get(`${cache}:${lane}`), epoch, due, judge),
+          this.#retry({ letters, fence: () => this.fences.get(`${cache}:${lane}`), epoch, due, judge }),
       },
     };
   }
@@ -259,13 +260,7 @@ export class MemoryStore implements Store {
     };
   }
 
-  async #retry(
-    letters: MemoryLetters,
-    fence: () => Fence | undefined,
-    epoch: number,
-    due: readonly DeadLetter[],
-    judge: Judge,
-  ): Promise<RetryResult> {
+  async #retry({ letters, fence, epoch, due, judge }: Retry): Promise<RetryResult> {
     await this.hooks.beforeApply?.();
     await this.hooks.beforeCommit?.();
     if (fence()?.epoch !== epoch) return { kind: 'fenced' };
@@ -305,6 +300,14 @@ export class MemoryStore implements Store {
       else versions.push(version);
     }
   }
+}
+
+interface Retry {
+  readonly letters: MemoryLetters;
+  readonly fence: () => Fence | undefined;
+  readonly epoch: number;
+  readonly due: readonly DeadLetter[];
+  readonly judge: Judge;
 }
 
 /** Of two decimal texts. */

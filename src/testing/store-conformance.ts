@@ -1,3 +1,4 @@
+/** The conformance suite of the port `Store`: rows and values here, lanes and letters beside it. */
 import { strict as assert } from 'node:assert';
 import { testLanes } from './store-lanes.ts';
 import {

@@ -1,3 +1,4 @@
+/** Fences, and what is committed with them. */
 import { strict as assert } from 'node:assert';
 import type { Mutation } from '../ports/store.ts';
 import { testLetters } from './store-letters.ts';
@@ -12,7 +13,6 @@ import {
   type StoreConformance,
 } from './store-subject.ts';
 
-/** Fences, and what is committed with them. */
 export function testLanes(register: Register, capabilities: StoreConformance['capabilities']): void {
   if (!capabilities.transactions) return;
   testFences(register);

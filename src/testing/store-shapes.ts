@@ -1,3 +1,4 @@
+/** The conformance suite of stores of counters, logs and leaderboards. */
 import { strict as assert } from 'node:assert';
 import { systemClock } from '../clock-and-random.ts';
 import type { Holds } from '../core/shape.ts';

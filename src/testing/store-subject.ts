@@ -1,3 +1,4 @@
+/** What the conformance tests of stores have in common. */
 import { strict as assert } from 'node:assert';
 import { systemClock } from '../clock-and-random.ts';
 import type { Judge } from '../core/letter.ts';

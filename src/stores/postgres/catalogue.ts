@@ -1,3 +1,4 @@
+/** The user's table as PostgreSQL's catalogue has it, checked, with all faults together. */
 import type { MillraceError } from '../../errors.ts';
 import { schemaError } from '../sql/faults.ts';
 import type { TableName } from '../sql/names.ts';

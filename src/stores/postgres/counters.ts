@@ -1,3 +1,4 @@
+/** A table of counters in PostgreSQL or PGlite. */
 import type { Shape } from '../../core/shape.ts';
 import { traitsOf } from '../../core/shape.ts';
 import type { Store } from '../../ports/store.ts';

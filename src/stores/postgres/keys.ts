@@ -1,3 +1,4 @@
+/** Types of key columns, and which texts each of them takes. */
 import type { Column } from './column.ts';
 import { unstorableText } from './json-text.ts';
 

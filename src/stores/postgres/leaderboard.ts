@@ -1,3 +1,4 @@
+/** A table of scores in PostgreSQL or PGlite. */
 import type { Store } from '../../ports/store.ts';
 import type { Statement } from '../sql/database.ts';
 import { schemaError } from '../sql/faults.ts';

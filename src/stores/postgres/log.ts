@@ -1,3 +1,4 @@
+/** A table of events in PostgreSQL or PGlite. */
 import type { Store } from '../../ports/store.ts';
 import type { TableStatements } from '../sql/table.ts';
 import { type LogTable, readLogTable } from './catalogue.ts';

@@ -1,3 +1,4 @@
+/** Columns with numbers: what they hold, and how rows of them are written. */
 import type { Table } from './catalogue.ts';
 import type { Column } from './column.ts';
 import { quote } from './identifiers.ts';

@@ -1,3 +1,4 @@
+/** PGlite as a database of PostgreSQL. */
 import { type Connection, DriverError, type Row, type Statement, type TransactionResult } from '../sql/database.ts';
 import type { PostgresDatabase } from './database.ts';
 

@@ -1,3 +1,4 @@
+/** A pool of `pg` as a database of PostgreSQL. */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../ports/clock.ts';
 import { type Connection, DriverError, type Row, type Statement, type TransactionResult } from '../sql/database.ts';

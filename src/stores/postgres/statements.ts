@@ -1,3 +1,4 @@
+/** The statements on a table of documents in PostgreSQL. */
 import { kindOf, kindTraits } from '../../core/shape.ts';
 import { MillraceError } from '../../errors.ts';
 import type { Mutation } from '../../ports/store.ts';

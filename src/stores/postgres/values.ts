@@ -1,3 +1,4 @@
+/** Which values the columns of a table take, as far as can be told without the server. */
 import type { ValueCheck } from '../sql/table.ts';
 import type { Column } from './column.ts';
 import { quote } from './identifiers.ts';
