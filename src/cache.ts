@@ -28,7 +28,7 @@ export class Cache<V> extends Facade<V, ParsedOptions<V>, DocumentWays> {
 
   /** The value, or undefined. A value that is pending is found like any other. */
   get(key: string): Promise<V | undefined> {
-    return this.perform(key, NO_OPTIONS, async ({ ways }) => {
+    return this.performOn(key, NO_OPTIONS, async ({ ways }) => {
       const json = await ways.reader.get(key);
       return json === undefined ? undefined : (JSON.parse(json) as V);
     });
@@ -37,7 +37,7 @@ export class Cache<V> extends Facade<V, ParsedOptions<V>, DocumentWays> {
   /** Values by key, in the order of `keys`; keys without a value are missing. */
   async getMany(keys: readonly string[]): Promise<Map<string, V>> {
     for (const key of keys) this.checkKey(key);
-    return this.perform(undefined, NO_OPTIONS, async ({ ways }) => {
+    return this.perform(NO_OPTIONS, async ({ ways }) => {
       const found = await ways.reader.getMany(keys);
       const values = new Map<string, V>();
       for (const key of keys) {
@@ -88,7 +88,7 @@ export class Cache<V> extends Facade<V, ParsedOptions<V>, DocumentWays> {
 
   /** Whether {@link get} would find a value. */
   has(key: string): Promise<boolean> {
-    return this.perform(key, NO_OPTIONS, async ({ ways }) => (await ways.reader.get(key)) !== undefined);
+    return this.performOn(key, NO_OPTIONS, async ({ ways }) => (await ways.reader.get(key)) !== undefined);
   }
 
   /**
@@ -170,7 +170,7 @@ export class Cache<V> extends Facade<V, ParsedOptions<V>, DocumentWays> {
     // Who asks from now on must not be given what was loaded before this write.
     if (this.#loading.size > 0) this.#loading.delete(key);
     const ttlMs = options.ttl === undefined ? undefined : this.#ttlOf(key, options.ttl);
-    return this.perform(key, options, (engine, level) => {
+    return this.performOn(key, options, (engine, level) => {
       this.#checkStorable(engine, key, json);
       const written = engine.ways.write(key, json, ttlMs, level);
       return level.ack === 'stored' ? this.settled(engine, level, written) : written;
@@ -210,7 +210,7 @@ export class Cache<V> extends Facade<V, ParsedOptions<V>, DocumentWays> {
     entries: readonly (readonly [key: string, json: string | undefined])[],
     options: WriteOptions,
   ): Promise<Receipt[]> {
-    return this.perform(undefined, NO_OPTIONS, (engine) => {
+    return this.perform(NO_OPTIONS, (engine) => {
       for (const [key, json] of entries) this.#checkStorable(engine, key, json);
       return Promise.all(entries.map(([key, json]) => this.#write(key, json, options)));
     });

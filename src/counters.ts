@@ -70,7 +70,7 @@ export class Counters<N extends number | bigint | string> extends Facade<N, Pars
     try {
       this.checkKey(key);
       const scaled = this.#scaled(key, by);
-      return this.perform(undefined, options, (engine, level) => {
+      return this.perform(options, (engine, level) => {
         this.checkStorableKey(engine, key);
         return run(engine, level, scaled);
       });
@@ -81,7 +81,7 @@ export class Counters<N extends number | bigint | string> extends Facade<N, Pars
 
   /** The total; 0 for a key that was never incremented. */
   get(key: string): Promise<N> {
-    return this.perform(key, NO_OPTIONS, async (engine) => {
+    return this.performOn(key, NO_OPTIONS, async (engine) => {
       this.checkStorableKey(engine, key);
       return this.#show(await engine.ways.totals.get(key));
     });
@@ -90,7 +90,7 @@ export class Counters<N extends number | bigint | string> extends Facade<N, Pars
   /** Totals by key, in the order of `keys`. */
   async getMany(keys: readonly string[]): Promise<Map<string, N>> {
     for (const key of keys) this.checkKey(key);
-    return this.perform(undefined, NO_OPTIONS, async (engine) => {
+    return this.perform(NO_OPTIONS, async (engine) => {
       for (const key of keys) this.checkStorableKey(engine, key);
       const distinct = [...new Set(keys)];
       const totals = await engine.ways.totals.getMany(distinct);

@@ -228,20 +228,33 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
     return this.#starting;
   }
 
-  /**
-   * How every operation begins, of every facade: its key and options are checked, and `run` is called with the engine
-   * once front and store are attached. Operations are begun in the order in which they were asked for. What every
-   * operation is measured by is measured here. `key` is undefined where an operation is about none, or about many.
-   *
-   * Not an async function: with the engine attached there is one promise, the one of `run`.
-   */
-  protected perform<T>(
-    key: string | undefined,
+  /** {@link perform} for an operation on one key, which is checked first. */
+  protected performOn<T>(
+    key: string,
     options: OperationOptions,
     run: (engine: Engine<W>, level: Level) => Promise<T>,
   ): Promise<T> {
     try {
-      if (key !== undefined) this.checkKey(key);
+      this.checkKey(key);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+    return this.perform(options, run, key);
+  }
+
+  /**
+   * How every operation begins, of every facade: its options are checked, and `run` is called with the engine once
+   * front and store are attached. Operations are begun in the order in which they were asked for. What every operation
+   * is measured by is measured here. `key` is for messages, where it is about one that was checked.
+   *
+   * Not an async function: with the engine attached there is one promise, the one of `run`.
+   */
+  protected perform<T>(
+    options: OperationOptions,
+    run: (engine: Engine<W>, level: Level) => Promise<T>,
+    key?: string,
+  ): Promise<T> {
+    try {
       const level = options === NO_OPTIONS ? this.#byDefault : this.#levelOf(key, options);
       if (this.#engine === undefined) {
         return this.attached().then((engine) => {
@@ -260,6 +273,11 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
     const { settings, front } = this.options;
     const refusal = ack === undefined ? undefined : refuseAck(ack, settings.policy, front);
     if (refusal !== undefined) throw new MillraceError('MILLRACE_ACK', refusal, { cache: this.name, key });
+    if (signal !== undefined && !(signal instanceof AbortSignal))
+      throw new MillraceError('MILLRACE_OPTIONS', 'signal must be an AbortSignal. Nothing was done.', {
+        cache: this.name,
+        key,
+      });
     if (signal?.aborted === true) throw aborted(true, signal.reason, this.name, key);
     return { ack: ack ?? settings.ack, signal };
   }
@@ -277,7 +295,7 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
   }
 
   protected inspectKey(key: string): Promise<Inspection> {
-    return this.perform(key, NO_OPTIONS, async (engine) => {
+    return this.performOn(key, NO_OPTIONS, async (engine) => {
       const { lastError, ...report } = await engine.look(key);
       return describeFindings({
         ...report,

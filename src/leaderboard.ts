@@ -116,7 +116,7 @@ export class Leaderboard extends Facade<number, ParsedLeaderboard, LeaderboardWa
   async #do(op: ScoreOp, member: string, score: number, options: ScoreOptions): Promise<Scored> {
     this.checkKey(member);
     this.#checkScore(member, score);
-    return this.perform(member, options, async (engine, level) => {
+    return this.performOn(member, options, async (engine, level) => {
       this.#checkStorable(engine, member, score);
       const own = turned(this.options.settings.shape, score === 0 ? 0 : score);
       const { receipt, weight } = await engine.ways.score(op, member, own, level);
@@ -130,7 +130,7 @@ export class Leaderboard extends Facade<number, ParsedLeaderboard, LeaderboardWa
   }
 
   #read(query: ScoreQuery, options: RankOptions): Promise<Ranked[]> {
-    return this.perform(undefined, options, async ({ ways }, { signal }) => {
+    return this.perform(options, async ({ ways }, { signal }) => {
       const { first, rows } = await untilAborted(ways.board.read(query), signal, this.name, undefined);
       const { shape } = this.options.settings;
       return rows.map(([member, weight], i) => ({ member, score: turned(shape, weight), rank: first + i + 1 }));

@@ -38,7 +38,7 @@ export class Log<E> extends Facade<E, ParsedLog<E>, LogWays> {
   append(event: E, options: AppendOptions = NO_OPTIONS): Promise<Receipt> {
     try {
       const { lane, json, entry } = this.#placed(event);
-      return this.perform(undefined, options, (engine, level) => {
+      return this.perform(options, (engine, level) => {
         this.#checkStorable(engine, json);
         return this.#append(engine, level, lane, entry);
       });
@@ -52,7 +52,7 @@ export class Log<E> extends Facade<E, ParsedLog<E>, LogWays> {
     try {
       const checked = Array.from(events, (event) => ({ lane: this.#laneOf(event), json: this.#encode(event) }));
       const entries = checked.map(({ lane, json }) => ({ lane, json, entry: this.#entryOf(json) }));
-      return this.perform(undefined, options, (engine, level) => {
+      return this.perform(options, (engine, level) => {
         for (const { json } of entries) this.#checkStorable(engine, json);
         return Promise.all(entries.map(({ lane, entry }) => this.#append(engine, level, lane, entry)));
       });
