@@ -30,7 +30,7 @@ async function loadCaches(file: string | undefined): Promise<AnyCache[]> {
   if (!Array.isArray(caches) || caches.length === 0 || !caches.every(isCache)) {
     throw new UsageError(
       `the configuration ${path} must export defineConfig({ caches: [...] }) by default, ` +
-        'with at least one cache, counters, log or leaderboard',
+        'with at least one cache, of any shape',
     );
   }
   const names = caches.map(({ name }) => name);

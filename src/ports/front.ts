@@ -8,7 +8,7 @@ import type { Shape } from '../core/shape.ts';
 import type { Clock } from './clock.ts';
 import type { Examination, Finding } from './finding.ts';
 import type { Random } from './random.ts';
-import type { ShapeFronts } from './shape-fronts.ts';
+import type { ShapeFronts } from './shapes.ts';
 
 /** What `redisFront`, `lmdbFront` and `memoryFront` return. It opens nothing until a cache attaches. */
 export interface Front {

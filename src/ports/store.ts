@@ -4,6 +4,7 @@ import type { Judge, LetterState } from '../core/letter.ts';
 import type { Holds, MutationKind, NamedKind, Shape } from '../core/shape.ts';
 import type { Clock } from './clock.ts';
 import type { Examination, Finding } from './finding.ts';
+import type { ShapeLoads } from './shapes.ts';
 
 /**
  * The port of the database behind a cache: what the engine asks of a store, and what a store tells.
@@ -76,25 +77,6 @@ export interface Mutation {
   readonly kind?: NamedKind;
 }
 
-/** What the store has of counters, with the generations of their lanes' fences in the same snapshot. */
-export interface StoredTotals {
-  /** Decimal text by key; keys without a row are missing. */
-  readonly totals: ReadonlyMap<string, string>;
-  readonly generations: ReadonlyMap<number, number>;
-}
-
-/** Rows of a leaderboard: after a member in the store's own order, '' for the first, or of some members. */
-export type ScoresPage = { readonly after: string; readonly limit: number } | { readonly members: readonly string[] };
-
-/** What the store has of a leaderboard, with the generation of its lane's fence in the same snapshot. */
-export interface StoredScores {
-  /** Decimal text by member, in the store's order; members without a row, or without a score in it, are missing. */
-  readonly scores: ReadonlyMap<string, string>;
-  readonly generation: number;
-  /** Where the next page begins; undefined when there are no more rows, and of members that were named. */
-  readonly next: string | undefined;
-}
-
 /** One lane's generation in a flush, with the fence that it moves from and to. */
 export interface LaneGeneration {
   readonly lane: number;
@@ -164,13 +146,9 @@ export type RetryResult =
  * MILLRACE_STORE_UNAVAILABLE (transient, or the outcome of a commit is not known: try again, the fence decides),
  * MILLRACE_STORE_SCHEMA (configuration: an operator is needed), MILLRACE_REJECTED (a row was refused).
  */
-export interface AttachedStore extends RowStore {
+export interface AttachedStore extends RowStore, ShapeLoads {
   /** Where lanes can be flushed into it, and {@link StoreAttachment.writeBehind} asked for that. */
   readonly lanes?: LaneStore | undefined;
-  /** Of counters. */
-  readonly totals?: TotalsStore | undefined;
-  /** Of a leaderboard. */
-  readonly scores?: ScoresStore | undefined;
   /** Lets go of what this cache holds; a pool or client that was passed in stays open. */
   close(): Promise<void>;
 }
@@ -188,17 +166,6 @@ export interface RowStore {
    * letters.
    */
   commit(mutations: readonly Mutation[]): Promise<void>;
-}
-
-/** What counters load. */
-export interface TotalsStore {
-  /** Of counters in these lanes. */
-  load(lanes: readonly number[], keys: readonly string[]): Promise<StoredTotals>;
-}
-
-/** What a leaderboard loads. */
-export interface ScoresStore {
-  load(page: ScoresPage): Promise<StoredScores>;
 }
 
 /** What lanes are flushed into. */

@@ -7,6 +7,7 @@ import { type Judge, lettersInTheWay } from '../core/letter.ts';
 import { type Holds, kindOf, kindTraits, shapeOf, traitsOf } from '../core/shape.ts';
 import { MillraceError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { ScoresPage, StoredScores } from '../ports/scores-store.ts';
 import type {
   ApplyResult,
   AttachedStore,
@@ -18,12 +19,10 @@ import type {
   Mutation,
   RefusedMutation,
   RetryResult,
-  ScoresPage,
   Store,
   StoreCapabilities,
-  StoredScores,
-  StoredTotals,
 } from '../ports/store.ts';
+import type { StoredTotals } from '../ports/totals-store.ts';
 import { MemoryLetters } from './memory-letters.ts';
 
 /** Where a test can make the store slow, make it fail, or look on. A hook that throws is a fault of the server. */

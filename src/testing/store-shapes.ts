@@ -2,7 +2,8 @@
 import { strict as assert } from 'node:assert';
 import { systemClock } from '../clock-and-random.ts';
 import type { Holds } from '../core/shape.ts';
-import type { AttachedStore, Mutation, ScoresPage, Store, StoredScores } from '../ports/store.ts';
+import type { ScoresPage, StoredScores } from '../ports/scores-store.ts';
+import type { AttachedStore, Mutation, Store } from '../ports/store.ts';
 import { CACHE, fencesOf, flushOf, lanesOf, type StoreConformance } from './store-subject.ts';
 
 /** An empty store of one shape for one test. */

@@ -13,15 +13,9 @@ import {
 } from '../../src/index.ts';
 import type { Front, FrontCapabilities, LaneFront } from '../../src/ports/front.ts';
 import type { Random } from '../../src/ports/random.ts';
-import type {
-  AttachedStore,
-  DeadLetterStore,
-  FenceStore,
-  LaneStore,
-  ScoresStore,
-  Store,
-  TotalsStore,
-} from '../../src/ports/store.ts';
+import type { ScoresStore } from '../../src/ports/scores-store.ts';
+import type { AttachedStore, DeadLetterStore, FenceStore, LaneStore, Store } from '../../src/ports/store.ts';
+import type { TotalsStore } from '../../src/ports/totals-store.ts';
 import { MemoryStore } from '../../src/testing/memory-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 

@@ -4,6 +4,7 @@ import type { Emitter } from '../../events.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { LaneFront } from '../../ports/front.ts';
 import type { Random } from '../../ports/random.ts';
+import type { ShapeLoads } from '../../ports/shapes.ts';
 import type { AttachedStore } from '../../ports/store.ts';
 import type { StoreBreaker } from './breaker.ts';
 import type { Counts } from './counts.ts';
@@ -45,7 +46,7 @@ export interface StoreSide {
 }
 
 /** The parts that only some stores have. */
-type StorePart = 'lanes' | 'totals' | 'scores';
+type StorePart = 'lanes' | keyof ShapeLoads;
 
 /** A store with a part that its cache cannot do without. */
 export interface StoreWith<P extends StorePart> extends StoreSide {

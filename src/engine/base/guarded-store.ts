@@ -1,5 +1,6 @@
 import type { CallOutcome } from '../../core/breaker.ts';
 import { isMillraceError } from '../../errors.ts';
+import { SHAPE_LOADS, type ShapeLoads } from '../../ports/shapes.ts';
 import type { AttachedStore, DeadLetterStore, LaneStore } from '../../ports/store.ts';
 import type { StoreBreaker } from './breaker.ts';
 
@@ -7,7 +8,7 @@ type Ask = <T>(call: () => Promise<T>) => Promise<T>;
 
 /** The same store behind its breaker: flushes, takeovers, loads, direct writes and dead letters alike. */
 export function guardedStore(store: AttachedStore, breaker: StoreBreaker, onClose: () => void): AttachedStore {
-  const { lanes, totals, scores } = store;
+  const { lanes } = store;
   const ask: Ask = (call) => breaker.run(call, outcomeOf);
   return {
     checkKey: (key) => store.checkKey(key),
@@ -15,10 +16,19 @@ export function guardedStore(store: AttachedStore, breaker: StoreBreaker, onClos
     load: (keys) => ask(() => store.load(keys)),
     commit: (mutations) => ask(() => store.commit(mutations)),
     lanes: lanes && guardedLanes(lanes, breaker, ask),
-    totals: totals && { load: (of, keys) => ask(() => totals.load(of, keys)) },
-    scores: scores && { load: (page) => ask(() => scores.load(page)) },
+    ...guardedLoads(store, ask),
     close: () => store.close().finally(onClose),
   };
+}
+
+/** What the cache's shape loads. */
+function guardedLoads(store: ShapeLoads, ask: Ask): ShapeLoads {
+  const guarded: Record<string, unknown> = {};
+  for (const part of SHAPE_LOADS) {
+    const loads = store[part] as { load(...asked: readonly unknown[]): Promise<unknown> } | undefined;
+    if (loads !== undefined) guarded[part] = { load: (...asked: unknown[]) => ask(() => loads.load(...asked)) };
+  }
+  return guarded;
 }
 
 function guardedLanes(lanes: LaneStore, breaker: StoreBreaker, ask: Ask): LaneStore {

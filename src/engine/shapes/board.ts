@@ -8,7 +8,7 @@ import {
 } from '../../core/lane-scores.ts';
 import type { BoardProgress, Unloaded } from '../../core/score-table.ts';
 import { MillraceError } from '../../errors.ts';
-import type { ScoresPage, StoredScores } from '../../ports/store.ts';
+import type { ScoresPage, StoredScores } from '../../ports/scores-store.ts';
 import type { EngineContext, StoreWith } from '../base/context.ts';
 import { KEY_BYTES_MAX, LOAD_SCORES_MAX } from '../base/settings.ts';
 

@@ -1,4 +1,4 @@
-import type { ShapeFronts } from '../../ports/shape-fronts.ts';
+import type { ShapeFronts } from '../../ports/shapes.ts';
 import { boardFront } from './board-front.ts';
 import { counterFront } from './counter-front.ts';
 import { logFront } from './log-front.ts';

@@ -1,9 +1,11 @@
 /** A table of counters in PostgreSQL or PGlite. */
+
 import type { Shape } from '../../core/shape.ts';
 import { traitsOf } from '../../core/shape.ts';
 import type { Store } from '../../ports/store.ts';
 import { schemaError } from '../sql/faults.ts';
 import type { TableStatements } from '../sql/table.ts';
+import { totalsIn } from '../sql/total-rows.ts';
 import { readTable, type Table } from './catalogue.ts';
 import type { Column } from './column.ts';
 import { tableStore } from './connect.ts';
@@ -41,13 +43,14 @@ export function postgresCounters(options: PostgresCountersOptions): Store {
     const column = table.columns[0] as Column;
     const faults = countFaults(table, column, shape);
     if (faults.length > 0) throw schemaError(table.sql, faults);
+    const totals = totalsOf(table, column, cache, common.schema ?? table.schema);
     return {
       schema: table.schema,
       sql: table.sql,
       statements: countersStatements(table, column),
       checkKey: (text) => table.keyType.check(text),
       checkValue: () => undefined,
-      totals: totalsOf(table, column, cache, common.schema ?? table.schema),
+      loads: (run) => ({ totals: { load: async (lanes, keys) => totalsIn(await run(totals(lanes, keys))) } }),
     };
   });
 }

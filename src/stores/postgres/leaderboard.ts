@@ -1,8 +1,10 @@
 /** A table of scores in PostgreSQL or PGlite. */
+import type { ScoresPage } from '../../ports/scores-store.ts';
 import type { Store } from '../../ports/store.ts';
 import type { Statement } from '../sql/database.ts';
 import { schemaError } from '../sql/faults.ts';
-import type { OpenedTable, TableStatements, ValueCheck } from '../sql/table.ts';
+import { scoresIn } from '../sql/score-rows.ts';
+import type { TableStatements, ValueCheck } from '../sql/table.ts';
 import { readTable, type Table } from './catalogue.ts';
 import type { Column } from './column.ts';
 import { tableStore } from './connect.ts';
@@ -50,13 +52,15 @@ export function postgresLeaderboard(options: PostgresLeaderboardOptions): Store 
     const column = table.columns[0] as Column;
     const faults = scoreFaults(table, column);
     if (faults.length > 0) throw schemaError(table.sql, faults);
+    const scores = scoresOf(table, column, cache, common.schema ?? table.schema);
+    const limitOf = (page: ScoresPage): number | undefined => ('limit' in page ? page.limit : undefined);
     return {
       schema: table.schema,
       sql: table.sql,
       statements: scoreStatements(table, column),
       checkKey: (text) => table.keyType.check(text),
       checkValue: scoreCheck(column),
-      scores: scoresOf(table, column, cache, common.schema ?? table.schema),
+      loads: (run) => ({ scores: { load: async (page) => scoresIn(await run(scores(page)), limitOf(page)) } }),
     };
   });
 }
@@ -121,7 +125,7 @@ function scoreStatements(table: Table, score: Column): TableStatements {
  * One statement, and so one snapshot: what it finds of the rows belongs to the generation that it finds in the fence,
  * also where there are none.
  */
-function scoresOf(table: Table, score: Column, cache: string, schema: string): NonNullable<OpenedTable['scores']> {
+function scoresOf(table: Table, score: Column, cache: string, schema: string): (page: ScoresPage) => Statement {
   const [key, value, type] = [quote(table.key.name), quote(score.name), table.keyType.sql];
   const statement = (rows: string, values: string[]): Statement => ({
     text: `select f.generation, p.key, p.value

@@ -1,14 +1,6 @@
-/** The rows of a table: what every cache of it needs, and what counters and leaderboards load. */
-import type {
-  AttachedStore,
-  LaneStore,
-  Mutation,
-  ScoresStore,
-  StoredScores,
-  StoredTotals,
-  TotalsStore,
-} from '../../ports/store.ts';
-import type { Database, Statement } from './database.ts';
+/** The rows of a table: what every cache of it needs. */
+import type { AttachedStore, LaneStore, Mutation } from '../../ports/store.ts';
+import type { Database, Row, Statement } from './database.ts';
 import type { Dialect } from './dialect.ts';
 import { translate } from './faults.ts';
 import type { LetterWrites } from './letter-writes.ts';
@@ -35,29 +27,36 @@ export class SqlRows implements AttachedStore {
   readonly checkKey: (key: string) => string | undefined;
   readonly checkValue: ValueCheck;
   readonly lanes: LaneStore | undefined;
-  readonly totals: TotalsStore | undefined;
-  readonly scores: ScoresStore | undefined;
 
-  constructor(parts: SqlRowsParts) {
+  private constructor(parts: SqlRowsParts) {
     this.#parts = parts;
     this.#try = attemptOf(parts);
-    const { checkKey, checkValue, totals, scores } = parts.table;
+    const { checkKey, checkValue } = parts.table;
     this.checkKey = checkKey;
     this.checkValue = checkValue;
     this.lanes = parts.lanes;
-    this.totals = totals && { load: (lanes, keys) => this.#loadTotals(totals(lanes, keys)) };
-    this.scores = scores && {
-      load: (page) => this.#loadScores(scores(page), 'limit' in page ? page.limit : undefined),
-    };
+  }
+
+  /** The rows, with what the shape of the cache loads. */
+  static attach(parts: SqlRowsParts): AttachedStore {
+    const rows = new SqlRows(parts);
+    return Object.assign(
+      rows,
+      parts.table.loads?.((statement) => rows.#run(statement)),
+    );
+  }
+
+  #run(statement: Statement): Promise<Row[]> {
+    return this.#try('load', () => this.#parts.database.run(statement));
   }
 
   async load(keys: readonly string[]): Promise<Map<string, string>> {
-    const { database, table } = this.#parts;
+    const { table } = this.#parts;
     // A key that the column cannot hold has no row, and the server would refuse the statement for it.
     const possible = keys.filter((key) => this.checkKey(key) === undefined);
     const statement = possible.length === 0 ? undefined : table.statements.load(possible);
     if (statement === undefined) return new Map();
-    const rows = await this.#try('load', () => database.run(statement));
+    const rows = await this.#run(statement);
     return new Map(rows.map((row) => [row['key'] as string, row['value'] as string]));
   }
 
@@ -87,24 +86,6 @@ export class SqlRows implements AttachedStore {
 
   close(): Promise<void> {
     return Promise.resolve();
-  }
-
-  async #loadTotals(statement: Statement): Promise<StoredTotals> {
-    const totals = new Map<string, string>();
-    const generations = new Map<number, number>();
-    for (const { lane, key, value } of await this.#try('load', () => this.#parts.database.run(statement))) {
-      if (lane === null || lane === undefined) totals.set(key as string, value as string);
-      else generations.set(Number(lane), Number(value));
-    }
-    return { totals, generations };
-  }
-
-  async #loadScores(statement: Statement, limit: number | undefined): Promise<StoredScores> {
-    const scores = new Map<string, string>();
-    const rows = await this.#try('load', () => this.#parts.database.run(statement));
-    for (const { key, value } of rows) if (typeof key === 'string') scores.set(key, value as string);
-    const next = scores.size === limit ? (rows.at(-1)?.['key'] as string) : undefined;
-    return { scores, generation: Number(rows[0]?.['generation']), next };
   }
 }
 

@@ -70,12 +70,12 @@ async function attach<D extends Database>(
     const found = (await ownTables.hasLetters(database, schema)) ? await letters.count() : undefined;
     const fault = found && lettersInTheWay(found);
     if (fault !== undefined) throw new MillraceError('MILLRACE_OPTIONS', fault, { cache });
-    return new SqlRows({ ...common, letterWrites: undefined, lanes: undefined });
+    return SqlRows.attach({ ...common, letterWrites: undefined, lanes: undefined });
   }
   await ownTables.ensure(database, schema, settings);
   const fences = new Fences({ dialect, cache, lanes: count, schema, settings });
   await fences.pin(database);
   const letterWrites = new LetterWrites({ dialect, cache, schema });
   const lanes = new SqlLanes({ ...common, fences, letters, letterWrites });
-  return new SqlRows({ ...common, letterWrites, lanes });
+  return SqlRows.attach({ ...common, letterWrites, lanes });
 }

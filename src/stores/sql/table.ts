@@ -1,6 +1,7 @@
 /** What each database makes of the user's table. */
-import type { Mutation, ScoresPage, StoreAttachment } from '../../ports/store.ts';
-import type { Connection, Database, Statement } from './database.ts';
+import type { ShapeLoads } from '../../ports/shapes.ts';
+import type { Mutation, StoreAttachment } from '../../ports/store.ts';
+import type { Connection, Database, Row, Statement } from './database.ts';
 
 /** The statements on the user's table. Their texts depend on the table only, so each is prepared once. */
 export interface TableStatements {
@@ -22,13 +23,8 @@ export interface OpenedTable {
   readonly statements: TableStatements;
   readonly checkKey: (key: string) => string | undefined;
   readonly checkValue: ValueCheck;
-  /** Of counters: rows with `key` and `value`, with `lane` and `value` of the lanes' fences, in one snapshot. */
-  readonly totals?: ((lanes: readonly number[], keys: readonly string[]) => Statement) | undefined;
-  /**
-   * Of leaderboards: rows with `key` and `value`, and with the `generation` of the lane's fence, in one snapshot; at
-   * least one row.
-   */
-  readonly scores?: ((page: ScoresPage) => Statement) | undefined;
+  /** What the shape of the cache loads, by statements that `run` runs. */
+  readonly loads?: ((run: (statement: Statement) => Promise<Row[]>) => ShapeLoads) | undefined;
 }
 
 /** Reads the user's table. Rejects with MILLRACE_STORE_SCHEMA, all faults together. */
