@@ -169,9 +169,12 @@ describe('docs/options.md', () => {
 
   test('has every option of counters, logs, leaderboards and stores on a table', () => {
     const known = (file: string, list: RegExp) => quoted(list.exec(source(file))?.[1]);
-    const common = known('src/stores/postgres/options.ts', /COMMON = \[(.*?)\]/s);
+    const common = [
+      ...known('src/stores/sql/options.ts', /COMMON = \[(.*?)\]/s),
+      ...known('src/stores/postgres/options.ts', /super\(where, options, \[(.*?), \.\.\.own\]/),
+    ];
     const own = (file: string, name: string) =>
-      known(file, new RegExp(`TableOptionReader\\('${name}', options, \\[(.*?)\\]`, 's'));
+      known(file, new RegExp(`PostgresOptionReader\\('${name}', options, \\[(.*?)\\]`, 's'));
     expect(listed('postgresStore')).toEqual(
       [...common, ...own('src/stores/postgres/options.ts', 'postgresStore')].sort(),
     );
