@@ -1,4 +1,4 @@
-/** What each shape adds to the ports of front and store: a fifth one is entered here, and described in files of its own. */
+/** What each shape adds to the ports of front and store: a fifth one is entered here, and has files of its own. */
 import type { BoardFront } from './board-front.ts';
 import type { CounterFront } from './counter-front.ts';
 import type { LogFront } from './log-front.ts';

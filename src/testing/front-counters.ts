@@ -3,6 +3,7 @@ import { SUM_MAX } from '../core/lane-deltas.ts';
 import { Counting, SHAPE } from './counting-lane.ts';
 import { failsWith, fence, LONG_MS, type Register, recoveredAs } from './front-subject.ts';
 import { testTotals } from './front-totals.ts';
+import { testTotalsRollback } from './front-totals-rollback.ts';
 import { type Checks, checksOf, SHAPED } from './shape-lane.ts';
 
 /** Increments are sums that reach the store once, and totals that are right whatever is under way. */
@@ -11,6 +12,7 @@ export function testCounters(register: Register): void {
   testIncrements(counting);
   testTotals(counting);
   testDeltas(counting);
+  testTotalsRollback(register);
 }
 
 function testIncrements(counting: Checks<Counting>): void {

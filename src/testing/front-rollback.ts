@@ -3,14 +3,15 @@ import type { RecoverResult } from '../core/lane-recover.ts';
 import type { LaneFront } from '../ports/front.ts';
 import { batchOf, fence, fenceOf, LONG_MS, type Register, recoveredAs } from './front-subject.ts';
 
+/** Recovers a lane whose clean values are to be forgotten. */
+export async function forget(lanes: LaneFront, over: Parameters<typeof fence>[0]): Promise<RecoverResult> {
+  const result = await lanes.recover(0, { fence: fence(over), owner: 'me', leaseMs: LONG_MS, forget: true });
+  await lanes.swept(0);
+  return result;
+}
+
 /** What a front forgets when the store was restored to an earlier state. */
 export function testRollback(recovered: Register): void {
-  const forget = async (lanes: LaneFront, over: Parameters<typeof fence>[0]): Promise<RecoverResult> => {
-    const result = await lanes.recover(0, { fence: fence(over), owner: 'me', leaseMs: LONG_MS, forget: true });
-    await lanes.swept(0);
-    return result;
-  };
-
   recovered('what is clean is forgotten, and what the store does not have is kept', async (bench) => {
     await bench.write({ clean: '"gone"', a: '0' });
     const first = await bench.settle(LONG_MS);
@@ -94,125 +95,5 @@ export function testRollback(recovered: Register): void {
     recoveredAs('current', await forget(bench.lanes, fenceOf(first, 2)));
     await bench.expectSlot('clean', undefined);
     assert.equal((await bench.lanes.write(0, batchOf([['a', '1']]))).kind, 'accepted');
-  });
-
-  recovered('totals are forgotten, and sums are kept', async (bench) => {
-    const lanes = await bench.attach({ cache: 'counted', shape: 'counters' });
-    recoveredAs('created', await lanes.recover(0, { fence: fence(), owner: 'me', leaseMs: LONG_MS }));
-    const add = async (key: string, sum: bigint): Promise<void> => {
-      const added = await lanes.increment(0, {
-        accepted: 1,
-        keys: [key],
-        sums: [sum],
-        wanted: [false],
-        shape: 'counters',
-        limit: 1_000n,
-        mayExpire: true,
-        bytes: 1,
-        maxEntries: 10,
-        maxBytes: 100,
-      });
-      assert.equal(added.kind, 'accepted');
-    };
-    const fill = (generation: number, epoch: number): ReturnType<LaneFront['fillTotals']> =>
-      lanes.fillTotals(0, {
-        keys: ['a', 'b'],
-        stored: [100n, 200n],
-        generation,
-        epoch,
-        invalidations: 0,
-        shape: 'counters',
-        limit: 1_000n,
-        ttlMs: undefined,
-      });
-    await add('a', 1n);
-    const cut = await lanes.cut(0, 1, 'first');
-    assert.ok(cut.kind === 'cut');
-    await lanes.acknowledge(0, { epoch: 1, generation: 1, deadKeys: [], ttlMs: undefined, limit: 10 });
-    await add('a', 10n);
-    await lanes.cut(0, 1, 'second');
-    await add('a', 5n);
-    assert.deepEqual(await fill(1, 1), { kind: 'totals', totals: [115n, 200n] });
-    assert.equal((await forget(lanes, { epoch: 2 })).kind, 'stopped');
-    assert.deepEqual(await lanes.readMany([0, 0], ['a', 'b']), [undefined, undefined]);
-    assert.equal((await fill(0, 2)).kind, 'stopped', 'the fence is not there yet');
-    recoveredAs('current', await lanes.recover(0, { fence: fenceOf(cut.flight, 3), owner: 'me', leaseMs: LONG_MS }));
-    assert.deepEqual(await fill(1, 1), { kind: 'stale' }, 'from before the restore');
-    assert.deepEqual(await fill(1, 3), { kind: 'totals', totals: [115n, 200n] });
-    const page = await lanes.readDeltas(0, 3, 2, '', 10);
-    assert.deepEqual(page.kind === 'deltas' && page.rows, [['a', 10n]]);
-    const { pending, inFlight } = await lanes.inspect(0, 'a');
-    assert.deepEqual({ pending, inFlight }, { pending: true, inFlight: true });
-  });
-
-  recovered('a board is loaded anew, with the changes that the store does not have', async (bench) => {
-    const lanes = await bench.attach({ cache: 'scored', shape: 'scores' });
-    recoveredAs('created', await lanes.recover(0, { fence: fence(), owner: 'me', leaseMs: LONG_MS }));
-    const set = async (...rows: readonly (readonly [member: string, weight: number])[]): Promise<void> => {
-      const written = await lanes.writeScores(0, {
-        ops: rows.map(() => 'set'),
-        members: rows.map(([member]) => member),
-        weights: rows.map(([, weight]) => weight),
-        shape: 'scores',
-        bytes: 10,
-        maxEntries: 10,
-        maxBytes: 100,
-      });
-      assert.equal(written.kind, 'accepted');
-    };
-    const fill = (generation: number, epoch: number): ReturnType<LaneFront['fillScores']> =>
-      lanes.fillScores(0, {
-        generation,
-        epoch,
-        shape: 'scores',
-        page: {
-          from: '',
-          next: undefined,
-          rows: [
-            ['a', 50],
-            ['b', 60],
-            ['d', 70],
-          ],
-        },
-      });
-    assert.equal((await fill(0, 1)).kind, 'filled');
-    await set(['a', 1], ['clean', 9]);
-    const cut = await lanes.cut(0, 1, 'first');
-    assert.ok(cut.kind === 'cut');
-    await lanes.acknowledge(0, { epoch: 1, generation: 1, deadKeys: ['clean'], ttlMs: undefined, limit: 10 });
-    await set(['b', 2]);
-    await lanes.writeScores(0, {
-      ops: ['remove'],
-      members: ['d'],
-      weights: [0],
-      shape: 'scores',
-      bytes: 10,
-      maxEntries: 10,
-      maxBytes: 100,
-    });
-    await lanes.cut(0, 1, 'second');
-    await set(['c', 3]);
-    assert.equal((await forget(lanes, { epoch: 2 })).kind, 'stopped');
-    const top = { kind: 'range', from: 0, count: 10 } as const;
-    assert.deepEqual(await lanes.readScores(0, 'scores', top), {
-      kind: 'unloaded',
-      epoch: 2,
-      complete: false,
-      cursor: '',
-      doubts: [],
-    });
-    assert.equal((await fill(0, 2)).kind, 'stopped', 'the fence is not there yet');
-    recoveredAs('current', await lanes.recover(0, { fence: fenceOf(cut.flight, 3), owner: 'me', leaseMs: LONG_MS }));
-    assert.deepEqual(await fill(1, 1), { kind: 'stale' }, 'from before the restore');
-    assert.deepEqual(await fill(1, 3), { kind: 'filled', epoch: 3, complete: true, cursor: '', doubts: [] });
-    assert.deepEqual(await lanes.readScores(0, 'scores', top), {
-      kind: 'rows',
-      first: 0,
-      rows: [
-        ['b', 2],
-        ['c', 3],
-        ['a', 50],
-      ],
-    });
   });
 }

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { testChanges, testLoading } from './front-scores-loading.ts';
+import { testScoresRollback } from './front-scores-rollback.ts';
 import { failsWith, type Register } from './front-subject.ts';
 import { type Op, type Rows, Scoring, SHAPE } from './scoring-lane.ts';
 import { type Checks, checksOf, SHAPED } from './shape-lane.ts';
@@ -10,6 +11,7 @@ export function testScores(register: Register): void {
   testBoard(scoring);
   testLoading(scoring);
   testChanges(scoring);
+  testScoresRollback(register);
 }
 
 function testBoard(scoring: Checks<Scoring>): void {
