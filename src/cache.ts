@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { type Duration, parseDuration } from './core/duration.ts';
 import { encodeJson } from './core/json-value.ts';
+import type { Level } from './engine/base/level.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Receipt } from './engine/lanes/receipt.ts';
 import { type DocumentWays, documents } from './engine/shapes/documents.ts';
@@ -169,12 +170,22 @@ export class Cache<V> extends Facade<V, ParsedOptions<V>, DocumentWays> {
   #write(key: string, json: string | undefined, options: WriteOptions): Promise<Receipt> {
     // Who asks from now on must not be given what was loaded before this write.
     if (this.#loading.size > 0) this.#loading.delete(key);
+    const engine = this.begun(options);
+    if (engine !== undefined) return this.#send(engine, this.byDefault, key, json, undefined);
     const ttlMs = options.ttl === undefined ? undefined : this.#ttlOf(key, options.ttl);
-    return this.performOn(key, options, (engine, level) => {
-      this.#checkStorable(engine, key, json);
-      const written = engine.ways.write(key, json, ttlMs, level);
-      return level.ack === 'stored' ? this.settled(engine, level, written) : written;
-    });
+    return this.performOn(key, options, (attached, level) => this.#send(attached, level, key, json, ttlMs));
+  }
+
+  #send(
+    engine: Engine<DocumentWays>,
+    level: Level,
+    key: string,
+    json: string | undefined,
+    ttlMs: number | undefined,
+  ): Promise<Receipt> {
+    this.#checkStorable(engine, key, json);
+    const written = engine.ways.write(key, json, ttlMs, level);
+    return level.ack === 'stored' ? this.settled(engine, level, written) : written;
   }
 
   #ttlOf(key: string, ttl: Duration): number {
@@ -217,8 +228,10 @@ export class Cache<V> extends Facade<V, ParsedOptions<V>, DocumentWays> {
   }
 
   #checkStorable(engine: Engine<DocumentWays>, key: string, json: string | undefined): void {
-    this.checkStorableKey(engine, key);
-    if (json !== undefined) this.checkStorableValue(engine, json, `the value of key "${key}"`, key);
+    const fault = engine.keyFault(key);
+    if (fault !== undefined) throw this.unstorable('MILLRACE_KEY', `key "${key}"`, fault, key);
+    const refusal = json === undefined ? undefined : engine.valueFault(json);
+    if (refusal !== undefined) throw this.unstorable('MILLRACE_VALUE', `the value of key "${key}"`, refusal, key);
   }
 }
 

@@ -39,14 +39,25 @@ export class Counters<N extends number | bigint | string> extends Facade<N, Pars
    * MILLRACE_LOST.
    */
   increment(key: string, by: number | bigint | string = 1, options: IncrementOptions = NO_OPTIONS): Promise<N> {
-    return this.#performScaled(key, by, options, (engine, level, scaled) => {
-      // On the way of most increments there is one promise, the front's answer.
-      if (level.ack !== 'stored') return engine.ways.increment(key, scaled, level, this.#shown);
-      const both = (total: bigint, receipt: Receipt) => ({ total: this.#show(total), receipt });
-      return engine.ways.increment(key, scaled, level, both).then(async ({ total, receipt }) => {
-        await this.settled(engine, level, receipt);
-        return total;
-      });
+    try {
+      this.checkKey(key);
+      const scaled = this.#scaled(key, by);
+      const engine = this.begun(options);
+      if (engine !== undefined) return this.#increment(engine, this.byDefault, key, scaled);
+      return this.perform(options, (attached, level) => this.#increment(attached, level, key, scaled), key);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  #increment(engine: Engine<CounterWays>, level: Level, key: string, scaled: Whole): Promise<N> {
+    this.#checkStorable(engine, key);
+    // On the way of most increments there is one promise, the front's answer.
+    if (level.ack !== 'stored') return engine.ways.increment(key, scaled, level, this.#shown);
+    const both = (total: bigint, receipt: Receipt) => ({ total: this.#show(total), receipt });
+    return engine.ways.increment(key, scaled, level, both).then(async ({ total, receipt }) => {
+      await this.settled(engine, level, receipt);
+      return total;
     });
   }
 
@@ -55,34 +66,27 @@ export class Counters<N extends number | bigint | string> extends Facade<N, Pars
    * Resolves with a receipt when it is acknowledged; rejects like {@link increment}.
    */
   add(key: string, by: number | bigint | string = 1, options: IncrementOptions = NO_OPTIONS): Promise<Receipt> {
-    return this.#performScaled(key, by, options, (engine, level, scaled) => {
-      const added = engine.ways.add(key, scaled, level);
-      return level.ack === 'stored' ? this.settled(engine, level, added) : added;
-    });
-  }
-
-  #performScaled<T>(
-    key: string,
-    by: number | bigint | string,
-    options: IncrementOptions,
-    run: (engine: Engine<CounterWays>, level: Level, scaled: Whole) => Promise<T>,
-  ): Promise<T> {
     try {
       this.checkKey(key);
       const scaled = this.#scaled(key, by);
-      return this.perform(options, (engine, level) => {
-        this.checkStorableKey(engine, key);
-        return run(engine, level, scaled);
-      });
+      const engine = this.begun(options);
+      if (engine !== undefined) return this.#add(engine, this.byDefault, key, scaled);
+      return this.perform(options, (attached, level) => this.#add(attached, level, key, scaled), key);
     } catch (error) {
       return Promise.reject(error as Error);
     }
   }
 
+  #add(engine: Engine<CounterWays>, level: Level, key: string, scaled: Whole): Promise<Receipt> {
+    this.#checkStorable(engine, key);
+    const added = engine.ways.add(key, scaled, level);
+    return level.ack === 'stored' ? this.settled(engine, level, added) : added;
+  }
+
   /** The total; 0 for a key that was never incremented. */
   get(key: string): Promise<N> {
     return this.performOn(key, NO_OPTIONS, async (engine) => {
-      this.checkStorableKey(engine, key);
+      this.#checkStorable(engine, key);
       return this.#show(await engine.ways.totals.get(key));
     });
   }
@@ -91,7 +95,7 @@ export class Counters<N extends number | bigint | string> extends Facade<N, Pars
   async getMany(keys: readonly string[]): Promise<Map<string, N>> {
     for (const key of keys) this.checkKey(key);
     return this.perform(NO_OPTIONS, async (engine) => {
-      for (const key of keys) this.checkStorableKey(engine, key);
+      for (const key of keys) this.#checkStorable(engine, key);
       const distinct = [...new Set(keys)];
       const totals = await engine.ways.totals.getMany(distinct);
       return new Map(distinct.map((key, i) => [key, this.#show(totals[i] as bigint)]));
@@ -139,6 +143,11 @@ export class Counters<N extends number | bigint | string> extends Facade<N, Pars
     const { numbers, scale } = this.options;
     if (numbers === 'number') return Number(total) as N;
     return (numbers === 'bigint' ? total : fromScaled(total, scale)) as N;
+  }
+
+  #checkStorable(engine: Engine<CounterWays>, key: string): void {
+    const fault = engine.keyFault(key);
+    if (fault !== undefined) throw this.unstorable('MILLRACE_KEY', `key "${key}"`, fault, key);
   }
 
   /** What a dead letter holds. */

@@ -156,8 +156,10 @@ export class Leaderboard extends Facade<number, ParsedLeaderboard, LeaderboardWa
   }
 
   #checkStorable(engine: Engine<LeaderboardWays>, member: string, score: number): void {
-    this.checkStorableKey(engine, member, `member "${member}"`);
-    this.checkStorableValue(engine, String(score), `the score of "${member}"`, member);
+    const fault = engine.keyFault(member);
+    if (fault !== undefined) throw this.unstorable('MILLRACE_KEY', `member "${member}"`, fault, member);
+    const refusal = engine.valueFault(String(score));
+    if (refusal !== undefined) throw this.unstorable('MILLRACE_VALUE', `the score of "${member}"`, refusal, member);
   }
 }
 

@@ -37,14 +37,20 @@ export class Log<E> extends Facade<E, ParsedLog<E>, LogWays> {
    */
   append(event: E, options: AppendOptions = NO_OPTIONS): Promise<Receipt> {
     try {
-      const { lane, json, entry } = this.#placed(event);
-      return this.perform(options, (engine, level) => {
-        this.#checkStorable(engine, json);
-        return this.#append(engine, level, lane, entry);
-      });
+      const lane = this.#laneOf(event);
+      const json = this.#encode(event);
+      const entry = this.#entryOf(json);
+      const engine = this.begun(options);
+      if (engine !== undefined) return this.#appendChecked(engine, this.byDefault, lane, json, entry);
+      return this.perform(options, (attached, level) => this.#appendChecked(attached, level, lane, json, entry));
     } catch (error) {
       return Promise.reject(error as Error);
     }
+  }
+
+  #appendChecked(engine: Engine<LogWays>, level: Level, lane: number, json: string, entry: string): Promise<Receipt> {
+    this.#checkStorable(engine, json);
+    return this.#append(engine, level, lane, entry);
   }
 
   /** {@link append} for many; all are checked before the first is appended. Receipts in the order of `events`. */
@@ -64,12 +70,6 @@ export class Log<E> extends Facade<E, ParsedLog<E>, LogWays> {
   #append(engine: Engine<LogWays>, level: Level, lane: number, entry: string): Promise<Receipt> {
     const appended = engine.ways.append(lane, entry, level);
     return level.ack === 'stored' ? this.settled(engine, level, appended) : appended;
-  }
-
-  #placed(event: E): { readonly lane: number; readonly json: string; readonly entry: string } {
-    const lane = this.#laneOf(event);
-    const json = this.#encode(event);
-    return { lane, json, entry: this.#entryOf(json) };
   }
 
   #entryOf(json: string): string {
@@ -109,7 +109,8 @@ export class Log<E> extends Facade<E, ParsedLog<E>, LogWays> {
   }
 
   #checkStorable(engine: Engine<LogWays>, json: string): void {
-    this.checkStorableValue(engine, json, 'the event');
+    const fault = engine.valueFault(json);
+    if (fault !== undefined) throw this.unstorable('MILLRACE_VALUE', 'the event', fault);
   }
 }
 

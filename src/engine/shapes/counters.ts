@@ -6,7 +6,7 @@ import { storeWith } from '../base/context.ts';
 import type { Level } from '../base/level.ts';
 import { READ_KEYS_MAX } from '../base/settings.ts';
 import type { PendingReceipt } from '../lanes/receipt.ts';
-import { ask, type Caller } from '../writing/caller.ts';
+import type { Caller } from '../writing/caller.ts';
 import { IncrementCaller, IncrementSteps, type Whole } from './increments.ts';
 import { counted, keyedPages } from './pages.ts';
 import type { PlugParts, ShapePlug } from './plug.ts';
@@ -59,28 +59,16 @@ export class CounterWays extends QueuedWays<IncrementCaller> {
     { ack, signal }: Level,
     answer: (total: bigint, receipt: PendingReceipt) => T,
   ): Promise<T> {
-    return ask<IncrementCaller, T>(
-      signal,
-      this.cache,
-      (resolve, reject) => {
-        const told: Caller['resolve'] = (receipt, total) => resolve(answer(total as bigint, receipt));
-        return new IncrementCaller(key, by, true, ack, told, reject);
-      },
-      (caller) => this.#ask(caller),
-    );
+    return this.ask<T>(laneOf(key, this.#lanes), signal, (resolve, reject) => {
+      const told: Caller['resolve'] = (receipt, total) => resolve(answer(total as bigint, receipt));
+      return new IncrementCaller(key, by, true, ack, told, reject);
+    });
   }
 
   /** {@link increment} without asking for the total. */
   add(key: string, by: Whole, { ack, signal }: Level): Promise<PendingReceipt> {
-    return ask<IncrementCaller, PendingReceipt>(
-      signal,
-      this.cache,
-      (resolve, reject) => new IncrementCaller(key, by, false, ack, resolve, reject),
-      (caller) => this.#ask(caller),
-    );
-  }
-
-  #ask(caller: IncrementCaller): void {
-    this.queues.ask(laneOf(caller.key, this.#lanes), caller);
+    const make = (resolve: (receipt: PendingReceipt) => void, reject: Caller['reject']) =>
+      new IncrementCaller(key, by, false, ack, resolve, reject);
+    return this.ask(laneOf(key, this.#lanes), signal, make);
   }
 }

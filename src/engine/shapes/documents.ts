@@ -7,7 +7,7 @@ import type { Level } from '../base/level.ts';
 import { READ_KEYS_MAX } from '../base/settings.ts';
 import type { GenerationPage } from '../flushing/generation-pages.ts';
 import { type Receipt, STORED_RECEIPT } from '../lanes/receipt.ts';
-import { ask } from '../writing/caller.ts';
+import type { Caller } from '../writing/caller.ts';
 import { DirectWriter } from '../writing/direct-writer.ts';
 import { DocumentCaller } from './document-batch.ts';
 import { DocumentSteps } from './document-steps.ts';
@@ -51,11 +51,15 @@ class LaneDocuments extends QueuedWays<DocumentCaller> implements DocumentWays {
   }
 
   write(key: string, json: string | undefined, ttlMs: number | undefined, { ack, signal }: Level): Promise<Receipt> {
-    return ask<DocumentCaller, Receipt>(
-      signal,
-      this.cache,
-      (resolve, reject) => new DocumentCaller(key, json ?? TOMBSTONE, ttlMs, ack, resolve, reject),
-      (caller) => this.queues.ask(laneOf(key, this.#lanes), caller),
+    const lane = laneOf(key, this.#lanes);
+    const slot = json ?? TOMBSTONE;
+    if (signal !== undefined) {
+      const make = (resolve: (receipt: Receipt) => void, reject: Caller['reject']) =>
+        new DocumentCaller(key, slot, ttlMs, ack, resolve, reject);
+      return this.askWithSignal(lane, signal, make);
+    }
+    return new Promise((resolve, reject) =>
+      this.queues.ask(lane, new DocumentCaller(key, slot, ttlMs, ack, resolve, reject)),
     );
   }
 }

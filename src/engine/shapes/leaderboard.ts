@@ -5,7 +5,7 @@ import { storeWith } from '../base/context.ts';
 import type { Level } from '../base/level.ts';
 import { READ_KEYS_MAX } from '../base/settings.ts';
 import type { Receipt } from '../lanes/receipt.ts';
-import { ask, type Caller } from '../writing/caller.ts';
+import type { Caller } from '../writing/caller.ts';
 import { Board } from './board.ts';
 import { counted, keyedPages } from './pages.ts';
 import type { PlugParts, ShapePlug } from './plug.ts';
@@ -57,14 +57,9 @@ export class LeaderboardWays extends QueuedWays<ScoreCaller> {
 
   /** Resolves when the front has acknowledged the operation at `ack` (`stored` counts as `buffered`). */
   score(op: ScoreOp, member: string, weight: number, { ack, signal }: Level): Promise<Scored> {
-    return ask<ScoreCaller, Scored>(
-      signal,
-      this.cache,
-      (resolve, reject) => {
-        const told: Caller['resolve'] = (receipt, weight) => resolve({ receipt, weight: weight as number | undefined });
-        return new ScoreCaller(member, { op, weight }, ack, told, reject);
-      },
-      (caller) => this.queues.ask(0, caller),
-    );
+    return this.ask<Scored>(0, signal, (resolve, reject) => {
+      const told: Caller['resolve'] = (receipt, weight) => resolve({ receipt, weight: weight as number | undefined });
+      return new ScoreCaller(member, { op, weight }, ack, told, reject);
+    });
   }
 }

@@ -4,7 +4,6 @@ import type { Level } from '../base/level.ts';
 import { READ_KEYS_MAX } from '../base/settings.ts';
 import { LaneTaken, type ReadableGeneration } from '../flushing/generation-pages.ts';
 import type { PendingReceipt } from '../lanes/receipt.ts';
-import { ask } from '../writing/caller.ts';
 import { AppendCaller, AppendSteps, eventName } from './appends.ts';
 import { ahead, counted } from './pages.ts';
 import type { PlugParts, ShapePlug } from './plug.ts';
@@ -31,12 +30,7 @@ export class LogWays extends QueuedWays<AppendCaller> {
 
   /** Resolves when the front has acknowledged the event at `ack` (`stored` counts as `buffered`). */
   append(lane: number, entry: string, { ack, signal }: Level): Promise<PendingReceipt> {
-    return ask<AppendCaller, PendingReceipt>(
-      signal,
-      this.cache,
-      (resolve, reject) => new AppendCaller(entry, ack, resolve, reject),
-      (caller) => this.queues.ask(lane, caller),
-    );
+    return this.ask<PendingReceipt>(lane, signal, (resolve, reject) => new AppendCaller(entry, ack, resolve, reject));
   }
 }
 

@@ -1,5 +1,5 @@
 import type { MillraceError } from '../../errors.ts';
-import type { Caller } from '../writing/caller.ts';
+import { askWithSignal, type Caller } from '../writing/caller.ts';
 import { LaneQueues } from '../writing/lane-queues.ts';
 import type { Steps } from '../writing/steps.ts';
 import type { Placing } from '../writing/waiting-room.ts';
@@ -13,6 +13,25 @@ export abstract class QueuedWays<C extends Caller> implements Ways {
   protected constructor({ context, watermarks, admission, hooks }: PlugParts, steps: Steps<C>, placing: Placing<C>) {
     this.cache = context.settings.name;
     this.queues = new LaneQueues({ context, watermarks, admission, hooks }, steps, placing);
+  }
+
+  /** Asks for what `make` makes, and resolves as its caller does; an aborted signal takes back what was not sent. */
+  protected askWithSignal<T>(
+    lane: number,
+    signal: AbortSignal,
+    make: (resolve: (answer: T) => void, reject: Caller['reject']) => C,
+  ): Promise<T> {
+    return askWithSignal<C, T>(signal, this.cache, make, (caller) => this.queues.ask(lane, caller));
+  }
+
+  /** {@link askWithSignal} where there may be none. */
+  protected ask<T>(
+    lane: number,
+    signal: AbortSignal | undefined,
+    make: (resolve: (answer: T) => void, reject: Caller['reject']) => C,
+  ): Promise<T> {
+    if (signal !== undefined) return this.askWithSignal(lane, signal, make);
+    return new Promise<T>((resolve, reject) => this.queues.ask(lane, make(resolve, reject)));
   }
 
   idle(): Promise<void> {

@@ -47,17 +47,13 @@ export interface Holder {
 /** Beside its key, what a mutation is estimated to take that is a number. */
 export const NUMBER_BYTES = 24;
 
-/**
- * Asks for a mutation, and resolves as its caller does. A signal that is aborted before it was sent takes it back.
- * Without a signal there is one promise, and nothing else is allocated.
- */
-export function ask<C extends Caller, T>(
-  signal: AbortSignal | undefined,
+/** Asks for a mutation, and resolves as its caller does. A signal that is aborted before it was sent takes it back. */
+export function askWithSignal<C extends Caller, T>(
+  signal: AbortSignal,
   cache: string,
   make: (resolve: (answer: T) => void, reject: Caller['reject']) => C,
   send: (caller: C) => void,
 ): Promise<T> {
-  if (signal === undefined) return new Promise<T>((resolve, reject) => send(make(resolve, reject)));
   let abort = (): void => undefined;
   return new Promise<T>((resolve, reject) => {
     const caller = make(resolve, reject);

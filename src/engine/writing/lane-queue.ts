@@ -223,7 +223,7 @@ export class LaneQueue<C extends Caller> {
     // Who waits behind one of these comes next, and before whoever asks in answer to them.
     this.#settle(batch);
     const { callers } = batch;
-    const answer = (caller: C, i: number): void => result.answer(caller, i);
+    const { answer } = result;
     if (batch.isThrough) {
       // What went beyond the capacity is answered when it is stored, and so at every level.
       this.#hooks.hurry(this.#lane);

@@ -23,7 +23,7 @@ export interface Placed<C extends Caller> extends Accepted {
   /** How many mutations these were; each took a seq. */
   readonly accepted: number;
   /** Answers the one at this place of the batch, once the front holds it at the level that it asks for. */
-  answer(caller: C, place: number): void;
+  readonly answer: (caller: C, place: number) => void;
 }
 
 /** Nothing was taken in, because of these. */
