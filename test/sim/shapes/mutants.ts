@@ -198,12 +198,12 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
     why: 'events for which there was no room come after later ones',
   },
   {
-    name: 'nobody is held back',
+    name: 'two steps of a log at once',
     shape: 'log',
-    file: QUEUE,
-    find: 'while (this.#held === 0 && this.#inFlight',
-    replace: 'while (this.#inFlight',
-    why: 'later events go while earlier ones wait',
+    file: APPENDS,
+    find: 'readonly inFlightMax = 1;',
+    replace: 'readonly inFlightMax = 2;',
+    why: 'a step that is refused is sent again behind the one that came after it',
   },
   {
     name: 'events sorted by name',
