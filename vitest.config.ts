@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { plantedBug } from './scripts/planted-bug.ts';
 import { textFiles } from './scripts/text-files.ts';
 
 interface Suite {
@@ -30,7 +31,7 @@ export default defineConfig({
       thresholds: { perFile: true, branches: 100 },
     },
     projects: Object.entries(suites).map(([name, { testTimeoutMs, servers }]) => ({
-      plugins: [textFiles()],
+      plugins: [textFiles(), plantedBug()],
       test: {
         name,
         include: [`test/${name}/**/*.test.ts`],

@@ -172,7 +172,7 @@ export class Cache<V> extends Facade<V, ParsedOptions<V>, DocumentWays> {
     if (this.#loading.size > 0) this.#loading.delete(key);
     const engine = this.begun(options);
     if (engine !== undefined) return this.#send(engine, this.byDefault, key, json, undefined);
-    const ttlMs = options.ttl === undefined ? undefined : this.#ttlOf(key, options.ttl);
+    const ttlMs = options?.ttl === undefined ? undefined : this.#ttlOf(key, options.ttl);
     return this.performOn(key, options, (attached, level) => this.#send(attached, level, key, json, ttlMs));
   }
 
@@ -221,7 +221,7 @@ export class Cache<V> extends Facade<V, ParsedOptions<V>, DocumentWays> {
     entries: readonly (readonly [key: string, json: string | undefined])[],
     options: WriteOptions,
   ): Promise<Receipt[]> {
-    return this.perform(NO_OPTIONS, (engine) => {
+    return this.perform(options, (engine) => {
       for (const [key, json] of entries) this.#checkStorable(engine, key, json);
       return Promise.all(entries.map(([key, json]) => this.#write(key, json, options)));
     });

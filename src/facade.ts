@@ -101,6 +101,7 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
    */
   async flush(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.refuseClosed();
+    this.#checkSignal(options.signal);
     const engine = await this.attached();
     await untilAborted(engine.flush(options.signal), options.signal, this.name, undefined);
   }
@@ -229,8 +230,8 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
   }
 
   /**
-   * The engine, for an operation that can begin at once: without options, and attached. The short way of {@link perform}
-   * for what is asked for a hundred thousand times a second; `key` and level are then the caller's to see to.
+   * The engine, for an operation that can begin at once: without options, and attached. The short way of
+   * {@link perform} for what is asked for a hundred thousand times a second. Key and level are the caller's to see to.
    */
   protected begun(options: OperationOptions): Engine<W> | undefined {
     if (options !== NO_OPTIONS || this.#engine === undefined) return undefined;
@@ -279,15 +280,23 @@ export abstract class Facade<V, P extends ParsedParts, W extends Ways> implement
     }
   }
 
-  #levelOf(key: string | undefined, { ack, signal }: OperationOptions): Level {
-    const { settings, front } = this.options;
-    const refusal = ack === undefined ? undefined : refuseAck(ack, settings.policy, front);
-    if (refusal !== undefined) throw new MillraceError('MILLRACE_ACK', refusal, { cache: this.name, key });
-    if (signal !== undefined && !(signal instanceof AbortSignal))
-      throw new MillraceError('MILLRACE_OPTIONS', 'signal must be an AbortSignal. Nothing was done.', {
+  #checkSignal(signal: unknown, key?: string): void {
+    if (signal === undefined || signal instanceof AbortSignal) return;
+    const message = 'signal must be an AbortSignal. Nothing was done.';
+    throw new MillraceError('MILLRACE_OPTIONS', message, { cache: this.name, key });
+  }
+
+  #levelOf(key: string | undefined, options: OperationOptions): Level {
+    if (typeof options !== 'object' || options === null)
+      throw new MillraceError('MILLRACE_OPTIONS', 'The options of an operation must be an object. Nothing was done.', {
         cache: this.name,
         key,
       });
+    const { settings, front } = this.options;
+    const { ack, signal } = options;
+    const refusal = ack === undefined ? undefined : refuseAck(ack, settings.policy, front);
+    if (refusal !== undefined) throw new MillraceError('MILLRACE_ACK', refusal, { cache: this.name, key });
+    this.#checkSignal(signal, key);
     if (signal?.aborted === true) throw aborted(true, signal.reason, this.name, key);
     return { ack: ack ?? settings.ack, signal };
   }

@@ -37,6 +37,7 @@ export class Log<E> extends Facade<E, ParsedLog<E>, LogWays> {
    */
   append(event: E, options: AppendOptions = NO_OPTIONS): Promise<Receipt> {
     try {
+      this.refuseClosed();
       const lane = this.#laneOf(event);
       const json = this.#encode(event);
       const entry = this.#entryOf(json);
@@ -56,6 +57,7 @@ export class Log<E> extends Facade<E, ParsedLog<E>, LogWays> {
   /** {@link append} for many; all are checked before the first is appended. Receipts in the order of `events`. */
   appendMany(events: Iterable<E>, options: AppendOptions = NO_OPTIONS): Promise<Receipt[]> {
     try {
+      this.refuseClosed();
       const checked = Array.from(events, (event) => ({ lane: this.#laneOf(event), json: this.#encode(event) }));
       const entries = checked.map(({ lane, json }) => ({ lane, json, entry: this.#entryOf(json) }));
       return this.perform(options, (engine, level) => {

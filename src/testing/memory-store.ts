@@ -73,6 +73,7 @@ export class MemoryStore implements Store {
   readonly versions = new Map<string, (string | undefined)[]>();
   /** How far each lane is stored, by cache and lane. */
   readonly fences = new Map<string, Fence>();
+  readonly #pinned = new Map<string, number>();
   readonly #letters = new Map<string, MemoryLetters>();
 
   constructor(hooks: MemoryStoreHooks = {}, holds?: Holds) {
@@ -82,10 +83,12 @@ export class MemoryStore implements Store {
 
   async attach({
     cache,
+    lanes,
     clock,
     writeBehind = true,
   }: {
     readonly cache: string;
+    readonly lanes?: number;
     readonly clock: Clock;
     readonly writeBehind?: boolean;
   }): Promise<AttachedStore> {
@@ -93,6 +96,7 @@ export class MemoryStore implements Store {
     this.#letters.set(cache, letters);
     const fault = writeBehind ? undefined : lettersInTheWay(await letters.store.count());
     if (fault !== undefined) throw new MillraceError('MILLRACE_OPTIONS', fault, { cache });
+    if (writeBehind && lanes !== undefined) this.#pin(cache, lanes);
     const { isSummed, isRanked } = traitsOf(shapeOf(this.holds));
     return {
       checkKey: () => undefined,
@@ -104,6 +108,15 @@ export class MemoryStore implements Store {
       ...(isRanked && { scores: { load: (page) => this.#loadScores(cache, page) } }),
       close: () => Promise.resolve(),
     };
+  }
+
+  /** The number of lanes is that of the first cache of the name. */
+  #pin(cache: string, lanes: number): void {
+    const pinned = this.#pinned.get(cache) ?? lanes;
+    this.#pinned.set(cache, pinned);
+    if (pinned === lanes) return;
+    const message = `the store has ${pinned} lanes for the cache, not ${lanes}. Set lanes: ${pinned}`;
+    throw new MillraceError('MILLRACE_LANES', message, { cache });
   }
 
   #lanes(cache: string, letters: MemoryLetters): LaneStore {

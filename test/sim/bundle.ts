@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'tsdown';
-import { type Mutant, placesOf } from './mutants/mutant.ts';
+import { type Mutant, plant } from './mutants/mutant.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -50,13 +50,4 @@ export async function bundle(mutant?: Mutant, entry = 'test/sim/worker.ts'): Pro
     file: join(folder, file as string),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
-}
-
-/** The text with the bug in it. */
-function plant(code: string, { name, file, find, replace }: Mutant): string {
-  const places = placesOf(code, find);
-  const [place] = places;
-  if (place === undefined || places.length > 1)
-    throw new Error(`mutant "${name}": its text is ${places.length} times in ${file}, and must be there once`);
-  return code.slice(0, place.from) + replace + code.slice(place.to);
 }

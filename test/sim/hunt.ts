@@ -56,4 +56,5 @@ export async function hunt(
 }
 
 /** The mutants whose names have the text in them. */
-export const mutantsNamed = (text: string): Mutant[] => MUTANTS.filter(({ name }) => name.includes(text));
+export const mutantsNamed = (text: string): Mutant[] =>
+  MUTANTS.filter(({ name, foundBy }) => foundBy === undefined && name.includes(text));

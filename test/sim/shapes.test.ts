@@ -6,7 +6,8 @@ import { FAULTS } from './faults.ts';
 import { placesOf } from './mutants/mutant.ts';
 import { runSchedules } from './pool.ts';
 import { entryOf, replayOf, SHAPES, type ShapeName } from './shapes/entry.ts';
-import { huntShapes, SHAPE_MUTANTS } from './shapes/mutants.ts';
+import { huntShapes } from './shapes/hunt.ts';
+import { SHAPE_MUTANTS } from './shapes/mutants.ts';
 
 /**
  * Of each shape as many as the budget allows, but some at least on a machine that is busy. `npm run sim:shapes` runs
@@ -141,10 +142,12 @@ test.each(SHAPES)(
   900_000,
 );
 
-test(`each of ${SHAPE_MUTANTS.length} planted bugs of shapes is found within ${HUNT_SCHEDULES} schedules`, async () => {
+const met = SHAPE_MUTANTS.filter(({ foundBy }) => foundBy === undefined);
+
+test(`each of ${met.length} planted bugs of shapes is found within ${HUNT_SCHEDULES} schedules`, async () => {
   const survivors: string[] = [];
   await huntShapes(
-    SHAPE_MUTANTS,
+    met,
     { threads: THREADS, schedules: HUNT_SCHEDULES },
     ({ name }, finding) => void (finding === undefined && survivors.push(name)),
   );

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Policy } from '../../src/index.ts';
+import type { LaneStore, Store } from '../../src/ports/store.ts';
 import { Gate } from '../support/gate.ts';
 import { outcome } from '../support/outcome.ts';
 import { EngineBench } from './engine-bench.ts';
@@ -153,4 +154,25 @@ test('a fault in the background that nobody waits for is told, until the cache c
   expect(new Set(errors)).toEqual(new Set(['MILLRACE_INTERNAL']));
   await bench.clock.until(reader.close({ timeout: 0 }));
   expect(await stored).toMatch(/^MILLRACE_CLOSED/);
+});
+
+test.each([
+  ['fences', { transactions: true, deadLetters: false }],
+  ['dead letters', { transactions: false, deadLetters: true }],
+] as const)('a store that declares %s and has none is refused', async (part, capabilities) => {
+  await using bench = new EngineBench();
+  const real = bench.store;
+  const store: Store = {
+    kind: 'lying',
+    capabilities,
+    attach: async (attachment) => {
+      const attached = await real.attach(attachment);
+      const { apply } = attached.lanes as LaneStore;
+      return { ...attached, load: (keys) => attached.load(keys), lanes: { apply } };
+    },
+  };
+  const cache = bench.open({ store });
+  expect(await bench.clock.until(outcome(cache.ready()))).toMatch(
+    new RegExp(`^MILLRACE_INTERNAL The lying store declares what it lacks: ${part}`),
+  );
 });

@@ -105,6 +105,28 @@ test('writes of a key that has no room wait in their order, also when the earlie
   expect(Object.fromEntries(bench.store.rows)).toEqual({ b: '1', c: '1', f: '2', d: '1' });
 });
 
+test('a write that is repeated, and then has no room, waits before a later one of its key', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open({ backpressure: { maxEntries: 6 } });
+  await bench.clock.until(cache.ready());
+  const full = { kind: 'full', entries: 3, bytes: 10, refused: [0] } as const;
+  const answers = [{ kind: 'unrecovered', header: undefined } as const, full, full, full, full];
+  const both = new Gate();
+  let sent = 0;
+  bench.onFront.write = async (go) => {
+    if (++sent === 2) both.open();
+    const answer = answers.shift();
+    await both.pass();
+    return answer ?? go();
+  };
+  const first = cache.set('f', 1);
+  await bench.clock.advance(1);
+  const second = cache.set('f', 2);
+  await bench.clock.until(Promise.all([first, second]));
+  await bench.clock.until(cache.flush());
+  expect(Object.fromEntries(bench.store.rows)).toEqual({ f: '2' });
+});
+
 test('a front that was restarted before it could confirm a write says that the write may be lost', async () => {
   await using bench = new EngineBench({ acks: ['buffered', 'fsynced'], shared: true, durable: true });
   const cache = bench.open({ ack: 'fsynced' });

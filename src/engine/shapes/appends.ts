@@ -25,6 +25,7 @@ export const eventName = (lane: number, seq: number): string => `#${lane}:${seq}
 
 /** Appends the events that wait, one step after the other: so they stay in their order. */
 export class AppendSteps implements Steps<AppendCaller> {
+  readonly mayOvertake = false;
   readonly inFlightMax = 1;
   readonly sizeMax = APPENDS_MAX;
   readonly #context: Surroundings & FrontSide;

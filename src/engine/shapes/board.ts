@@ -58,8 +58,9 @@ export class Board {
    * Resolves when the board is loaded. Rejects when that fails, or takes longer than one waits for it; the loading goes
    * on.
    */
-  async ready(): Promise<void> {
+  async ready(untilMs?: number): Promise<void> {
     const { clock, settings } = this.#context;
+    const waitMs = untilMs === undefined ? settings.loadWaitMs : Math.max(0, untilMs - clock.monotonic());
     this.#loading ??= this.#load().finally(() => {
       this.#loading = undefined;
       this.#ahead = undefined;
@@ -73,7 +74,7 @@ export class Board {
           'loading goes on.',
         { cache: settings.name },
       );
-      const timer = clock.after(settings.loadWaitMs, () => reject(late), true);
+      const timer = clock.after(waitMs, () => reject(late), true);
       (this.#loading as Promise<void>).then(resolve, reject).finally(() => timer.cancel());
     });
   }

@@ -12,6 +12,7 @@ import { DocumentBatch, type DocumentCaller } from './document-batch.ts';
  * since.
  */
 export class DocumentSteps implements Steps<DocumentCaller> {
+  readonly mayOvertake = true;
   readonly inFlightMax = WRITES_IN_FLIGHT_MAX;
   readonly sizeMax: number;
   readonly #context: Surroundings & FrontSide;

@@ -46,6 +46,7 @@ interface Sums {
 
 /** Makes one sum for each key of the increments that wait, and tells each caller the total of its own increment. */
 export class IncrementSteps implements Steps<IncrementCaller> {
+  readonly mayOvertake = false;
   readonly inFlightMax = WRITES_IN_FLIGHT_MAX;
   readonly sizeMax = INCREMENTS_PER_STEP_MAX;
   readonly #context: Surroundings & FrontSide;

@@ -3,13 +3,13 @@ import type { Change } from '../../core/score-table.ts';
 import type { Mutation } from '../../ports/store.ts';
 import { storeWith } from '../base/context.ts';
 import type { Level } from '../base/level.ts';
-import { READ_KEYS_MAX } from '../base/settings.ts';
+import { READ_KEYS_MAX, SCORES_MAX } from '../base/settings.ts';
 import type { Receipt } from '../lanes/receipt.ts';
 import type { Caller } from '../writing/caller.ts';
 import { Board } from './board.ts';
 import { counted, keyedPages } from './pages.ts';
 import type { PlugParts, ShapePlug } from './plug.ts';
-import { IN_ORDER, QueuedWays } from './queued-ways.ts';
+import { inOrder, QueuedWays } from './queued-ways.ts';
 import { ScoreCaller, ScoreSteps } from './scores.ts';
 
 type ScoreRow = readonly [member: string, change: Change];
@@ -51,7 +51,7 @@ export class LeaderboardWays extends QueuedWays<ScoreCaller> {
   constructor(parts: PlugParts) {
     const { context, hooks } = parts;
     const board = new Board(storeWith(context, 'scores'), () => hooks.recover(0));
-    super(parts, new ScoreSteps(context, board, hooks), IN_ORDER);
+    super(parts, new ScoreSteps(context, board, hooks), inOrder({ isEach: false, sizeMax: SCORES_MAX }));
     this.board = board;
   }
 

@@ -1,13 +1,13 @@
 import type { Mutation } from '../../ports/store.ts';
 import type { FrontSide } from '../base/context.ts';
 import type { Level } from '../base/level.ts';
-import { READ_KEYS_MAX } from '../base/settings.ts';
+import { APPENDS_MAX, READ_KEYS_MAX } from '../base/settings.ts';
 import { LaneTaken, type ReadableGeneration } from '../flushing/generation-pages.ts';
 import type { PendingReceipt } from '../lanes/receipt.ts';
 import { AppendCaller, AppendSteps, eventName } from './appends.ts';
 import { ahead, counted } from './pages.ts';
 import type { PlugParts, ShapePlug } from './plug.ts';
-import { IN_ORDER, QueuedWays } from './queued-ways.ts';
+import { inOrder, QueuedWays } from './queued-ways.ts';
 
 /** Events: each is a row of its own, and they keep their order. */
 export const log: ShapePlug<LogWays> = {
@@ -25,7 +25,7 @@ export const log: ShapePlug<LogWays> = {
 /** The ways of a log. */
 export class LogWays extends QueuedWays<AppendCaller> {
   constructor(parts: PlugParts) {
-    super(parts, new AppendSteps(parts.context, parts.hooks), IN_ORDER);
+    super(parts, new AppendSteps(parts.context, parts.hooks), inOrder({ isEach: true, sizeMax: APPENDS_MAX }));
   }
 
   /** Resolves when the front has acknowledged the event at `ack` (`stored` counts as `buffered`). */

@@ -48,7 +48,17 @@ export abstract class QueuedWays<C extends Caller> implements Ways {
 }
 
 /** Mutations of a lane keep their order, whatever their keys: all of a lane wait at one place. */
-export const IN_ORDER: Placing<Caller> = { placeOf: (lane) => String(lane), isOneEntry: false };
+export const inOrder = ({ isEach, sizeMax }: Pick<Placing<Caller>, 'isEach' | 'sizeMax'>): Placing<Caller> => ({
+  placeOf: (lane) => String(lane),
+  isOneEntry: false,
+  isEach,
+  sizeMax,
+});
 
 /** Later mutations of a key join or replace the earlier: together they are one entry. */
-export const BY_KEY: Placing<Caller> = { placeOf: (_, { key }) => key, isOneEntry: true };
+export const BY_KEY: Placing<Caller> = {
+  placeOf: (_, { key }) => key,
+  isOneEntry: true,
+  isEach: false,
+  sizeMax: Number.POSITIVE_INFINITY,
+};

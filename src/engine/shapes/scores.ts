@@ -34,6 +34,7 @@ export class ScoreCaller extends Caller {
  * it. What needs a board that is not loaded waits for that, and what comes after it waits with it.
  */
 export class ScoreSteps implements Steps<ScoreCaller> {
+  readonly mayOvertake = false;
   readonly inFlightMax = 1;
   readonly sizeMax = SCORES_MAX;
   readonly #context: Surroundings & FrontSide;
@@ -83,10 +84,12 @@ export class ScoreSteps implements Steps<ScoreCaller> {
       case 'full':
         // Operations of a process keep their order: what comes after the first that has no room waits behind it.
         return { ...result, refused: callers.slice(Math.min(...result.refused)) };
-      case 'unloaded': {
-        const needing = callers.filter(({ op }) => op === 'add' || op === 'best');
-        return { kind: 'wait', needing, ready: this.#board.ready() };
-      }
+      case 'unloaded':
+        return {
+          kind: 'wait',
+          isNeeding: ({ op }) => op === 'add' || op === 'best',
+          load: (untilMs) => this.#board.ready(untilMs),
+        };
       default:
         return result;
     }

@@ -22,6 +22,8 @@ export class Caller {
   isGone = false;
   /** Until when it may wait for room, monotonic ms; set when it begins to wait. */
   waitsUntil: number | undefined;
+  /** Until when it may wait for something to be loaded, monotonic ms; set when it begins to wait for that. */
+  loadsUntil: number | undefined;
 
   constructor(key: string, bytes: number, ack: AckLevel, resolve: Caller['resolve'], reject: Caller['reject']) {
     this.key = key;

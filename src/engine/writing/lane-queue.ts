@@ -92,11 +92,23 @@ export class LaneQueue<C extends Caller> {
   /** Waiting for a load is not waiting for room: it has a bound of its own. */
   #mayWaitForLoad(caller: C): boolean {
     const waiting = this.#queue.reduce((sum, { callers }) => sum + callers.length, 0);
-    if (waiting < LOAD_WAITERS_MAX) return true;
+    if (waiting >= LOAD_WAITERS_MAX) {
+      this.#refuseLoading(caller);
+      return false;
+    }
+    caller.loadsUntil = this.#loadsUntil();
+    return true;
+  }
+
+  #refuseLoading(caller: C): void {
     this.#context.counts.refused++;
-    const why = `${waiting} mutations wait for the leaderboard to be loaded already`;
+    const why = `${LOAD_WAITERS_MAX} mutations wait for the leaderboard to be loaded already`;
     caller.reject(this.#room.full(this.#lane, caller.key, false, why));
-    return false;
+  }
+
+  #loadsUntil(): number {
+    const { clock, settings } = this.#context;
+    return clock.monotonic() + settings.loadWaitMs;
   }
 
   #wakeUp(): void {
@@ -166,8 +178,9 @@ export class LaneQueue<C extends Caller> {
     if (result.kind === 'accepted') this.#watermark.occupied(result, result.entries, result.bytes);
     // Before the step ends: others that wait for that may send, and what comes behind this batch must not.
     const isBack = result.kind === 'wait' || result.kind === 'full' || result.kind === 'unrecovered';
-    if (isBack) this.#putBack(batch);
+    if (isBack && !this.#steps.mayOvertake) this.#putBack(batch);
     this.#admission.end(admitted);
+    if (isBack && this.#steps.mayOvertake) this.#putBack(batch);
     switch (result.kind) {
       case 'accepted':
         this.#accepted(batch, result);
@@ -296,16 +309,34 @@ export class LaneQueue<C extends Caller> {
     this.#return(batch);
   }
 
-  async #wait(batch: Batch<C>, { needing, ready }: Wait<C>): Promise<void> {
+  /** Holds the lane until what the batch needs is loaded; nobody who needs it waits for longer than he may. */
+  async #wait(batch: Batch<C>, { isNeeding, load }: Wait<C>): Promise<void> {
     this.#isLoading = true;
+    const callers = this.#queue.flatMap((each) => each.callers);
+    const latest = this.#loadsUntil();
+    for (const caller of callers) caller.loadsUntil ??= latest;
+    const beyond = new Set(callers.slice(LOAD_WAITERS_MAX));
+    this.#turnAway(
+      (caller) => beyond.has(caller),
+      (caller) => this.#refuseLoading(caller),
+    );
+    const until = batch.callers.reduce((min, { loadsUntil = latest }) => Math.min(min, loadsUntil), latest);
     try {
-      await ready;
+      await load(until);
     } catch (error) {
-      const gone = new Set(needing);
-      for (const caller of batch.extract((each) => gone.has(each))) caller.reject(error);
+      const now = this.#context.clock.monotonic();
+      const isLate = ({ loadsUntil = latest }: C): boolean => loadsUntil <= now;
+      const isBatch = new Set(batch.callers);
+      const isTold = (caller: C): boolean =>
+        isNeeding(caller) && (isLate(caller) || (until > now && isBatch.has(caller)));
+      this.#turnAway(isTold, (caller) => caller.reject(error));
     }
     this.#isLoading = false;
     this.#held--;
+  }
+
+  #turnAway(is: (caller: C) => boolean, tell: (caller: C) => void): void {
+    for (const each of this.#queue) for (const caller of each.extract(is)) tell(caller);
   }
 
   /** Sends a batch that was put back again, when what it needs has come. */
@@ -342,7 +373,7 @@ export class LaneQueue<C extends Caller> {
     batch.withoutRoom = undefined;
     const left = batch.extract((caller) => callers.has(caller));
     if (batch.waited !== undefined) {
-      batch.waited.refused.push(...left);
+      for (const caller of left) batch.waited.refused.push(caller);
       if (outOfMemory) this.#room.noteOutOfMemory();
     } else if (onFull === 'reject') {
       counts.refused += left.length;
@@ -374,7 +405,7 @@ export class LaneQueue<C extends Caller> {
       const callers = other.extract(isBehind);
       // Those who came out of the waiting room have a place there still.
       if (other.waited === undefined) all.push({ order: other.order, callers });
-      else other.waited.refused.push(...callers);
+      else for (const caller of callers) other.waited.refused.push(caller);
     }
     return all.toSorted((a, b) => a.order - b.order).flatMap(({ callers }) => callers);
   }

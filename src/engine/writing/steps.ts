@@ -8,6 +8,11 @@ import type { Caller } from './caller.ts';
 export interface Steps<C extends Caller> {
   /** How many steps of a lane may be under way; one where their order matters. */
   readonly inFlightMax: number;
+  /**
+   * Whether a later batch may go before one that has to be sent again: its batches know what was overtaken
+   * ({@link Batch.takeOvertaken}).
+   */
+  readonly mayOvertake: boolean;
   /** How large a batch is at the most, as {@link Batch.size} counts. */
   readonly sizeMax: number;
   newBatch(order: number): Batch<C>;
@@ -32,13 +37,13 @@ export interface NoRoom<C extends Caller> extends Pick<Full, 'kind' | 'outOfMemo
 }
 
 /**
- * Nothing was taken in, and nothing is before `ready`. If that fails, `needing` are told; the others are sent without
- * them.
+ * Nothing was taken in, and nothing is before what some need is loaded. `load` resolves when it is. It rejects when
+ * that fails, or at `untilMs`, monotonic: then those who need it are told, and the others are sent without them.
  */
 export interface Wait<C extends Caller> {
   readonly kind: 'wait';
-  readonly needing: readonly C[];
-  readonly ready: Promise<void>;
+  isNeeding(caller: C): boolean;
+  load(untilMs: number): Promise<void>;
 }
 
 /**

@@ -144,28 +144,39 @@ export class WaitingRoom<C extends Caller> implements Holder {
 
   async #serve(): Promise<void> {
     this.#isServing = true;
-    while (!this.isEmpty && this.#closed === undefined) {
-      await this.#hooks.waitForRoom();
-      await this.#release();
+    // What was sent on may have left room: not every mutation takes an entry, and then no flush makes any.
+    for (let hasRoom = false; !this.isEmpty && this.#closed === undefined; ) {
+      if (!hasRoom) await this.#hooks.waitForRoom();
+      const isTaken = await this.#release();
+      hasRoom = isTaken && this.#hasRoom();
     }
     this.#isServing = false;
   }
 
-  /** Sends on who has room now, first come, first served; the first in any case, because what is known may be old. */
-  async #release(): Promise<void> {
+  #hasRoom(): boolean {
+    const { maxEntries, maxBytes } = this.#context.settings.backpressure;
+    const { entries, bytes } = this.#admission.occupied();
+    return entries < maxEntries && bytes < maxBytes;
+  }
+
+  /**
+   * Sends on who has room now, first come, first served; the first in any case, because what is known may be old. True
+   * when nobody was refused.
+   */
+  async #release(): Promise<boolean> {
     const steps = this.#whoHasRoom();
     this.#outOfMemory = false;
     const sent = [...steps].map(
       ([lane, { callers }]) =>
-        new Promise<void>((resolve) => {
+        new Promise<boolean>((resolve) => {
           for (const caller of callers) this.#away.add(caller);
           this.#hooks.send(lane, callers, (refused) => {
-            this.#returned(callers, refused);
-            resolve();
+            this.#returned(lane, callers, refused);
+            resolve(refused.length === 0);
           });
         }),
     );
-    await Promise.all(sent);
+    return (await Promise.all(sent)).every(Boolean);
   }
 
   #whoHasRoom(): ReadonlyMap<number, Step<C>> {
@@ -175,19 +186,25 @@ export class WaitingRoom<C extends Caller> implements Holder {
     let bytes = maxBytes - occupied.bytes;
     const byLane = new Map<number, Step<C>>();
     for (const { lane, callers } of this.#places.values()) {
-      const parts = this.#placing.isOneEntry ? [callers] : callers.map((caller) => [caller]);
+      const { isOneEntry, isEach, sizeMax } = this.#placing;
+      const parts = isOneEntry ? [callers] : callers.map((caller) => [caller]);
       for (const part of parts) {
-        const size = (part.at(-1) as C).bytes;
-        const step = byLane.get(lane) ?? { callers: [], entries: 0, bytes: 0 };
+        const { key, bytes: size } = part.at(-1) as C;
+        const step = byLane.get(lane) ?? { callers: [], keys: new Set(), entries: 0, bytes: 0 };
         // One at a time finds out whether the server has memory again.
         const isFirst = byLane.size === 0;
-        if (!isFirst && (this.#outOfMemory || entries < 1 || size > bytes)) return byLane;
+        const isFresh = isEach || !step.keys.has(key);
+        if (!isFirst && (this.#outOfMemory || (isFresh && (entries < 1 || size > bytes)))) return byLane;
         if (step.entries >= WRITE_KEYS_MAX || (step.entries > 0 && step.bytes + size > WRITE_BYTES_MAX)) return byLane;
-        entries--;
-        bytes -= size;
-        step.entries++;
-        step.bytes += size;
-        step.callers.push(...part);
+        if (!isOneEntry && step.callers.length >= sizeMax) return byLane;
+        if (isFresh) {
+          entries--;
+          bytes -= size;
+          step.keys.add(key);
+          step.entries++;
+          step.bytes += size;
+        }
+        for (const caller of part) step.callers.push(caller);
         byLane.set(lane, step);
       }
     }
@@ -195,7 +212,8 @@ export class WaitingRoom<C extends Caller> implements Holder {
   }
 
   /** Mutations that were sent from here are answered, but for those that need room still: these keep their places. */
-  #returned(sent: readonly C[], refused: readonly C[]): void {
+  #returned(lane: number, sent: readonly C[], refused: readonly C[]): void {
+    const impossible = this.#impossible(sent, refused);
     const back = new Set(refused);
     const places = new Set(sent.map((caller) => this.#waiting.get(caller) as Place<C>));
     for (const caller of sent) {
@@ -210,9 +228,24 @@ export class WaitingRoom<C extends Caller> implements Holder {
     for (const caller of refused) {
       caller.holder = this;
       if (caller.isGone) this.remove(caller);
+      else if (impossible.has(caller) && this.remove(caller)) this.#refuseAlone(lane, caller);
     }
     this.#tellIdle();
     if (this.#closed !== undefined) this.close(this.#closed);
+  }
+
+  /** Who has no room where nothing is pending: for them there will never be any. */
+  #impossible(sent: readonly C[], refused: readonly C[]): ReadonlySet<C> {
+    const { entries, bytes } = this.#admission.occupied();
+    const [first] = refused;
+    if (first === undefined || first !== sent[0] || this.#outOfMemory || entries > 0 || bytes > 0) return new Set();
+    return new Set(this.#placing.isOneEntry ? refused.filter(({ key }) => key === first.key) : [first]);
+  }
+
+  #refuseAlone(lane: number, caller: C): void {
+    this.#context.counts.refused++;
+    const why = 'The value alone has more than backpressure.maxBytes';
+    caller.reject(this.full(lane, caller.key, false, why));
   }
 
   /** What they wait behind is pending now, so that they may need no room. */
@@ -269,8 +302,12 @@ export interface Placing<C extends Caller> {
    * lane.
    */
   placeOf(lane: number, caller: C): string;
-  /** Whether all at one place are one entry of the front. */
+  /** Whether all at one place are one entry of the front, and go together. */
   readonly isOneEntry: boolean;
+  /** Whether each is an entry of its own; otherwise those of one key are one. */
+  readonly isEach: boolean;
+  /** How many go in one step at the most, where they do not go together. */
+  readonly sizeMax: number;
 }
 
 /** What the waiting room asks of the rest of the engine. */
@@ -295,6 +332,7 @@ interface Place<C extends Caller> {
 /** What is sent on to one lane. */
 interface Step<C extends Caller> {
   readonly callers: C[];
+  readonly keys: Set<string>;
   entries: number;
   bytes: number;
 }

@@ -40,6 +40,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     find: 'const callers = other.extract(isBehind);',
     replace: 'const callers = other.order > batch.order ? other.extract(isBehind) : [];',
     why: 'of two writes of a key without room, the earlier one is written last',
+    foundBy: 'test/unit/engine-writes.test.ts',
   },
   {
     name: 'repeated over unanswered',
@@ -47,6 +48,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     find: 'this.#overtake(batch, undefined);',
     replace: '',
     why: 'a batch that is sent again writes over a later one whose answer was lost',
+    foundBy: 'test/unit/engine-writes.test.ts',
   },
   {
     name: 'synced by a restarted front',

@@ -8,6 +8,8 @@ export interface Mutant {
   readonly replace: string;
   /** What goes wrong because of it. */
   readonly why: string;
+  /** Schedules meet it too rarely: the file of tests that finds it instead. */
+  readonly foundBy?: string;
 }
 
 /** A part of a text, from and to these characters. */
@@ -35,4 +37,13 @@ export function placesOf(code: string, find: string): Place[] {
     places.push({ from: kept[at] as number, to: (kept[at + wanted.length - 1] as number) + 1 });
   }
   return places;
+}
+
+/** The text with the bug in it. */
+export function plant(code: string, { name, file, find, replace }: Mutant): string {
+  const places = placesOf(code, find);
+  const [place] = places;
+  if (place === undefined || places.length > 1)
+    throw new Error(`mutant "${name}": its text is ${places.length} times in ${file}, and must be there once`);
+  return code.slice(0, place.from) + replace + code.slice(place.to);
 }

@@ -1,7 +1,5 @@
-import { bundle } from '../bundle.ts';
 import type { Mutant } from '../mutants/mutant.ts';
-import { type Finding, runSchedules } from '../pool.ts';
-import { entryOf, type ShapeName } from './entry.ts';
+import type { ShapeName } from './entry.ts';
 
 export interface ShapeMutant extends Mutant {
   /** In whose schedules it must be found. */
@@ -92,7 +90,7 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   {
     name: 'late retry of a redriven letter',
     shape: 'counters',
-    seed: 500_018_733,
+    foundBy: 'test/unit/memory-letters.test.ts',
     file: 'src/testing/memory-letters.ts',
     find: ' || before.tries !== tries',
     replace: '',
@@ -101,7 +99,7 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
   {
     name: 'backoff of a breaker that tries',
     shape: 'counters',
-    seed: 800_019_001,
+    foundBy: 'test/unit/engine-flushing.test.ts',
     file: 'src/engine/flushing/generation-flush.ts',
     find: 'lane.retryAt = clock.monotonic() + backoff;',
     replace: 'lane.retryAt = clock.monotonic() + retryInMs;',
@@ -451,25 +449,3 @@ export const SHAPE_MUTANTS: readonly ShapeMutant[] = [
     why: 'scores beyond the first page are acknowledged and not stored',
   },
 ];
-
-/** A mutant that makes a schedule go round in circles is found by that. */
-const STALL_MS = 60_000;
-
-/** Looks for planted bugs in the first schedules of their shapes, several at a time. */
-export async function huntShapes(
-  mutants: readonly ShapeMutant[],
-  { threads, schedules }: { readonly threads: number; readonly schedules: number },
-  onHunted: (mutant: ShapeMutant, finding: Finding | undefined) => void,
-): Promise<void> {
-  const left = [...mutants];
-  const work = async (): Promise<void> => {
-    for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
-      await using planted = await bundle(mutant, entryOf(mutant.shape));
-      const run = (firstSeed: number, count: number) =>
-        runSchedules({ file: planted.file, firstSeed, schedules: count, threads: 1, stallMs: STALL_MS });
-      const hinted = mutant.seed === undefined ? undefined : (await run(mutant.seed, 1)).finding;
-      onHunted(mutant, hinted ?? (await run(1, schedules)).finding);
-    }
-  };
-  await Promise.all(Array.from({ length: threads }, work));
-}

@@ -16,7 +16,8 @@ import { parseArgs } from 'node:util';
 import { bundle } from '../bundle.ts';
 import { runSchedules } from '../pool.ts';
 import { entryOf, replayOf, SHAPES, type ShapeName } from './entry.ts';
-import { huntShapes, SHAPE_MUTANTS } from './mutants.ts';
+import { huntShapes } from './hunt.ts';
+import { SHAPE_MUTANTS } from './mutants.ts';
 
 const { values } = parseArgs({
   options: {
@@ -73,7 +74,7 @@ async function run(shape: ShapeName): Promise<void> {
 }
 
 async function runMutants(): Promise<void> {
-  const mutants = SHAPE_MUTANTS.filter(({ name }) => name.includes(values.only));
+  const mutants = SHAPE_MUTANTS.filter(({ name, foundBy }) => foundBy === undefined && name.includes(values.only));
   await huntShapes(
     mutants,
     { threads, schedules: Number(values.schedules ?? 20_000) },
