@@ -111,17 +111,37 @@ test('a document that can never fit is told so, with all that were to replace it
 test('increments that waited for room, and whose totals are loaded then, are told them', async () => {
   await using bench = new EngineBench({}, 'counters');
   bench.store.rows.set('a', '5');
-  const counters = bench.counters({ lanes: 1, backpressure: { maxEntries: 1 } });
-  const gate = new Gate();
-  bench.store.hooks.beforeApply = () => gate.pass();
-  await bench.clock.until(counters.add('first'));
-  bench.answerOnce('increment', { kind: 'full', entries: 1, bytes: 9, refused: [0] });
-  const total = counters.increment('a');
-  await bench.clock.advance(1);
-  bench.answerOnce('increment', { kind: 'full', entries: 1, bytes: 9, refused: [0] });
-  await bench.clock.advance(20);
-  gate.open();
-  expect(await bench.clock.until(total)).toBe(6);
+  const counters = bench.counters({ lanes: 1 });
+  await bench.clock.until(counters.ready());
+  const full = { kind: 'full', entries: 1, bytes: 9, refused: [0, 1] } as const;
+  const answers = [full, full, { kind: 'unsettled', unknown: [0], beyond: [] } as const];
+  bench.onFront.increment = async (go) => answers.shift() ?? go();
+  const totals = [counters.increment('a'), counters.increment('b', 2)];
+  expect(await bench.clock.until(Promise.all(totals))).toEqual([6, 2]);
+  expect(answers).toEqual([]);
+});
+
+test('a write that comes while an earlier one of its key is on its way from the waiting room comes after it', async () => {
+  await using bench = new EngineBench();
+  const cache = bench.open({ backpressure: { maxEntries: 1 } });
+  const hold = new Gate();
+  bench.store.hooks.beforeApply = () => hold.pass();
+  await bench.clock.until(cache.set('a', 1));
+  const first = cache.set('b', 1);
+  await bench.clock.advance(10);
+  const away = new Gate();
+  bench.onFront.write = async (go) => {
+    delete bench.onFront.write;
+    await away.pass();
+    return go();
+  };
+  hold.open();
+  await bench.clock.until(away.arrived);
+  const second = cache.set('b', 2);
+  away.open();
+  await bench.clock.until(Promise.all([first, second]));
+  await bench.clock.until(cache.flush());
+  expect(Object.fromEntries(bench.store.rows)).toEqual({ a: '1', b: '2' });
 });
 
 test('a write that gives up on its way from the waiting room, and is refused, does not wait again', async () => {
