@@ -8,7 +8,7 @@
  *                                                  those without a record
  *
  * `--turns` has processes send at the end of a turn of their event loop, as they do to a front over a connection
- * (`src/engine/rounds.ts`).
+ * (`src/engine/base/send-turns.ts`).
  * `--threads N` leaves cores to others; `--theme NAME` passes over schedules of other themes (`test/sim/theme.ts`).
  * Exits with 1 when a schedule broke a promise, and prints the command that replays it; or when a planted bug survived.
  */
