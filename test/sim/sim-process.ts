@@ -12,7 +12,7 @@ export class SimProcess {
   readonly #held: (() => void)[] = [];
   #clockOffsetMs = 0;
 
-  /** `turns`: its event loop has turns, at whose end it sends (`src/engine/rounds.ts`). */
+  /** `turns`: its event loop has turns, at whose end it sends (`src/engine/base/send-turns.ts`). */
   constructor(name: string, scheduler: Scheduler, turns = false) {
     this.name = name;
     this.#scheduler = scheduler;

@@ -121,7 +121,7 @@ test('increments that waited for room, and whose totals are loaded then, are tol
   expect(answers).toEqual([]);
 });
 
-test('a write that comes while an earlier one of its key is on its way from the waiting room comes after it', async () => {
+test('a write comes after an earlier one of its key that is on its way from the waiting room', async () => {
   await using bench = new EngineBench();
   const cache = bench.open({ backpressure: { maxEntries: 1 } });
   const hold = new Gate();
