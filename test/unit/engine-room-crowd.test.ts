@@ -28,11 +28,11 @@ test('operations of one member that wait are one row again', async () => {
   await using bench = new EngineBench({}, 'scores');
   const board = bench.leaderboard({ backpressure: { maxEntries: 1 } });
   await bench.clock.until(board.add('z', 1));
-  await bench.clock.until(Promise.all([...Array.from({ length: 100 }, () => board.add('a', 1)), board.flush()]));
+  await bench.clock.until(Promise.all([...Array.from({ length: 300 }, () => board.add('a', 1)), board.flush()]));
   await bench.clock.until(board.flush());
-  expect(bench.store.rows.get('a')).toBe('100');
+  expect(bench.store.rows.get('a')).toBe('300');
   const { statements } = await bench.clock.until(board.stats());
-  expect(statements).toBeLessThan(5);
+  expect(statements).toBeLessThan(8);
 });
 
 test('as many as may be wait at one place, and are sent on', async () => {

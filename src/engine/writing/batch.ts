@@ -20,7 +20,7 @@ export class Batch<C extends Caller> implements Holder {
   /** For whom the front had no room. */
   withoutRoom: { readonly callers: ReadonlySet<C>; readonly outOfMemory: boolean } | undefined;
   /** Of mutations that had waited for room: those that need it still, and who is told when all are seen to. */
-  waited: { readonly refused: C[]; readonly done: (refused: readonly C[]) => void } | undefined;
+  waited: { readonly refused: C[]; readonly done: (refused: readonly C[], isTaken: boolean) => void } | undefined;
 
   constructor(order: number) {
     this.order = order;

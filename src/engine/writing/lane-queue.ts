@@ -58,8 +58,8 @@ export class LaneQueue<C extends Caller> {
     this.#wakeUp();
   }
 
-  /** Sends mutations that waited for room; `done` is told when each is answered, with those that are refused again. */
-  resume(callers: readonly C[], done: (refused: readonly C[]) => void): void {
+  /** Sends mutations that waited for room; `done` is told who is refused again, and whether the front took all. */
+  resume(callers: readonly C[], done: (refused: readonly C[], isTaken: boolean) => void): void {
     const batch = this.#steps.newBatch(this.#nextOrder++);
     for (const caller of callers) batch.put(caller);
     batch.isClosed = true;
@@ -220,7 +220,7 @@ export class LaneQueue<C extends Caller> {
 
   #fail(batch: Batch<C>, error: unknown): void {
     for (const caller of batch.callers) caller.reject(error);
-    this.#settle(batch);
+    this.#settle(batch, false);
   }
 
   #accepted(batch: Batch<C>, result: Placed<C>): void {
@@ -411,8 +411,8 @@ export class LaneQueue<C extends Caller> {
   }
 
   /** All of a batch is answered, or waits again. */
-  #settle({ waited }: Batch<C>): void {
-    waited?.done(waited.refused);
+  #settle({ waited }: Batch<C>, isTaken = true): void {
+    waited?.done(waited.refused, isTaken && waited.refused.length === 0);
   }
 }
 

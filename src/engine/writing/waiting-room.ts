@@ -161,7 +161,7 @@ export class WaitingRoom<C extends Caller> implements Holder {
 
   /**
    * Sends on who has room now, first come, first served; the first in any case, because what is known may be old. True
-   * when nobody was refused.
+   * when the front took all.
    */
   async #release(): Promise<boolean> {
     const steps = this.#whoHasRoom();
@@ -170,9 +170,9 @@ export class WaitingRoom<C extends Caller> implements Holder {
       ([lane, { callers }]) =>
         new Promise<boolean>((resolve) => {
           for (const caller of callers) this.#away.add(caller);
-          this.#hooks.send(lane, callers, (refused) => {
+          this.#hooks.send(lane, callers, (refused, isTaken) => {
             this.#returned(lane, callers, refused);
-            resolve(refused.length === 0);
+            resolve(isTaken);
           });
         }),
     );
@@ -227,8 +227,7 @@ export class WaitingRoom<C extends Caller> implements Holder {
     }
     for (const caller of refused) {
       caller.holder = this;
-      if (caller.isGone) this.remove(caller);
-      else if (impossible.has(caller) && this.remove(caller)) this.#refuseAlone(lane, caller);
+      if (impossible.has(caller) && this.remove(caller)) this.#refuseAlone(lane, caller);
     }
     this.#tellIdle();
     if (this.#closed !== undefined) this.close(this.#closed);
@@ -314,8 +313,11 @@ export interface Placing<C extends Caller> {
 export interface RoomHooks<C extends Caller> {
   /** Resolves when there may be room, or after a short while; what occupies the lanes has been looked at by then. */
   waitForRoom(): Promise<void>;
-  /** Sends mutations of one lane; `returned` is called when each was answered, with those that are refused again. */
-  send(lane: number, callers: readonly C[], returned: (refused: readonly C[]) => void): void;
+  /**
+   * Sends mutations of one lane; `returned` is called when each was answered, with those that are refused again.
+   * `isTaken`: the front took all.
+   */
+  send(lane: number, callers: readonly C[], returned: (refused: readonly C[], isTaken: boolean) => void): void;
   /** Asks for a mutation that has nothing more to wait for. */
   ask(lane: number, caller: C): void;
   /** Why nothing gets stored, for messages; undefined when flushes succeed. */
