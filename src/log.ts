@@ -51,7 +51,7 @@ export class Log<E> extends Facade<E, ParsedLog<E>, LogWays> {
 
   #appendChecked(engine: Engine<LogWays>, level: Level, lane: number, json: string, entry: string): Promise<Receipt> {
     this.#checkStorable(engine, json);
-    return this.#append(engine, level, lane, entry);
+    return this.#append(engine, level, lane, entry, json.length);
   }
 
   /** {@link append} for many; all are checked before the first is appended. Receipts in the order of `events`. */
@@ -62,15 +62,17 @@ export class Log<E> extends Facade<E, ParsedLog<E>, LogWays> {
       const entries = checked.map(({ lane, json }) => ({ lane, json, entry: this.#entryOf(json) }));
       return this.perform(options, (engine, level) => {
         for (const { json } of entries) this.#checkStorable(engine, json);
-        return Promise.all(entries.map(({ lane, entry }) => this.#append(engine, level, lane, entry)));
+        return Promise.all(
+          entries.map(({ lane, json, entry }) => this.#append(engine, level, lane, entry, json.length)),
+        );
       });
     } catch (error) {
       return Promise.reject(error as Error);
     }
   }
 
-  #append(engine: Engine<LogWays>, level: Level, lane: number, entry: string): Promise<Receipt> {
-    const appended = engine.ways.append(lane, entry, level);
+  #append(engine: Engine<LogWays>, level: Level, lane: number, entry: string, bytes: number): Promise<Receipt> {
+    const appended = engine.ways.append(lane, entry, bytes, level);
     return level.ack === 'stored' ? this.settled(engine, level, appended) : appended;
   }
 

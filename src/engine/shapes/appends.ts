@@ -13,9 +13,9 @@ export class AppendCaller extends Caller {
   /** `[order, event]` as JSON. */
   readonly entry: string;
 
-  constructor(entry: string, ack: AckLevel, resolve: Caller['resolve'], reject: Caller['reject']) {
-    // While it waits it counts with the event alone.
-    super('', entry.length - entry.indexOf(',') - 2, ack, resolve, reject);
+  /** `bytes`: of the event alone, with which it counts while it waits. */
+  constructor(entry: string, bytes: number, ack: AckLevel, resolve: Caller['resolve'], reject: Caller['reject']) {
+    super('', bytes, ack, resolve, reject);
     this.entry = entry;
   }
 }

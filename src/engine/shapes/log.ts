@@ -4,6 +4,7 @@ import type { Level } from '../base/level.ts';
 import { APPENDS_MAX, READ_KEYS_MAX } from '../base/settings.ts';
 import { LaneTaken, type ReadableGeneration } from '../flushing/generation-pages.ts';
 import type { PendingReceipt } from '../lanes/receipt.ts';
+import type { Caller } from '../writing/caller.ts';
 import { AppendCaller, AppendSteps, eventName } from './appends.ts';
 import { ahead, counted } from './pages.ts';
 import type { PlugParts, ShapePlug } from './plug.ts';
@@ -29,8 +30,10 @@ export class LogWays extends QueuedWays<AppendCaller> {
   }
 
   /** Resolves when the front has acknowledged the event at `ack` (`stored` counts as `buffered`). */
-  append(lane: number, entry: string, { ack, signal }: Level): Promise<PendingReceipt> {
-    return this.ask<PendingReceipt>(lane, signal, (resolve, reject) => new AppendCaller(entry, ack, resolve, reject));
+  append(lane: number, entry: string, bytes: number, { ack, signal }: Level): Promise<PendingReceipt> {
+    const make = (resolve: (receipt: PendingReceipt) => void, reject: Caller['reject']) =>
+      new AppendCaller(entry, bytes, ack, resolve, reject);
+    return this.ask(lane, signal, make);
   }
 }
 
